@@ -1,0 +1,1 @@
+"""What the `loaf` command does: it builds, inspects, checks and takes apart bundles."""

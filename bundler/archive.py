@@ -1,0 +1,245 @@
+"""Writes the archive part of a bundle: a ZIP whose large entries are stored and aligned.
+
+Python's own `zipfile` cannot align an entry by up to 64 KiB nor hash it while it is written, and later
+features (sharing extents, rewriting only the tail) need the raw positions; hence our own writer of the
+few structures that a bundle uses. Same entries in the same order give the same bytes: times are fixed,
+nothing is taken from the machine. The structures are those of PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.3.
+
+Refuses to know what the entries mean (`build.py`) and how they are read back (`runtime/bundle.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundler.content import Content, FileRange, content_size
+from bundler.errors import SourceChanged
+
+CHUNK = 1024 * 1024
+"""Bytes read, hashed and written at a time: small enough to stay in the processor's cache between them."""
+
+_NEEDS_ZIP64 = 0xFFFFFFFF
+_FLAG_UTF8 = 0x0800
+_MADE_BY_UNIX = 3 << 8
+_REGULAR_FILE_0644 = 0o100644 << 16
+_DATE_1980_01_01 = 0x0021
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entry as it lies in the archive. Offsets and sizes in bytes from the start of the file."""
+
+    name: str
+    header_offset: int
+    data_offset: int
+    size: int
+    crc32: int
+    sha256: str
+
+
+class ArchiveWriter:
+    """Writes entries one after another into an open file, from `start` on.
+
+    `advance` is called with the number of bytes each time some are written.
+    """
+
+    def __init__(self, fd: int, start: int, alignment: int, advance: Callable[[int], None]) -> None:
+        self._fd = fd
+        self._position = start
+        self._alignment = alignment
+        self._advance = advance
+        self._stored: list[Stored] = []
+
+    def add(self, name: str, content: Content, *, aligned: bool = False) -> Stored:
+        """Write one entry and return where it lies; with `aligned`, its data begins at the alignment.
+
+        Raises `SourceChanged` when a file turns out shorter than it was, `OSError` when it cannot be
+        read or written (a full disk among others).
+        """
+        size = content_size(content)
+        header_offset, data_offset = place(self._position, name, size, self._alignment if aligned else 1)
+        crc32, sha256 = copy(content, self._fd, data_offset, self._advance)
+        stored = Stored(name, header_offset, data_offset, size, crc32, sha256)
+        write_all(self._fd, local_header(stored), header_offset)
+        self._stored.append(stored)
+        self._position = data_offset + size
+        return stored
+
+    def end_with(self, name: str, size: int) -> int:
+        """The size of the whole file if one more entry of `size` bytes came before the directory."""
+        header_offset, data_offset = place(self._position, name, size, 1)
+        last = Stored(name, header_offset, data_offset, size, 0, "")
+        return data_offset + size + len(central_directory((*self._stored, last), data_offset + size))
+
+    def finish(self) -> int:
+        """Write the central directory; returns the size of the whole file in bytes."""
+        directory = central_directory(self._stored, self._position)
+        write_all(self._fd, directory, self._position)
+        return self._position + len(directory)
+
+
+def place(position: int, name: str, size: int, alignment: int) -> tuple[int, int]:
+    """Where the local header and the data of the next entry go: (header offset, data offset).
+
+    The header stands directly before the data; what is left free before an aligned entry stays zero.
+    """
+    length = len(local_header(Stored(name, 0, 0, size, 0, "")))
+    data_offset = -(-(position + length) // alignment) * alignment
+    return data_offset - length, data_offset
+
+
+def local_header(entry: Stored) -> bytes:
+    """The header before an entry's data."""
+    name = entry.name.encode()
+    zip64 = entry.size >= _NEEDS_ZIP64
+    extra = struct.pack("<HHQQ", 1, 16, entry.size, entry.size) if zip64 else b""
+    size = _NEEDS_ZIP64 if zip64 else entry.size
+    fixed = struct.pack(
+        "<4s5H3I2H",
+        b"PK\3\4",
+        45 if zip64 else 20,
+        _FLAG_UTF8,
+        0,  # stored
+        0,  # midnight
+        _DATE_1980_01_01,
+        entry.crc32,
+        size,
+        size,
+        len(name),
+        len(extra),
+    )
+    return fixed + name + extra
+
+
+def central_directory(entries: Sequence[Stored], offset: int) -> bytes:
+    """The directory of all entries and the records that end the file, when written at `offset`."""
+    directory = b"".join(_central_header(entry) for entry in entries)
+    count, size = len(entries), len(directory)
+    zip64 = b""
+    if offset >= _NEEDS_ZIP64 or any(entry.size >= _NEEDS_ZIP64 for entry in entries):
+        zip64 = struct.pack(
+            "<4sQ2H2I4Q", b"PK\6\6", 44, _MADE_BY_UNIX | 45, 45, 0, 0, count, count, size, offset
+        ) + struct.pack("<4sIQI", b"PK\6\7", 0, offset + size, 1)
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, size, min(offset, _NEEDS_ZIP64), 0)
+    return directory + zip64 + end
+
+
+def copy(content: Content, fd: int, offset: int, advance: Callable[[int], None]) -> tuple[int, str]:
+    """Copy `content` into `fd` at `offset`, reading it once; returns (CRC-32, SHA-256 in hex).
+
+    SHA-256 is the slowest part by far, so it runs in a thread of its own beside reading, CRC and writing.
+    """
+    crc32 = 0
+    with _Hasher() as hasher:
+        for chunk in read(content):
+            hasher.update(chunk)
+            crc32 = zlib.crc32(chunk, crc32)
+            write_all(fd, chunk, offset)
+            offset += len(chunk)
+            advance(len(chunk))
+        return crc32, hasher.hexdigest()
+
+
+def read(content: Content) -> Iterator[bytes]:
+    """The bytes of `content`, in chunks of at most `CHUNK`. Raises `SourceChanged` and `OSError`."""
+    for piece in content:
+        if isinstance(piece, FileRange):
+            yield from _read_range(piece)
+        elif piece.data:
+            yield piece.data
+
+
+def write_all(fd: int, data: bytes, offset: int) -> None:
+    """`pwrite` until everything is written."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
+
+
+class _Hasher:
+    """SHA-256 in a thread. At most a few chunks wait, so memory stays flat at any size."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._chunks: queue.Queue[bytes | None] = queue.Queue(maxsize=8)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> _Hasher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread.is_alive():
+            self._stop()
+
+    def update(self, chunk: bytes) -> None:
+        self._chunks.put(chunk)
+
+    def hexdigest(self) -> str:
+        self._stop()
+        return self._digest.hexdigest()
+
+    def _stop(self) -> None:
+        self._chunks.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (chunk := self._chunks.get()) is not None:
+            self._digest.update(chunk)
+
+
+def _read_range(piece: FileRange) -> Iterator[bytes]:
+    fd = os.open(piece.path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(fd, piece.offset, piece.size, os.POSIX_FADV_SEQUENTIAL)
+        position, end = piece.offset, piece.offset + piece.size
+        while position < end:
+            chunk = os.pread(fd, min(CHUNK, end - position), position)
+            if not chunk:
+                raise SourceChanged(Path(piece.path), position, end)
+            yield chunk
+            position += len(chunk)
+    finally:
+        os.close(fd)
+
+
+def _central_header(entry: Stored) -> bytes:
+    name = entry.name.encode()
+    wide = []
+    if entry.size >= _NEEDS_ZIP64:
+        wide += [entry.size, entry.size]
+    if entry.header_offset >= _NEEDS_ZIP64:
+        wide.append(entry.header_offset)
+    extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
+    size = min(entry.size, _NEEDS_ZIP64)
+    version = 45 if wide else 20
+    fixed = struct.pack(
+        "<4s6H3I5H2I",
+        b"PK\1\2",
+        _MADE_BY_UNIX | version,
+        version,
+        _FLAG_UTF8,
+        0,
+        0,
+        _DATE_1980_01_01,
+        entry.crc32,
+        size,
+        size,
+        len(name),
+        len(extra),
+        0,
+        0,
+        0,
+        _REGULAR_FILE_0644,
+        min(entry.header_offset, _NEEDS_ZIP64),
+    )
+    return fixed + name + extra

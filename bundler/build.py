@@ -1,0 +1,210 @@
+"""Builds a bundle: resolve → inspect → plan → write.
+
+Knows the order of things in the file. Refuses to know where weights come from (`sources/`), how a GGUF is
+laid out (`gguf/`), how the archive is written (`archive.py`) and how the runtime came to be (`freeze/`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bundler.archive import ArchiveWriter, Stored, write_all
+from bundler.content import Content, FileRange, Inline, content_size
+from bundler.errors import NoRoom, NotAModel, TargetIsSource
+from bundler.freeze import FrozenRuntime
+from bundler.gguf import FileKind, ModelInfo, weights_content
+from bundler.launcher import LaunchTarget, render_launcher
+from bundler.progress import Progress
+from bundler.replacing import replacing
+from bundler.sources import resolve
+from runtime import __version__
+from runtime.arguments import parse_arguments
+from runtime.bundle import (
+    ALIGNMENT,
+    ARGS,
+    MANIFEST,
+    MODELS,
+    RUNTIMES,
+    SCHEMA,
+    Entry,
+    Manifest,
+    Model,
+    Runtime,
+)
+
+_TAIL_ALLOWANCE = 4 * ALIGNMENT
+"""Bytes that the manifest, the directory and alignment take at most, for the check of free space."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """What the user asked for: MODEL as on the command line, and what to bake in."""
+
+    model: str
+    output: Path | None = None
+    name: str | None = None
+    args: str = ""
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that goes into the bundle, before a byte of it is written."""
+
+    target: Path
+    name: str
+    model: ModelInfo
+    weights: Content
+    weights_entry: str
+    runtime: FrozenRuntime
+    args: str
+    system: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The finished bundle. Sizes in bytes."""
+
+    path: Path
+    size: int
+    weights_size: int
+    build_id: str
+
+
+def build(request: BuildRequest, freeze: Callable[[], FrozenRuntime], progress: Progress) -> Built:
+    """Build the bundle and return what was built. The target is replaced only when the new file is whole.
+
+    `freeze` is called once the weights are known to be good: it may take minutes.
+
+    Raises `LoafError` for everything a person can act on, `OSError` for what the disk says.
+    """
+    source = resolve(request.model)
+    info, weights = weights_content(source.path)
+    if info.kind is not FileKind.MODEL:
+        raise NotAModel(source.path, info.kind.value)
+    parse_arguments(request.args, {})
+    plan = _plan(request, source.name, info, weights, freeze())
+    _check_target(plan, source.path)
+    with (
+        progress.step(f"Writing {plan.target}", _weight(plan), "bytes") as advance,
+        replacing(plan.target, 0o777) as fd,
+    ):
+        return _write(plan, fd, advance)
+
+
+def _plan(request: BuildRequest, source_name: str, info: ModelInfo, weights: Content, runtime: FrozenRuntime) -> Plan:
+    name = request.name or source_name
+    return Plan(
+        target=request.output or Path(f"{name}.loaf"),
+        name=name,
+        model=info,
+        weights=weights,
+        weights_entry=f"{MODELS}{source_name}.gguf",
+        runtime=runtime,
+        args=request.args,
+        system=request.system,
+    )
+
+
+def _check_target(plan: Plan, source: Path) -> None:
+    """Refuse early what would fail late: the source as target, a full disk."""
+    if plan.target.exists() and plan.target.samefile(source):
+        raise TargetIsSource(plan.target)
+    needed = _weight(plan) + ALIGNMENT + _TAIL_ALLOWANCE
+    free = shutil.disk_usage(plan.target.parent).free
+    if free < needed:
+        raise NoRoom(plan.target, needed, free)
+
+
+def _weight(plan: Plan) -> int:
+    return content_size(plan.weights) + plan.runtime.size
+
+
+def _write(plan: Plan, fd: int, advance: Callable[[int], None]) -> Built:
+    """Write everything behind the launcher's place, then the launcher, which states sizes and positions."""
+    writer = ArchiveWriter(fd, ALIGNMENT, ALIGNMENT, advance)
+    weights = writer.add(plan.weights_entry, plan.weights, aligned=True)
+    core = writer.add(*_core(plan.runtime), aligned=True)
+    args = writer.add(ARGS, (Inline(plan.args.encode()),))
+
+    manifest_size = len(_encode(_manifest(plan, b"", [weights, core, args])))
+    bundle_size = writer.end_with(MANIFEST, manifest_size)
+    launcher = render_launcher(plan.name, __version__, bundle_size, [_target(plan.runtime, core)])
+    manifest = _manifest(plan, launcher, [weights, core, args])
+    writer.add(MANIFEST, (Inline(_encode(manifest)),))
+    size = writer.finish()
+    assert size == bundle_size, "the launcher states another size than was written"
+    write_all(fd, launcher, 0)
+    return Built(plan.target, size, weights.size, manifest.build_id)
+
+
+def _core(runtime: FrozenRuntime) -> tuple[str, Content]:
+    return _core_entry(runtime), (FileRange(runtime.archive, 0, runtime.size),)
+
+
+def _core_entry(runtime: FrozenRuntime) -> str:
+    return f"{RUNTIMES}{runtime.platform}/core.tar.gz"
+
+
+def _target(runtime: FrozenRuntime, core: Stored) -> LaunchTarget:
+    return LaunchTarget(
+        platform=runtime.platform,
+        offset=core.data_offset,
+        size=core.size,
+        unpacked_size=runtime.unpacked_size,
+        sha256=core.sha256,
+        glibc=runtime.glibc,
+        executable=runtime.executable,
+    )
+
+
+def _manifest(plan: Plan, launcher: bytes, stored: list[Stored]) -> Manifest:
+    """The manifest. Its length does not depend on the launcher's content, only on the launcher being there."""
+    info = plan.model
+    unsigned = Manifest(
+        schema=SCHEMA,
+        build_id="",
+        name=plan.name,
+        loaf=__version__,
+        models=(
+            Model(
+                name=plan.name,
+                entry=plan.weights_entry,
+                role="model",
+                architecture=info.architecture,
+                parameter_count=info.parameter_count,
+                quantization=info.quantization,
+                context_length=info.context_length,
+                license=info.license,
+                has_chat_template=info.chat_template is not None,
+            ),
+        ),
+        runtimes=(
+            Runtime(
+                platform=plan.runtime.platform,
+                entry=_core_entry(plan.runtime),
+                unpacked_size=plan.runtime.unpacked_size,
+                glibc=plan.runtime.glibc,
+                python=plan.runtime.python,
+                packages=plan.runtime.packages,
+            ),
+        ),
+        entries=(
+            Entry("", ALIGNMENT, hashlib.sha256(launcher).hexdigest()),
+            *(Entry(entry.name, entry.size, entry.sha256) for entry in stored),
+        ),
+        system=plan.system,
+    )
+    build_id = hashlib.sha256(msgspec.json.encode(unsigned)).hexdigest()
+    return msgspec.structs.replace(unsigned, build_id=build_id)
+
+
+def _encode(manifest: Manifest) -> bytes:
+    """Readable where someone prints it: `unzip -p FILE manifest.json`."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"

@@ -1,0 +1,135 @@
+"""The `loaf` command: one function a command; errors become exit codes here and nowhere else.
+
+Exit codes: 0 done, 1 something went wrong, 2 the command line is wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from runtime import __version__
+from runtime.errors import LoafError
+
+EXIT_FAILURE = 1
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """The program."""
+    signal.signal(signal.SIGTERM, _interrupt)  # so that a half-written file is cleaned up
+    try:
+        loaf.main(standalone_mode=False, prog_name="loaf")
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except LoafError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_FAILURE)
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'system'}: {error.strerror or error}", err=True)
+        sys.exit(EXIT_FAILURE)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="loaf", message="%(prog)s %(version)s")
+def loaf() -> None:
+    """Turn GGUF model weights into one executable file that serves and chats."""
+
+
+@loaf.command()
+@click.argument("model")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The bundle to write [NAME.loaf].")
+@click.option("--name", help="What the model is called [the file's name].")
+@click.option("--args", default="", help="Default arguments of the bundle, as in llamafile's .args.")
+@click.option("--system", help="System prompt for chats that bring none.")
+def build(model: str, output: Path | None, name: str | None, args: str, system: str | None) -> None:
+    """Build one executable file from MODEL: a .gguf file (the first of a split one), or `demo`."""
+    from bundler.build import BuildRequest
+    from bundler.build import build as build_bundle
+    from bundler.freeze import freeze_runtime
+    from bundler.progress import progress_for
+    from bundler.text import human_size
+
+    progress = progress_for()
+    request = BuildRequest(model, output, name, args, system)
+    built = build_bundle(request, lambda: freeze_runtime(progress), progress)
+    click.echo(f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}")
+
+
+@loaf.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def inspect(file: Path, as_json: bool) -> None:
+    """Say what is in FILE, a GGUF or a bundle, and how much memory it needs."""
+    from bundler.inspect import inspect as inspect_file
+    from bundler.inspect import to_json, to_text
+
+    report = inspect_file(file)
+    click.echo(to_json(report) if as_json else to_text(report))
+
+
+@loaf.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder to write to [FILE's name].")
+def extract(file: Path, output: Path | None) -> None:
+    """Take the bundle FILE apart: weights, runtime, manifest."""
+    from bundler.extract import extract as extract_bundle
+    from bundler.progress import progress_for
+    from runtime.bundle import open_bundle
+
+    bundle = open_bundle(file)
+    total = sum(span.size for span in bundle.spans.values())
+    folder = output or Path(file.stem or file.name)
+    with progress_for().step(f"Extracting {file}", total, "bytes") as advance:
+        paths = extract_bundle(bundle, folder, advance)
+    for path in paths:
+        click.echo(path)
+
+
+@loaf.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def verify(file: Path) -> None:
+    """Check that every byte of the bundle FILE is as it was built."""
+    from bundler.errors import BundleNotIntact
+    from bundler.progress import progress_for
+    from bundler.verify import verify as verify_bundle
+    from runtime.bundle import open_bundle
+
+    bundle = open_bundle(file)
+    total = sum(entry.size for entry in bundle.manifest.entries)
+    with progress_for().step(f"Verifying {file}", total, "bytes") as advance:
+        damages = verify_bundle(bundle, advance)
+    if damages:
+        raise BundleNotIntact(file, [f"{damage.part}: {damage.problem}" for damage in damages])
+    click.echo(f"{file}: intact, build {bundle.manifest.build_id[:16]}")
+
+
+@loaf.group()
+def runtime() -> None:
+    """The program that goes into every bundle."""
+
+
+@runtime.command("build")
+def build_runtime() -> None:
+    """Compile and freeze it now, rather than when the first bundle is built."""
+    from bundler.freeze import freeze_runtime
+    from bundler.progress import progress_for
+    from bundler.text import human_size
+
+    frozen = freeze_runtime(progress_for())
+    click.echo(
+        f"{frozen.archive}: {frozen.platform}, {human_size(frozen.size)} packed, "
+        f"{human_size(frozen.unpacked_size)} unpacked, glibc {frozen.glibc} or newer"
+    )
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

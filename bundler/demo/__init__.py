@@ -1,0 +1,1 @@
+"""The embedded demo model: `demo.gguf`. README.md beside it says what it is and how it was made."""

@@ -1,0 +1,296 @@
+"""What can go wrong while bundling, each with its fields.
+
+LoafError
+├── SourceError          the weights that MODEL names cannot be had
+│   ├── SourceNotFound
+│   ├── SourceChanged
+│   └── NotAModel
+├── TargetError          the bundle cannot be written where it was asked for
+│   ├── TargetIsSource
+│   └── NoRoom
+├── BundleNotIntact      parts of a bundle are not as they were built
+├── UnsafeEntryName      an archive's entry would be written outside the folder
+├── GGUFError            the weights file is not a GGUF, is cut short, or states nonsense
+│   ├── UnreadableGGUF   missing, a folder, no permission, a failing disk
+│   ├── NotGGUF
+│   ├── UnsupportedGGUF  of a kind that llama.cpp does not load
+│   ├── TruncatedGGUF
+│   └── MalformedGGUF
+├── SplitError           the parts of a split GGUF do not make a whole
+│   ├── NotFirstPart
+│   ├── MissingParts
+│   └── MismatchedParts
+├── CacheError           the folder where compiled and frozen things are kept
+│   ├── CacheFull
+│   └── CacheUnusable
+└── FreezeError          making the runtime that goes into a bundle
+    ├── CompilerMissing
+    ├── PythonUnsuitable
+    ├── PackagesUnreachable
+    └── StepFailed
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtime.errors import LoafError
+
+
+class GGUFError(LoafError):
+    """A weights file that cannot be used. `path` is the file as the user named it."""
+
+    def __init__(self, path: Path, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.path = path
+
+
+class UnreadableGGUF(GGUFError):
+    """The file could not be opened or read. `reason` is what the system said."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, f"{path} cannot be read: {reason}", "Check the path and its permissions.")
+        self.reason = reason
+
+
+class NotGGUF(GGUFError):
+    """The file does not start like a GGUF. `looks_like` is what it seems to be instead, if anything."""
+
+    def __init__(self, path: Path, looks_like: str | None) -> None:
+        appearance = f"; it looks like {looks_like}" if looks_like else ""
+        hint = "Download the model in GGUF format: such a file's name usually ends in .gguf."
+        super().__init__(path, f"{path} is not a GGUF file{appearance}", hint)
+        self.looks_like = looks_like
+
+
+class UnsupportedGGUF(GGUFError):
+    """A GGUF that is whole, but of a kind that cannot be loaded. `reason` says which."""
+
+    def __init__(self, path: Path, reason: str, hint: str) -> None:
+        super().__init__(path, f"{path} cannot be used: {reason}", hint)
+        self.reason = reason
+
+
+class TruncatedGGUF(GGUFError):
+    """The file ends too early. `present` is what there is and `needed` the least it must have, in bytes."""
+
+    def __init__(self, path: Path, *, needed: int, present: int) -> None:
+        super().__init__(
+            path,
+            f"{path} is cut short: it has {present:,} bytes and needs at least {needed:,}",
+            "Download it again: a download that was interrupted leaves such a file.",
+        )
+        self.needed = needed
+        self.present = present
+
+
+class MalformedGGUF(GGUFError):
+    """The file states something that cannot be. `problem` says what."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            path,
+            f"{path} is damaged: {problem}",
+            "Download it again; if it stays so, tell whoever made the file.",
+        )
+        self.problem = problem
+
+
+class SplitError(LoafError):
+    """The parts of a split GGUF do not make a whole. `path` is the part in question."""
+
+    def __init__(self, path: Path, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.path = path
+
+
+class NotFirstPart(SplitError):
+    """A later part was named. `first` is the part to name instead."""
+
+    def __init__(self, path: Path, first: Path) -> None:
+        super().__init__(path, f"{path} is not the first part of a split GGUF", f"Name the first: {first}")
+        self.first = first
+
+
+class MissingParts(SplitError):
+    """Not all parts lie beside the first. `missing` has the paths where they were looked for."""
+
+    def __init__(self, path: Path, missing: tuple[Path, ...]) -> None:
+        shown = ", ".join(part.name for part in missing[:3])
+        more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
+        super().__init__(
+            path,
+            f"{path} is a part of a split GGUF, and others are missing: {shown}{more}",
+            f"Download them into {path.parent}.",
+        )
+        self.missing = missing
+
+
+class MismatchedParts(SplitError):
+    """The parts contradict each other, or the names of their files. `problem` says how."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            path,
+            f"{path} does not fit the other parts of its split GGUF: {problem}",
+            "Download all parts again, from one place, and keep their names.",
+        )
+        self.problem = problem
+
+
+class CacheError(LoafError):
+    """The build cache. `folder` is the folder in question."""
+
+    def __init__(self, folder: Path, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.folder = folder
+
+
+class CacheFull(CacheError):
+    """No space is left where builds are kept. `free` and `needs` are bytes."""
+
+    def __init__(self, folder: Path, free: int, needs: int) -> None:
+        super().__init__(
+            folder,
+            f"the disk of {folder} has {free / 1e6:.0f} MB free, and about {needs / 1e6:.0f} MB are needed",
+            "free some space, or set LOAF_BUILD_CACHE to a folder on a larger disk",
+        )
+        self.free = free
+        self.needs = needs
+
+
+class CacheUnusable(CacheError):
+    """Nothing can be written where builds are kept."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(
+            folder,
+            f"the build cache {folder} cannot be used: {reason}",
+            "set LOAF_BUILD_CACHE to a folder that you can write to",
+        )
+        self.reason = reason
+
+
+class FreezeError(LoafError):
+    """The runtime for a bundle could not be made."""
+
+
+class CompilerMissing(FreezeError):
+    """llama.cpp has to be compiled, and `command` is not there to do it."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(
+            f"no C++ compiler: `{command}` is not on PATH",
+            "install one (Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc-c++; "
+            "Arch: pacman -S base-devel), or set CC and CXX",
+        )
+        self.command = command
+
+
+class PythonUnsuitable(FreezeError):
+    """This Python cannot make or be the runtime. `python` is its path; `lacks` what is missing from it."""
+
+    def __init__(self, python: str, lacks: str, hint: str) -> None:
+        super().__init__(f"{python} cannot be used: it has no {lacks}", hint)
+        self.python = python
+        self.lacks = lacks
+
+
+class PackagesUnreachable(FreezeError):
+    """The Python package index did not answer while `wanted` was being fetched."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"cannot download {wanted}: the Python package index does not answer",
+            "check the network (and the proxy, if there is one), then run it again: what is done is kept",
+        )
+        self.wanted = wanted
+
+
+class StepFailed(FreezeError):
+    """A command failed while `step` was done. `reason` holds its last lines; `log` everything it printed."""
+
+    def __init__(self, step: str, reason: str, log: Path) -> None:
+        super().__init__(f"{step} failed:\n{reason}", f"the full log is {log}")
+        self.step = step
+        self.reason = reason
+        self.log = log
+
+
+class SourceError(LoafError):
+    """The weights that MODEL names cannot be had."""
+
+
+class SourceNotFound(SourceError):
+    """`model` is what the user wrote."""
+
+    def __init__(self, model: str, problem: str, hint: str) -> None:
+        super().__init__(f"{model}: {problem}", hint)
+        self.model = model
+
+
+class SourceChanged(SourceError):
+    """A file became shorter while it was read. Offsets in bytes."""
+
+    def __init__(self, path: Path, read: int, expected: int) -> None:
+        super().__init__(
+            f"{path}: ended at byte {read:,}, {expected:,} were there when the build began",
+            "Something is writing to it: build again when that is done.",
+        )
+        self.path = path
+
+
+class TargetError(LoafError):
+    """The bundle cannot be written where it was asked for. `path` is the target."""
+
+    def __init__(self, path: Path, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.path = path
+
+
+class TargetIsSource(TargetError):
+    """The target is the file that the weights are read from."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, f"{path}: is the file with the weights", "Name another file with -o.")
+
+
+class NoRoom(TargetError):
+    """The disk has fewer bytes free than the bundle needs."""
+
+    def __init__(self, path: Path, needed: int, free: int) -> None:
+        super().__init__(
+            path,
+            f"{path}: needs {needed:,} bytes, and the disk it is on has {free:,} free",
+            "Make room, or name a file on another disk with -o.",
+        )
+        self.needed = needed
+        self.free = free
+
+
+class UnsafeEntryName(LoafError):
+    """An archive names an entry that would be written outside the folder it is extracted to."""
+
+    def __init__(self, bundle: Path, name: str) -> None:
+        message = f"{bundle}: refuses to write its entry {name!r} to disk"
+        super().__init__(message, "The file was tampered with.")
+        self.bundle = bundle
+        self.name = name
+
+
+class NotAModel(SourceError):
+    """The GGUF holds something else: an adapter, a projector, a vocabulary."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        super().__init__(f"{path}: holds {kind}, not a model", "Name the .gguf of the model that it belongs to.")
+        self.path = path
+        self.kind = kind
+
+
+class BundleNotIntact(LoafError):
+    """`damages` names each damaged part and what is wrong with it."""
+
+    def __init__(self, path: Path, damages: list[str]) -> None:
+        super().__init__(f"{path}: is damaged", "\n".join(f"  {line}" for line in damages))
+        self.path = path
+        self.damages = damages

@@ -1,0 +1,53 @@
+"""Freezes the runtime into a folder: the program `loaf-runtime` and all it needs, Python included.
+
+Knows PyInstaller. Refuses to know where the packages come from and how the folder is packed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bundler.errors import StepFailed
+from bundler.freeze.packages import complaints
+from bundler.freeze.paths import runtime_dir, templates_dir
+from bundler.freeze.process import CommandFailed, clean_environment, run
+from bundler.progress import Progress
+
+EXECUTABLE = "loaf-runtime"
+"""The program's name in the folder; templates/runtime.spec says it too."""
+
+
+def freeze(python: Path, work: Path, log: Path, progress: Progress) -> Path:
+    """Freezes the package `runtime` with the PyInstaller of `python`; returns the folder.
+
+    Raises StepFailed.
+    """
+    source = _copy_of_runtime(work)
+    command: list[str | Path] = [python, "-m", "PyInstaller", templates_dir() / "runtime.spec", "--noconfirm"]
+    command += ["--distpath", work / "dist", "--workpath", work / "build", "--", source]
+    with progress.step("Freezing the runtime", None, "steps") as advance:
+        try:
+            run(command, log=log, env=_reproducible(work), on_line=lambda _: advance(1))
+        except CommandFailed as error:
+            raise StepFailed("freezing the runtime", complaints(error.tail), log) from error
+    return work / "dist" / "core"
+
+
+def _copy_of_runtime(work: Path) -> Path:
+    """A folder with the package alone, so that nothing beside it is found and frozen by accident."""
+    source = work / "source"
+    shutil.copytree(runtime_dir(), source / "runtime", ignore=shutil.ignore_patterns("__pycache__"))
+    return source
+
+
+def _reproducible(work: Path) -> dict[str, str]:
+    """What PyInstaller needs to write the same bytes again, and a cache of its own."""
+    return clean_environment(
+        PYTHONHASHSEED="0",
+        SOURCE_DATE_EPOCH="0",
+        PYTHONDONTWRITEBYTECODE="1",
+        PYTHONNOUSERSITE="1",
+        PYINSTALLER_CONFIG_DIR=str(work / "pyinstaller"),
+        TMPDIR=str(work),
+    )

@@ -1,0 +1,122 @@
+"""The private environment in which the runtime is frozen: the pinned packages and nothing of the user's.
+
+Knows what is installed and how llama-cpp-python's libraries lie. Refuses to know PyInstaller.
+
+llama-cpp-python's wheel has every library three times (`libllama.so`, `.so.0`, `.so.0.5.0`), because a wheel
+cannot hold symlinks, and its CPU backends in `bin/`, far from the library that looks for them. Here each
+library becomes one file under the name by which others ask for it, a symlink stands where llama_cpp looks,
+and the backends lie beside them.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+import sysconfig
+from pathlib import Path
+
+from bundler.cache import cached, key_of, log_file
+from bundler.errors import PythonUnsuitable, StepFailed
+from bundler.freeze.packages import install, new_environment
+from bundler.freeze.pins import LLAMA, pins
+from bundler.freeze.process import CommandFailed, clean_environment, run
+from bundler.progress import Progress
+
+UNUSED = ("numpy", "diskcache")
+"""What llama-cpp-python asks for and the runtime does without: it imports only `llama_cpp.llama_cpp`."""
+
+_NEEDS_BYTES = 250_000_000  # measured: 0.15 GB
+
+
+def freezing_environment(wheel: Path, progress: Progress) -> Path:
+    """The interpreter of an environment with the pinned `runtime` and `freeze` packages, `wheel` among them.
+
+    Run modules with it (`python -m`): the scripts beside it name a folder that has been renamed since.
+    Raises PythonUnsuitable, PackagesUnreachable, StepFailed and CacheError.
+    """
+    check_python()
+    key = environment_key(wheel)
+    entry = cached("environment", key, lambda folder: _make(folder, wheel, progress), needs=_NEEDS_BYTES)
+    return entry / "bin" / "python"
+
+
+def frozen_packages(python: Path) -> list[tuple[str, str]]:
+    """Name and version of each package in the environment of `python` that ends up in the frozen runtime."""
+    named = {pin.partition("==")[0] for pin in pins("runtime")} | {"pyinstaller"}
+    site_packages = next(python.parent.parent.glob("lib/python*/site-packages"))
+    found = importlib.metadata.distributions(path=[str(site_packages)])
+    versions = {_normal(each.metadata["Name"]): each.version for each in found}
+    return [(name, versions[name]) for name in named if name in versions]
+
+
+def environment_key(wheel: Path) -> str:
+    """Changes with everything that is installed. `wheel` lies in a folder named by its own key."""
+    return key_of(
+        wheel=wheel.parent.name,
+        packages=" ".join((*pins("runtime"), *pins("freeze"))),
+        python=f"{sys.version} {sys.base_prefix}",
+        machine=platform.machine(),
+    )
+
+
+def check_python() -> None:
+    """Raises PythonUnsuitable when the Python that runs this lacks the shared library that is frozen."""
+    name = str(sysconfig.get_config_var("INSTSONAME"))
+    if name.endswith(".a"):
+        name = f"libpython{_short_version()}.so.1.0"
+    folders = (sysconfig.get_config_var("LIBDIR"), f"{sys.base_prefix}/lib", f"{sys.base_prefix}/lib64")
+    if not any((Path(str(folder)) / name).exists() for folder in folders):
+        raise PythonUnsuitable(
+            f"{sys.base_prefix}/bin/python{_short_version()}",
+            f"shared library {name}",
+            f"install it (Debian, Ubuntu: apt install libpython{_short_version()}; pyenv: build Python with "
+            "PYTHON_CONFIGURE_OPTS=--enable-shared)",
+        )
+
+
+def _make(folder: Path, wheel: Path, progress: Progress) -> None:
+    log = log_file("environment")
+    log.unlink(missing_ok=True)
+    python = new_environment(folder, log)
+    others = [pin for pin in (*pins("runtime"), *pins("freeze")) if not pin.startswith(f"{LLAMA}==")]
+    install(python, [wheel, *others], what="what is frozen", log=log, progress=progress)
+    _check_complete(python, log)
+    tidy_libraries(Path(next(folder.glob("lib/python*/site-packages"))))
+
+
+def tidy_libraries(site_packages: Path) -> None:
+    """One file for each library of llama-cpp-python, and the backends beside them."""
+    libraries = site_packages / "llama_cpp" / "lib"
+    for backend in (site_packages / "bin").glob("libggml-*.so"):
+        backend.rename(libraries / backend.name)
+    for plain in libraries.glob("*.so"):
+        copies = sorted(libraries.glob(f"{plain.name}.*"), key=lambda path: len(path.name))
+        if not copies:
+            continue
+        asked_for, *others = copies
+        for copy in (plain, *others):
+            copy.unlink()
+        plain.symlink_to(asked_for.name)
+
+
+def _check_complete(python: Path, log: Path) -> None:
+    """Raises StepFailed when a package asks for one that is not pinned, but for those that are never used."""
+    try:
+        run([python, "-m", "pip", "check"], log=log, env=clean_environment())
+    except CommandFailed as error:
+        missing = [line for line in error.tail if not line.endswith(_EXPECTED)]
+        if missing:
+            raise StepFailed("checking the pinned packages", "\n".join(missing), log) from error
+
+
+_EXPECTED = tuple(f"requires {name}, which is not installed." for name in UNUSED)
+
+
+def _normal(name: str) -> str:
+    """A package's name as the index spells it: metadata may say `Jinja2` and `typing_extensions`."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def _short_version() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -1,0 +1,82 @@
+"""Packs a folder into a tar.gz that is the same every time, and reads from it what it asks of a system.
+
+Knows tar, gzip and the names of glibc's symbol versions. Refuses to know what is in the folder.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+_GLIBC = re.compile(rb"GLIBC_(\d+)\.(\d+)\b")
+_ELF = b"\x7fELF"
+
+
+def pack(folder: Path, archive: Path, advance: Callable[[int], None]) -> None:
+    """Writes the content of `folder` to `archive`, sorted by name and without times, owners or odd modes.
+
+    The format is GNU tar without extended headers, which busybox unpacks as well. `advance` is called with
+    the size of each file packed, in bytes.
+    """
+    with (
+        archive.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar,
+    ):
+        for path in sorted(folder.rglob("*")):
+            member = _plain(tar.gettarinfo(path, str(path.relative_to(folder))), path)
+            if member.isreg():
+                with path.open("rb") as content:
+                    tar.addfile(member, content)
+                advance(member.size)
+            else:
+                tar.addfile(member)
+
+
+def unpacked_size(folder: Path) -> int:
+    """The bytes of all files in `folder`, symlinks not followed."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def needed_glibc(folder: Path) -> str:
+    """The oldest glibc that has every symbol version which the ELF files in `folder` name: "2.34".
+
+    A library's own definitions are not told from its needs; only glibc's own files define `GLIBC_x.y`, and
+    they are never in a frozen folder. "2.0" when nothing is asked for.
+    """
+    versions = {(2, 0)}
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            versions |= _glibc_versions(path.read_bytes())
+    return ".".join(map(str, max(versions)))
+
+
+def _glibc_versions(content: bytes) -> set[tuple[int, int]]:
+    if not content.startswith(_ELF):
+        return set()
+    return {(int(major), int(minor)) for major, minor in _GLIBC.findall(content)}
+
+
+def _plain(member: tarfile.TarInfo, path: Path) -> tarfile.TarInfo:
+    member.mtime = 0
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    executable = path.is_dir() or os.access(path, os.X_OK)
+    member.mode = 0o755 if executable else 0o644
+    if member.islnk():  # two names of one inode here are two files there
+        member.type, member.linkname, member.size = tarfile.REGTYPE, "", path.stat().st_size
+    return member

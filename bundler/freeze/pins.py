@@ -1,0 +1,45 @@
+"""Which versions go into a runtime: the extras of this project's own metadata, where each is pinned once.
+
+Knows the metadata's form. Refuses to know why a package is in the list (docs/dependencies.md says it) and
+how it is installed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from typing import Literal
+
+from runtime.errors import LoafError
+
+DISTRIBUTION = "loaf-llm"
+LLAMA = "llama-cpp-python"
+
+Extra = Literal["runtime", "freeze", "compile"]
+
+
+def pins(extra: Extra) -> tuple[str, ...]:
+    """The requirements of `extra` as pip reads them: `name==version`, some with an environment marker."""
+    wanted = re.compile(rf"\s*(?:and\s+)?extra\s*==\s*['\"]{extra}['\"]")
+    found = []
+    for line in _all_requirements():
+        requirement, _, marker = line.partition(";")
+        if wanted.search(marker):
+            rest = wanted.sub("", marker).strip()
+            found.append(f"{requirement.strip()}; {rest}" if rest else requirement.strip())
+    return tuple(sorted(found))
+
+
+def llama_version() -> str:
+    """The version of llama-cpp-python that is frozen."""
+    return next(pin.partition("==")[2] for pin in pins("runtime") if pin.startswith(f"{LLAMA}=="))
+
+
+def _all_requirements() -> list[str]:
+    try:
+        return importlib.metadata.requires(DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        raise LoafError(
+            f"{DISTRIBUTION} is not installed in this Python",
+            "run scripts/setup and use .venv/bin/loaf",
+        ) from None

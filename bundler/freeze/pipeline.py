@@ -1,0 +1,109 @@
+"""Makes the runtime that goes into every bundle, or finds it in the cache.
+
+Knows the order of the steps, what the result depends on, and its description. Refuses to know how a step
+is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bundler.cache import cached, key_of, log_file
+from bundler.freeze.core import EXECUTABLE, freeze
+from bundler.freeze.environment import environment_key, freezing_environment, frozen_packages
+from bundler.freeze.pack import needed_glibc, pack, sha256_of, unpacked_size
+from bundler.freeze.paths import runtime_dir, templates_dir
+from bundler.freeze.wheel import compiled_wheel
+from bundler.progress import Progress
+
+_ARCHIVE = "core.tar.gz"
+_DESCRIPTION = "runtime.json"
+_NEEDS_BYTES = 250_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenRuntime:
+    """A frozen runtime: the archive, and what a bundle's manifest says about it.
+
+    `platform` is "linux-x86_64"; `archive` the tar.gz, of `size` bytes and hash `sha256`, which unpacks to
+    `unpacked_size` bytes with the program `executable` at its top; `glibc` the oldest C library it runs
+    with, "2.34"; `python` the frozen Python's version; `packages` the names and versions frozen with it.
+    """
+
+    platform: str
+    archive: Path
+    sha256: str
+    size: int
+    unpacked_size: int
+    executable: str
+    glibc: str
+    python: str
+    packages: tuple[tuple[str, str], ...]
+
+
+def freeze_runtime(progress: Progress) -> FrozenRuntime:
+    """The runtime for this machine's kind of system. Takes minutes the first time, then milliseconds.
+
+    Raises CacheError and FreezeError.
+    """
+    wheel = compiled_wheel(progress)
+    entry = cached("runtime", runtime_key(wheel), lambda folder: _make(folder, wheel, progress), needs=_NEEDS_BYTES)
+    return _described(entry)
+
+
+def _make(folder: Path, wheel: Path, progress: Progress) -> None:
+    python = freezing_environment(wheel, progress)
+    work, log = folder / "work", log_file("freeze")
+    log.unlink(missing_ok=True)
+    work.mkdir()
+    core = freeze(python, work, log, progress)
+    with progress.step("Packing the runtime", unpacked_size(core), "bytes") as advance:
+        pack(core, folder / _ARCHIVE, advance)
+    _describe(folder, core, python)
+    shutil.rmtree(work)
+
+
+def _describe(folder: Path, core: Path, python: Path) -> None:
+    archive = folder / _ARCHIVE
+    description = FrozenRuntime(
+        platform=f"{platform.system().lower()}-{platform.machine()}",
+        archive=archive,
+        sha256=sha256_of(archive),
+        size=archive.stat().st_size,
+        unpacked_size=unpacked_size(core),
+        executable=EXECUTABLE,
+        glibc=needed_glibc(core),
+        python=platform.python_version(),
+        packages=tuple(sorted(frozen_packages(python))),
+    )
+    fields = asdict(description) | {"archive": archive.name}
+    (folder / _DESCRIPTION).write_text(json.dumps(fields, indent=2) + "\n")
+
+
+def _described(entry: Path) -> FrozenRuntime:
+    fields = json.loads((entry / _DESCRIPTION).read_text())
+    packages = tuple((name, version) for name, version in fields.pop("packages"))
+    return FrozenRuntime(**fields | {"archive": entry / fields["archive"], "packages": packages})
+
+
+def runtime_key(wheel: Path) -> str:
+    """Changes with everything that is frozen or decides how."""
+    return key_of(
+        environment=environment_key(wheel),
+        runtime=_content_of(runtime_dir()),
+        spec=(templates_dir() / "runtime.spec").read_text(),
+    )
+
+
+def _content_of(folder: Path) -> str:
+    """A hash of every file in `folder`: its name and its bytes."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(folder)}={sha256_of(path)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,21 @@
+"""What a build needs to know of the weights at a path: what they are, and their bytes.
+
+Knows that a path may be the first part of several. Refuses to know what is done with the answer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bundler.content import Content
+from bundler.gguf.split import read_weights
+from bundler.gguf.summary import ModelInfo, summarize
+
+
+def weights_content(path: Path) -> tuple[ModelInfo, Content]:
+    """The model at `path`, and the bytes of its GGUF: the file's own, or those of all parts merged.
+
+    Raises GGUFError when a file cannot be used, SplitError when parts are missing or do not fit.
+    """
+    gguf, content = read_weights(path)
+    return summarize(gguf), content

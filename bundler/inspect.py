@@ -1,0 +1,162 @@
+"""`loaf inspect`: what is in a GGUF or a bundle, and how much memory it needs.
+
+Knows what people want to see. Refuses to know how a GGUF is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bundler.errors import SourceNotFound
+from bundler.gguf import (
+    ModelInfo,
+    contexts_of_interest,
+    estimate_memory,
+    read_gguf,
+    summarize,
+    weights_content,
+)
+from bundler.text import human_count, human_size, printable
+from runtime.bundle import Bundle, is_bundle, open_bundle
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """Bytes that a context of `context` tokens needs."""
+
+    context: int
+    weights: int
+    kv_cache: int
+    compute: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedModel:
+    """One model in the file."""
+
+    entry: str | None
+    info: ModelInfo
+    memory: tuple[MemoryNeed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The file, what its models are, and the bundle if it is one."""
+
+    path: Path
+    size: int
+    models: tuple[InspectedModel, ...]
+    bundle: Bundle | None
+
+
+def inspect(path: Path) -> Report:
+    """Look into the GGUF or bundle at `path`; headers only. Raises `LoafError`, `OSError`."""
+    if not path.is_file():
+        raise SourceNotFound(str(path), "no such file", "Name a .gguf file or a bundle.")
+    if is_bundle(path):
+        bundle = open_bundle(path)
+        models = tuple(_from_bundle(bundle, model.entry) for model in bundle.manifest.models)
+        return Report(path, path.stat().st_size, models, bundle)
+    info, _content = weights_content(path)
+    return Report(path, path.stat().st_size, (_inspected(None, info),), None)
+
+
+def to_json(report: Report) -> str:
+    """For programs: sizes in bytes, lengths in tokens."""
+    fields: dict[str, Any] = {
+        "path": str(report.path),
+        "size": report.size,
+        "models": [_model_fields(model) for model in report.models],
+    }
+    if report.bundle is not None:
+        manifest = report.bundle.manifest
+        fields["bundle"] = {
+            "name": manifest.name,
+            "build_id": manifest.build_id,
+            "loaf": manifest.loaf,
+            "args": report.bundle.args,
+            "system": manifest.system,
+            "runtimes": [
+                {"platform": one.platform, "glibc": one.glibc, "python": one.python, "packages": dict(one.packages)}
+                for one in manifest.runtimes
+            ],
+            "entries": {
+                entry.name or "launcher": {"size": entry.size, "sha256": entry.sha256} for entry in manifest.entries
+            },
+        }
+    return json.dumps(fields, indent=2, ensure_ascii=False)
+
+
+def to_text(report: Report) -> str:
+    """For people."""
+    lines = [f"{report.path}  {human_size(report.size)}"]
+    if report.bundle is not None:
+        lines += _bundle_lines(report.bundle)
+    for model in report.models:
+        lines += ["", *_model_lines(model)]
+    return printable("\n".join(lines))
+
+
+def _from_bundle(bundle: Bundle, entry: str) -> InspectedModel:
+    span = bundle.spans[entry]
+    return _inspected(entry, summarize(read_gguf(bundle.path, offset=span.offset, size=span.size)))
+
+
+def _inspected(entry: str | None, info: ModelInfo) -> InspectedModel:
+    needs = []
+    for context in contexts_of_interest(info):
+        estimate = estimate_memory(info, context)
+        needs.append(MemoryNeed(context, estimate.weights, estimate.kv_cache, estimate.compute, estimate.total))
+    return InspectedModel(entry, info, tuple(needs))
+
+
+def _model_fields(model: InspectedModel) -> dict[str, Any]:
+    info = {
+        field.name: getattr(model.info, field.name)
+        for field in dataclasses.fields(model.info)
+        if field.name not in ("layers", "kind")
+    }
+    memory = [dataclasses.asdict(need) for need in model.memory]
+    return {"entry": model.entry, "kind": model.info.kind.value, **info, "memory": memory}
+
+
+def _bundle_lines(bundle: Bundle) -> list[str]:
+    manifest = bundle.manifest
+    lines = [_line("bundle", f"{manifest.name}, made by loaf {manifest.loaf}, build {manifest.build_id[:16]}")]
+    for one in manifest.runtimes:
+        size = human_size(bundle.spans[one.entry].size)
+        lines.append(_line("runs on", f"{one.platform}, glibc {one.glibc} or newer ({size})"))
+    if bundle.args.strip():
+        lines.append(_line("arguments", " ".join(bundle.args.split())))
+    if manifest.system:
+        lines.append(_line("system prompt", manifest.system))
+    return lines
+
+
+def _model_lines(model: InspectedModel) -> list[str]:
+    info = model.info
+    facts = [
+        ("model", info.name if model.entry is None else f"{info.name} ({model.entry})"),
+        ("kind", info.kind.value),
+        ("architecture", f"{info.architecture}, {info.block_count or '?'} layers"),
+        ("parameters", f"{human_count(info.parameter_count)} ({info.parameter_count:,})"),
+        ("quantization", f"{info.quantization}, weights {human_size(info.weights_size)}"),
+        ("context", f"{info.context_length:,} tokens" if info.context_length else "not stated"),
+        ("vocabulary", f"{info.vocabulary_size:,} tokens" if info.vocabulary_size else "not stated"),
+        ("chat template", f"{len(info.chat_template):,} characters" if info.chat_template else "none"),
+        ("licence", info.license or info.license_name or info.license_link or "not stated"),
+    ]
+    lines = [_line(name, text) for name, text in facts]
+    for need in model.memory:
+        parts = f"weights {human_size(need.weights)}, KV cache {human_size(need.kv_cache)}"
+        lines.append(_line(f"memory at {need.context:,}", f"{human_size(need.total)} ({parts})"))
+    return lines
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:<18} {text}"

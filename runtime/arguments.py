@@ -1,0 +1,102 @@
+"""`.args`: the default arguments in a bundle, in llamafile's format.
+
+Tokens are split on white space; `#` at a token's start begins a comment that ends with the line; `'…'` is literal;
+`"…"` knows C's escapes; a backslash outside quotes takes the next character as it is; `$NAME` and `${NAME}` are
+replaced from the environment without being split, an unset one by nothing. A token `...` stands for the user's own
+arguments; where there is none they come last.
+
+Refuses to know which flags there are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runtime.errors import LoafError
+
+USER_ARGUMENTS = "..."
+
+_TOKEN_PART = re.compile(
+    r"""
+    (?P<space>\s+)
+  | '(?P<literal>[^']*)'
+  | "(?P<quoted>(?:[^"\\]|\\.)*)"
+  | \\(?P<escaped>.)
+  | \$\{(?P<braced>\w+)\}
+  | \$(?P<variable>[A-Za-z_]\w*)
+  | (?P<plain>[^\s'"\\$]+|\$)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_C_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
+_C_CONTROLS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "e": "\x1b"}
+
+
+class BadArguments(LoafError):
+    """`.args` cannot be split into arguments. `position` counts characters."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f".args: the quote opened at character {position + 1} is not closed", "Close it.")
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultArguments:
+    """The arguments before and after the place where the user's own go."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+def parse_arguments(text: str, environment: Mapping[str, str]) -> DefaultArguments:
+    """Split the text of `.args`. Only the first `...` counts, later ones vanish. Raises `BadArguments`."""
+    tokens = _split(text, environment)
+    if USER_ARGUMENTS not in tokens:
+        return DefaultArguments(tuple(tokens), ())
+    place = tokens.index(USER_ARGUMENTS)
+    after = (token for token in tokens[place + 1 :] if token != USER_ARGUMENTS)
+    return DefaultArguments(tuple(tokens[:place]), tuple(after))
+
+
+def _split(text: str, environment: Mapping[str, str]) -> list[str]:
+    tokens: list[str] = []
+    current: str | None = None
+    position = 0
+    while position < len(text):
+        if current is None and text[position] == "#":
+            end = text.find("\n", position)
+            position = len(text) if end < 0 else end
+            continue
+        match = _TOKEN_PART.match(text, position)
+        if match is None:
+            raise BadArguments(position)
+        position = match.end()
+        if match["space"] is not None:
+            if current is not None:
+                tokens.append(current)
+            current = None
+        else:
+            current = (current or "") + _value(match, environment)
+    return tokens if current is None else [*tokens, current]
+
+
+def _value(match: re.Match[str], environment: Mapping[str, str]) -> str:
+    kind = match.lastgroup
+    assert kind is not None
+    text = match[kind]
+    if kind in ("braced", "variable"):
+        return environment.get(text, "")
+    if kind == "quoted":
+        return _C_ESCAPE.sub(_unescape, text)
+    return text
+
+
+def _unescape(match: re.Match[str]) -> str:
+    code = match[1]
+    if code[0] == "x" and len(code) > 1:
+        return chr(int(code[1:], 16))
+    if code[0] in "01234567":
+        return chr(int(code, 8))
+    return _C_CONTROLS.get(code, code)

@@ -1,0 +1,245 @@
+"""The bundle's format: what a `.loaf` file holds and where.
+
+A bundle is a shell script (the launcher), padded to `ALIGNMENT`, followed by a ZIP archive whose offsets
+count from the start of the file. `manifest.json` in it is the one contract between the bundler, which
+writes it, and the runtime, which is launched from it; this is the only module of `runtime/` that
+`bundler/` imports, besides the root of the errors.
+
+Knows names, schema and positions. Refuses to know how bundles are written (`bundler/archive.py`) and
+what is inside weights.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from runtime.errors import LoafError
+
+ALIGNMENT = 64 * 1024
+"""Bytes. Weights and runtimes begin at a multiple of it: the largest page size in use (arm64), so that
+they can be mapped, and the block size with which the launcher skips to them."""
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+ARGS = ".args"
+MODELS = "models/"
+RUNTIMES = "runtime/"
+
+_MAX_MANIFEST = 16 * 1024 * 1024
+_LOCAL_HEADER = 30  # bytes, without name and extra field: APPNOTE.TXT 4.3.7
+
+Role = Literal["model", "lora", "draft", "projector"]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A part of the bundle: `size` in bytes, `sha256` in hex. The launcher is the entry named ''."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Model(msgspec.Struct, frozen=True):
+    """Weights in the bundle, and what their header says of them."""
+
+    name: str
+    entry: str
+    role: Role
+    architecture: str
+    parameter_count: int
+    quantization: str
+    context_length: int | None = None
+    license: str | None = None
+    has_chat_template: bool = False
+
+
+class Runtime(msgspec.Struct, frozen=True):
+    """A frozen program in the bundle. `glibc` is the oldest C library that it runs on."""
+
+    platform: str
+    entry: str
+    unpacked_size: int
+    glibc: str
+    python: str
+    packages: tuple[tuple[str, str], ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """`manifest.json`. `build_id` is a hash over everything else in it, so over every byte of the bundle."""
+
+    schema: int
+    build_id: str
+    name: str
+    loaf: str
+    models: tuple[Model, ...]
+    runtimes: tuple[Runtime, ...]
+    entries: tuple[Entry, ...]
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where an entry's bytes lie in the bundle, in bytes from its start."""
+
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened bundle: its manifest, its default arguments and where its entries lie."""
+
+    path: Path
+    manifest: Manifest
+    args: str
+    spans: dict[str, Span]
+
+    def primary_model(self) -> Model:
+        """The model that is served when nobody names one: the first with the role `model`."""
+        return next(model for model in self.manifest.models if model.role == "model")
+
+
+class BundleError(LoafError):
+    """The file is not a bundle that this version can use."""
+
+    def __init__(self, path: Path, message: str, hint: str) -> None:
+        super().__init__(f"{path}: {message}", hint)
+        self.path = path
+
+
+class NotABundle(BundleError):
+    """The file does not begin with a launcher of ours."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "is not a loaf bundle", "Bundles are made with: loaf build MODEL.gguf")
+
+
+class BundleTruncated(BundleError):
+    """The file is shorter than its launcher says."""
+
+    def __init__(self, path: Path, size: int, expected: int) -> None:
+        super().__init__(
+            path,
+            f"is incomplete: it holds {size:,} of {expected:,} bytes, {expected - size:,} are missing",
+            "Download or copy it again.",
+        )
+        self.size = size
+        self.expected = expected
+
+
+class BundleDamaged(BundleError):
+    """The archive's directory or the manifest cannot be read."""
+
+    def __init__(self, path: Path, part: str, reason: str) -> None:
+        super().__init__(path, f"is damaged: {part}: {reason}", "Download or build it again.")
+        self.part = part
+
+
+class BundleTooNew(BundleError):
+    """The manifest follows a later schema than this program knows."""
+
+    def __init__(self, path: Path, schema: int) -> None:
+        super().__init__(
+            path,
+            f"follows bundle schema {schema}, and this version of loaf knows schema {SCHEMA}",
+            "Update loaf: pip install -U loaf-llm",
+        )
+        self.schema = schema
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Read the directory and the manifest of the bundle at `path`; the weights are not touched.
+
+    Raises `NotABundle`, `BundleTruncated`, `BundleDamaged`, `BundleTooNew`, or `OSError` where the file
+    cannot be read at all.
+    """
+    _check_size(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            spans = {info.filename: _span(archive, info) for info in archive.infolist()}
+            manifest = _parse_manifest(path, _read_small(archive, MANIFEST))
+            args = _read_small(archive, ARGS).decode() if ARGS in spans else ""
+    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError, NotImplementedError) as error:
+        raise BundleDamaged(path, "the archive's directory", str(error)) from error
+    _check_entries(path, manifest, spans)
+    return Bundle(path, manifest, args, spans)
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether the file begins with a launcher of ours."""
+    return _stated_size(path) is not None
+
+
+_SIZE_LINE = re.compile(rb"^bundle_size=(\d{1,18})$", re.MULTILINE)
+
+
+def _stated_size(path: Path) -> int | None:
+    """The full size that the launcher states, in bytes."""
+    with path.open("rb") as file:
+        launcher = file.read(ALIGNMENT)
+    match = _SIZE_LINE.search(launcher) if launcher.startswith(b"#!/bin/sh\n") else None
+    return int(match[1]) if match else None
+
+
+def _check_size(path: Path) -> None:
+    expected = _stated_size(path)
+    if expected is None:
+        raise NotABundle(path)
+    size = path.stat().st_size
+    if size < expected:
+        raise BundleTruncated(path, size, expected)
+
+
+def _span(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Span:
+    """Where a stored entry's data begins: the local header's own name and extra lengths decide."""
+    file = archive.fp
+    assert file is not None
+    file.seek(info.header_offset)
+    header = file.read(_LOCAL_HEADER)
+    if len(header) < _LOCAL_HEADER or header[:4] != b"PK\3\4":
+        raise zipfile.BadZipFile(f"no local header for {info.filename}")
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise zipfile.BadZipFile(f"{info.filename} is compressed")
+    name_length = int.from_bytes(header[26:28], "little")
+    extra_length = int.from_bytes(header[28:30], "little")
+    return Span(info.header_offset + _LOCAL_HEADER + name_length + extra_length, info.file_size)
+
+
+def _read_small(archive: zipfile.ZipFile, name: str) -> bytes:
+    info = archive.getinfo(name)
+    if info.file_size > _MAX_MANIFEST:
+        raise zipfile.BadZipFile(f"{name} is {info.file_size:,} bytes long")
+    return archive.read(info)
+
+
+def _parse_manifest(path: Path, data: bytes) -> Manifest:
+    class Versioned(msgspec.Struct):
+        schema: int
+
+    try:
+        schema = msgspec.json.decode(data, type=Versioned).schema
+        if schema > SCHEMA:
+            raise BundleTooNew(path, schema)
+        return msgspec.json.decode(data, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BundleDamaged(path, MANIFEST, str(error)) from error
+
+
+def _check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> None:
+    """Every entry that the manifest names is there, of the size it names; there is a model to serve."""
+    for entry in manifest.entries:
+        if entry.name and (entry.name not in spans or spans[entry.name].size != entry.size):
+            raise BundleDamaged(path, entry.name, "the archive does not hold it as the manifest says")
+    listed = {entry.name for entry in manifest.entries}
+    named = [model.entry for model in manifest.models] + [frozen.entry for frozen in manifest.runtimes]
+    for name in named:
+        if name not in listed:
+            raise BundleDamaged(path, name, "the manifest names it but does not list it")
+    if not any(model.role == "model" for model in manifest.models):
+        raise BundleDamaged(path, MANIFEST, "it names no model")

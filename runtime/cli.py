@@ -1,0 +1,152 @@
+"""The bundle's command line: flags become settings, errors become exit codes, here and nowhere else.
+
+Exit codes: 0 done, 1 something went wrong, 2 the command line is wrong, 130 interrupted.
+Imports little, because `--version` and `--help` should answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime import __version__
+from runtime.errors import LoafError
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+    from runtime.settings import Settings
+
+EXIT_FAILURE = 1
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """The program. The launcher names the bundle in `LOAF_BUNDLE`."""
+    _restore_library_path()
+    try:
+        bundle = _open_own_bundle()
+        arguments, defaults = _merge_arguments(bundle, sys.argv[1:])
+        name = os.environ.get("LOAF_NAME") or (bundle.path.name if bundle else "python -m runtime")
+        command.main(
+            args=arguments,
+            prog_name=name,
+            obj=bundle,
+            default_map=defaults,
+            auto_envvar_prefix="LOAF",
+            standalone_mode=False,
+        )
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    except LoafError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_FAILURE)
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'system'}: {error.strerror or error}", err=True)
+        sys.exit(EXIT_FAILURE)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--server", is_flag=True, help="Serve the model (what happens without any flag, too).")
+@click.option("--nobrowser", is_flag=True, help="Do not open the page in a browser.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 takes a free one."
+)
+@click.option("-p", "--prompt", help="Answer once, to standard output, and exit.")
+@click.option("--raw", is_flag=True, help="Take the prompt as bare text, without the chat template.")
+@click.option("--system", "-sys", help="System prompt of chats that bring none.")
+@click.option(
+    "-n", "--n-predict", type=click.IntRange(-1), default=-1, show_default=True,
+    help="Tokens to generate at most; -1: until the model ends or the context is full.",
+)  # fmt: skip
+@click.option("-m", "--model", type=click.Path(path_type=Path), help="Load this GGUF instead of the one inside.")
+@click.option(
+    "-c", "--ctx-size", type=click.IntRange(0), default=0, show_default=True,
+    help="Context in tokens, shared by all requests; 0: the model's own, as far as memory allows.",
+)  # fmt: skip
+@click.option("-np", "--parallel", type=click.IntRange(1, 256), default=8, show_default=True, help="Requests at once.")
+@click.option(
+    "-t", "--threads", type=click.IntRange(0, 1024), default=0, show_default=True,
+    help="Threads; 0: as many as this process may use.",
+)  # fmt: skip
+@click.option("--temp", type=float, default=0.8, show_default=True, help="Temperature; 0 is greedy.")
+@click.option("-s", "--seed", type=int, default=-1, show_default=True, help="Seed of sampling; -1: random.")
+@click.option("--info", is_flag=True, help="Say what is in this file, and exit.")
+@click.version_option(__version__, message="%(prog)s, loaf %(version)s")
+@click.pass_obj
+def command(bundle: Bundle | None, /, info: bool, **flags: Any) -> None:
+    """A language model in one file: it serves an API and a page, or answers in the terminal."""
+    if info:
+        from runtime.info import describe
+
+        click.echo(describe(bundle))
+        return
+    settings = _settings(bundle, **flags)
+    if settings.prompt is not None:
+        from runtime.terminal import answer_once
+
+        answer_once(bundle, settings)
+    else:
+        from runtime.server.serve import serve
+
+        serve(bundle, settings)
+
+
+def _settings(bundle: Bundle | None, **flags: Any) -> Settings:
+    from runtime.engine.types import Sampling
+    from runtime.settings import EngineSettings, ServerSettings, Settings
+
+    inside = bundle.manifest.system if bundle else None
+    return Settings(
+        model=flags["model"],
+        prompt=flags["prompt"],
+        raw=flags["raw"],
+        system=flags["system"] if flags["system"] is not None else inside,
+        max_tokens=None if flags["n_predict"] < 0 else flags["n_predict"],
+        server=ServerSettings(flags["host"], flags["port"], open_browser=not flags["nobrowser"]),
+        engine=EngineSettings(
+            n_ctx=flags["ctx_size"] or None, n_slots=flags["parallel"], n_threads=flags["threads"] or None
+        ),
+        sampling=Sampling(seed=None if flags["seed"] == -1 else flags["seed"], temperature=flags["temp"]),
+    )
+
+
+def _open_own_bundle() -> Bundle | None:
+    path = os.environ.pop("LOAF_BUNDLE", None)
+    if path is None:
+        return None
+    from runtime.bundle import open_bundle
+
+    return open_bundle(Path(path))
+
+
+def _merge_arguments(bundle: Bundle | None, user: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The command line, and the defaults from `.args`, which the environment and the command line override."""
+    if bundle is None or not bundle.args:
+        return user, {}
+    from runtime.arguments import parse_arguments
+
+    baked = parse_arguments(bundle.args, os.environ)
+    context = click.Context(command, resilient_parsing=True)
+    defaults, rest, _order = command.make_parser(context).parse_args(list(baked.before))
+    if rest:
+        raise click.UsageError(f".args in the bundle: unexpected argument {rest[0]!r}")
+    return [*user, *baked.after], dict(defaults)
+
+
+def _restore_library_path() -> None:
+    """Give programs that we start (a browser) the library path that PyInstaller's start-up replaced."""
+    if not getattr(sys, "frozen", False):
+        return
+    original = os.environ.pop("LD_LIBRARY_PATH_ORIG", None)
+    if original is None:
+        os.environ.pop("LD_LIBRARY_PATH", None)
+    else:
+        os.environ["LD_LIBRARY_PATH"] = original

@@ -1,0 +1,391 @@
+"""The worker thread: it owns the model's context from loading to the end.
+
+Each step: take in what was submitted and aborted, admit what fits, plan one batch, compute it, sample every sequence
+that can go on, hand the events to the event loops that wait for them.
+
+Knows the order of things. What goes into a batch is `scheduler.py`'s, what is reused `cache.py`'s, how it is computed
+`llama.py`'s to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from runtime.engine.cache import PrefixCache
+from runtime.engine.errors import (
+    DecodeFailed,
+    EmptyPrompt,
+    EngineError,
+    EngineStopped,
+    PromptTooLong,
+    QueueFull,
+    StillLoading,
+)
+from runtime.engine.llama import BatchItem, ContextSettings, ModelFacts, PoolFull
+from runtime.engine.sampler import Sampler
+from runtime.engine.scheduler import Chunk, Limits, plan_batch
+from runtime.engine.sequence import Sequence
+from runtime.engine.types import Event, FinishedEvent, FinishReason, GenerationRequest, Sampling, TokenEvent
+
+
+class Backend(Protocol):
+    """What the engine needs of a context: `llama.Context`, or a test's fake. Methods as there."""
+
+    settings: ContextSettings
+    n_ctx: int
+
+    @property
+    def model(self) -> BackendModel: ...
+    def decode(self, items: list[BatchItem]) -> dict[int, int]: ...
+    def sample(self, sampler: Sampler, output: int) -> int: ...
+    def keep_prefix(self, slot: int, length: int) -> bool: ...
+    def copy_prefix(self, source: int, target: int, length: int) -> None: ...
+    def clear(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class BackendModel(Protocol):
+    """What the engine needs of a model: `llama.Model`, or a test's fake."""
+
+    facts: ModelFacts
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]: ...
+    def piece(self, token: int, *, special: bool = False) -> bytes: ...
+    def ends_generation(self, token: int) -> bool: ...
+    def new_sampler(self, sampling: Sampling) -> Sampler: ...
+    def close(self) -> None: ...
+
+
+MAX_WAITING = 512
+"""Requests that may wait for a slot before new ones are refused."""
+
+
+class Generation:
+    """One request's events, as an async iterator; the last is a `FinishedEvent`.
+
+    Iterate it in the event loop it was submitted from. An error of the engine is raised from the iteration.
+    """
+
+    def __init__(self, sequence: Sequence, abort: Callable[[Generation], None]) -> None:
+        self.sequence = sequence
+        self._abort = abort
+        self._loop = asyncio.get_running_loop()
+        self._events: asyncio.Queue[Event | EngineError] = asyncio.Queue()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while True:
+            event = await self._events.get()
+            if isinstance(event, EngineError):
+                raise event
+            yield event
+            if isinstance(event, FinishedEvent):
+                return
+
+    def abort(self) -> None:
+        """Stop generating; the slot is free within one step. Harmless when it has finished."""
+        self._abort(self)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def deliver(self, event: Event | EngineError) -> None:
+        """Called in the event loop."""
+        self._events.put_nowait(event)
+
+
+@dataclass(eq=False, slots=True)
+class _Running:
+    generation: Generation
+    sampler: Sampler
+
+    @property
+    def sequence(self) -> Sequence:
+        return self.generation.sequence
+
+
+class Engine:
+    """Generates for many requests at once. `open_context` loads the model; it runs in the worker thread.
+
+    `ready` completes with the model's context, or with what went wrong while it was loaded.
+    """
+
+    def __init__(self, open_context: Callable[[], Backend], *, max_waiting: int = MAX_WAITING) -> None:
+        self.ready: Future[Backend] = Future()
+        self._open_context = open_context
+        self._max_waiting = max_waiting
+        self._wake = threading.Condition()
+        self._submitted: deque[Generation] = deque()
+        self._aborted: set[Generation] = set()
+        self._stopping = False
+        self._waiting: deque[Generation] = deque()
+        self._running: list[_Running] = []
+        self._pool_is_short = False
+        self._outbox: list[tuple[Generation, Event | EngineError]] = []
+        self._ids = itertools.count(1)
+        self._thread = threading.Thread(target=self._work, name="engine")
+
+    def start(self) -> None:
+        """Begin loading; returns at once."""
+        self._thread.start()
+
+    def submit(self, request: GenerationRequest) -> Generation:
+        """Queue `request`. Called in an event loop.
+
+        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `PromptTooLong`, `QueueFull`, or what made loading fail.
+        """
+        context = self.context()
+        if not request.prompt:
+            raise EmptyPrompt
+        if len(request.prompt) >= context.n_ctx:
+            raise PromptTooLong(len(request.prompt), context.n_ctx)
+        generation = Generation(Sequence(next(self._ids), request), self._abort)
+        with self._wake:
+            if self._stopping:
+                raise EngineStopped
+            waiting = len(self._submitted) + len(self._waiting)
+            if waiting >= self._max_waiting:
+                raise QueueFull(waiting)
+            self._submitted.append(generation)
+            self._wake.notify()
+        return generation
+
+    def context(self) -> Backend:
+        """The loaded context. Raises `StillLoading`, or what made loading fail."""
+        if not self.ready.done():
+            raise StillLoading
+        return self.ready.result()
+
+    def is_busy(self) -> bool:
+        """Whether any request waits or runs."""
+        return bool(self._submitted or self._waiting or self._running)
+
+    def stop(self) -> None:
+        """Take no more requests; what is running ends with `EngineStopped`. Returns at once; see `join`."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the worker thread, which frees the context and the model."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def _abort(self, generation: Generation) -> None:
+        with self._wake:
+            self._aborted.add(generation)
+            self._wake.notify()
+
+    # -- the worker thread ------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            context = self._open_context()
+        except Exception as error:
+            self.ready.set_exception(error)
+            return
+        self._context = context
+        self._cache = PrefixCache(context.settings.n_slots, partial=context.model.facts.keeps_partial_prefix)
+        self._limits = Limits(batch=context.settings.n_batch, prefill_beside_streams=context.settings.n_ubatch)
+        self.ready.set_result(context)
+        try:
+            while self._take_in():
+                self._step()
+                self._deliver()
+        finally:
+            self._fail_everything(EngineStopped())
+            context.close()
+            context.model.close()
+
+    def _take_in(self) -> bool:
+        """Wait until there is something to do; False when the engine is to end."""
+        with self._wake:
+            while not (self._running or self._waiting or self._submitted or self._aborted or self._stopping):
+                self._wake.wait()
+            if self._stopping:
+                return False
+            self._waiting.extend(self._submitted)
+            self._submitted.clear()
+            aborted, self._aborted = self._aborted, set()
+        if aborted:
+            self._drop(aborted)
+        return True
+
+    def _drop(self, aborted: set[Generation]) -> None:
+        self._waiting = deque(one for one in self._waiting if one not in aborted)
+        for running in [one for one in self._running if one.generation in aborted]:
+            self._end(running, running.sequence.finished(FinishReason.ABORTED))
+
+    def _step(self) -> None:
+        while self._waiting and self._cache.has_free_slot() and not self._pool_is_short:
+            self._admit(self._waiting.popleft())
+        chunks = plan_batch([one.sequence for one in self._running], self._limits)
+        if not chunks:
+            return
+        try:
+            outputs = self._context.decode([_item(chunk) for chunk in chunks])
+        except PoolFull:
+            self._make_room()
+            return
+        except DecodeFailed as error:
+            self._fail_batch(chunks, error)
+            return
+        by_sequence = {one.sequence: one for one in self._running}
+        for chunk in chunks:
+            self._count(chunk)
+            if chunk.wants_logits:
+                self._go_on(by_sequence[chunk.sequence], outputs[_slot(chunk.sequence)])
+
+    def _admit(self, generation: Generation) -> None:
+        """Give a waiting request a slot and whatever prefix of it is computed already."""
+        sequence = generation.sequence
+        try:
+            sampler = self._context.model.new_sampler(sequence.request.sampling)
+        except EngineError as error:
+            self._outbox.append((generation, error))
+            return
+        start = self._cache.acquire(sequence.tokens, reuse=sequence.request.reuse_prefix)
+        reuse = start.reuse
+        if start.copy_from is not None:
+            self._context.keep_prefix(start.slot, 0)
+            self._context.copy_prefix(start.copy_from, start.slot, reuse)
+        elif not self._context.keep_prefix(start.slot, reuse):
+            self._context.keep_prefix(start.slot, 0)
+            self._cache.forget(start.slot)
+            reuse = 0
+        for token in _penalized(sequence):
+            sampler.accept(token)
+        sequence.slot, sequence.computed = start.slot, reuse
+        if sequence.started_at is None:
+            sequence.started_at = time.monotonic()
+            sequence.cached = reuse
+        self._running.append(_Running(generation, sampler))
+
+    def _count(self, chunk: Chunk) -> None:
+        sequence = chunk.sequence
+        self._cache.computed(_slot(sequence), sequence.tokens[chunk.start : chunk.start + chunk.count])
+        sequence.computed += chunk.count
+
+    def _go_on(self, running: _Running, output: int) -> None:
+        """Sample the next token of a sequence whose tokens are all computed, and see whether it is the last."""
+        sequence = running.sequence
+        limit = sequence.request.max_tokens
+        if sequence.first_token_at is None:
+            sequence.first_token_at = time.monotonic()
+        if limit is not None and sequence.generated >= limit:
+            self._end(running, sequence.finished(FinishReason.MAX_TOKENS))
+            return
+        token = self._context.sample(running.sampler, output)
+        sequence.tokens.append(token)
+        if self._context.model.ends_generation(token):
+            self._finish(running, FinishReason.END_OF_TEXT)
+            return
+        text = sequence.assembler.push(self._context.model.piece(token))
+        self._outbox.append((running.generation, TokenEvent(text, (token,))))
+        if sequence.assembler.stopped:
+            self._finish(running, FinishReason.STOP_STRING)
+        elif limit is not None and sequence.generated >= limit:
+            self._finish(running, FinishReason.MAX_TOKENS)
+        elif len(sequence.tokens) >= self._context.n_ctx:
+            self._finish(running, FinishReason.CONTEXT_FULL)
+
+    def _finish(self, running: _Running, reason: FinishReason) -> None:
+        """End a sequence with the text that was held back, which may turn out to hold a stop string."""
+        text = running.sequence.assembler.finish()
+        if running.sequence.assembler.stopped:
+            reason = FinishReason.STOP_STRING
+        self._end(running, running.sequence.finished(reason, text))
+
+    def _end(self, running: _Running, event: FinishedEvent | EngineError) -> None:
+        self._release(running)
+        self._outbox.append((running.generation, event))
+
+    def _release(self, running: _Running) -> None:
+        self._running.remove(running)
+        self._pool_is_short = False
+        self._cache.release(_slot(running.sequence))
+        running.sequence.slot = None
+        running.sampler.close()
+
+    def _make_room(self) -> None:
+        """The pool is full: drop the oldest cache; else let the youngest wait again; else end the only one."""
+        slot = self._cache.evict()
+        if slot is not None:
+            self._empty(slot)
+        elif len(self._running) > 1:
+            youngest = self._running[-1]
+            slot = _slot(youngest.sequence)
+            self._release(youngest)
+            self._empty(slot)
+            youngest.sequence.computed = 0
+            self._pool_is_short = True  # until another ends: let in at once, it would be put out again
+            self._waiting.appendleft(youngest.generation)
+        else:
+            self._finish(self._running[0], FinishReason.CONTEXT_FULL)
+
+    def _empty(self, slot: int) -> None:
+        self._context.keep_prefix(slot, 0)
+        self._cache.forget(slot)
+
+    def _fail_batch(self, chunks: tuple[Chunk, ...], error: DecodeFailed) -> None:
+        """End the requests of a batch that could not be computed; what the memory holds of them is unknown."""
+        failed = {chunk.sequence for chunk in chunks}
+        for running in [one for one in self._running if one.sequence in failed]:
+            slot = _slot(running.sequence)
+            self._end(running, error)
+            self._empty(slot)
+
+    def _fail_everything(self, error: EngineError) -> None:
+        with self._wake:
+            self._stopping = True
+            self._waiting.extend(self._submitted)
+            self._submitted.clear()
+        for running in list(self._running):
+            self._end(running, error)
+        self._outbox += [(generation, error) for generation in self._waiting]
+        self._waiting.clear()
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Hand this step's events over: one wake-up for each event loop that has any."""
+        outbox, self._outbox = self._outbox, []
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Generation, Event | EngineError]]] = {}
+        for generation, event in outbox:
+            by_loop.setdefault(generation.loop, []).append((generation, event))
+        for loop, deliveries in by_loop.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_deliver_all, deliveries)
+
+
+def _deliver_all(deliveries: list[tuple[Generation, Event | EngineError]]) -> None:
+    for generation, event in deliveries:
+        generation.deliver(event)
+
+
+def _item(chunk: Chunk) -> BatchItem:
+    tokens = tuple(chunk.sequence.tokens[chunk.start : chunk.start + chunk.count])
+    return BatchItem(_slot(chunk.sequence), chunk.start, tokens, chunk.wants_logits)
+
+
+def _slot(sequence: Sequence) -> int:
+    assert sequence.slot is not None, "the sequence is not running"
+    return sequence.slot
+
+
+def _penalized(sequence: Sequence) -> list[int]:
+    """The end of what is there already, as far as penalties look back."""
+    sampling = sequence.request.sampling
+    repeats = (sampling.repeat_penalty, sampling.presence_penalty, sampling.frequency_penalty) != (1.0, 0.0, 0.0)
+    windows = [sampling.repeat_last_n] * repeats + [sampling.dry_penalty_last_n] * (sampling.dry_multiplier != 0.0)
+    if any(window < 0 for window in windows):
+        return sequence.tokens
+    window = max(windows, default=0)
+    return sequence.tokens[-window:] if window else []

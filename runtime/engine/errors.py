@@ -1,0 +1,103 @@
+"""What can go wrong in the engine.
+
+LoafError
+└── EngineError
+    ├── ModelLoadFailed      llama.cpp does not take the weights
+    ├── ContextFailed        no context of this size can be made
+    ├── StillLoading         no request can be taken yet
+    ├── LoadAborted          the program is being stopped while it loads
+    ├── PromptTooLong        the prompt does not fit the context
+    ├── EmptyPrompt          there is nothing to continue
+    ├── QueueFull            too many requests wait already
+    ├── EngineStopped        the engine is shutting down, or a failure has stopped it
+    └── DecodeFailed         llama.cpp could not compute a batch
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtime.errors import LoafError
+
+
+class EngineError(LoafError):
+    """The root of what the engine raises."""
+
+
+class ModelLoadFailed(EngineError):
+    """`reason` is what llama.cpp logged last."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path}: llama.cpp cannot load these weights: {reason or 'it gave no reason'}",
+            "An 'unknown model architecture' needs a newer loaf; anything else, a whole file (loaf verify).",
+        )
+        self.path = path
+        self.reason = reason
+
+
+class ContextFailed(EngineError):
+    """`n_ctx` in tokens."""
+
+    def __init__(self, n_ctx: int, reason: str) -> None:
+        super().__init__(
+            f"cannot make a context of {n_ctx:,} tokens: {reason or 'not enough memory'}",
+            "Ask for a smaller one with --ctx-size.",
+        )
+        self.n_ctx = n_ctx
+
+
+class StillLoading(EngineError):
+    """The weights are being loaded."""
+
+    def __init__(self) -> None:
+        super().__init__("Loading model")
+
+
+class LoadAborted(EngineError):
+    """Raised in the loading thread when the program is told to stop."""
+
+    def __init__(self) -> None:
+        super().__init__("loading was stopped")
+
+
+class PromptTooLong(EngineError):
+    """Both in tokens."""
+
+    def __init__(self, n_prompt: int, n_ctx: int) -> None:
+        super().__init__(
+            f"the request has {n_prompt:,} tokens, and the context holds {n_ctx:,}",
+            "Shorten the prompt, or start with a larger --ctx-size.",
+        )
+        self.n_prompt = n_prompt
+        self.n_ctx = n_ctx
+
+
+class EmptyPrompt(EngineError):
+    """The prompt comes to no tokens at all."""
+
+    def __init__(self) -> None:
+        super().__init__("the prompt is empty", "Send at least one character.")
+
+
+class QueueFull(EngineError):
+    """`waiting` requests are queued already."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} requests are waiting already", "Try again in a moment.")
+        self.waiting = waiting
+
+
+class EngineStopped(EngineError):
+    """The request cannot be finished any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping")
+
+
+class DecodeFailed(EngineError):
+    """`code` is what llama_decode returned."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"llama.cpp failed to compute a batch (code {code}): {reason or 'no reason given'}")
+        self.code = code

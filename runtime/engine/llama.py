@@ -1,0 +1,294 @@
+"""llama.cpp, through llama-cpp-python's low-level binding: the only importer of it.
+
+Knows how to load weights in place, compute batches, sample, and turn text into tokens and back. Refuses to know
+requests, scheduling and which tokens a sequence holds. A context is used by one thread only; a model's vocabulary
+(`tokenize`, `piece`, `facts`) by any.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+import os
+import sys
+import threading
+import types
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.engine.errors import ContextFailed, DecodeFailed, LoadAborted, ModelLoadFailed
+from runtime.engine.logs import LogTail
+from runtime.engine.sampler import Sampler
+from runtime.engine.types import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A GGUF that begins `offset` bytes into the file `path`: a bundle, or at 0 a file of its own."""
+
+    path: Path
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSettings:
+    """Sizes in tokens; `n_slots` sequences share `n_ctx` of them."""
+
+    n_ctx: int
+    n_slots: int
+    n_batch: int
+    n_ubatch: int
+    n_threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """`tokens` of the sequence in `slot`, at positions from `position` on; logits for the last if wanted."""
+
+    slot: int
+    position: int
+    tokens: tuple[int, ...]
+    wants_logits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What the weights say of themselves. `kv_bytes` of memory a token of context takes, in F16."""
+
+    description: str
+    size: int
+    parameter_count: int
+    vocabulary_size: int
+    n_ctx_train: int
+    embedding_length: int
+    kv_bytes: int
+    keeps_partial_prefix: bool
+    adds_bos: bool
+    bos: str
+    eos: str
+    chat_template: str | None
+
+
+class PoolFull(Exception):
+    """No room in the KV pool for the batch; nothing of it was computed."""
+
+
+class Model:
+    """Loaded weights and their vocabulary."""
+
+    def __init__(self, lib: Any, handle: Any, logs: LogTail) -> None:
+        self._lib = lib
+        self._handle = handle
+        self._logs = logs
+        self._vocab = lib.llama_model_get_vocab(handle)
+        self.facts = self._read_facts()
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
+        """Token ids of `text`; `add_special` adds BOS and EOS as the model wants them."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 16
+        while True:
+            buffer = (self._lib.llama_token * room)()
+            count = self._lib.llama_tokenize(self._vocab, data, len(data), buffer, room, add_special, parse_special)
+            if count >= 0:
+                return tuple(buffer[:count])
+            room = -count
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """The bytes that `token` stands for; control tokens stand for nothing unless `special`."""
+        room = 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            count = self._lib.llama_token_to_piece(self._vocab, token, buffer, room, 0, special)
+            if count >= 0:
+                return buffer.raw[:count]
+            room = -count
+
+    def ends_generation(self, token: int) -> bool:
+        """Whether the model says with `token` that it has finished."""
+        return bool(self._lib.llama_vocab_is_eog(self._vocab, token))
+
+    def new_context(self, settings: ContextSettings) -> Context:
+        """Raises `ContextFailed`, with llama.cpp's reason, when there is not enough memory."""
+        params = self._lib.llama_context_default_params()
+        params.n_ctx = settings.n_ctx
+        params.n_batch = settings.n_batch
+        params.n_ubatch = min(settings.n_ubatch, settings.n_batch)
+        params.n_seq_max = settings.n_slots
+        params.n_threads = settings.n_threads
+        params.n_threads_batch = settings.n_threads
+        params.kv_unified = True
+        self._logs.clear()
+        handle = self._lib.llama_init_from_model(self._handle, params)
+        if not handle:
+            raise ContextFailed(settings.n_ctx, self._logs.last_error())
+        return Context(self._lib, handle, self, settings, self._logs)
+
+    def new_sampler(self, sampling: Sampling) -> Sampler:
+        """A sampler chain for one sequence."""
+        return Sampler(self._lib, self._vocab, self.facts.vocabulary_size, self.facts.n_ctx_train, sampling)
+
+    def close(self) -> None:
+        self._lib.llama_model_free(self._handle)
+
+    def _read_facts(self) -> ModelFacts:
+        lib, handle = self._lib, self._handle
+        n_layer, n_head_kv = lib.llama_model_n_layer(handle), lib.llama_model_n_head_kv(handle)
+        n_embd, n_head = lib.llama_model_n_embd(handle), lib.llama_model_n_head(handle)
+        description = ctypes.create_string_buffer(256)
+        lib.llama_model_desc(handle, description, len(description))
+        template = lib.llama_model_chat_template(handle, None)
+        stateful = lib.llama_model_is_recurrent(handle) or lib.llama_model_is_hybrid(handle)
+        return ModelFacts(
+            description=description.value.decode("utf-8", "replace"),
+            size=lib.llama_model_size(handle),
+            parameter_count=lib.llama_model_n_params(handle),
+            vocabulary_size=lib.llama_vocab_n_tokens(self._vocab),
+            n_ctx_train=lib.llama_model_n_ctx_train(handle),
+            embedding_length=n_embd,
+            # K and V, two bytes each, for every layer and KV head (llama.cpp: llama_kv_cache, F16)
+            kv_bytes=2 * 2 * n_layer * n_head_kv * (n_embd // max(n_head, 1)),
+            # sliding windows drop cells behind them, so only the end of a sequence can be gone back to
+            keeps_partial_prefix=not stateful and lib.llama_model_n_swa(handle) == 0,
+            adds_bos=bool(lib.llama_vocab_get_add_bos(self._vocab)),
+            bos=self._token_text(lib.llama_vocab_bos(self._vocab)),
+            eos=self._token_text(lib.llama_vocab_eos(self._vocab)),
+            chat_template=template.decode("utf-8", "replace") if template else None,
+        )
+
+    def _token_text(self, token: int) -> str:
+        return "" if token < 0 else self.piece(token, special=True).decode("utf-8", "replace")
+
+
+class Context:
+    """A KV pool and what is computed in it. The pool's sequences are numbered 0 … n_slots - 1."""
+
+    def __init__(self, lib: Any, handle: Any, model: Model, settings: ContextSettings, logs: LogTail) -> None:
+        self._lib = lib
+        self._handle = handle
+        self._memory = lib.llama_get_memory(handle)
+        self._batch = lib.llama_batch_init(settings.n_batch, 0, 1)
+        self._logs = logs
+        self.model = model
+        self.settings = settings
+        self.n_ctx: int = lib.llama_n_ctx(handle)
+
+    def decode(self, items: Items[BatchItem]) -> dict[int, int]:
+        """Compute `items` in one batch; returns {slot: index to sample at} where logits were wanted.
+
+        Raises `PoolFull` (then nothing was kept of the batch) or `DecodeFailed`.
+        """
+        batch = self._batch
+        outputs: dict[int, int] = {}
+        n = 0
+        for item in items:
+            for i, token in enumerate(item.tokens):
+                batch.token[n] = token
+                batch.pos[n] = item.position + i
+                batch.n_seq_id[n] = 1
+                batch.seq_id[n][0] = item.slot
+                batch.logits[n] = 0
+                n += 1
+            if item.wants_logits:
+                batch.logits[n - 1] = 1
+                outputs[item.slot] = n - 1
+        batch.n_tokens = n
+        code = self._lib.llama_decode(self._handle, batch)
+        if code == 1:
+            raise PoolFull
+        if code != 0:
+            raise DecodeFailed(code, self._logs.last_error())
+        return outputs
+
+    def sample(self, sampler: Sampler, output: int) -> int:
+        """The next token after the batch's token number `output`."""
+        return sampler.sample(self._handle, output)
+
+    def keep_prefix(self, slot: int, length: int) -> bool:
+        """Drop all but the first `length` tokens of `slot`; False when the memory cannot (nothing is dropped)."""
+        return bool(self._lib.llama_memory_seq_rm(self._memory, slot, length, -1))
+
+    def copy_prefix(self, source: int, target: int, length: int) -> None:
+        """Let `target`, which is empty, share the first `length` tokens of `source`."""
+        self._lib.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def clear(self) -> None:
+        """Empty every sequence."""
+        self._lib.llama_memory_clear(self._memory, True)
+
+    def close(self) -> None:
+        self._lib.llama_batch_free(self._batch)
+        self._lib.llama_free(self._handle)
+
+
+def load_model(weights: Weights, abort_load: threading.Event) -> Model:
+    """Load `weights` where they lie: the file that holds them is mapped, nothing is copied.
+
+    Setting `abort_load` from another thread ends the loading with `LoadAborted`. Raises `ModelLoadFailed`.
+    """
+    lib, logs = import_binding()
+    params = lib.llama_model_default_params()
+    params.load_mode = lib.LLAMA_LOAD_MODE_MMAP
+    # The reference must live until loading is over, or ctypes frees the callback.
+    callback = lib.llama_progress_callback(lambda _progress, _data: not abort_load.is_set())
+    params.progress_callback = callback
+    libc = ctypes.CDLL(None, use_errno=True)
+    file = _open_at(libc, weights)
+    try:
+        handle = lib.llama_model_load_from_file_ptr(file, params)
+    finally:
+        libc.fclose(file)
+    if abort_load.is_set():
+        if handle:
+            lib.llama_model_free(handle)
+        raise LoadAborted
+    if not handle:
+        raise ModelLoadFailed(weights.path, logs.last_error())
+    return Model(lib, handle, logs)
+
+
+@functools.cache
+def import_binding() -> tuple[Any, LogTail]:
+    """The module `llama_cpp.llama_cpp`, with llama.cpp's processor backends loaded, and what it logs.
+
+    The package's own `__init__` imports numpy, diskcache and its server: 0.2 s and 30 MB for nothing that is
+    used here. So an empty package takes its place before the one module is imported.
+    """
+    spec = importlib.util.find_spec("llama_cpp")
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError("llama-cpp-python is not installed: run scripts/setup")
+    package = types.ModuleType("llama_cpp")
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules["llama_cpp"] = package
+    import llama_cpp.llama_cpp as lib
+
+    # Through libllama's own handle: another copy of ggml's registry would be filled through any other.
+    load_backends = lib._lib.ggml_backend_load_all_from_path
+    load_backends.argtypes = [ctypes.c_char_p]
+    load_backends.restype = None
+    logs = LogTail(lib)
+    load_backends(os.fsencode(_backends_folder(Path(package.__path__[0]))))
+    lib.llama_backend_init()
+    return lib, logs
+
+
+def _backends_folder(package: Path) -> Path:
+    """Where the processor's variants are: frozen beside libllama, installed by pip in site-packages/bin."""
+    frozen = package / "lib"
+    return frozen if any(frozen.glob("libggml-cpu*")) else package.parent / "bin"
+
+
+def _open_at(libc: Any, weights: Weights) -> Any:
+    libc.fopen.restype = ctypes.c_void_p
+    libc.fopen.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
+    libc.fseeko.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int]
+    libc.fclose.argtypes = [ctypes.c_void_p]
+    file = libc.fopen(os.fsencode(weights.path), b"rb")
+    if not file:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(weights.path))
+    libc.fseeko(file, weights.offset, os.SEEK_SET)
+    return file

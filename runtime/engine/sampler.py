@@ -1,0 +1,89 @@
+"""One sequence's sampler: llama.cpp's own chain, in llama-server's order.
+
+The order is that of `common_sampler_init` in llama.cpp's common/sampling.cpp, so that a seed gives the same text
+there and here. Uses the binding it is handed; imports nothing of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import secrets
+from typing import Any
+
+from runtime.engine.types import Sampling
+
+_MIROSTAT_M = 100
+"""Tokens considered for the estimate of s in mirostat 1: llama.cpp's and the paper's own value."""
+
+
+class Sampler:
+    """Samples for one sequence and remembers what it sampled."""
+
+    def __init__(self, lib: Any, vocab: Any, n_vocab: int, n_ctx_train: int, sampling: Sampling) -> None:
+        self._lib = lib
+        self.seed = secrets.randbits(32) if sampling.seed is None else sampling.seed & 0xFFFFFFFF
+        self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        for link in self._links(vocab, n_vocab, n_ctx_train, sampling):
+            lib.llama_sampler_chain_add(self._chain, link)
+
+    def sample(self, context: Any, output: int) -> int:
+        """The next token, by the logits of `context`'s output number `output`."""
+        return int(self._lib.llama_sampler_sample(self._chain, context, output))
+
+    def accept(self, token: int) -> None:
+        """Count `token`, of the prompt, for the penalties."""
+        self._lib.llama_sampler_accept(self._chain, token)
+
+    def close(self) -> None:
+        self._lib.llama_sampler_free(self._chain)
+
+    def _links(self, vocab: Any, n_vocab: int, n_ctx_train: int, s: Sampling) -> list[Any]:
+        lib, seed = self._lib, self.seed
+        bias = self._logit_bias(vocab, n_vocab, s)
+        if s.mirostat == 1:
+            return [
+                *bias,
+                lib.llama_sampler_init_temp(s.temperature),
+                lib.llama_sampler_init_mirostat(n_vocab, seed, s.mirostat_tau, s.mirostat_eta, _MIROSTAT_M),
+            ]
+        if s.mirostat == 2:
+            return [
+                *bias,
+                lib.llama_sampler_init_temp(s.temperature),
+                lib.llama_sampler_init_mirostat_v2(seed, s.mirostat_tau, s.mirostat_eta),
+            ]
+        last_n = n_ctx_train if s.repeat_last_n < 0 else s.repeat_last_n
+        return [
+            *bias,
+            lib.llama_sampler_init_penalties(
+                n_vocab, last_n, s.repeat_penalty, s.frequency_penalty, s.presence_penalty
+            ),
+            self._dry(vocab, n_ctx_train, s),
+            lib.llama_sampler_init_top_n_sigma(s.top_n_sigma),
+            lib.llama_sampler_init_top_k(s.top_k),
+            lib.llama_sampler_init_typical(s.typical_p, s.min_keep),
+            lib.llama_sampler_init_top_p(s.top_p, s.min_keep),
+            lib.llama_sampler_init_min_p(s.min_p, s.min_keep),
+            lib.llama_sampler_init_xtc(s.xtc_probability, s.xtc_threshold, s.min_keep, seed),
+            lib.llama_sampler_init_temp_ext(s.temperature, s.dynatemp_range, s.dynatemp_exponent),
+            lib.llama_sampler_init_dist(seed),
+        ]
+
+    def _logit_bias(self, vocab: Any, n_vocab: int, s: Sampling) -> list[Any]:
+        lib = self._lib
+        biases = [(token, bias) for token, bias in s.logit_bias if 0 <= token < n_vocab]
+        if s.ignore_eos:
+            ends = (token for token in range(n_vocab) if lib.llama_vocab_is_eog(vocab, token))
+            biases += [(token, float("-inf")) for token in ends]
+        if not biases:
+            return []
+        array = (lib.llama_logit_bias * len(biases))(*biases)
+        return [lib.llama_sampler_init_logit_bias(n_vocab, len(biases), array)]
+
+    def _dry(self, vocab: Any, n_ctx_train: int, s: Sampling) -> Any:
+        breakers = [word.encode() for word in s.dry_sequence_breakers]
+        array = (ctypes.c_char_p * len(breakers))(*breakers)
+        last_n = n_ctx_train if s.dry_penalty_last_n < 0 else s.dry_penalty_last_n
+        return self._lib.llama_sampler_init_dry(
+            vocab, s.dry_multiplier, s.dry_base, s.dry_allowed_length, last_n, array, len(breakers)
+        )

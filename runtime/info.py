@@ -1,0 +1,32 @@
+"""`--info`: what is in the file, for people."""
+
+from __future__ import annotations
+
+import platform
+
+from runtime import __version__
+from runtime.bundle import Bundle
+
+
+def describe(bundle: Bundle | None) -> str:
+    """A few lines; None when the program was not launched from a bundle."""
+    lines = [f"loaf {__version__} on {platform.system()} {platform.machine()}, Python {platform.python_version()}"]
+    if bundle is None:
+        return "\n".join([*lines, "no bundle: name weights with -m FILE"])
+    manifest = bundle.manifest
+    lines.append(f"bundle  {manifest.name}, {bundle.path.stat().st_size:,} bytes, build {manifest.build_id[:16]}")
+    for model in manifest.models:
+        context = f", context {model.context_length:,}" if model.context_length else ""
+        lines.append(
+            f"{model.role:7} {model.name}: {model.architecture}, {model.parameter_count:,} parameters, "
+            f"{model.quantization}{context}, {bundle.spans[model.entry].size:,} bytes"
+            f"{', licence ' + model.license if model.license else ''}"
+        )
+    for frozen in manifest.runtimes:
+        lines.append(f"runtime {frozen.platform}, glibc {frozen.glibc} or newer, Python {frozen.python}")
+        lines += [f"        {name} {version}" for name, version in frozen.packages]
+    if bundle.args.strip():
+        lines.append(f".args   {' '.join(bundle.args.split())}")
+    if manifest.system:
+        lines.append(f"system  {manifest.system}")
+    return "\n".join(lines)

@@ -1,0 +1,103 @@
+"""From settings to a running engine: which weights, how much context, how many threads.
+
+Knows bundles, settings and the machine. Refuses to know HTTP and the terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.bundle import Bundle
+from runtime.engine.engine import Backend, Engine
+from runtime.engine.llama import ContextSettings, ModelFacts, Weights, load_model
+from runtime.errors import LoafError
+from runtime.settings import EngineSettings, Settings
+
+
+class NoModel(LoafError):
+    """There are no weights: the program was not launched from a bundle, and none were named."""
+
+    def __init__(self) -> None:
+        super().__init__("no model", "Name one with -m FILE.gguf, or run a bundle.")
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """The model being served: its name for clients, its weights, and the engine that runs it."""
+
+    name: str
+    weights: Weights
+    size: int
+    engine: Engine
+    abort_load: threading.Event
+
+    def stop(self) -> None:
+        """End loading or generating. Returns at once; `engine.join` waits."""
+        self.abort_load.set()
+        self.engine.stop()
+
+
+def open_model(bundle: Bundle | None, settings: Settings) -> ServedModel:
+    """Start loading the model that `settings` name, or the bundle's own. Raises `NoModel`, `OSError`."""
+    name, weights, size = _find_weights(bundle, settings.model)
+    abort_load = threading.Event()
+
+    def open_context() -> Backend:
+        model = load_model(weights, abort_load)
+        return model.new_context(_context_settings(settings.engine, model.facts))
+
+    engine = Engine(open_context)
+    engine.start()
+    return ServedModel(name, weights, size, engine, abort_load)
+
+
+def _find_weights(bundle: Bundle | None, outside: Path | None) -> tuple[str, Weights, int]:
+    if outside is not None:
+        with outside.open("rb"):  # says now what is wrong with it, in the system's words
+            pass
+        return outside.stem, Weights(outside), outside.stat().st_size
+    if bundle is None:
+        raise NoModel
+    model = bundle.primary_model()
+    span = bundle.spans[model.entry]
+    return model.name, Weights(bundle.path, span.offset), span.size
+
+
+def _context_settings(settings: EngineSettings, facts: ModelFacts) -> ContextSettings:
+    n_ctx = settings.n_ctx or choose_context(facts, _available_memory())
+    return ContextSettings(
+        n_ctx=n_ctx,
+        n_slots=settings.n_slots,
+        n_batch=min(settings.n_batch, n_ctx),
+        n_ubatch=min(settings.n_ubatch, n_ctx),
+        n_threads=settings.n_threads or usable_processors(),
+    )
+
+
+MINIMUM_CONTEXT = 512
+
+
+def choose_context(facts: ModelFacts, available: int) -> int:
+    """The model's own context, or as much of it as fits half of the memory that the weights leave free.
+
+    The other half is for computing, and for the rest of the machine. `available` in bytes; tokens out.
+    """
+    room = max(available - facts.size, 0) // 2
+    fitting = room // max(facts.kv_bytes, 1) // 256 * 256
+    return max(min(facts.n_ctx_train, fitting), min(MINIMUM_CONTEXT, facts.n_ctx_train), 1)
+
+
+def usable_processors() -> int:
+    """How many processors this process may use: its affinity, which is not the host's count."""
+    return max(len(os.sched_getaffinity(0)), 1)
+
+
+def _available_memory() -> int:
+    """Bytes that can be taken without swapping (MemAvailable of /proc/meminfo)."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -1,0 +1,40 @@
+"""JSON in and out.
+
+Out: ASCII only, because clients split streams at U+2028 and U+0085 as if they were line ends.
+In: parsed straight into typed structures; what is wrong is named by its place.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+T = TypeVar("T")
+
+
+def encode(value: Any) -> bytes:
+    """One line of ASCII."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def json_response(value: Any, *, status: int = 200) -> web.Response:
+    """The whole answer."""
+    return web.Response(body=encode(value), status=status, content_type="application/json", charset="utf-8")
+
+
+async def decode(request: web.Request, type_: type[T]) -> T:
+    """The request's body as `type_`, whatever content type it claims. Raises `BadRequest`."""
+    from runtime.server.errors import BadRequest
+
+    body = await request.read()
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$")
+        field = place.rstrip("`").lstrip(".")
+        raise BadRequest(f"{field}: {message}" if field else message, field) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the body is not valid JSON: {error}") from error

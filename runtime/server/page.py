@@ -1,0 +1,23 @@
+"""The page at `/`, one file from `runtime/web/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+import runtime.web
+
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "connect-src 'self'; img-src data:; base-uri 'none'"
+)
+
+
+async def index(_request: web.Request) -> web.Response:
+    """The page."""
+    html = (Path(runtime.web.__path__[0]) / "index.html").read_text(encoding="utf-8")
+    return web.Response(text=html, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
+
+
+ROUTES = (web.get("/", index),)

@@ -1,0 +1,137 @@
+"""Serving from start to signal: listen, load, say where, wait, stop.
+
+SIGTERM and Ctrl-C: no new connections; what is running may finish for a moment, is then ended; exit 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+
+from runtime.bundle import Bundle
+from runtime.engine.engine import Backend
+from runtime.errors import LoafError
+from runtime.loading import ServedModel, open_model
+from runtime.server.app import build_app
+from runtime.server.keys import SERVED
+from runtime.settings import ServerSettings, Settings
+
+FINISH_SECONDS = 3.0
+"""How long running requests may go on after the signal; with what follows, everything is over within 5 s."""
+
+
+class CannotListen(LoafError):
+    """The address cannot be had; `reason` is the system's."""
+
+    def __init__(self, host: str, port: int, reason: str, hint: str) -> None:
+        super().__init__(f"cannot listen on {host}:{port}: {reason}", hint)
+        self.host = host
+        self.port = port
+
+
+def serve(bundle: Bundle | None, settings: Settings) -> None:
+    """Serve until a signal comes. Raises `LoafError` when listening or loading fails."""
+    served = open_model(bundle, settings)
+    try:
+        asyncio.run(_serve(served, settings))
+    finally:
+        served.stop()
+        served.engine.join()
+
+
+async def _serve(served: ServedModel, settings: Settings) -> None:
+    stop = _stop_on_signals()
+    runner = web.AppRunner(
+        build_app(served, settings), access_log=None, handler_cancellation=True, shutdown_timeout=FINISH_SECONDS
+    )
+    await runner.setup()
+    try:
+        address = await _listen(runner, settings.server)
+        context = await _unless(stop, served)
+        if context is not None:
+            _announce(served, context, address, settings.server)
+            await stop.wait()
+            await _finish(runner)
+    finally:
+        served.stop()
+        await runner.cleanup()
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Set at the first signal; a second one ends the program as it would any other."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        stop.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    return stop
+
+
+async def _listen(runner: web.AppRunner, server: ServerSettings) -> str:
+    """Begin to listen; returns the address to open in a browser."""
+    site = web.TCPSite(runner, server.host, server.port)
+    try:
+        await site.start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CannotListen(
+                server.host, server.port, "another program does already", "Choose another port with --port."
+            ) from error
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise CannotListen(server.host, server.port, reason, "Choose another address with --host or --port.") from error
+    host, port = runner.addresses[0][:2]
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _unless(stop: asyncio.Event, served: ServedModel) -> Backend | None:
+    """The loaded context, or None when a signal came first. Raises what made loading fail."""
+    loading = asyncio.wrap_future(served.engine.ready)
+    stopping = asyncio.ensure_future(stop.wait())
+    either: list[asyncio.Future[Any]] = [loading, stopping]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if loading.done():
+        stopping.cancel()
+        return loading.result()
+    served.stop()
+    with suppress(LoafError):  # what it says now does not matter any more
+        await loading
+    return None
+
+
+def _announce(served: ServedModel, context: Backend, address: str, server: ServerSettings) -> None:
+    """Two lines for people, and the page where there is a screen to show it on."""
+    facts = context.model.facts
+    print(
+        f"{served.name}: {facts.description}, context {context.n_ctx:,}, "
+        f"{context.settings.n_threads} threads\nServing on {address} (Ctrl-C stops)",
+        file=sys.stderr,
+        flush=True,
+    )
+    if server.open_browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        from runtime.desktop import open_page
+
+        open_page(address)
+
+
+async def _finish(runner: web.AppRunner) -> None:
+    """Stop listening and let running requests finish, for `FINISH_SECONDS` at most."""
+    for site in list(runner.sites):
+        await site.stop()
+    engine = runner.app[SERVED].engine
+    deadline = asyncio.get_running_loop().time() + FINISH_SECONDS
+    while engine.is_busy() and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.02)

@@ -1,0 +1,54 @@
+"""Server-sent events over HTTP/1.1 chunked encoding.
+
+A client that leaves cancels its handler (aiohttp's `handler_cancellation`), which aborts its generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from runtime.engine.engine import Generation
+from runtime.engine.types import Event
+from runtime.server.json import encode
+
+
+@asynccontextmanager
+async def events_of(generation: Generation) -> AsyncIterator[AsyncIterator[Event]]:
+    """The events of `generation`, which ends with the block, however that ends."""
+    try:
+        yield generation.__aiter__()
+    finally:
+        generation.abort()
+
+
+class EventStream:
+    """The answer to one request. It begins with the first event, so that an error before it has its own status."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._response: web.StreamResponse | None = None
+
+    @property
+    def response(self) -> web.StreamResponse | None:
+        """None until something was sent."""
+        return self._response
+
+    async def send(self, data: Any) -> None:
+        """One event with `data` as JSON."""
+        await self._write(b"data: " + encode(data) + b"\n\n")
+
+    async def done(self) -> None:
+        """OpenAI's last event."""
+        await self._write(b"data: [DONE]\n\n")
+
+    async def _write(self, data: bytes) -> None:
+        if self._response is None:
+            self._response = web.StreamResponse(
+                headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+            )
+            await self._response.prepare(self._request)
+        await self._response.write(data)

@@ -1,0 +1,26 @@
+"""llama-server's `timings` object, which its clients read in more than one dialect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runtime.engine.types import Usage
+
+
+def timings(usage: Usage) -> dict[str, Any]:
+    """Counts in tokens, times in milliseconds; `prompt_n` is without what was cached."""
+    prompt_n = usage.prompt_tokens - usage.cached_tokens
+    return {
+        "cache_n": usage.cached_tokens,
+        **_part("prompt", prompt_n, usage.prompt_seconds),
+        **_part("predicted", usage.generated_tokens, usage.generation_seconds),
+    }
+
+
+def _part(name: str, n: int, seconds: float) -> dict[str, Any]:
+    return {
+        f"{name}_n": n,
+        f"{name}_ms": seconds * 1000,
+        f"{name}_per_token_ms": seconds * 1000 / n if n else 0.0,
+        f"{name}_per_second": n / seconds if seconds > 0 else 0.0,
+    }

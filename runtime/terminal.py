@@ -1,0 +1,46 @@
+"""`-p`: one answer on standard output, streamed. Nothing else is printed there."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+from runtime.bundle import Bundle
+from runtime.chat.messages import Message
+from runtime.engine.types import GenerationRequest
+from runtime.loading import ServedModel, open_model
+from runtime.settings import Settings
+
+
+def answer_once(bundle: Bundle | None, settings: Settings) -> None:
+    """Generate for `settings.prompt` until it ends. A reader that goes away (`| head`) ends the program quietly."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    served = open_model(bundle, settings)
+    try:
+        asyncio.run(_answer(served, settings))
+    finally:
+        served.stop()
+        served.engine.join()
+
+
+async def _answer(served: ServedModel, settings: Settings) -> None:
+    context = await asyncio.wrap_future(served.engine.ready)
+    model = context.model
+    assert settings.prompt is not None
+    if settings.raw or model.facts.chat_template is None:
+        prompt = model.tokenize(settings.prompt, add_special=True, parse_special=True)
+    else:
+        from runtime.chat.prompt import PromptBuilder
+
+        prompt = PromptBuilder(model, settings.system).tokens([Message("user", settings.prompt)])
+    request = GenerationRequest(prompt, settings.max_tokens, sampling=settings.sampling)
+    async for event in served.engine.submit(request):
+        _write(event.text)
+    _write("\n")
+
+
+def _write(text: str) -> None:
+    """UTF-8 whatever the locale says: it is what every terminal and file expects today."""
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()

@@ -1,0 +1,72 @@
+"""What tests share: the demo bundle, built by the real command, and ways to run it as its user would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from bundles import DEMO_GGUF, Server, clean_environment, loaf
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes more than a few seconds")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:  # noqa: ARG001
+    """In CI nothing may be skipped: everything that a test needs is installed by `.ci/run`."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the demo model. Read-only for tests: copy it to change it."""
+    target = tmp_path_factory.mktemp("bundle") / "demo.loaf"
+    loaf("build", "demo", "-o", str(target), check=True)
+    return target
+
+
+@pytest.fixture(scope="session")
+def warm_cache(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder into which the demo bundle has been unpacked. Read-only for tests."""
+    cache = tmp_path_factory.mktemp("cache")
+    subprocess.run([demo, "--version"], env=clean_environment(cache), check=True, capture_output=True)
+    return cache
+
+
+@pytest.fixture
+def run(warm_cache: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a bundle (or any command) with the warm cache, and capture what it says."""
+
+    def run(*command: str | Path, timeout: float = 60, **options: object) -> subprocess.CompletedProcess[str]:
+        options.setdefault("env", clean_environment(warm_cache))
+        options.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.run(  # type: ignore[call-overload, no-any-return]
+            [str(part) for part in command], capture_output=True, text=True, timeout=timeout, **options
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def server(demo: Path, warm_cache: Path) -> Iterator[Server]:
+    """The demo bundle serving on a free port, for all tests that only ask it things."""
+    with Server(demo, cache=warm_cache) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def demo_gguf() -> Path:
+    """The demo model's weights."""
+    return DEMO_GGUF
+
+
