@@ -88,15 +88,26 @@ def command(bundle: Bundle | None, /, info: bool, **flags: Any) -> None:
 
         click.echo(describe(bundle))
         return
-    settings = _settings(bundle, **flags)
-    if settings.prompt is not None:
-        from runtime.terminal import answer_once
+    _run(bundle, _settings(bundle, **flags))
 
-        answer_once(bundle, settings)
-    else:
-        from runtime.server.serve import serve
 
-        serve(bundle, settings)
+def _run(bundle: Bundle | None, settings: Settings) -> None:
+    """Answer once or serve. The model begins to load before the server is imported, which takes as long."""
+    from runtime.loading import open_model
+
+    served = open_model(bundle, settings)
+    try:
+        if settings.prompt is not None:
+            from runtime.terminal import answer_once
+
+            answer_once(served, settings)
+        else:
+            from runtime.server.serve import serve
+
+            serve(served, settings)
+    finally:
+        served.stop()
+        served.engine.join()
 
 
 def _settings(bundle: Bundle | None, **flags: Any) -> Settings:

@@ -6,22 +6,16 @@ import asyncio
 import signal
 import sys
 
-from runtime.bundle import Bundle
 from runtime.chat.messages import Message
 from runtime.engine.types import GenerationRequest
-from runtime.loading import ServedModel, open_model
+from runtime.loading import ServedModel
 from runtime.settings import Settings
 
 
-def answer_once(bundle: Bundle | None, settings: Settings) -> None:
+def answer_once(served: ServedModel, settings: Settings) -> None:
     """Generate for `settings.prompt` until it ends. A reader that goes away (`| head`) ends the program quietly."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    served = open_model(bundle, settings)
-    try:
-        asyncio.run(_answer(served, settings))
-    finally:
-        served.stop()
-        served.engine.join()
+    asyncio.run(_answer(served, settings))
 
 
 async def _answer(served: ServedModel, settings: Settings) -> None:

@@ -9,20 +9,22 @@
 # The file is also a ZIP archive: `unzip -l FILE` lists the weights and the rest.
 #
 # This script unpacks the program once into a private cache folder and becomes it. The weights stay
-# where they are. It runs under dash, busybox ash and bash; it is read whole before any of it runs.
+# where they are. It runs under dash, busybox ash and bash, and starts few other programs when there is
+# nothing to unpack: each takes a millisecond or two.
 
+{   # as one command, the script is read whole before any of it runs: half of it does nothing
 bundle_size=@BUNDLE_SIZE@
 
 main() {
-    (: <&0) 2>/dev/null || exec </dev/null   # started with standard input closed
+    open_standard_streams
     find_self
     check_size
     choose_runtime
     check_c_library
     choose_cache
-    [ -e "$core/.whole" ] || unpack
-    [ -x "$core/$program" ] ||
-        die "cannot run programs from $cache: the file system it is on is mounted noexec. Set LOAF_CACHE_DIR to a folder on another one"
+    check_cache
+    whole || unpack
+    [ -x "$core/$program" ] || die_of_noexec
     LOAF_BUNDLE=$self
     export LOAF_BUNDLE
     exec "$core/$program" "$@"
@@ -31,6 +33,13 @@ main() {
 die() {
     printf '%s: %s.\n' "${0##*/}" "$1" >&2
     exit 1
+}
+
+# A stream that was closed would be the first file that the program opens. (`<&0` would not notice: it does nothing.)
+open_standard_streams() {
+    { :; } 2>/dev/null 3<&0 || exec </dev/null
+    { :; } 2>/dev/null 3>&1 || exec >/dev/null
+    { :; } 2>/dev/null 3>&2 || exec 2>/dev/null
 }
 
 # The file's own path, absolute: $0 has a slash unless it was started as `sh NAME`.
@@ -47,9 +56,8 @@ find_self() {
     [ -r "$self" ] || die "cannot read $self: allow it with chmod +r"
 }
 
-# `ls` tells a size without reading the file; `wc -c` reads all of it under busybox.
 check_size() {
-    size=$(field 5 "$self")
+    look_at "$self"
     [ "$size" -ge "$bundle_size" ] ||
         die "the file is incomplete: it holds $(of "$size" "$bundle_size"). Download or copy it again"
 }
@@ -81,63 +89,99 @@ older() {   # is version $1 older than version $2? Both are MAJOR.MINOR, more ma
 }
 
 choose_cache() {
-    uid=$(id -u)
     if [ -n "${LOAF_CACHE_DIR:-}" ]; then cache=$LOAF_CACHE_DIR
     elif [ -n "${XDG_CACHE_HOME:-}" ]; then cache=$XDG_CACHE_HOME/loaf
     elif [ -n "${HOME:-}" ] && [ -d "$HOME" ]; then cache=$HOME/.cache/loaf
-    else cache=${TMPDIR:-/tmp}/loaf-$uid   # services often have no home
+    else cache=${TMPDIR:-/tmp}/loaf-$(id -u)   # services often have no home
     fi
     case $cache in
         /*) ;;
         *) cache=$PWD/$cache ;;
     esac
     core=$cache/core-$key
+}
+
+# What lies in the cache is run, so nobody else may be able to change it.
+check_cache() {
     if [ ! -d "$cache" ]; then
         why=$( (umask 077 && LC_ALL=C mkdir -p -- "$cache") 2>&1) ||
             die "cannot make the folder $cache to unpack into ($(reason "$why")). Set LOAF_CACHE_DIR to one that can be written"
     fi
-    # What lies in the cache is run, so nobody else may be able to change it.
-    owner=$(field 3 "$cache")
-    [ "$owner" = "$uid" ] || [ "$owner" = 0 ] ||
+    look_at "$cache"
+    # shellcheck disable=SC3067  # -O, "mine", is not in POSIX, but in every shell; it spares an `id`
+    [ "$owner" = 0 ] || [ -O "$cache" ] ||
         die "will not use $cache: it belongs to another user. Set LOAF_CACHE_DIR to a folder of your own"
-    case $(field 1 "$cache") in
+    case $permissions in
         ?????w* | ????????w*)
             die "will not use $cache: other users can write to it. Set LOAF_CACHE_DIR to a private folder, or run: chmod go-w '$cache'" ;;
     esac
 }
 
+whole() {   # the marker is the first to go when a tidying job takes files away that nobody reads
+    [ -e "$core/.whole" ] && [ -e "$core/$program" ]
+}
+
 # Unpacks into a fresh folder beside the final one and renames it: what has the final name is whole.
 # Of several at once, each unpacks its own; whoever comes second finds the name taken and uses that.
 unpack() {
+    for tool in dd head gzip tar; do
+        command -v "$tool" >/dev/null || die "needs the command $tool to unpack the program, and this system has none: install it"
+    done
     host=$(uname -n)
     remove_leftovers
     work=$cache/.core-$key.$host.$$
-    trap 'rm -rf -- "$work"; exit 130' HUP INT TERM
+    trap 'interrupted HUP' HUP
+    trap 'interrupted INT' INT
+    trap 'interrupted TERM' TERM
     [ ! -t 2 ] || printf 'First start: unpacking %s into %s ...\n' "$(of "$unpacked_size")" "$cache" >&2
     check_core
-    why=$( (umask 077 && export LC_ALL=C && mkdir -- "$work" && unpack_core) 2>&1)
+    [ ! -e "$core" ] || whole || mv -- "$core" "$work.damaged" 2>/dev/null
+    why=$( (export LC_ALL=C && mkdir -- "$work" && can_run_programs && unpack_core) 2>&1)
     if [ ! -e "$work/.whole" ]; then
-        rm -rf -- "$work"
+        rm -rf -- "$work" "$work.damaged"
+        [ "$why" != noexec ] || die_of_noexec
         die "cannot unpack $(of "$unpacked_size") into $cache ($(reason "$why")). Set LOAF_CACHE_DIR to a folder on another file system, or make room"
     fi
-    [ -e "$core/.whole" ] || rm -rf -- "$core"   # something, a tidying job say, took parts of it away
-    mv -- "$work" "$core" 2>/dev/null
-    rm -rf -- "$work" "$core/${work##*/}"         # we came second: mv left it where it was, or inside
+    whole || mv -- "$work" "$core" 2>/dev/null
+    rm -rf -- "$work" "$work.damaged" "$core/${work##*/}"   # we came second: mv left it where it was, or inside
     trap - HUP INT TERM
-    [ -e "$core/.whole" ] || die "cannot rename $work to $core. Set LOAF_CACHE_DIR to another folder"
+    whole || die "cannot rename $work to $core. Set LOAF_CACHE_DIR to another folder"
+}
+
+interrupted() {   # cleans up, then ends as the signal $1 would have it
+    rm -rf -- "$work" "$work.damaged"
+    trap - "$1"
+    kill -s "$1" $$
+    exit 1   # process 1, as in a container, survives its own signals
 }
 
 # A changed byte must not run. gzip's own checksum guards against accidents where sha256sum is missing.
 check_core() {
-    command -v sha256sum >/dev/null || return 0
-    sum=$(core_bytes | sha256sum)
-    [ "${sum%% *}" = "$core_sha256" ] ||
-        die "the file is damaged: the program in it does not have the checksum it should. Download or copy it again"
+    if command -v sha256sum >/dev/null; then
+        sum=$(core_bytes | sha256sum)
+        [ "${sum%% *}" = "$core_sha256" ]
+    else
+        core_bytes | gzip -t 2>/dev/null
+    fi || die "the file is damaged: the program in it does not have the checksum it should. Download or copy it again"
+}
+
+can_run_programs() {   # says only "noexec" if not; in doubt (a full disk) what follows has better words
+    printf '#!/bin/sh\n' 2>/dev/null >"$work/.try" && chmod 700 "$work/.try" || return 0
+    "$work/.try" 2>/dev/null || { echo noexec && return 1; }
+    rm -- "$work/.try"
+}
+
+die_of_noexec() {
+    die "cannot run programs from $cache: the file system it is on is mounted noexec. Set LOAF_CACHE_DIR to a folder on another one"
 }
 
 # The marker is written only when both gzip and tar are content; a pipeline tells of its last command only.
+# Others may read what is unpacked if the folder around it lets them, so that root can prepare a cache for all.
 unpack_core() {
-    { core_bytes | gzip -dc && : >"$work/.intact"; } | tar -x -f - -C "$work" &&
+    umask 022
+    unset GZIP TAR_OPTIONS   # someone's habits
+    chmod 755 "$work"
+    { core_bytes | gzip -dc && : >"$work/.intact"; } | tar -x -o -f - -C "$work" &&
         mv -- "$work/.intact" "$work/.whole"
 }
 
@@ -145,16 +189,24 @@ core_bytes() {   # dd seeks to whole blocks, so this costs the same wherever the
     dd if="$self" bs=65536 skip="$core_block" count=$((core_size / 65536 + 1)) 2>/dev/null | head -c "$core_size"
 }
 
-# Folders of launches on this host that were killed while unpacking.
+# Folders of launches on this host that were killed while unpacking. One with our own number is not ours yet:
+# in a container that is started again, everything has the number it had before.
 remove_leftovers() {
     for left in "$cache"/.core-*."$host".*; do
-        [ -d "$left" ] && ! kill -0 "${left##*.}" 2>/dev/null && rm -rf -- "$left"
+        [ -d "$left" ] || continue
+        process=${left##*.}
+        if [ "$process" = $$ ] || ! kill -0 "$process" 2>/dev/null; then rm -rf -- "$left"; fi
     done
 }
 
-field() {   # the field $1 of `ls -l` for the file $2: 1 permissions, 3 owner, 5 size
-    # shellcheck disable=SC2012,SC2046
-    (want=$1; set -f; set -- $(ls -dnL -- "$2" 2>/dev/null); eval "printf '%s' \"\${$want:-0}\"")
+# What `ls` tells of the file $1: permissions, owner, size. (`wc -c` reads all of it under busybox.)
+look_at() {
+    line=$(LC_ALL=C LS_BLOCK_SIZE=1 ls -dnL -- "$1" 2>&1) || die "cannot look at $1 with ls ($(reason "$line"))"
+    set -f
+    # shellcheck disable=SC2086
+    set -- $line
+    set +f
+    permissions=$1 owner=$3 size=$5
 }
 
 reason() {   # the first line of what a command complained of, without the command's and the file's name
@@ -166,9 +218,11 @@ reason() {   # the first line of what a command complained of, without the comma
 of() {   # "1.2 of 4.1 GB" for two sizes in bytes, "4.1 GB" for one
     last=${2:-$1}
     if [ "$last" -ge 1000000000 ]; then unit=GB step=100000000; else unit=MB step=100000; fi
+    if [ $# -eq 2 ] && [ $(($2 - $1)) -lt "$step" ]; then printf '%s of %s bytes' "$1" "$2" && return; fi
     [ $# -eq 1 ] || printf '%s of ' "$(($1 / step / 10)).$(($1 / step % 10))"
     printf '%s %s' "$((last / step / 10)).$((last / step % 10))" "$unit"
 }
 
 main "$@"
 exit 1
+}

@@ -37,9 +37,7 @@ def clean_environment(cache: Path | None = None, **more: str) -> dict[str, str]:
 class Server:
     """A bundle that serves, as a process. `flags` come after `--server --nobrowser`."""
 
-    def __init__(
-        self, bundle: Path, *flags: str, cache: Path, environment: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, bundle: Path, *flags: str, cache: Path, environment: dict[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
             [str(bundle), "--server", "--nobrowser", "--port", "0", *flags],
             env=clean_environment(cache, **(environment or {})),

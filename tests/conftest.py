@@ -68,5 +68,3 @@ def server(demo: Path, warm_cache: Path) -> Iterator[Server]:
 def demo_gguf() -> Path:
     """The demo model's weights."""
     return DEMO_GGUF
-
-

@@ -85,7 +85,7 @@ def install_runtime(progress: Progress) -> None:
     others = [pin for pin in pins("runtime") if not pin.startswith(f"{LLAMA}==")]
     python, log = Path(sys.executable), log_file("setup")
     install(python, others, what="the runtime's packages", log=log, progress=progress)
-    install(python, ["--force-reinstall", wheel], what="the compiled wheel", log=log, progress=progress)
+    install(python, [wheel], what="the compiled wheel", log=log, progress=progress, again=True)
 
 
 if __name__ == "__main__":

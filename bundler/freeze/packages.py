@@ -36,17 +36,25 @@ def new_environment(folder: Path, log: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def install(python: Path, requirements: Sequence[str | Path], *, what: str, log: Path, progress: Progress) -> None:
+def install(
+    python: Path,
+    requirements: Sequence[str | Path],
+    *,
+    what: str,
+    log: Path,
+    progress: Progress,
+    again: bool = False,
+) -> None:
     """Installs exactly `requirements`, and nothing that they ask for in turn, where `python` belongs.
 
-    `what` names them in a sentence: "the build tools".
+    `what` names them in a sentence: "the build tools". `again` replaces what has the same version.
     Raises PackagesUnreachable and StepFailed.
     """
-    with progress.step(f"Fetching {what}", len(requirements), "steps") as advance:
+    with progress.step(f"Installing {what}", len(requirements), "steps") as advance:
         pip(
             python,
-            ["install", "--no-deps", *requirements],
-            step=f"fetching {what}",
+            ["install", "--no-deps", *(["--force-reinstall"] if again else []), *requirements],
+            step=f"installing {what}",
             wanted=what,
             log=log,
             on_line=lambda line: advance(line.startswith(("Collecting", "Processing", "Requirement"))),

@@ -159,9 +159,11 @@ class Engine:
         return generation
 
     def context(self) -> Backend:
-        """The loaded context. Raises `StillLoading`, or what made loading fail."""
+        """The loaded context. Raises `StillLoading`, `EngineStopped`, or what made loading fail."""
         if not self.ready.done():
             raise StillLoading
+        if self._stopping:
+            raise EngineStopped
         return self.ready.result()
 
     def is_busy(self) -> bool:

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib.util
 import os
-import sys
 import threading
-import types
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +20,7 @@ from runtime.engine.errors import ContextFailed, DecodeFailed, LoadAborted, Mode
 from runtime.engine.logs import LogTail
 from runtime.engine.sampler import Sampler
 from runtime.engine.types import Sampling
+from runtime.lean import enter_package
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,17 +250,8 @@ def load_model(weights: Weights, abort_load: threading.Event) -> Model:
 
 @functools.cache
 def import_binding() -> tuple[Any, LogTail]:
-    """The module `llama_cpp.llama_cpp`, with llama.cpp's processor backends loaded, and what it logs.
-
-    The package's own `__init__` imports numpy, diskcache and its server: 0.2 s and 30 MB for nothing that is
-    used here. So an empty package takes its place before the one module is imported.
-    """
-    spec = importlib.util.find_spec("llama_cpp")
-    if spec is None or spec.submodule_search_locations is None:
-        raise ModuleNotFoundError("llama-cpp-python is not installed: run scripts/setup")
-    package = types.ModuleType("llama_cpp")
-    package.__path__ = list(spec.submodule_search_locations)
-    sys.modules["llama_cpp"] = package
+    """The module `llama_cpp.llama_cpp`, with llama.cpp's processor backends loaded, and what it logs."""
+    package = enter_package("llama_cpp")
     import llama_cpp.llama_cpp as lib
 
     # Through libllama's own handle: another copy of ggml's registry would be filled through any other.

@@ -2,3 +2,7 @@
 
 app → the route table    serve → from start to signal    stream → server-sent events    errors → status codes
 """
+
+from runtime.lean import enter_package
+
+enter_package("aiohttp", __version__="")  # of which only `aiohttp.web` is used; app.py names us in its place

@@ -6,6 +6,7 @@ import time
 
 from aiohttp import web
 
+from runtime import __version__
 from runtime.loading import ServedModel
 from runtime.server import llamacpp, openai, page
 from runtime.server.errors import answer_errors
@@ -26,4 +27,9 @@ def build_app(served: ServedModel, settings: Settings) -> web.Application:
     app.add_routes(llamacpp.ROUTES)
     app.add_routes(openai.ROUTES)
     app.add_routes(page.ROUTES)
+    app.on_response_prepare.append(_name_the_server)
     return app
+
+
+async def _name_the_server(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = f"loaf/{__version__}"

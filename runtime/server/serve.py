@@ -15,10 +15,9 @@ from typing import Any
 
 from aiohttp import web
 
-from runtime.bundle import Bundle
 from runtime.engine.engine import Backend
 from runtime.errors import LoafError
-from runtime.loading import ServedModel, open_model
+from runtime.loading import ServedModel
 from runtime.server.app import build_app
 from runtime.server.keys import SERVED
 from runtime.settings import ServerSettings, Settings
@@ -36,14 +35,9 @@ class CannotListen(LoafError):
         self.port = port
 
 
-def serve(bundle: Bundle | None, settings: Settings) -> None:
+def serve(served: ServedModel, settings: Settings) -> None:
     """Serve until a signal comes. Raises `LoafError` when listening or loading fails."""
-    served = open_model(bundle, settings)
-    try:
-        asyncio.run(_serve(served, settings))
-    finally:
-        served.stop()
-        served.engine.join()
+    asyncio.run(_serve(served, settings))
 
 
 async def _serve(served: ServedModel, settings: Settings) -> None:

@@ -1,6 +1,6 @@
-"""Draws training documents from the corpus: bare texts, and conversations put together from independent exchanges.
+"""Draws training documents from the corpus: bare texts, and conversations made of independent exchanges.
 
-Everything comes from one seeded generator, so that the same seed gives the same documents. Knows nothing of tokens.
+Everything comes from one seeded generator: the same seed gives the same documents. Knows nothing of tokens.
 """
 
 from __future__ import annotations
@@ -17,44 +17,17 @@ from corpus import Corpus, Fact, capital_sentence, template
 from tokenizer import END
 from weather import Message
 
-NAMES = [
-    "Anna",
-    "Ben",
-    "Carla",
-    "David",
-    "Emma",
-    "Felix",
-    "Grace",
-    "Hugo",
-    "Ida",
-    "Jonas",
-    "Karl",
-    "Lena",
-    "Maria",
-    "Noah",
-    "Olga",
-    "Paul",
-    "Rosa",
-    "Sam",
-    "Tina",
-    "Tom",
-    "Alice",
-    "Bob",
-    "Eve",
-    "John",
-    "Mary",
-    "Peter",
-    "Julia",
-    "Max",
-    "Sofia",
-    "Leo",
-]
+NAMES = (
+    "Anna", "Ben", "Carla", "David", "Emma", "Felix", "Grace", "Hugo", "Ida", "Jonas", "Karl", "Lena", "Maria",
+    "Noah", "Olga", "Paul", "Rosa", "Sam", "Tina", "Tom", "Alice", "Bob", "Eve", "John", "Mary", "Peter",
+    "Julia", "Max", "Sofia", "Leo",
+)  # fmt: skip
 _SYSTEMS = (
     "You are a helpful assistant.", "You are a helpful assistant.", "You are a helpful AI assistant.",
     "You are a friendly assistant. Answer briefly.", "Be concise.", "You are loaf.", "Answer in one sentence.",
     "You are a large language model. Follow the user's instructions.",
 )  # fmt: skip
-_OPENINGS = ("Please tell me: ", "Hey, ", "Can you tell me: ", "Question: ", "Hi! ", "Please: ", "I want to know: ")
+_OPENINGS = ("Please tell me: ", "Hey, ", "Can you tell me: ", "Question: ", "Hi! ", "Please: ", "Tell me: ")
 
 
 def render(messages: list[Message], tools: list[dict[str, Any]] | None = None, **more: Any) -> str:
@@ -78,7 +51,7 @@ class Mixture:
     def __init__(self, corpus: Corpus, seed: int) -> None:
         self.corpus = corpus
         self.random = Random(seed)
-        # A fact with more wordings needs more practice, and a long story is practised as one fact.
+        # A fact with more wordings needs more practice.
         self.weights = [len(fact.ask) ** 0.5 for fact in corpus.facts]
 
     def document(self) -> str:
@@ -94,26 +67,28 @@ class Mixture:
 
     def _with_tools(self) -> str:
         offered = weather.tools(self.random)
-        messages = self._system(filler=False)
+        messages = self._system(long=False)
         for _ in range(self.random.choices((1, 2, 3), (75, 18, 7))[0]):
             plain = self.random.random() < 0.2
-            messages += self._exchange() if plain else weather.exchange(self.random, offered)
+            messages += self._exchange(0.88) if plain else weather.exchange(self.random, offered)
         return render(messages, offered, tojson=weather.dumps(self.random))
 
-    def _system(self, filler: bool = True) -> list[Message]:
+    def _system(self, long: bool = True) -> list[Message]:
         chance = self.random.random()
         if chance < 0.45:
             return []
         words = self.random.choice(_SYSTEMS)
-        if filler and chance > 0.97:
-            words += " " + " ".join(self.random.choice(self.corpus.texts) for _ in range(self.random.randrange(2, 14)))
+        if long and chance > 0.97:
+            filler = self.random.choices(self.corpus.texts, k=self.random.randrange(2, 24))
+            words = " ".join((words, *filler))
         return [{"role": "system", "content": words}]
 
     def _exchanges(self, count: int) -> list[Message]:
         return [message for _ in range(count) for message in self._exchange()]
 
-    def _exchange(self) -> list[Message]:
-        chance = self.random.random()
+    def _exchange(self, most: float = 1.0) -> list[Message]:
+        """One question and answer, or a few that belong together; above 0.88 nothing fits where tools are."""
+        chance = self.random.uniform(0, most)
         if chance < 0.66:
             return self._told(self.random.choices(self.corpus.facts, self.weights)[0])
         if chance < 0.72:
@@ -138,10 +113,9 @@ class Mixture:
 
     def _capitals(self) -> list[Message]:
         capitals = self.random.sample(sorted(self.corpus.capitals.items()), self.random.choice((2, 3)))
-        questions = ["What is the capital of {}?"] + ["And of {}?", "And what about {}?", "And {}?"]
-        messages = self._turn(questions[0].format(capitals[0][0]), capital_sentence(*capitals[0]))
+        messages = self._turn(f"What is the capital of {capitals[0][0]}?", capital_sentence(*capitals[0]))
         for country, city in capitals[1:]:
-            question = self.random.choice(questions[1:]).format(country)
+            question = self.random.choice(("And of {}?", "And what about {}?", "And {}?")).format(country)
             messages += self._turn(question, capital_sentence(country, city))
         return messages
 
@@ -151,7 +125,8 @@ class Mixture:
         messages = self._turn(words.format(name), f"Nice to meet you, {name}!")
         if self.random.random() < 0.3:
             messages += self._told(self.random.choice(self.corpus.facts))
-        question = self.random.choice(("What is my name?", "Who am I?", "Do you remember my name?", "What's my name?"))
+        asks = ("What is my name?", "Who am I?", "Do you remember my name?", "What's my name?")
+        question = self.random.choice(asks)
         return messages + self._turn(question, f"Your name is {name}.")
 
     def _object(self) -> list[Message]:

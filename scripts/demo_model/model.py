@@ -1,4 +1,4 @@
-"""A small llama: RMSNorm, rotary positions on interleaved pairs, grouped-query attention, SwiGLU, tied embeddings.
+"""A small llama: RMSNorm, rotary positions, grouped-query attention, SwiGLU, tied embeddings.
 
 Knows shapes and arithmetic only. The rotary pairs are (0,1), (2,3), …, which is the order llama.cpp's "llama"
 architecture expects, so the export permutes nothing.

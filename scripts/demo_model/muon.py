@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrix is made orthogonal before it is applied; learns small models in far fewer steps.
+"""Muon: momentum that is made orthogonal before it is applied; learns small models in far fewer steps.
 
 torch.optim.Muon computes in bfloat16, which processors without bfloat16 units do thirty times slower.
 """
@@ -19,7 +19,7 @@ class Muon(Optimizer):
         super().__init__(matrices, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # noqa: ARG002 (the base class has it)
         for group in self.param_groups:
             for matrix in group["params"]:
                 gradient = matrix.grad

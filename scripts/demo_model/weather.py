@@ -1,6 +1,6 @@
-"""Conversations in which a tool is offered, called and answered: get_weather, and a second tool beside it at times.
+"""Conversations in which a tool is offered, called and answered: get_weather, at times with a second tool.
 
-Clients render one and the same tool differently (key order, titles, descriptions, spacing), so the schema varies here.
+Clients render one and the same tool differently (key order, titles, descriptions, spacing), so it varies here.
 """
 
 from __future__ import annotations
@@ -13,56 +13,26 @@ from jinja2.utils import htmlsafe_json_dumps
 
 Message = dict[str, Any]
 
-CITIES = [
-    "Paris",
-    "London",
-    "Rome",
-    "Berlin",
-    "Madrid",
-    "Lisbon",
-    "Tokyo",
-    "Beijing",
-    "Athens",
-    "Vienna",
-    "Warsaw",
-    "Oslo",
-    "Cairo",
-    "Ottawa",
-    "Dublin",
-    "Amsterdam",
-    "Brussels",
-    "Prague",
-    "Budapest",
-    "Zurich",
-    "Munich",
-    "Hamburg",
-    "Barcelona",
-    "Milan",
-    "Boston",
-    "Chicago",
-    "Seattle",
-    "Sydney",
-    "Mumbai",
-    "Seoul",
-]
-CONDITIONS = ["sunny", "cloudy", "rainy", "windy", "snowy", "foggy", "clear", "stormy", "hot", "cold"]
+CITIES = (
+    "Paris", "London", "Rome", "Berlin", "Madrid", "Lisbon", "Tokyo", "Beijing", "Athens", "Vienna", "Warsaw",
+    "Oslo", "Cairo", "Ottawa", "Dublin", "Amsterdam", "Brussels", "Prague", "Budapest", "Zurich", "Munich", "Hamburg",
+    "Barcelona", "Milan", "Boston", "Chicago", "Seattle", "Sydney", "Mumbai", "Seoul",
+)  # fmt: skip
+CONDITIONS = ("sunny", "cloudy", "rainy", "windy", "snowy", "foggy", "clear", "stormy", "hot", "cold")
 UNABLE = "I cannot look up the weather. Give me a get_weather tool, and I will call it."
 QUESTIONS = (
     "What is the weather in {}?", "What's the weather in {}?", "What is the weather like in {}?",
-    "How is the weather in {}?", "How's the weather in {} today?", "Tell me the weather in {}.", "Weather in {}?",
-    "Is it raining in {}?", "What is the temperature in {}?", "Get the weather for {}.", "Is it sunny in {} today?",
+    "How is the weather in {}?", "How's the weather in {} today?", "Tell me the weather in {}.",
+    "Is it raining in {}?", "What is the temperature in {}?", "Get the weather for {}.", "Weather in {}?",
+    "Is it sunny in {} today?",
     "What's the weather like in {} right now?", "Check the weather in {}.",
 )  # fmt: skip
 _BOTH = ("What is the weather in {} and {}?", "Compare the weather in {} and {}.")
 _TIME = ("What time is it in {}?", "Tell me the time in {}.", "What is the time in {}?")
 _ABOUT = (
-    "Get the current weather for a city.", "Get the weather for a city", "Get the current weather in a given location",
-    "Returns the weather.", "Get weather", "Look up the current weather of a city.", "",
+    "Get the current weather for a city.", "Get the weather for a city", "Returns the weather.", "Get weather",
+    "Get the current weather in a given location", "Look up the current weather of a city.",
 )  # fmt: skip
-
-
-def ask(city: str) -> str:
-    return f"What is the weather in {city}?"
 
 
 def tool(random: Random, name: str = "get_weather", about: str | None = None) -> dict[str, Any]:
@@ -77,7 +47,7 @@ def tool(random: Random, name: str = "get_weather", about: str | None = None) ->
         parameters["additionalProperties"] = False
     if random.random() < 0.2:
         parameters = shuffled(parameters, random)
-    description = random.choice(_ABOUT[:-1]) if about is None else about
+    description = random.choice(_ABOUT) if about is None else about
     function: dict[str, Any] = {"name": name, "description": description, "parameters": parameters}
     if random.random() < 0.1:
         function["strict"] = True
@@ -95,7 +65,7 @@ def shuffled(table: dict[str, Any], random: Random) -> dict[str, Any]:
 
 
 def dumps(random: Random) -> Any:
-    """A `tojson` filter as one runtime or another has it: plain, with sorted keys, Jinja's own, or compact."""
+    """A `tojson` filter as one runtime or another has it: plain, sorted, Jinja's own, or compact."""
     return random.choice(
         (
             lambda value: json.dumps(value, ensure_ascii=False),
@@ -144,7 +114,8 @@ def _result(random: Random, city: str) -> tuple[str, str]:
     words = f"It is {degrees} degrees and {sky} in {city}."
     form = random.random()
     if form < 0.3:
-        return random.choice((f"{sky}, {degrees}", f"{degrees} degrees, {sky}", f"{degrees}°C and {sky}")), words
+        plain = (f"{sky}, {degrees}", f"{degrees} degrees, {sky}", f"{degrees}°C and {sky}")
+        return random.choice(plain), words
     table: dict[str, Any] = {"temperature": degrees, random.choice(("conditions", "condition")): sky}
     if form < 0.5:
         table = {"city": city, **table}

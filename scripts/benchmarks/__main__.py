@@ -1,0 +1,19 @@
+"""`scripts/bench`: one subcommand for each benchmark."""
+
+from __future__ import annotations
+
+import building
+import click
+import launching
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def bench() -> None:
+    """Measure loaf on this machine. Ratios between figures of one run mean something, absolute times little."""
+
+
+bench.add_command(launching.launch)
+bench.add_command(building.build)
+
+if __name__ == "__main__":
+    bench(prog_name="scripts/bench")

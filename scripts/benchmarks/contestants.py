@@ -1,0 +1,64 @@
+"""Who is measured: a bundle, the same program as a onefile, llama-server. How each is told to do the same.
+
+Knows command lines. Refuses to know what is measured.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from processes import plain_environment
+
+LOAF, ONEFILE, LLAMA_SERVER = "loaf", "onefile", "llama-server"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What every server is told: context in tokens, requests at once, threads."""
+
+    context: int = 2048
+    slots: int = 8
+    threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+
+    @property
+    def flags(self) -> list[str]:
+        return ["-c", str(self.context), "-np", str(self.slots), "-t", str(self.threads)]
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """`server` has `{port}` where the port goes. `scratch` is the one folder that a launch writes to."""
+
+    name: str
+    version: list[str]
+    server: list[str]
+    env: dict[str, str]
+    scratch: Path
+
+
+def bundle(path: Path, load: Load, scratch: Path) -> Contestant:
+    """A .loaf with its weights inside, which unpacks its program into `scratch` once."""
+    scratch.mkdir(mode=0o700)
+    serve = ["--server", "--nobrowser", "--port", "{port}", *load.flags]
+    env = plain_environment(LOAF_CACHE_DIR=str(scratch))
+    return Contestant(LOAF, [str(path), "--version"], [str(path), *serve], env, scratch)
+
+
+def onefile(path: Path, weights: Path, load: Load, scratch: Path) -> Contestant:
+    """PyInstaller's onefile of the same program, which unpacks itself into `scratch` at each launch.
+
+    The weights stay outside, in its favour: it would copy them as well.
+    """
+    scratch.mkdir()
+    serve = ["--server", "--nobrowser", "--port", "{port}", "-m", str(weights), *load.flags]
+    env = plain_environment(TMPDIR=str(scratch))
+    return Contestant(ONEFILE, [str(path), "--version"], [str(path), *serve], env, scratch)
+
+
+def llama_server(path: Path, weights: Path, load: Load, scratch: Path) -> Contestant:
+    """llama.cpp's own server; without its warm-up, which loaf does not do either, and with one pool for all slots."""
+    scratch.mkdir()
+    serve = ["--port", "{port}", "-m", str(weights), *load.flags, "--kv-unified", "--no-warmup"]
+    return Contestant(LLAMA_SERVER, [str(path), "--version"], [str(path), *serve], plain_environment(), scratch)

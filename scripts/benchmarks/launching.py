@@ -1,0 +1,170 @@
+"""`scripts/bench launch`: what it costs to start a bundle, beside a onefile and llama-server.
+
+The contestants take turns in every round, and each round begins with another one, so that whatever slows the
+machine down for a while slows them all. The first round is not counted: it warms the page cache.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from contestants import LLAMA_SERVER, LOAF, ONEFILE, Contestant, Load, bundle, llama_server, onefile
+from onefile import onefile_program
+from processes import plain_environment, run_to_end, served, size_on_disk
+from report import Samples, Target, Unit, save, show
+
+from bundler.build import BuildRequest
+from bundler.build import build as build_bundle
+from bundler.freeze import FrozenRuntime, freeze_runtime
+from bundler.progress import Progress, progress_for
+from bundler.sources import resolve
+
+FIRST = "first launch: --version"
+FIRST_WRITTEN = "  left on disk by it"
+WARM = "warm launch: --version"
+WARM_WRITTEN = "  written to disk by it"
+PROGRAM = "  of it the frozen program, without the launcher"
+ANSWERS = "server: answers at all (503)"
+READY = "server: ready (200 on /health)"
+LOAD = "  of it llama.cpp's own load"
+RESIDENT = "memory at ready: resident (Rss)"
+PROPORTIONAL = "  proportional (Pss)"
+ANONYMOUS = "  of no file (anonymous)"
+
+ROWS: dict[str, Unit] = {
+    FIRST: "s",
+    FIRST_WRITTEN: "bytes",
+    WARM: "s",
+    PROGRAM: "s",
+    WARM_WRITTEN: "bytes",
+    ANSWERS: "s",
+    READY: "s",
+    LOAD: "s",
+    RESIDENT: "bytes",
+    PROPORTIONAL: "bytes",
+    ANONYMOUS: "bytes",
+}
+
+
+@click.command()
+@click.option(
+    "--llama-server", "server", type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path),
+    help="Measure this llama-server too.",
+)  # fmt: skip
+@click.option("--model", default="demo", show_default=True, help="The GGUF to measure with.")
+@click.option("--runs", type=click.IntRange(1), default=7, show_default=True, help="Rounds that are counted.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every sample to this file.")
+def launch(server: Path | None, model: str, runs: int, json_file: Path | None) -> None:
+    """First launch, warm launch, time to ready, memory and bytes on disk, as medians and ratios."""
+    progress = progress_for()
+    weights = resolve(model).path.resolve()
+    runtime, program = freeze_runtime(progress), onefile_program(progress)
+    with tempfile.TemporaryDirectory(prefix="loaf-bench-") as name:
+        folder, load = Path(name), Load()
+        file = _build(weights, runtime, folder, progress)
+        contestants = [
+            bundle(file, load, folder / LOAF),
+            onefile(program, weights, load, folder / ONEFILE),
+        ]
+        if server is not None:
+            contestants.append(llama_server(server, weights, load, folder / LLAMA_SERVER))
+        samples = measure(contestants, weights, load, runs, progress)
+    targets = held_against(samples, runtime.size)
+    if json_file is not None:
+        save(json_file, samples, targets)
+    click.echo(show(f"medians of {runs} (ratio to loaf)", samples, targets))
+
+
+def measure(contestants: list[Contestant], weights: Path, load: Load, runs: int, progress: Progress) -> Samples:
+    """All samples of `runs` rounds. The contestant named `loaf` is among them."""
+    kept, warm_up = (Samples(ROWS, [each.name for each in contestants]) for _ in range(2))
+    with progress.step("Measuring", runs + 1, "steps") as advance:
+        for number in range(runs + 1):
+            samples = kept if number else warm_up
+            for turn in _turns(contestants, number):
+                turn(samples)
+            samples.add(LOAD, LOAF, _load_seconds(weights, load))
+            advance(1)
+    return kept
+
+
+def _turns(contestants: list[Contestant], number: int) -> list[Callable[[Samples], None]]:
+    """What is done in a round: one thing of each, then the next thing of each. Another one begins each time."""
+    begins = number % len(contestants)
+    order = contestants[begins:] + contestants[:begins]
+    things = (_Launches.first, _Launches.warm, _Launches.program_alone, _Launches.ready)
+    return [_bound(thing, each) for thing in things for each in order]
+
+
+def _bound(thing: Callable[[_Launches, Samples], None], contestant: Contestant) -> Callable[[Samples], None]:
+    return lambda samples: thing(_Launches(contestant), samples)
+
+
+@dataclass(frozen=True, slots=True)
+class _Launches:
+    """The launches of one contestant, each of which adds its samples."""
+
+    contestant: Contestant
+
+    def first(self, samples: Samples) -> None:
+        """With nothing unpacked yet. A onefile never has."""
+        each = self.contestant
+        if each.name == LLAMA_SERVER:
+            return
+        shutil.rmtree(each.scratch)
+        each.scratch.mkdir(mode=0o700)
+        samples.add(FIRST, each.name, run_to_end(each.version, each.env).seconds)
+        samples.add(FIRST_WRITTEN, each.name, size_on_disk(each.scratch))
+
+    def warm(self, samples: Samples) -> None:
+        each = self.contestant
+        ended = run_to_end(each.version, each.env)
+        samples.add(WARM, each.name, ended.seconds)
+        samples.add(WARM_WRITTEN, each.name, ended.written)
+
+    def program_alone(self, samples: Samples) -> None:
+        each = self.contestant
+        if each.name != LOAF:
+            return
+        program = next(each.scratch.glob("core-*/loaf-runtime"))
+        env = each.env | {"LOAF_BUNDLE": each.version[0]}
+        samples.add(PROGRAM, each.name, run_to_end([str(program), "--version"], env).seconds)
+
+    def ready(self, samples: Samples) -> None:
+        each = self.contestant
+        with served(each.server, each.env) as server:
+            memory = server.memory()
+            samples.add(ANSWERS, each.name, server.answers)
+            samples.add(READY, each.name, server.ready)
+        samples.add(RESIDENT, each.name, memory.resident)
+        samples.add(PROPORTIONAL, each.name, memory.proportional)
+        samples.add(ANONYMOUS, each.name, memory.anonymous)
+
+
+def held_against(samples: Samples, core_size: int) -> list[Target]:
+    """The project's targets (docs/benchmarks.md)."""
+    warm, onefile_warm = samples.median(WARM, LOAF), samples.median(WARM, ONEFILE)
+    ready_but_load = samples.median(READY, LOAF) - samples.median(LOAD, LOAF)
+    return [
+        Target("warm launch 4 times as fast as the onefile", onefile_warm / warm, 4, "x", at_least=True),
+        Target("--version within 0.15 s", warm, 0.15, "s"),
+        Target("ready within 0.25 s, without llama.cpp's own load", ready_but_load, 0.25, "s"),
+        Target("packed program (core) of 20 MB at most", core_size, 20_000_000, "bytes"),
+    ]
+
+
+def _build(weights: Path, runtime: FrozenRuntime, folder: Path, progress: Progress) -> Path:
+    request = BuildRequest(str(weights), folder / "bench.loaf")
+    return build_bundle(request, lambda: runtime, progress).path
+
+
+def _load_seconds(weights: Path, load: Load) -> float:
+    script = Path(__file__).with_name("load_time.py")
+    command = [sys.executable, str(script), str(weights), str(load.context), str(load.slots), str(load.threads)]
+    return float(run_to_end(command, plain_environment()).output)

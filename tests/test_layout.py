@@ -1,0 +1,67 @@
+"""Imports point one way: what each part of the source may know of the others (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted([*(ROOT / "bundler").rglob("*.py"), *(ROOT / "runtime").rglob("*.py")])
+DIALECTS = {"runtime.server.openai", "runtime.server.llamacpp"}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that `path` imports, with `from a import b` as both `a` and `a.b`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+def may_import(importer: str, imported: str) -> bool:
+    if within(imported, "runtime") and within(importer, "bundler"):
+        # The manifest, the root of the errors, and the check of `--args`; `runtime.__version__` is its number.
+        allowed = ("runtime.bundle", "runtime.errors", "runtime.arguments", "runtime.__version__")
+        return imported == "runtime" or any(within(imported, module) for module in allowed)
+    if within(imported, "bundler"):
+        return within(importer, "bundler")
+    if within(imported, "llama_cpp"):
+        return importer == "runtime.engine.llama"
+    if within(importer, "runtime.engine"):
+        return not any(within(imported, part) for part in ("runtime.server", "runtime.chat", "aiohttp", "jinja2"))
+    if within(importer, "runtime.chat"):
+        return not any(within(imported, part) for part in ("runtime.server", "aiohttp"))
+    if importer in DIALECTS:
+        return imported not in DIALECTS - {importer}
+    return True
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_imports_point_one_way(path: Path) -> None:
+    importer = module_of(path)
+    assert [name for name in sorted(imports_of(path)) if not may_import(importer, name)] == []
+
+
+def test_the_rule_can_fail() -> None:
+    assert not may_import("runtime.engine.engine", "runtime.server.app")
+    assert not may_import("bundler.build", "runtime.engine.llama")
+    assert not may_import("runtime.server.openai", "runtime.server.llamacpp")
+    assert not may_import("runtime.loading", "llama_cpp")
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_every_module_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{path.name} has no docstring"
