@@ -28,6 +28,7 @@ from runtime.arguments import parse_arguments
 from runtime.bundle import (
     ALIGNMENT,
     ARGS,
+    LICENSES,
     MANIFEST,
     MODELS,
     RUNTIMES,
@@ -38,8 +39,8 @@ from runtime.bundle import (
     Runtime,
 )
 
-_TAIL_ALLOWANCE = 4 * ALIGNMENT
-"""Bytes that the manifest, the directory and alignment take at most, for the check of free space."""
+_TAIL_ALLOWANCE = 16 * ALIGNMENT
+"""Bytes that the licences, the manifest, the directory and alignment take at most, for the check of free space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +133,13 @@ def _write(plan: Plan, fd: int, advance: Callable[[int], None]) -> Built:
     weights = writer.add(plan.weights_entry, plan.weights, aligned=True)
     core = writer.add(*_core(plan.runtime), aligned=True)
     args = writer.add(ARGS, (Inline(plan.args.encode()),))
+    licenses = writer.add(f"{LICENSES}runtime.txt", (Inline(plan.runtime.licenses.read_bytes()),))
+    stored = [weights, core, args, licenses]
 
-    manifest_size = len(_encode(_manifest(plan, b"", [weights, core, args])))
+    manifest_size = len(_encode(_manifest(plan, b"", stored)))
     bundle_size = writer.end_with(MANIFEST, manifest_size)
     launcher = render_launcher(plan.name, __version__, bundle_size, [_target(plan.runtime, core)])
-    manifest = _manifest(plan, launcher, [weights, core, args])
+    manifest = _manifest(plan, launcher, stored)
     writer.add(MANIFEST, (Inline(_encode(manifest)),))
     size = writer.finish()
     assert size == bundle_size, "the launcher states another size than was written"

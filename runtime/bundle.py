@@ -30,6 +30,7 @@ MANIFEST = "manifest.json"
 ARGS = ".args"
 MODELS = "models/"
 RUNTIMES = "runtime/"
+LICENSES = "licenses/"
 
 _MAX_MANIFEST = 16 * 1024 * 1024
 _LOCAL_HEADER = 30  # bytes, without name and extra field: APPNOTE.TXT 4.3.7

@@ -39,7 +39,7 @@ die() {
 open_standard_streams() {
     { :; } 2>/dev/null 3<&0 || exec </dev/null
     { :; } 2>/dev/null 3>&1 || exec >/dev/null
-    { :; } 2>/dev/null 3>&2 || exec 2>/dev/null
+    { :; } 3>&2 || exec 2>/dev/null
 }
 
 # The file's own path, absolute: $0 has a slash unless it was started as `sh NAME`.
@@ -210,6 +210,7 @@ look_at() {
 }
 
 reason() {   # the first line of what a command complained of, without the command's and the file's name
+    case $1 in *"No space left on device"* | *"Wrote only "*) printf 'No space left on device' && return ;; esac
     line=${1%%"
 "*}
     printf '%s' "${line##*: }"

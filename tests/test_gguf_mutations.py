@@ -74,8 +74,8 @@ def examine(path: Path, offset: int = 0, size: int | None = None) -> None:
         for context in contexts_of_interest(info):
             estimate_memory(info, context)
     except GGUFError as error:
-        assert str(path) in error.message  # noqa: PT017
-        assert error.hint  # noqa: PT017
+        assert str(path) in error.message
+        assert error.hint
 
 
 def test_no_mutation_crashes_hangs_or_takes_much_memory(tmp_path: Path) -> None:

@@ -176,35 +176,36 @@ def test_a_signal_lets_short_answers_finish(demo: Path, warm_cache: Path) -> Non
 
 
 def test_a_signal_ends_long_answers(demo: Path, warm_cache: Path) -> None:
-    with Server(demo, "--ctx-size", "1000000", cache=warm_cache) as server:
-        with socket.create_connection(("127.0.0.1", server.port)) as raw:
-            body = b'{"prompt":"The","ignore_eos":true,"stream":true}'
-            raw.sendall(b"POST /completion HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-            assert raw.recv(1000).startswith(b"HTTP/1.1 200")
-            server.process.send_signal(signal.SIGTERM)
-            assert server.process.wait(timeout=10) == 0
+    body = b'{"prompt":"The","ignore_eos":true,"stream":true}'
+    with (
+        Server(demo, "--ctx-size", "1000000", cache=warm_cache) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as raw,
+    ):
+        raw.sendall(b"POST /completion HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        assert raw.recv(1000).startswith(b"HTTP/1.1 200")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=10) == 0
 
 
-def test_loading_is_told_from_the_first_moment(demo: Path, warm_cache: Path, tmp_path: Path) -> None:
-    """Weights on a pipe-like file that is slow to read: the port answers 503 until they are there, then a signal ends it.
-
-    A model of several GB would load slowly; here the loading thread is stopped, not the event loop.
-    """
+def test_it_answers_from_the_first_moment(demo: Path, warm_cache: Path) -> None:
+    """Nobody who connects is turned away: 503 while the model loads, then 200 (tests/test_loading.py makes it wait)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     seen: list[int] = []
-    process = subprocess.Popen(
-        [demo, "--server", "--nobrowser", "--port", str(port)],
-        env=clean_environment(warm_cache), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+
+    def is_ready() -> bool:
+        seen.append(health(port))
+        return seen[-1] == 200
+
+    command = [demo, "--server", "--nobrowser", "--port", str(port)]
+    process = subprocess.Popen(command, env=clean_environment(warm_cache), stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: bool(seen.append(health(port)) or seen[-1] == 200))  # type: ignore[func-returns-value]
+        wait_until(is_ready)
     finally:
         process.terminate()
         assert process.wait(timeout=10) == 0
     assert set(seen) <= {0, 503, 200}
-    assert tmp_path.exists()
 
 
 def test_the_page_is_opened_where_there_is_a_display(demo: Path, warm_cache: Path, tmp_path: Path) -> None:

@@ -34,9 +34,9 @@ TABLE = [
     ("its next chunk", [prefilling(40, 16)], [(0, 16, 16, False)]),
     ("its last chunk", [prefilling(40, 32)], [(0, 32, 8, True)]),
     ("a stream, one token", [streaming(5)], [(0, 4, 1, True)]),
-    ("streams first, prompts in what is left for them", [prefilling(40), streaming()], [(1, 4, 1, True), (0, 0, 8, False)]),
+    ("streams first, then prompts", [prefilling(40), streaming()], [(1, 4, 1, True), (0, 0, 8, False)]),
     ("two prompts in order of arrival", [prefilling(10), prefilling(10)], [(0, 0, 10, True), (1, 0, 6, False)]),
-    ("no third prompt without room", [prefilling(10), prefilling(10), prefilling(3)], [(0, 0, 10, True), (1, 0, 6, False)]),
+    ("no room for a third", [prefilling(10), prefilling(10), prefilling(3)], [(0, 0, 10, True), (1, 0, 6, False)]),
     ("one token left of a prompt is a prompt", [prefilling(5, 4), streaming()], [(1, 4, 1, True), (0, 4, 1, True)]),
 ]  # fmt: skip
 

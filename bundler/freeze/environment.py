@@ -44,10 +44,14 @@ def freezing_environment(wheel: Path, progress: Progress) -> Path:
 def frozen_packages(python: Path) -> list[tuple[str, str]]:
     """Name and version of each package in the environment of `python` that ends up in the frozen runtime."""
     named = {pin.partition("==")[0] for pin in pins("runtime")} | {"pyinstaller"}
-    site_packages = next(python.parent.parent.glob("lib/python*/site-packages"))
-    found = importlib.metadata.distributions(path=[str(site_packages)])
+    found = importlib.metadata.distributions(path=[str(site_packages_of(python))])
     versions = {_normal(each.metadata["Name"]): each.version for each in found}
     return [(name, versions[name]) for name in named if name in versions]
+
+
+def site_packages_of(python: Path) -> Path:
+    """Where the environment of `python` keeps its packages."""
+    return next(python.parent.parent.glob("lib/python*/site-packages"))
 
 
 def environment_key(wheel: Path) -> str:

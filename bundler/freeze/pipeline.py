@@ -10,12 +10,13 @@ import hashlib
 import json
 import platform
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from bundler.cache import cached, key_of, log_file
 from bundler.freeze.core import EXECUTABLE, freeze
-from bundler.freeze.environment import environment_key, freezing_environment, frozen_packages
+from bundler.freeze.environment import environment_key, freezing_environment, frozen_packages, site_packages_of
+from bundler.freeze.licenses import collect_licenses
 from bundler.freeze.pack import needed_glibc, pack, sha256_of, unpacked_size
 from bundler.freeze.paths import runtime_dir, templates_dir
 from bundler.freeze.wheel import compiled_wheel
@@ -23,6 +24,7 @@ from bundler.progress import Progress
 
 _ARCHIVE = "core.tar.gz"
 _DESCRIPTION = "runtime.json"
+_LICENSES = "licenses.txt"
 _NEEDS_BYTES = 250_000_000  # the folder 48 MB, the archive 20, and what PyInstaller works with
 
 
@@ -32,7 +34,8 @@ class FrozenRuntime:
 
     `platform` is "linux-x86_64"; `archive` the tar.gz, of `size` bytes and hash `sha256`, which unpacks to
     `unpacked_size` bytes with the program `executable` at its top; `glibc` the oldest C library it runs
-    with, "2.34"; `python` the frozen Python's version; `packages` the names and versions frozen with it.
+    with, "2.34"; `python` the frozen Python's version; `packages` the names and versions frozen with it;
+    `licenses` a text with all of their licences.
     """
 
     platform: str
@@ -44,6 +47,7 @@ class FrozenRuntime:
     glibc: str
     python: str
     packages: tuple[tuple[str, str], ...]
+    licenses: Path
 
 
 def freeze_runtime(progress: Progress) -> FrozenRuntime:
@@ -69,7 +73,9 @@ def _make(folder: Path, wheel: Path, progress: Progress) -> None:
 
 
 def _describe(folder: Path, core: Path, python: Path) -> None:
-    archive = folder / _ARCHIVE
+    archive, licenses = folder / _ARCHIVE, folder / _LICENSES
+    packages = tuple(sorted(frozen_packages(python)))
+    licenses.write_text(collect_licenses(site_packages_of(python), [name for name, _version in packages]))
     description = FrozenRuntime(
         platform=f"{platform.system().lower()}-{platform.machine()}",
         archive=archive,
@@ -79,16 +85,18 @@ def _describe(folder: Path, core: Path, python: Path) -> None:
         executable=EXECUTABLE,
         glibc=needed_glibc(core),
         python=platform.python_version(),
-        packages=tuple(sorted(frozen_packages(python))),
+        packages=packages,
+        licenses=licenses,
     )
-    fields = asdict(description) | {"archive": archive.name}
-    (folder / _DESCRIPTION).write_text(json.dumps(fields, indent=2) + "\n")
+    content = asdict(description) | {"archive": archive.name, "licenses": licenses.name}
+    (folder / _DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _described(entry: Path) -> FrozenRuntime:
-    fields = json.loads((entry / _DESCRIPTION).read_text())
-    packages = tuple((name, version) for name, version in fields.pop("packages"))
-    return FrozenRuntime(**fields | {"archive": entry / fields["archive"], "packages": packages})
+    content = json.loads((entry / _DESCRIPTION).read_text())
+    packages = tuple((name, version) for name, version in content.pop("packages"))
+    files = {name: entry / content[name] for name in ("archive", "licenses")}
+    return FrozenRuntime(**content | files | {"packages": packages})
 
 
 def runtime_key(wheel: Path) -> str:
@@ -97,6 +105,7 @@ def runtime_key(wheel: Path) -> str:
         environment=environment_key(wheel),
         runtime=_content_of(runtime_dir()),
         spec=(templates_dir() / "runtime.spec").read_text(),
+        description=" ".join(field.name for field in fields(FrozenRuntime)),
     )
 
 

@@ -1,0 +1,56 @@
+"""The licences of everything frozen, as one text: every bundle carries it, as they ask.
+
+Knows where packages keep their licences. Refuses to judge them.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+_LIBRARIES = """\
+This file holds the licences of the software inside the runtime.
+
+llama.cpp and ggml: MIT licence, Copyright (c) 2023-2026 The ggml authors (the text is llama-cpp-python's, below).
+OpenSSL (libcrypto, libssl): Apache License 2.0 (the text is aiohttp's, below).
+libstdc++, libgcc, libgomp: GNU GPL version 3 with the GCC Runtime Library Exception 3.1, https://gcc.gnu.org
+"""
+
+_NAMES = re.compile(r"(licen[cs]e|copying|notice)", re.IGNORECASE)
+
+
+def collect_licenses(site_packages: Path, packages: list[str]) -> str:
+    """The licences of `packages`, installed in `site_packages`, and of this Python."""
+    parts = [_LIBRARIES, *_package_licenses(site_packages, packages), *_python_license()]
+    return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def _package_licenses(site_packages: Path, packages: list[str]) -> Iterator[str]:
+    found = {
+        each.metadata["Name"].lower(): each for each in importlib.metadata.distributions(path=[str(site_packages)])
+    }
+    for name in sorted(packages):
+        distribution = found.get(name) or found.get(name.replace("-", "_"))
+        if distribution is None:
+            continue
+        yield _heading(f"{name} {distribution.version}")
+        for file in sorted(distribution.files or (), key=str):
+            if ".dist-info" in file.parts[0] and _NAMES.search(str(file.relative_to(file.parts[0]))):
+                yield Path(str(file.locate())).read_text(encoding="utf-8", errors="replace")
+
+
+def _python_license() -> Iterator[str]:
+    yield _heading("Python")
+    for folder in (sysconfig.get_path("stdlib"), "/usr/share/doc/python3"):
+        for name in ("LICENSE.txt", "copyright"):
+            if (path := Path(folder, name)).is_file():
+                yield path.read_text(encoding="utf-8", errors="replace")
+                return
+    yield "Python Software Foundation License, https://docs.python.org/3/license.html"
+
+
+def _heading(title: str) -> str:
+    return f"\n{'=' * 100}\n{title}\n{'=' * 100}"
