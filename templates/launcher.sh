@@ -136,7 +136,8 @@ unpack() {
     [ ! -t 2 ] || printf 'First start: unpacking %s into %s ...\n' "$(of "$unpacked_size")" "$cache" >&2
     check_core
     [ ! -e "$core" ] || whole || mv -- "$core" "$work.damaged" 2>/dev/null
-    why=$( (export LC_ALL=C && mkdir -- "$work" && can_run_programs && unpack_core) 2>&1)
+    # Others may read what is unpacked if the cache lets them in: root can prepare one for all.
+    why=$( (umask 022 && export LC_ALL=C && mkdir -- "$work" && can_run_programs && unpack_core) 2>&1)
     if [ ! -e "$work/.whole" ]; then
         rm -rf -- "$work" "$work.damaged"
         [ "$why" != noexec ] || die_of_noexec
@@ -176,11 +177,8 @@ die_of_noexec() {
 }
 
 # The marker is written only when both gzip and tar are content; a pipeline tells of its last command only.
-# Others may read what is unpacked if the folder around it lets them, so that root can prepare a cache for all.
 unpack_core() {
-    umask 022
     unset GZIP TAR_OPTIONS   # someone's habits
-    chmod 755 "$work"
     { core_bytes | gzip -dc && : >"$work/.intact"; } | tar -x -o -f - -C "$work" &&
         mv -- "$work/.intact" "$work/.whole"
 }
@@ -209,8 +207,8 @@ look_at() {
     permissions=$1 owner=$3 size=$5
 }
 
-reason() {   # the first line of what a command complained of, without the command's and the file's name
-    case $1 in *"No space left on device"* | *"Wrote only "*) printf 'No space left on device' && return ;; esac
+reason() {   # what a command complained of, without its and the file's name: the first line, or what is behind it
+    case $1 in *"No space left on device"*) printf 'No space left on device' && return ;; esac
     line=${1%%"
 "*}
     printf '%s' "${line##*: }"

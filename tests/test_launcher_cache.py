@@ -95,14 +95,16 @@ def test_another_users_folder_is_refused(demo: Path, own_folder: Path, mode: int
     assert list(own_folder.iterdir()) == []
 
 
-def test_a_cache_that_root_prepared_serves_all_users(demo: Path, warm_cache: Path, public: Path) -> None:
+def test_a_cache_that_root_prepared_serves_all_users(demo: Path, public: Path) -> None:
     needs_root()
     cache = public / "cache"
-    shutil.copytree(warm_cache, cache)
-    cache.chmod(0o555)
+    cache.mkdir(mode=0o755)
     shutil.copy(demo, public / "demo.loaf")
-    started = launch(public / "demo.loaf", env=clean_environment(cache), user=NOBODY, group=NOBODY, extra_groups=[])
-    assert (started.returncode, started.stderr) == (0, "")
+    nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    for user in ({"umask": 0o077}, nobody):
+        started = launch(public / "demo.loaf", env=clean_environment(cache), **user)
+        assert (started.returncode, started.stderr) == (0, "")
+        cache.chmod(0o555)
 
 
 def test_an_empty_cache_of_roots_cannot_be_used_by_others(demo: Path, public: Path) -> None:

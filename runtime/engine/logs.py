@@ -1,11 +1,13 @@
-"""What llama.cpp logs, kept short: its errors become the reasons in ours.
+"""What llama.cpp says: its errors become the reasons in ours, and its last words are ours.
 
-llama.cpp has one log callback for the whole process.
+llama.cpp has one log callback for the whole process, and one for when it finds a bug or a model that makes no sense:
+then it aborts the process (GGML_ASSERT), and nothing can be done but say so.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 from collections import deque
 from typing import Any
 
@@ -23,6 +25,9 @@ class LogTail:
         self._callback = lib.llama_log_callback(self._take)  # kept: llama.cpp calls it from now on
         lib.llama_log_set(self._callback, ctypes.c_void_p(0))
 
+        self._abort_callback = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(_exit_with_message)
+        lib._lib.ggml_set_abort_callback(self._abort_callback)
+
     def clear(self) -> None:
         self._errors.clear()
 
@@ -35,3 +40,14 @@ class LogTail:
             self._last_level = level
         if self._last_level == _LEVEL_ERROR:
             self._errors.append(text.decode("utf-8", "replace").strip())
+
+
+def _exit_with_message(message: bytes) -> None:
+    """End the process as a failure: without this, ggml would start a debugger, print its backtrace and dump core."""
+    text = message.decode("utf-8", "replace").strip()
+    os.write(
+        2,
+        f"error: llama.cpp cannot go on: {text}\n"
+        "If the weights are whole (loaf verify, or their checksum), this is a bug: please report it.\n".encode(),
+    )
+    os._exit(1)
