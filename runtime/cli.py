@@ -28,12 +28,12 @@ def main() -> None:
     """The program. The launcher names the bundle in `LOAF_BUNDLE`."""
     _restore_library_path()
     try:
-        bundle = _open_own_bundle()
+        path = os.environ.pop("LOAF_BUNDLE", None)
+        bundle = None if path is None or _asks_about_the_program() else _open_bundle(path)
         arguments, defaults = _merge_arguments(bundle, sys.argv[1:])
-        name = os.environ.get("LOAF_NAME") or (bundle.path.name if bundle else "python -m runtime")
         command.main(
             args=arguments,
-            prog_name=name,
+            prog_name=Path(path).name if path else "python -m runtime",
             obj=bundle,
             default_map=defaults,
             auto_envvar_prefix="LOAF",
@@ -129,10 +129,12 @@ def _settings(bundle: Bundle | None, **flags: Any) -> Settings:
     )
 
 
-def _open_own_bundle() -> Bundle | None:
-    path = os.environ.pop("LOAF_BUNDLE", None)
-    if path is None:
-        return None
+def _asks_about_the_program() -> bool:
+    """Whether the first flag is one that is answered without looking into the bundle, so sooner."""
+    return sys.argv[1:2] in (["--version"], ["--help"], ["-h"])
+
+
+def _open_bundle(path: str) -> Bundle:
     from runtime.bundle import open_bundle
 
     return open_bundle(Path(path))

@@ -91,7 +91,7 @@ def test_a_seed_repeats_the_text(server: Server) -> None:
 def test_a_stop_string_ends_the_text(server: Server) -> None:
     request = {"prompt": "The first man on the moon was", "temperature": 0, "stop": ["Arm"]}
     _status, body = server.post("/completion", request)
-    assert body["content"].rstrip() == " Neil"
+    assert body["content"].rstrip().endswith("Neil")
     assert (body["stop_type"], body["stopping_word"]) == ("word", "Arm")
 
 

@@ -53,11 +53,13 @@ class Mixture:
         self.random = Random(seed)
         # A fact with more wordings needs more practice.
         self.weights = [len(fact.ask) ** 0.5 for fact in corpus.facts]
+        spoken = {word for fact in corpus.facts for word in fact.say.split() if word.isalnum()}
+        self.words = [*sorted(spoken), *NAMES, *weather.CITIES, *map(str, range(-9, 40))]
 
     def document(self) -> str:
         chance = self.random.random()
-        if chance < 0.10:
-            return self.random.choice(self.corpus.texts[:4] if chance < 0.03 else self.corpus.texts) + END
+        if chance < 0.07:
+            return self.random.choice(self.corpus.texts[:4] if chance < 0.02 else self.corpus.texts) + END
         if chance < 0.24:
             return self._with_tools()
         return render(self._system() + self._exchanges(self._count()))
@@ -89,8 +91,10 @@ class Mixture:
     def _exchange(self, most: float = 1.0) -> list[Message]:
         """One question and answer, or a few that belong together; above 0.88 nothing fits where tools are."""
         chance = self.random.uniform(0, most)
-        if chance < 0.66:
+        if chance < 0.61:
             return self._told(self.random.choices(self.corpus.facts, self.weights)[0])
+        if chance < 0.66:
+            return self._echo()
         if chance < 0.72:
             return self._told(next(fact for fact in self.corpus.facts if fact.follow), follow=True)
         if chance < 0.77:
@@ -128,6 +132,12 @@ class Mixture:
         asks = ("What is my name?", "Who am I?", "Do you remember my name?", "What's my name?")
         question = self.random.choice(asks)
         return messages + self._turn(question, f"Your name is {name}.")
+
+    def _echo(self) -> list[Message]:
+        """Copying, in its plainest form: names, cities and numbers are learnt much sooner beside it."""
+        said = " ".join(self.random.choices(self.words, k=self.random.randint(1, 6)))
+        asked = self.random.choice(("Repeat after me: {}", "Repeat: {}", "Say: {}", "Echo: {}")).format(said)
+        return [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
 
     def _object(self) -> list[Message]:
         thing = self.random.choice(self.corpus.objects)
