@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.bundle import Bundle
-from runtime.engine.engine import Backend, Engine
+from runtime.engine.backend import Backend
+from runtime.engine.engine import Engine
 from runtime.engine.llama import ContextSettings, ModelFacts, Weights, load_model
 from runtime.errors import LoafError
 from runtime.settings import EngineSettings, Settings

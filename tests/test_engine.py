@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fakes import FakeContext, FakeModel, FakeSampler
 
-from runtime.engine.engine import Engine, Generation
+from runtime.engine.engine import Engine
 from runtime.engine.errors import (
     DecodeFailed,
     EmptyPrompt,
@@ -21,6 +21,7 @@ from runtime.engine.errors import (
     QueueFull,
     StillLoading,
 )
+from runtime.engine.generation import Generation
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest
 
 

@@ -14,11 +14,11 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
 
+from runtime.engine.backend import Backend
 from runtime.engine.cache import PrefixCache
 from runtime.engine.errors import (
     DecodeFailed,
@@ -29,77 +29,15 @@ from runtime.engine.errors import (
     QueueFull,
     StillLoading,
 )
-from runtime.engine.llama import BatchItem, ContextSettings, ModelFacts, PoolFull
+from runtime.engine.generation import Generation
+from runtime.engine.llama import BatchItem, PoolFull
 from runtime.engine.sampler import Sampler
 from runtime.engine.scheduler import Chunk, Limits, plan_batch
 from runtime.engine.sequence import Sequence
-from runtime.engine.types import Event, FinishedEvent, FinishReason, GenerationRequest, Sampling, TokenEvent
-
-
-class Backend(Protocol):
-    """What the engine needs of a context: `llama.Context`, or a test's fake. Methods as there."""
-
-    settings: ContextSettings
-    n_ctx: int
-
-    @property
-    def model(self) -> BackendModel: ...
-    def decode(self, items: list[BatchItem]) -> dict[int, int]: ...
-    def sample(self, sampler: Sampler, output: int) -> int: ...
-    def keep_prefix(self, slot: int, length: int) -> bool: ...
-    def copy_prefix(self, source: int, target: int, length: int) -> None: ...
-    def clear(self) -> None: ...
-    def close(self) -> None: ...
-
-
-class BackendModel(Protocol):
-    """What the engine needs of a model: `llama.Model`, or a test's fake."""
-
-    facts: ModelFacts
-
-    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]: ...
-    def piece(self, token: int, *, special: bool = False) -> bytes: ...
-    def ends_generation(self, token: int) -> bool: ...
-    def new_sampler(self, sampling: Sampling) -> Sampler: ...
-    def close(self) -> None: ...
-
+from runtime.engine.types import Event, FinishedEvent, FinishReason, GenerationRequest, TokenEvent
 
 MAX_WAITING = 512
 """Requests that may wait for a slot before new ones are refused."""
-
-
-class Generation:
-    """One request's events, as an async iterator; the last is a `FinishedEvent`.
-
-    Iterate it in the event loop it was submitted from. An error of the engine is raised from the iteration.
-    """
-
-    def __init__(self, sequence: Sequence, abort: Callable[[Generation], None]) -> None:
-        self.sequence = sequence
-        self._abort = abort
-        self._loop = asyncio.get_running_loop()
-        self._events: asyncio.Queue[Event | EngineError] = asyncio.Queue()
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        while True:
-            event = await self._events.get()
-            if isinstance(event, EngineError):
-                raise event
-            yield event
-            if isinstance(event, FinishedEvent):
-                return
-
-    def abort(self) -> None:
-        """Stop generating; the slot is free within one step. Harmless when it has finished."""
-        self._abort(self)
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
-
-    def deliver(self, event: Event | EngineError) -> None:
-        """Called in the event loop."""
-        self._events.put_nowait(event)
 
 
 @dataclass(eq=False, slots=True)

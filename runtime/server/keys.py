@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from runtime.engine.engine import Backend
+from runtime.engine.backend import Backend
 from runtime.loading import ServedModel
 from runtime.settings import Settings
 

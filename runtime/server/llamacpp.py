@@ -11,7 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from runtime.engine.engine import Backend, Generation
+from runtime.engine.backend import Backend
+from runtime.engine.generation import Generation
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, TokenEvent
 from runtime.errors import LoafError
 from runtime.server.errors import BadRequest, error_object

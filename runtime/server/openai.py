@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from runtime.chat.messages import Message, ToolCall
-from runtime.engine.engine import Generation
+from runtime.engine.generation import Generation
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Usage
 from runtime.errors import LoafError
 from runtime.server.errors import BadRequest, error_object

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from runtime.engine.engine import Backend
+from runtime.engine.backend import Backend
 from runtime.errors import LoafError
 from runtime.loading import ServedModel
 from runtime.server.app import build_app

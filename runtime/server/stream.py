@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from runtime.engine.engine import Generation
+from runtime.engine.generation import Generation
 from runtime.engine.types import Event
 from runtime.server.json import encode
 
