@@ -95,6 +95,8 @@ class FakeContext:
             self.gate.acquire()
         self.batches.append(list(items))
         if self.fail_at == len(self.batches):
+            for item in items:
+                self.held[item.slot].clear()  # as if what was there had been lost
             raise DecodeFailed(-3, "a test said so")
         needed = sum(len(item.tokens) for item in items)
         if self.used() + needed > self.n_ctx:

@@ -16,6 +16,7 @@ CASES = [
     ("--port\n9000\n", ("--port", "9000"), ()),
     ("--port 9000 # the usual one\n-np 4", ("--port", "9000", "-np", "4"), ()),
     ("a#b # c", ("a#b",), ()),
+    ("'a'#b", ("a#b",), ()),
     ("-p 'two words'", ("-p", "two words"), ()),
     (r"-p 'no \n escape $PORT'", ("-p", r"no \n escape $PORT"), ()),
     (r'-p "line\nnext\ttab \"quoted\" \x41\101"', ("-p", 'line\nnext\ttab "quoted" AA'), ()),

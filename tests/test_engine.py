@@ -174,8 +174,8 @@ def test_a_failed_batch_fails_its_requests_and_nothing_else() -> None:
 
     async def body(engine: Engine) -> None:
         with pytest.raises(DecodeFailed):
-            await collect(engine.submit(request(1)))
-        assert (await collect(engine.submit(request(5, max_tokens=1))))[0] == "6 "
+            await collect(engine.submit(request(1, 2, 3)))
+        assert (await collect(engine.submit(request(1, 2, 3, max_tokens=1))))[0] == "4 "
 
     with_engine(context, body)
 
