@@ -6,6 +6,7 @@ Imports little, because `--version` and `--help` should answer at once.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -98,13 +99,12 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
     served = open_model(bundle, settings)
     try:
         if settings.prompt is not None:
-            from runtime.terminal import answer_once
-
-            answer_once(served, settings)
+            from runtime.terminal import answer_once as run
         else:
-            from runtime.server.serve import serve
-
-            serve(served, settings)
+            from runtime.server.serve import serve as run
+        gc.freeze()
+        gc.enable()
+        run(served, settings)
     finally:
         served.stop()
         served.engine.join()
