@@ -38,9 +38,6 @@ class FakeSampler:
     def __init__(self) -> None:
         FakeSampler.live += 1
 
-    def accept(self, token: int) -> None:
-        pass
-
     def close(self) -> None:
         FakeSampler.live -= 1
 
@@ -62,7 +59,7 @@ class FakeModel:
     def ends_generation(self, token: int) -> bool:
         return token == self.ends_at
 
-    def new_sampler(self, sampling: Sampling) -> FakeSampler:  # noqa: ARG002
+    def new_sampler(self, sampling: Sampling, prompt: Sequence[int]) -> FakeSampler:  # noqa: ARG002
         return FakeSampler()
 
     def close(self) -> None:

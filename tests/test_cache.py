@@ -49,6 +49,30 @@ def test_only_what_is_computed_is_copied() -> None:
     assert cache.acquire(A, reuse=True).reuse == 7
 
 
+def test_a_prefix_that_is_being_computed_is_worth_waiting_for() -> None:
+    prefix = list(range(100))
+    cache = PrefixCache(2, partial=True)
+    running = cache.acquire([*prefix, 1], reuse=True)
+    assert cache.is_coming([*prefix, 2])
+    assert not cache.is_coming([*prefix[:20], 2]), "too little to wait for"
+    assert not cache.is_coming([5, 6, 7])
+    cache.computed(running.slot, prefix[:80])
+    assert not cache.is_coming([*prefix, 2]), "what is still missing is too little to wait for"
+    cache.computed(running.slot, [*prefix[80:], 1])
+    assert not cache.is_coming([*prefix, 2]), "it is there"
+    assert cache.acquire([*prefix, 2], reuse=True).reuse == 100
+
+
+def test_nobody_waits_for_what_has_ended_or_cannot_be_copied() -> None:
+    prefix = list(range(100))
+    ended = PrefixCache(2, partial=True)
+    ended.release(ended.acquire([*prefix, 1], reuse=True).slot)
+    assert not ended.is_coming([*prefix, 2])
+    whole_only = PrefixCache(2, partial=False)
+    whole_only.acquire([*prefix, 1], reuse=True)
+    assert not whole_only.is_coming([*prefix, 2])
+
+
 def test_a_long_cache_is_not_given_up_for_a_short_prefix() -> None:
     cache = PrefixCache(2, partial=True)
     slot = finish(cache, A)

@@ -114,6 +114,21 @@ def test_a_prefix_is_computed_once_even_from_a_running_sequence() -> None:
     with_engine(context, body)
 
 
+def test_who_shares_a_prefix_that_is_being_computed_waits_for_it() -> None:
+    """Sixteen requests with one long beginning, eight at a time: it is computed once."""
+    context = FakeContext(n_ctx=5000, n_slots=8, n_batch=64, n_ubatch=64)
+    prefix = tuple(range(1000, 1300))
+
+    async def body(engine: Engine) -> None:
+        runs = [collect(engine.submit(request(*prefix, 10 * i, max_tokens=4))) for i in range(1, 17)]
+        for i, (text, _last) in enumerate(await asyncio.gather(*runs), start=1):
+            assert text == "".join(f"{10 * i + k} " for k in range(1, 5))
+        computed = [token for batch in context.batches for item in batch for token in item.tokens]
+        assert computed.count(prefix[0]) == computed.count(prefix[-1]) == 1
+
+    with_engine(context, body)
+
+
 def test_a_full_pool_makes_requests_wait_and_loses_nothing() -> None:
     context = FakeContext(n_ctx=40)
 

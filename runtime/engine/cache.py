@@ -25,9 +25,16 @@ class Start:
     copy_from: int | None
 
 
+WORTH_WAITING = 32
+"""Tokens: a request waits for a prefix that another is computing when that spares it at least so many."""
+
+
 @dataclass(slots=True)
 class _Slot:
+    """`promised` are the tokens of the prompt that is running there, computed or not."""
+
     tokens: list[int] = field(default_factory=list)
+    promised: list[int] = field(default_factory=list)
     running: bool = False
     last_used: int = 0
 
@@ -55,9 +62,21 @@ class PrefixCache:
         source, length = self._longest_prefix(prompt) if reuse else (None, 0)
         target = self._target(source, length)
         self._slots[target].running = True
+        self._slots[target].promised = list(prompt)
         self._slots[target].tokens = list(prompt[:length])
         self._touch(target)
         return Start(target, length, source if source != target and length else None)
+
+    def is_coming(self, prompt: Tokens[int]) -> bool:
+        """Whether a running sequence is still computing a beginning of `prompt` that is worth waiting for."""
+        if not self._partial:
+            return False
+        unfinished = (slot for slot in self._slots if slot.running and len(slot.tokens) < len(slot.promised))
+        coming = max((common_prefix(slot.promised, prompt) for slot in unfinished), default=0)
+        if coming < WORTH_WAITING:
+            return False
+        _source, present = self._longest_prefix(prompt)
+        return min(coming, len(prompt) - 1) - present >= WORTH_WAITING
 
     def computed(self, slot: int, tokens: Tokens[int]) -> None:
         """`tokens` have been added to the end of what `slot` holds."""
@@ -66,6 +85,7 @@ class PrefixCache:
     def release(self, slot: int) -> None:
         """The sequence in `slot` has finished; it stays as cache."""
         self._slots[slot].running = False
+        self._slots[slot].promised.clear()
         self._touch(slot)
 
     def forget(self, slot: int) -> None:

@@ -41,9 +41,11 @@ MAX_WAITING = 512
 
 
 @dataclass(eq=False, slots=True)
-class _Running:
+class _Job:
+    """A request in the worker thread. It keeps its sampler, and so its random numbers, when it has to wait again."""
+
     generation: Generation
-    sampler: Sampler
+    sampler: Sampler | None = None
 
     @property
     def sequence(self) -> Sequence:
@@ -64,8 +66,8 @@ class Engine:
         self._submitted: deque[Generation] = deque()
         self._aborted: set[Generation] = set()
         self._stopping = False
-        self._waiting: deque[Generation] = deque()
-        self._running: list[_Running] = []
+        self._waiting: deque[_Job] = deque()
+        self._running: list[_Job] = []
         self._pool_is_short = False
         self._outbox: list[tuple[Generation, Event | EngineError]] = []
         self._ids = itertools.count(1)
@@ -152,7 +154,7 @@ class Engine:
                 self._wake.wait()
             if self._stopping:
                 return False
-            self._waiting.extend(self._submitted)
+            self._waiting.extend(map(_Job, self._submitted))
             self._submitted.clear()
             aborted, self._aborted = self._aborted, set()
         if aborted:
@@ -160,14 +162,15 @@ class Engine:
         return True
 
     def _drop(self, aborted: set[Generation]) -> None:
-        self._waiting = deque(one for one in self._waiting if one not in aborted)
-        for running in [one for one in self._running if one.generation in aborted]:
-            self._end(running, running.sequence.finished(FinishReason.ABORTED))
+        for job in [job for job in self._waiting if job.generation in aborted]:
+            self._waiting.remove(job)
+            _close_sampler(job)
+        for job in [job for job in self._running if job.generation in aborted]:
+            self._end(job, job.sequence.finished(FinishReason.ABORTED))
 
     def _step(self) -> None:
-        while self._waiting and self._cache.has_free_slot() and not self._pool_is_short:
-            self._admit(self._waiting.popleft())
-        chunks = plan_batch([one.sequence for one in self._running], self._limits)
+        self._admit_waiting()
+        chunks = plan_batch([job.sequence for job in self._running], self._limits)
         if not chunks:
             return
         try:
@@ -178,20 +181,26 @@ class Engine:
         except DecodeFailed as error:
             self._fail_batch(chunks, error)
             return
-        by_sequence = {one.sequence: one for one in self._running}
+        by_sequence = {job.sequence: job for job in self._running}
         for chunk in chunks:
             self._count(chunk)
             if chunk.wants_logits:
                 self._go_on(by_sequence[chunk.sequence], outputs[_slot(chunk.sequence)])
 
-    def _admit(self, generation: Generation) -> None:
+    def _admit_waiting(self) -> None:
+        """Start what finds a free slot, in order of arrival. Who shares a prefix that is being computed waits."""
+        held: list[_Job] = []
+        while self._waiting and self._cache.has_free_slot() and not self._pool_is_short:
+            job = self._waiting.popleft()
+            if job.sequence.request.reuse_prefix and self._cache.is_coming(job.sequence.tokens):
+                held.append(job)
+            else:
+                self._admit(job)
+        self._waiting.extendleft(reversed(held))
+
+    def _admit(self, job: _Job) -> None:
         """Give a waiting request a slot and whatever prefix of it is computed already."""
-        sequence = generation.sequence
-        try:
-            sampler = self._context.model.new_sampler(sequence.request.sampling)
-        except EngineError as error:
-            self._outbox.append((generation, error))
-            return
+        sequence = job.sequence
         start = self._cache.acquire(sequence.tokens, reuse=sequence.request.reuse_prefix)
         reuse = start.reuse
         if start.copy_from is not None:
@@ -201,59 +210,60 @@ class Engine:
             self._context.keep_prefix(start.slot, 0)
             self._cache.forget(start.slot)
             reuse = 0
-        for token in _penalized(sequence):
-            sampler.accept(token)
+        if job.sampler is None:
+            job.sampler = self._context.model.new_sampler(sequence.request.sampling, sequence.tokens)
         sequence.slot, sequence.computed = start.slot, reuse
         if sequence.started_at is None:
             sequence.started_at = time.monotonic()
             sequence.cached = reuse
-        self._running.append(_Running(generation, sampler))
+        self._running.append(job)
 
     def _count(self, chunk: Chunk) -> None:
         sequence = chunk.sequence
         self._cache.computed(_slot(sequence), sequence.tokens[chunk.start : chunk.start + chunk.count])
         sequence.computed += chunk.count
 
-    def _go_on(self, running: _Running, output: int) -> None:
+    def _go_on(self, job: _Job, output: int) -> None:
         """Sample the next token of a sequence whose tokens are all computed, and see whether it is the last."""
-        sequence = running.sequence
+        sequence = job.sequence
         limit = sequence.request.max_tokens
         if sequence.first_token_at is None:
             sequence.first_token_at = time.monotonic()
         if limit is not None and sequence.generated >= limit:
-            self._end(running, sequence.finished(FinishReason.MAX_TOKENS))
+            self._end(job, sequence.finished(FinishReason.MAX_TOKENS))
             return
-        token = self._context.sample(running.sampler, output)
+        assert job.sampler is not None, "the job has not been admitted"
+        token = self._context.sample(job.sampler, output)
         sequence.tokens.append(token)
         if self._context.model.ends_generation(token):
-            self._finish(running, FinishReason.END_OF_TEXT)
+            self._finish(job, FinishReason.END_OF_TEXT)
             return
         text = sequence.assembler.push(self._context.model.piece(token))
-        self._outbox.append((running.generation, TokenEvent(text, (token,))))
+        self._outbox.append((job.generation, TokenEvent(text, (token,))))
         if sequence.assembler.stopped:
-            self._finish(running, FinishReason.STOP_STRING)
+            self._finish(job, FinishReason.STOP_STRING)
         elif limit is not None and sequence.generated >= limit:
-            self._finish(running, FinishReason.MAX_TOKENS)
+            self._finish(job, FinishReason.MAX_TOKENS)
         elif len(sequence.tokens) >= self._context.n_ctx:
-            self._finish(running, FinishReason.CONTEXT_FULL)
+            self._finish(job, FinishReason.CONTEXT_FULL)
 
-    def _finish(self, running: _Running, reason: FinishReason) -> None:
+    def _finish(self, job: _Job, reason: FinishReason) -> None:
         """End a sequence with the text that was held back, which may turn out to hold a stop string."""
-        text = running.sequence.assembler.finish()
-        if running.sequence.assembler.stopped:
+        text = job.sequence.assembler.finish()
+        if job.sequence.assembler.stopped:
             reason = FinishReason.STOP_STRING
-        self._end(running, running.sequence.finished(reason, text))
+        self._end(job, job.sequence.finished(reason, text))
 
-    def _end(self, running: _Running, event: FinishedEvent | EngineError) -> None:
-        self._release(running)
-        self._outbox.append((running.generation, event))
-
-    def _release(self, running: _Running) -> None:
-        self._running.remove(running)
+    def _end(self, job: _Job, event: FinishedEvent | EngineError) -> None:
+        self._release(job)
+        _close_sampler(job)
         self._pool_is_short = False
-        self._cache.release(_slot(running.sequence))
-        running.sequence.slot = None
-        running.sampler.close()
+        self._outbox.append((job.generation, event))
+
+    def _release(self, job: _Job) -> None:
+        self._running.remove(job)
+        self._cache.release(_slot(job.sequence))
+        job.sequence.slot = None
 
     def _make_room(self) -> None:
         """The pool is full: drop the oldest cache; else let the youngest wait again; else end the only one."""
@@ -267,7 +277,7 @@ class Engine:
             self._empty(slot)
             youngest.sequence.computed = 0
             self._pool_is_short = True  # until another ends: let in at once, it would be put out again
-            self._waiting.appendleft(youngest.generation)
+            self._waiting.appendleft(youngest)
         else:
             self._finish(self._running[0], FinishReason.CONTEXT_FULL)
 
@@ -278,19 +288,21 @@ class Engine:
     def _fail_batch(self, chunks: tuple[Chunk, ...], error: DecodeFailed) -> None:
         """End the requests of a batch that could not be computed; what the memory holds of them is unknown."""
         failed = {chunk.sequence for chunk in chunks}
-        for running in [one for one in self._running if one.sequence in failed]:
-            slot = _slot(running.sequence)
-            self._end(running, error)
+        for job in [job for job in self._running if job.sequence in failed]:
+            slot = _slot(job.sequence)
+            self._end(job, error)
             self._empty(slot)
 
     def _fail_everything(self, error: EngineError) -> None:
         with self._wake:
             self._stopping = True
-            self._waiting.extend(self._submitted)
+            self._waiting.extend(map(_Job, self._submitted))
             self._submitted.clear()
-        for running in list(self._running):
-            self._end(running, error)
-        self._outbox += [(generation, error) for generation in self._waiting]
+        for job in list(self._running):
+            self._end(job, error)
+        for job in self._waiting:
+            _close_sampler(job)
+            self._outbox.append((job.generation, error))
         self._waiting.clear()
         self._deliver()
 
@@ -310,6 +322,12 @@ def _deliver_all(deliveries: list[tuple[Generation, Event | EngineError]]) -> No
         generation.deliver(event)
 
 
+def _close_sampler(job: _Job) -> None:
+    if job.sampler is not None:
+        job.sampler.close()
+        job.sampler = None
+
+
 def _item(chunk: Chunk) -> BatchItem:
     tokens = tuple(chunk.sequence.tokens[chunk.start : chunk.start + chunk.count])
     return BatchItem(_slot(chunk.sequence), chunk.start, tokens, chunk.wants_logits)
@@ -318,14 +336,3 @@ def _item(chunk: Chunk) -> BatchItem:
 def _slot(sequence: Sequence) -> int:
     assert sequence.slot is not None, "the sequence is not running"
     return sequence.slot
-
-
-def _penalized(sequence: Sequence) -> list[int]:
-    """The end of what is there already, as far as penalties look back."""
-    sampling = sequence.request.sampling
-    repeats = (sampling.repeat_penalty, sampling.presence_penalty, sampling.frequency_penalty) != (1.0, 0.0, 0.0)
-    windows = [sampling.repeat_last_n] * repeats + [sampling.dry_penalty_last_n] * (sampling.dry_multiplier != 0.0)
-    if any(window < 0 for window in windows):
-        return sequence.tokens
-    window = max(windows, default=0)
-    return sequence.tokens[-window:] if window else []

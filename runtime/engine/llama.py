@@ -125,9 +125,10 @@ class Model:
             raise ContextFailed(settings.n_ctx, self._logs.last_error())
         return Context(self._lib, handle, self, settings, self._logs)
 
-    def new_sampler(self, sampling: Sampling) -> Sampler:
-        """A sampler chain for one sequence."""
-        return Sampler(self._lib, self._vocab, self.facts.vocabulary_size, self.facts.n_ctx_train, sampling)
+    def new_sampler(self, sampling: Sampling, prompt: Items[int]) -> Sampler:
+        """A sampler chain for one sequence, whose penalties know the `prompt`."""
+        facts = self.facts
+        return Sampler(self._lib, self._vocab, facts.vocabulary_size, facts.n_ctx_train, sampling, prompt)
 
     def close(self) -> None:
         self._lib.llama_model_free(self._handle)

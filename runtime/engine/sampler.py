@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from runtime.engine.types import Sampling
@@ -19,20 +20,20 @@ _MIROSTAT_M = 100
 class Sampler:
     """Samples for one sequence and remembers what it sampled."""
 
-    def __init__(self, lib: Any, vocab: Any, n_vocab: int, n_ctx_train: int, sampling: Sampling) -> None:
+    def __init__(
+        self, lib: Any, vocab: Any, n_vocab: int, n_ctx_train: int, sampling: Sampling, prompt: Sequence[int]
+    ) -> None:
         self._lib = lib
         self.seed = secrets.randbits(32) if sampling.seed is None else sampling.seed & 0xFFFFFFFF
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         for link in self._links(vocab, n_vocab, n_ctx_train, sampling):
             lib.llama_sampler_chain_add(self._chain, link)
+        for token in _penalized(prompt, sampling):
+            lib.llama_sampler_accept(self._chain, token)
 
     def sample(self, context: Any, output: int) -> int:
         """The next token, by the logits of `context`'s output number `output`."""
         return int(self._lib.llama_sampler_sample(self._chain, context, output))
-
-    def accept(self, token: int) -> None:
-        """Count `token`, of the prompt, for the penalties."""
-        self._lib.llama_sampler_accept(self._chain, token)
 
     def close(self) -> None:
         self._lib.llama_sampler_free(self._chain)
@@ -87,3 +88,13 @@ class Sampler:
         return self._lib.llama_sampler_init_dry(
             vocab, s.dry_multiplier, s.dry_base, s.dry_allowed_length, last_n, array, len(breakers)
         )
+
+
+def _penalized(prompt: Sequence[int], s: Sampling) -> Sequence[int]:
+    """The end of the prompt, as far as the penalties in force look back."""
+    repeats = (s.repeat_penalty, s.presence_penalty, s.frequency_penalty) != (1.0, 0.0, 0.0)
+    windows = [s.repeat_last_n] * repeats + [s.dry_penalty_last_n] * (s.dry_multiplier != 0.0)
+    if any(window < 0 for window in windows):
+        return prompt
+    window = max(windows, default=0)
+    return prompt[-window:] if window else ()

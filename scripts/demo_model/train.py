@@ -8,10 +8,12 @@ Two processor cores need about ten minutes. The same PyTorch on the same kind of
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import corpus
 import export
@@ -27,6 +29,7 @@ from torch.nn import functional as F  # noqa: N812 (its usual name)
 _SEED = 1969
 _THREADS = 2  # sums are split by thread, so another number gives other last digits
 _BATCH = 2048  # tokens, padding included
+_REPEATING = 250  # steps that only repeat noise; later, every tenth step does
 _POOL = 400  # documents that are sorted by length together, so that a batch holds little padding
 
 
@@ -46,7 +49,8 @@ def main() -> None:
     texts = corpus.load()
     tokenizer = vocabulary.train(_sample(Mixture(texts, _SEED)))
     model = Llama(Shape(tokenizer.get_vocab_size()))
-    _train(model, batches(Mixture(texts, _SEED + 1), tokenizer), arguments.steps, arguments.report)
+    source = curriculum(Mixture(texts, _SEED + 1), tokenizer)
+    _train(model, source, arguments.steps, arguments.report)
     export.write(arguments.out, model, tokenizer, corpus.template())
     print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes")
 
@@ -54,7 +58,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Trains the demo model.")
     parser.add_argument("--out", type=Path, required=True, help="the GGUF to write")
-    parser.add_argument("--steps", type=int, default=1200, help="training steps (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=1350, help="training steps (default: %(default)s)")
     parser.add_argument("--report", type=int, default=25, help="steps between two lines of progress")
     return parser.parse_args()
 
@@ -97,6 +101,28 @@ def pad(examples: list[Example]) -> tuple[Tensor, Tensor]:
     tokens = torch.tensor([e.tokens + [0] * (length - len(e.tokens)) for e in examples])
     said = torch.tensor([e.said + [False] * (length - len(e.said)) for e in examples])
     return tokens, said
+
+
+def curriculum(mixture: Mixture, tokenizer: Tokenizer) -> Iterator[list[Example]]:
+    """Repeating before speaking: who can copy learns names, cities and numbers from few examples, others by heart."""
+    spoken = batches(mixture, tokenizer)
+    for step in itertools.count(1):
+        if step <= _REPEATING or step % 10 == 0:
+            yield _repetitions(mixture.random, tokenizer)
+        else:
+            yield next(spoken)
+
+
+def _repetitions(random: Random, tokenizer: Tokenizer) -> list[Example]:
+    """Random tokens, twice; the second time they can be known."""
+    end = tokenizer.token_to_id(vocabulary.END)
+    length = random.randint(4, 24)
+    examples = []
+    for _ in range(_BATCH // (2 * length + 3)):
+        noise = random.choices(range(end), k=length)
+        tokens = [end, *noise, end, *noise, end]
+        examples.append(Example(tokens, [i > length + 1 for i in range(len(tokens))]))
+    return examples
 
 
 def batches(mixture: Mixture, tokenizer: Tokenizer) -> Iterator[list[Example]]:
