@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from runtime.bundle import Bundle
     from runtime.settings import Settings
 
+_CACHE_TYPE = click.Choice(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"])
+
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 
@@ -77,6 +79,26 @@ def main() -> None:
     "-t", "--threads", type=click.IntRange(0, 1024), default=0, show_default=True,
     help="Threads; 0: as many as this process may use.",
 )  # fmt: skip
+@click.option(
+    "-b", "--batch-size", type=click.IntRange(1), default=2048, show_default=True,
+    help="Tokens of all requests that are computed in one step.",
+)  # fmt: skip
+@click.option(
+    "-ub", "--ubatch-size", type=click.IntRange(1), default=512, show_default=True,
+    help="Tokens that are computed at once; more memory when larger.",
+)  # fmt: skip
+@click.option(
+    "-fa", "--flash-attn", type=click.Choice(["on", "off", "auto"]), default="auto", show_default=True,
+    help="Flash attention; auto: where the device has it.",
+)  # fmt: skip
+@click.option("-ctk", "--cache-type-k", type=_CACHE_TYPE, default="f16", show_default=True, help="How K is kept.")
+@click.option("-ctv", "--cache-type-v", type=_CACHE_TYPE, default="f16", show_default=True, help="How V is kept.")
+@click.option("--no-mmap", is_flag=True, help="Read the weights into memory instead of mapping the file.")
+@click.option("--mlock", is_flag=True, help="Keep the weights in memory, never in swap.")
+@click.option(
+    "--no-repack", is_flag=True,
+    help="Use all weights as they lie in the file; otherwise some are laid out anew, for faster prompts.",
+)  # fmt: skip
 @click.option("--temp", type=float, default=0.8, show_default=True, help="Temperature; 0 is greedy.")
 @click.option("-s", "--seed", type=int, default=-1, show_default=True, help="Seed of sampling; -1: random.")
 @click.option("--info", is_flag=True, help="Say what is in this file, and exit.")
@@ -111,6 +133,7 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
 
 
 def _settings(bundle: Bundle | None, **flags: Any) -> Settings:
+    from runtime.engine.llama import LoadSettings
     from runtime.engine.types import Sampling
     from runtime.settings import EngineSettings, ServerSettings, Settings
 
@@ -123,7 +146,15 @@ def _settings(bundle: Bundle | None, **flags: Any) -> Settings:
         max_tokens=None if flags["n_predict"] < 0 else flags["n_predict"],
         server=ServerSettings(flags["host"], flags["port"], open_browser=not flags["nobrowser"]),
         engine=EngineSettings(
-            n_ctx=flags["ctx_size"] or None, n_slots=flags["parallel"], n_threads=flags["threads"] or None
+            n_ctx=flags["ctx_size"] or None,
+            n_slots=flags["parallel"],
+            n_batch=flags["batch_size"],
+            n_ubatch=flags["ubatch_size"],
+            n_threads=flags["threads"] or None,
+            flash_attention={"on": True, "off": False, "auto": None}[flags["flash_attn"]],
+            cache_type_k=flags["cache_type_k"],
+            cache_type_v=flags["cache_type_v"],
+            load=LoadSettings(mmap=not flags["no_mmap"], mlock=flags["mlock"], repack=not flags["no_repack"]),
         ),
         sampling=Sampling(seed=None if flags["seed"] == -1 else flags["seed"], temperature=flags["temp"]),
     )

@@ -5,7 +5,6 @@ Knows bundles, settings and the machine. Refuses to know HTTP and the terminal.
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from runtime.engine.backend import Backend
 from runtime.engine.engine import Engine
 from runtime.engine.llama import ContextSettings, ModelFacts, Weights, load_model
 from runtime.errors import LoafError
+from runtime.machine import available_memory, usable_processors
 from runtime.settings import EngineSettings, Settings
 
 
@@ -47,7 +47,7 @@ def open_model(bundle: Bundle | None, settings: Settings) -> ServedModel:
     abort_load = threading.Event()
 
     def open_context() -> Backend:
-        model = load_model(weights, abort_load)
+        model = load_model(weights, settings.engine.load, abort_load)
         return model.new_context(_context_settings(settings.engine, model.facts))
 
     engine = Engine(open_context)
@@ -68,13 +68,16 @@ def _find_weights(bundle: Bundle | None, outside: Path | None) -> tuple[str, Wei
 
 
 def _context_settings(settings: EngineSettings, facts: ModelFacts) -> ContextSettings:
-    n_ctx = settings.n_ctx or choose_context(facts, _available_memory())
+    n_ctx = settings.n_ctx or choose_context(facts, available_memory())
     return ContextSettings(
         n_ctx=n_ctx,
         n_slots=settings.n_slots,
         n_batch=min(settings.n_batch, n_ctx),
         n_ubatch=min(settings.n_ubatch, n_ctx),
         n_threads=settings.n_threads or usable_processors(),
+        flash_attention=settings.flash_attention,
+        cache_type_k=settings.cache_type_k,
+        cache_type_v=settings.cache_type_v,
     )
 
 
@@ -89,16 +92,3 @@ def choose_context(facts: ModelFacts, available: int) -> int:
     room = max(available - facts.size, 0) // 2
     fitting = room // max(facts.kv_bytes, 1) // 256 * 256
     return max(min(facts.n_ctx_train, fitting), min(MINIMUM_CONTEXT, facts.n_ctx_train), 1)
-
-
-def usable_processors() -> int:
-    """How many processors this process may use: its affinity, which is not the host's count."""
-    return max(len(os.sched_getaffinity(0)), 1)
-
-
-def _available_memory() -> int:
-    """Bytes that can be taken without swapping (MemAvailable of /proc/meminfo)."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runtime.engine.llama import CacheType, LoadSettings
 from runtime.engine.types import Sampling
 
 
@@ -30,6 +31,10 @@ class EngineSettings:
     n_batch: int = 2048
     n_ubatch: int = 512
     n_threads: int | None = None
+    flash_attention: bool | None = None
+    cache_type_k: CacheType = "f16"
+    cache_type_v: CacheType = "f16"
+    load: LoadSettings = field(default_factory=LoadSettings)
 
 
 @dataclass(frozen=True, slots=True)

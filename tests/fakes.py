@@ -23,6 +23,7 @@ FACTS = ModelFacts(
     embedding_length=1,
     kv_bytes=1,
     keeps_partial_prefix=True,
+    repacked=0,
     adds_bos=False,
     bos="",
     eos="",

@@ -61,7 +61,25 @@ def test_outside_weights_are_loaded_instead(demo: Path, demo_gguf: Path, run: Ru
     assert "Neil Armstrong" in run(demo, "-m", demo_gguf, "-p", MOON, "--raw", "--temp", "0").stdout
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--no-mmap",
+        "--mlock",
+        "--no-repack",
+        "-b 64 -ub 32",
+        "-fa off",
+        "-ctk q8_0 -ctv q8_0 -fa on",
+        "-c 256 -np 2 -t 1",
+    ],
+)
+def test_how_the_model_is_held_does_not_change_what_it_says(demo: Path, run: Run, flags: str) -> None:
+    result = run(demo, *flags.split(), "-p", MOON, "--raw", "--temp", "0")
+    assert "Neil Armstrong" in result.stdout, result.stderr
+
+
 FAILURES: list[tuple[str, list[str], int, str]] = [
+    ("settings that do not go together", ["-ctv", "q8_0", "-fa", "off", "-p", "x"], 1, "flash_attn"),
     ("an unknown flag, with the nearest", ["--prot", "80"], 2, "--port"),
     ("a port that is none", ["--port", "99999"], 2, "65535"),
     ("a number that is none", ["--temp", "hot"], 2, "hot"),

@@ -42,7 +42,7 @@ class ContextFailed(EngineError):
     def __init__(self, n_ctx: int, reason: str) -> None:
         super().__init__(
             f"cannot make a context of {n_ctx:,} tokens: {reason or 'not enough memory'}",
-            "Ask for a smaller one with --ctx-size.",
+            "Ask for a smaller one with --ctx-size." if not reason or "alloc" in reason else "",
         )
         self.n_ctx = n_ctx
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from runtime.engine.errors import ContextFailed, DecodeFailed, LoadAborted, ModelLoadFailed
 from runtime.engine.logs import LogTail
@@ -32,14 +32,30 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """How weights come into memory: mapped or read, locked there or not, repacked for the processor or not."""
+
+    mmap: bool = True
+    mlock: bool = False
+    repack: bool = True
+
+
+CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+"""What K and V can be kept as; llama-server's list."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContextSettings:
-    """Sizes in tokens; `n_slots` sequences share `n_ctx` of them."""
+    """Sizes in tokens; `n_slots` sequences share `n_ctx` of them. `flash_attention` None: where it can be used."""
 
     n_ctx: int
     n_slots: int
     n_batch: int
     n_ubatch: int
     n_threads: int
+    flash_attention: bool | None = None
+    cache_type_k: CacheType = "f16"
+    cache_type_v: CacheType = "f16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +70,10 @@ class BatchItem:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What the weights say of themselves. `kv_bytes` of memory a token of context takes, in F16."""
+    """What the weights say of themselves. `kv_bytes` of memory a token of context takes, in F16.
+
+    `repacked` bytes of the weights are in memory of their own, laid out for this processor.
+    """
 
     description: str
     size: int
@@ -64,6 +83,7 @@ class ModelFacts:
     embedding_length: int
     kv_bytes: int
     keeps_partial_prefix: bool
+    repacked: int
     adds_bos: bool
     bos: str
     eos: str
@@ -119,6 +139,10 @@ class Model:
         params.n_threads = settings.n_threads
         params.n_threads_batch = settings.n_threads
         params.kv_unified = True
+        flash = settings.flash_attention
+        params.flash_attn_type = self._lib.LLAMA_FLASH_ATTN_TYPE_AUTO if flash is None else int(flash)
+        params.type_k = getattr(self._lib, f"GGML_TYPE_{settings.cache_type_k.upper()}")
+        params.type_v = getattr(self._lib, f"GGML_TYPE_{settings.cache_type_v.upper()}")
         self._logs.clear()
         handle = self._lib.llama_init_from_model(self._handle, params)
         if not handle:
@@ -151,6 +175,7 @@ class Model:
             # K and V, two bytes each, for every layer and KV head (llama.cpp: llama_kv_cache, F16)
             kv_bytes=2 * 2 * n_layer * n_head_kv * (n_embd // max(n_head, 1)),
             # sliding windows drop cells behind them, so only the end of a sequence can be gone back to
+            repacked=self._logs.buffer_size("CPU_REPACK"),
             keeps_partial_prefix=not stateful and lib.llama_model_n_swa(handle) == 0,
             adds_bos=bool(lib.llama_vocab_get_add_bos(self._vocab)),
             bos=self._token_text(lib.llama_vocab_bos(self._vocab)),
@@ -223,14 +248,15 @@ class Context:
         self._lib.llama_free(self._handle)
 
 
-def load_model(weights: Weights, abort_load: threading.Event) -> Model:
-    """Load `weights` where they lie: the file that holds them is mapped, nothing is copied.
+def load_model(weights: Weights, settings: LoadSettings, abort_load: threading.Event) -> Model:
+    """Load `weights` where they lie: the file that holds them is mapped, and nothing copied but what is repacked.
 
     Setting `abort_load` from another thread ends the loading with `LoadAborted`. Raises `ModelLoadFailed`.
     """
     lib, logs = import_binding()
     params = lib.llama_model_default_params()
-    params.load_mode = lib.LLAMA_LOAD_MODE_MMAP
+    params.load_mode = _load_mode(lib, settings)
+    params.use_extra_bufts = settings.repack
     # The reference must live until loading is over, or ctypes frees the callback.
     callback = lib.llama_progress_callback(lambda _progress, _data: not abort_load.is_set())
     params.progress_callback = callback
@@ -269,6 +295,16 @@ def _backends_folder(package: Path) -> Path:
     """Where the processor's variants are: frozen beside libllama, installed by pip in site-packages/bin."""
     frozen = package / "lib"
     return frozen if any(frozen.glob("libggml-cpu*")) else package.parent / "bin"
+
+
+def _load_mode(lib: Any, settings: LoadSettings) -> int:
+    modes = {
+        (False, False): lib.LLAMA_LOAD_MODE_NONE,
+        (True, False): lib.LLAMA_LOAD_MODE_MMAP,
+        (False, True): lib.LLAMA_LOAD_MODE_MLOCK,
+        (True, True): lib.LLAMA_LOAD_MODE_MMAP_MLOCK,
+    }
+    return int(modes[settings.mmap, settings.mlock])
 
 
 def _open_at(libc: Any, weights: Weights) -> Any:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from collections import deque
 from typing import Any
 
+_BUFFER = re.compile(rb"load_tensors: +(\S+) model buffer size = +([\d.]+) MiB")
 _LEVEL_ERROR = 4
 _LEVEL_CONTINUES = 5
 """ggml_log_level in ggml.h: an error, and a piece of the line before it."""
@@ -21,6 +23,7 @@ class LogTail:
 
     def __init__(self, lib: Any) -> None:
         self._errors: deque[str] = deque(maxlen=8)
+        self._buffers: dict[str, int] = {}
         self._last_level = 0
         self._callback = lib.llama_log_callback(self._take)  # kept: llama.cpp calls it from now on
         lib.llama_log_set(self._callback, ctypes.c_void_p(0))
@@ -35,11 +38,17 @@ class LogTail:
         """The errors since `clear`, as one line; the first says why, later ones repeat it."""
         return next((line for line in self._errors if line), "")
 
+    def buffer_size(self, kind: str) -> int:
+        """Bytes of weights that the last model put into buffers of `kind`; the log is the only one to know."""
+        return self._buffers.get(kind, 0)
+
     def _take(self, level: int, text: bytes, _data: Any) -> None:
         if level != _LEVEL_CONTINUES:
             self._last_level = level
         if self._last_level == _LEVEL_ERROR:
             self._errors.append(text.decode("utf-8", "replace").strip())
+        elif match := _BUFFER.search(text):
+            self._buffers[match[1].decode()] = round(float(match[2]) * 1024 * 1024)
 
 
 def _exit_with_message(message: bytes) -> None:

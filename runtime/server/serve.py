@@ -107,14 +107,15 @@ async def _unless(stop: asyncio.Event, served: ServedModel) -> Backend | None:
 
 
 def _announce(served: ServedModel, context: Backend, address: str, server: ServerSettings) -> None:
-    """Two lines for people, and the page where there is a screen to show it on."""
+    """A few lines for people, and the page where there is a screen to show it on."""
     facts = context.model.facts
-    print(
-        f"{served.name}: {facts.description}, context {context.n_ctx:,}, "
-        f"{context.settings.n_threads} threads\nServing on {address} (Ctrl-C stops)",
-        file=sys.stderr,
-        flush=True,
-    )
+    lines = [f"{served.name}: {facts.description}, context {context.n_ctx:,}, {context.settings.n_threads} threads"]
+    if facts.repacked:
+        lines.append(
+            f"{facts.repacked / 1e6:,.0f} MB of the weights are repacked in memory (--no-repack uses the file's)"
+        )
+    lines.append(f"Serving on {address} (Ctrl-C stops)")
+    print("\n".join(lines), file=sys.stderr, flush=True)
     if server.open_browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         from runtime.desktop import open_page
 

@@ -20,7 +20,7 @@ def main(gguf: Path, n_ctx: int, n_slots: int, n_threads: int) -> None:
     settings = ContextSettings(n_ctx, n_slots, min(usual.n_batch, n_ctx), min(usual.n_ubatch, n_ctx), n_threads)
     import_binding()
     began = time.perf_counter()
-    load_model(Weights(gguf), threading.Event()).new_context(settings)
+    load_model(Weights(gguf), usual.load, threading.Event()).new_context(settings)
     print(time.perf_counter() - began)
 
 
