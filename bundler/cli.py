@@ -1,41 +1,25 @@
-"""The `loaf` command: one function a command; errors become exit codes here and nowhere else.
+"""The `loaf` command: one function a command.
 
-Exit codes: 0 done, 1 something went wrong, 2 the command line is wrong, 130 interrupted.
+Imports in the functions, because a command should not wait for what the others need.
 """
 
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 from types import FrameType
 
 import click
 
 from runtime import __version__
-from runtime.errors import LoafError
-
-EXIT_FAILURE = 1
-EXIT_INTERRUPTED = 130
+from runtime.exits import errors_as_exit_codes
 
 
 def main() -> None:
     """The program."""
     signal.signal(signal.SIGTERM, _interrupt)  # so that a half-written file is cleaned up
-    try:
+    with errors_as_exit_codes():
         loaf.main(standalone_mode=False, prog_name="loaf")
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(EXIT_INTERRUPTED)
-    except LoafError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(EXIT_FAILURE)
-    except OSError as error:
-        click.echo(f"error: {error.filename or 'system'}: {error.strerror or error}", err=True)
-        sys.exit(EXIT_FAILURE)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from bundler.archive import CHUNK, Stored, central_directory, local_header
+from bundler.archive import Stored, central_directory, local_header, read
+from bundler.content import FileRange
 from runtime.bundle import ALIGNMENT, MANIFEST, Bundle
 
 
@@ -36,7 +37,7 @@ def verify(bundle: Bundle, advance: Callable[[int], None]) -> tuple[Damage, ...]
     with bundle.path.open("rb") as file:
         fd = file.fileno()
         return (
-            *_check_contents(bundle, stored, fd, advance),
+            *_check_contents(bundle, stored, advance),
             *_check_manifest(bundle),
             *_check_structure(bundle.path, stored, fd),
         )
@@ -59,16 +60,16 @@ def _stored(bundle: Bundle) -> list[Stored]:
         ]
 
 
-def _check_contents(bundle: Bundle, stored: list[Stored], fd: int, advance: Callable[[int], None]) -> Iterator[Damage]:
+def _check_contents(bundle: Bundle, stored: list[Stored], advance: Callable[[int], None]) -> Iterator[Damage]:
     launcher = bundle.manifest.entries[0]
-    if _sha256(fd, 0, ALIGNMENT, advance) != launcher.sha256:
+    if _sha256(bundle.path, 0, ALIGNMENT, advance) != launcher.sha256:
         yield Damage("launcher", "its SHA-256 is not the one in the manifest")
     for entry in stored:
         if entry.name == MANIFEST:
             continue
         if not entry.sha256:
             yield Damage(entry.name, "the manifest does not list it")
-        elif _sha256(fd, entry.data_offset, entry.size, advance) != entry.sha256:
+        elif _sha256(bundle.path, entry.data_offset, entry.size, advance) != entry.sha256:
             yield Damage(entry.name, "its SHA-256 is not the one in the manifest")
 
 
@@ -96,11 +97,9 @@ def _holds(fd: int, offset: int, expected: bytes) -> bool:
     return os.pread(fd, len(expected), offset) == expected
 
 
-def _sha256(fd: int, offset: int, size: int, advance: Callable[[int], None]) -> str:
+def _sha256(path: Path, offset: int, size: int, advance: Callable[[int], None]) -> str:
     digest = hashlib.sha256()
-    end = offset + size
-    while offset < end and (chunk := os.pread(fd, min(CHUNK, end - offset), offset)):
+    for chunk in read((FileRange(path, offset, size),)):
         digest.update(chunk)
         advance(len(chunk))
-        offset += len(chunk)
     return digest.hexdigest()

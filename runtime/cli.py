@@ -1,6 +1,5 @@
-"""The bundle's command line: flags become settings, errors become exit codes, here and nowhere else.
+"""The bundle's command line: flags become settings.
 
-Exit codes: 0 done, 1 something went wrong, 2 the command line is wrong, 130 interrupted.
 Imports little, because `--version` and `--help` should answer at once.
 """
 
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime import __version__
-from runtime.errors import LoafError
+from runtime.exits import errors_as_exit_codes
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
@@ -23,14 +22,11 @@ if TYPE_CHECKING:
 
 _CACHE_TYPE = click.Choice(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"])
 
-EXIT_FAILURE = 1
-EXIT_INTERRUPTED = 130
-
 
 def main() -> None:
     """The program. The launcher names the bundle in `LOAF_BUNDLE`."""
     _restore_library_path()
-    try:
+    with errors_as_exit_codes():
         path = os.environ.pop("LOAF_BUNDLE", None)
         bundle = None if path is None or _asks_about_the_program() else _open_bundle(path)
         arguments, defaults = _merge_arguments(bundle, sys.argv[1:])
@@ -42,17 +38,6 @@ def main() -> None:
             auto_envvar_prefix="LOAF",
             standalone_mode=False,
         )
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
-    except LoafError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(EXIT_FAILURE)
-    except OSError as error:
-        click.echo(f"error: {error.filename or 'system'}: {error.strerror or error}", err=True)
-        sys.exit(EXIT_FAILURE)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -6,7 +6,7 @@
     ├── runtime.engine.errors.*          model, context, request
     └── bundler.errors.*                 building, inspecting, verifying
 
-Knows how a message and a hint become text. Refuses to know exit codes (`cli.py` maps them) and
+Knows how a message and a hint become text. Refuses to know exit codes (`exits.py` maps them) and
 HTTP status codes (`server/errors.py` maps them).
 """
 
