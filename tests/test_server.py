@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import time
 from pathlib import Path
@@ -95,6 +96,24 @@ def test_a_stop_string_ends_the_text(server: Server) -> None:
     assert (body["stop_type"], body["stopping_word"]) == ("word", "Arm")
 
 
+GRAMMARS = [
+    ('root ::= "yes" | "no"', r"yes|no"),
+    ('root ::= [0-9]{3} "!"', r"\d{3}!"),
+    ('root ::= "😀 漢字" [a-z]{3}', r"😀 漢字[a-z]{3}"),
+    ('root ::= "{\\"name\\": \\"" [a-zA-Z ]{1,20} "\\"}"', r'\{"name": "[a-zA-Z ]{1,20}"\}'),
+]
+
+
+@pytest.mark.parametrize(("grammar", "pattern"), GRAMMARS, ids=[row[1] for row in GRAMMARS])
+@pytest.mark.parametrize("temperature", [0, 2.0])
+def test_a_grammar_is_kept_to(server: Server, grammar: str, pattern: str, temperature: float) -> None:
+    request = {"prompt": "The first man", "grammar": grammar, "temperature": temperature, "n_predict": 60}
+    status, body = server.post("/completion", request)
+    assert status == 200, body
+    assert re.fullmatch(pattern, body["content"]), body["content"]
+    assert body["stop_type"] == "eos"
+
+
 def test_a_prompt_s_beginning_is_computed_once(server: Server) -> None:
     request = {"prompt": "A long beginning that nobody else asks with, over and over. " * 10, "n_predict": 1}
     server.post("/completion", request)
@@ -123,6 +142,9 @@ BAD_REQUESTS: list[tuple[str, str, Any, int, str]] = [
     ("no such token", "/completion", {"prompt": [10**6]}, 400, "token"),
     ("penalty of zero", "/completion", {"prompt": "x", "repeat_penalty": 0}, 400, "repeat_penalty"),
     ("negative window", "/completion", {"prompt": "x", "repeat_last_n": -2}, 400, "repeat_last_n"),
+    ("a grammar that does not parse", "/completion", {"prompt": "x", "grammar": "root ::= ("}, 400, "grammar"),
+    ("a grammar that goes round", "/completion", {"prompt": "x", "grammar": "root ::= root"}, 400, "grammar"),
+    ("a grammar without a root", "/completion", {"prompt": "x", "grammar": 'a ::= "x"'}, 400, "grammar"),
     ("empty prompt", "/completion", {"prompt": ""}, 400, "empty"),
     ("prompt over the context", "/completion", {"prompt": "word " * 30_000}, 400, "context"),
     ("no messages", CHAT, {"messages": []}, 400, "messages"),

@@ -201,6 +201,12 @@ class Engine:
     def _admit(self, job: _Job) -> None:
         """Give a waiting request a slot and whatever prefix of it is computed already."""
         sequence = job.sequence
+        if job.sampler is None:
+            try:
+                job.sampler = self._context.model.new_sampler(sequence.request.sampling, sequence.tokens)
+            except EngineError as error:
+                self._outbox.append((job.generation, error))
+                return
         start = self._cache.acquire(sequence.tokens, reuse=sequence.request.reuse_prefix)
         reuse = start.reuse
         if start.copy_from is not None:
@@ -210,8 +216,6 @@ class Engine:
             self._context.keep_prefix(start.slot, 0)
             self._cache.forget(start.slot)
             reuse = 0
-        if job.sampler is None:
-            job.sampler = self._context.model.new_sampler(sequence.request.sampling, sequence.tokens)
         sequence.slot, sequence.computed = start.slot, reuse
         if sequence.started_at is None:
             sequence.started_at = time.monotonic()
@@ -233,7 +237,11 @@ class Engine:
             self._end(job, sequence.finished(FinishReason.MAX_TOKENS))
             return
         assert job.sampler is not None, "the job has not been admitted"
-        token = self._context.sample(job.sampler, output)
+        try:
+            token = self._context.sample(job.sampler, output)
+        except EngineError as error:
+            self._end(job, error)
+            return
         sequence.tokens.append(token)
         if self._context.model.ends_generation(token):
             self._finish(job, FinishReason.END_OF_TEXT)

@@ -8,6 +8,8 @@ LoafError
     ├── LoadAborted          the program is being stopped while it loads
     ├── PromptTooLong        the prompt does not fit the context
     ├── EmptyPrompt          there is nothing to continue
+    ├── GrammarInvalid       the grammar cannot be parsed
+    ├── GrammarStuck         the grammar lets no token come next
     ├── QueueFull            too many requests wait already
     ├── EngineStopped        the engine is shutting down, or a failure has stopped it
     └── DecodeFailed         llama.cpp could not compute a batch
@@ -78,6 +80,20 @@ class EmptyPrompt(EngineError):
 
     def __init__(self) -> None:
         super().__init__("the prompt is empty", "Send at least one character.")
+
+
+class GrammarInvalid(EngineError):
+    """llama.cpp cannot parse the grammar, or it is left-recursive."""
+
+    def __init__(self) -> None:
+        super().__init__("the grammar cannot be parsed", "It must be in GBNF, with a rule named root.")
+
+
+class GrammarStuck(EngineError):
+    """No token of the vocabulary continues what the grammar allows."""
+
+    def __init__(self) -> None:
+        super().__init__("the grammar allows nothing that this model could say next")
 
 
 class QueueFull(EngineError):

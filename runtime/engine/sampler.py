@@ -1,7 +1,9 @@
 """One sequence's sampler: llama.cpp's own chain, in llama-server's order.
 
 The order is that of `common_sampler_init` in llama.cpp's common/sampling.cpp, so that a seed gives the same text
-there and here. Uses the binding it is handed; imports nothing of it.
+there and here. Under a grammar a token is sampled first and checked then, as `common_sampler_sample` does it: the
+grammar looks at the whole vocabulary only when the token is not allowed. Uses the binding it is handed; imports
+nothing of it.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from runtime.engine.candidates import Candidates
+from runtime.engine.errors import GrammarInvalid, GrammarStuck
 from runtime.engine.types import Sampling
 
 _MIROSTAT_M = 100
@@ -18,12 +22,14 @@ _MIROSTAT_M = 100
 
 
 class Sampler:
-    """Samples for one sequence and remembers what it sampled."""
+    """Samples for one sequence and remembers what it sampled. Raises `GrammarInvalid` when made."""
 
     def __init__(
         self, lib: Any, vocab: Any, n_vocab: int, n_ctx_train: int, sampling: Sampling, prompt: Sequence[int]
     ) -> None:
         self._lib = lib
+        self._n_vocab = n_vocab
+        self._grammar = self._new_grammar(vocab, sampling.grammar) if sampling.grammar else None
         self.seed = secrets.randbits(32) if sampling.seed is None else sampling.seed & 0xFFFFFFFF
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         for link in self._links(vocab, n_vocab, n_ctx_train, sampling):
@@ -32,11 +38,36 @@ class Sampler:
             lib.llama_sampler_accept(self._chain, token)
 
     def sample(self, context: Any, output: int) -> int:
-        """The next token, by the logits of `context`'s output number `output`."""
-        return int(self._lib.llama_sampler_sample(self._chain, context, output))
+        """The next token, by the logits of `context`'s output number `output`. Raises `GrammarStuck`."""
+        if self._grammar is None:
+            return int(self._lib.llama_sampler_sample(self._chain, context, output))
+        token = self._sample_under_grammar(self._grammar, Candidates(self._lib, context, output, self._n_vocab))
+        self._lib.llama_sampler_accept(self._grammar, token)
+        self._lib.llama_sampler_accept(self._chain, token)
+        return token
 
     def close(self) -> None:
         self._lib.llama_sampler_free(self._chain)
+        if self._grammar is not None:
+            self._lib.llama_sampler_free(self._grammar)
+
+    def _new_grammar(self, vocab: Any, text: str) -> Any:
+        grammar = self._lib.llama_sampler_init_grammar(vocab, text.encode("utf-8", "replace"), b"root")
+        if not grammar:
+            raise GrammarInvalid
+        return grammar
+
+    def _sample_under_grammar(self, grammar: Any, candidates: Candidates) -> int:
+        candidates.apply(self._chain)
+        token = candidates.selected()
+        if Candidates.allows(self._lib, grammar, token):
+            return token
+        candidates.reset()
+        candidates.apply(grammar)
+        if not candidates.any_left():
+            raise GrammarStuck
+        candidates.apply(self._chain)
+        return candidates.selected()
 
     def _links(self, vocab: Any, n_vocab: int, n_ctx_train: int, s: Sampling) -> list[Any]:
         lib, seed = self._lib, self.seed

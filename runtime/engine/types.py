@@ -13,7 +13,7 @@ from enum import Enum
 class Sampling:
     """How the next token is chosen. Defaults: llama.cpp's `common_params_sampling`.
 
-    `seed` None draws a new one for each request; `temperature` <= 0 is greedy.
+    `seed` None draws a new one for each request; `temperature` <= 0 is greedy; `grammar` is GBNF, "" for none.
     """
 
     seed: int | None = None
@@ -42,6 +42,7 @@ class Sampling:
     mirostat_eta: float = 0.1
     ignore_eos: bool = False
     logit_bias: tuple[tuple[int, float], ...] = ()
+    grammar: str = ""
 
 
 @dataclass(frozen=True, slots=True)

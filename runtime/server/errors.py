@@ -14,6 +14,8 @@ from runtime.chat.errors import TemplateFailed
 from runtime.engine.errors import (
     EmptyPrompt,
     EngineStopped,
+    GrammarInvalid,
+    GrammarStuck,
     PromptTooLong,
     QueueFull,
     StillLoading,
@@ -35,6 +37,8 @@ class BadRequest(LoafError):
 _STATUS: dict[type[LoafError], tuple[int, str]] = {
     BadRequest: (400, "invalid_request_error"),
     EmptyPrompt: (400, "invalid_request_error"),
+    GrammarInvalid: (400, "invalid_request_error"),
+    GrammarStuck: (400, "invalid_request_error"),
     TemplateFailed: (400, "invalid_request_error"),
     PromptTooLong: (400, "exceed_context_size_error"),
     StillLoading: (503, "unavailable_error"),

@@ -38,6 +38,7 @@ class SamplingFields(msgspec.Struct):
     mirostat_tau: float | None = None
     mirostat_eta: float | None = None
     ignore_eos: bool | None = None
+    grammar: str | None = None
 
 
 _INT32 = 2**31 - 1
