@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from runtime.errors import LoafError
 
@@ -42,8 +43,7 @@ class BadArguments(LoafError):
         self.position = position
 
 
-@dataclass(frozen=True, slots=True)
-class DefaultArguments:
+class DefaultArguments(msgspec.Struct, frozen=True):
     """The arguments before and after the place where the user's own go."""
 
     before: tuple[str, ...]

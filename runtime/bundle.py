@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -84,16 +83,14 @@ class Manifest(msgspec.Struct, frozen=True):
     system: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """Where an entry's bytes lie in the bundle, in bytes from its start."""
 
     offset: int
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(msgspec.Struct, frozen=True):
     """An opened bundle: its manifest, its default arguments and where its entries lie."""
 
     path: Path

@@ -6,8 +6,9 @@ Knows bundles, settings and the machine. Refuses to know HTTP and the terminal.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from runtime.bundle import Bundle
 from runtime.engine.backend import Backend
@@ -25,8 +26,7 @@ class NoModel(LoafError):
         super().__init__("no model", "Name one with -m FILE.gguf, or run a bundle.")
 
 
-@dataclass(frozen=True, slots=True)
-class ServedModel:
+class ServedModel(msgspec.Struct, frozen=True):
     """The model being served: its name for clients, its weights, and the engine that runs it."""
 
     name: str

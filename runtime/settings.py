@@ -6,15 +6,15 @@ Refuses to know where each value came from and what is done with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from runtime.engine.llama import CacheType, LoadSettings
 from runtime.engine.types import Sampling
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
+class ServerSettings(msgspec.Struct, frozen=True):
     """Where to listen, and whether to show the page."""
 
     host: str = "127.0.0.1"
@@ -22,8 +22,7 @@ class ServerSettings:
     open_browser: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
+class EngineSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens. None: chosen by what the model and the machine allow."""
 
     n_ctx: int | None = None
@@ -34,11 +33,10 @@ class EngineSettings:
     flash_attention: bool | None = None
     cache_type_k: CacheType = "f16"
     cache_type_v: CacheType = "f16"
-    load: LoadSettings = field(default_factory=LoadSettings)
+    load: LoadSettings = msgspec.field(default_factory=LoadSettings)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Everything. `prompt` None: serve. `model` None: the weights in the bundle."""
 
     model: Path | None = None
@@ -46,6 +44,6 @@ class Settings:
     raw: bool = False
     system: str | None = None
     max_tokens: int | None = None
-    server: ServerSettings = field(default_factory=ServerSettings)
-    engine: EngineSettings = field(default_factory=EngineSettings)
-    sampling: Sampling = field(default_factory=Sampling)
+    server: ServerSettings = msgspec.field(default_factory=ServerSettings)
+    engine: EngineSettings = msgspec.field(default_factory=EngineSettings)
+    sampling: Sampling = msgspec.field(default_factory=Sampling)

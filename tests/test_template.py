@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 from fakes import FACTS
 
@@ -75,7 +75,7 @@ class Characters:
     """A tokenizer whose tokens are characters; the BOS it adds is token -1."""
 
     def __init__(self, **facts: Any) -> None:
-        self.facts = dataclasses.replace(FACTS, **facts)
+        self.facts = msgspec.structs.replace(FACTS, **facts)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
         assert parse_special, "a template's control tokens are tokens"

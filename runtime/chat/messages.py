@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+
+class ToolCall(msgspec.Struct, frozen=True):
     """A call that the model made earlier. `arguments` is the JSON object it gave, parsed."""
 
     id: str
@@ -15,8 +15,7 @@ class ToolCall:
     arguments: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One turn. `role` is as the client sent it: templates decide which ones they know."""
 
     role: str

@@ -10,11 +10,11 @@ Pure bookkeeping: it says what should be done (`Start`), the engine does it. Ref
 from __future__ import annotations
 
 from collections.abc import Sequence as Tokens
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """Where a request begins: in KV sequence `slot`, with its first `reuse` tokens already computed.
 
     With `copy_from`, those tokens must be copied from that KV sequence after `slot` has been emptied.
@@ -29,12 +29,11 @@ WORTH_WAITING = 32
 """Tokens: a request waits for a prefix that another is computing when that spares it at least so many."""
 
 
-@dataclass(slots=True)
-class _Slot:
+class _Slot(msgspec.Struct, eq=False):
     """`promised` are the tokens of the prompt that is running there, computed or not."""
 
-    tokens: list[int] = field(default_factory=list)
-    promised: list[int] = field(default_factory=list)
+    tokens: list[int] = msgspec.field(default_factory=list)
+    promised: list[int] = msgspec.field(default_factory=list)
     running: bool = False
     last_used: int = 0
 

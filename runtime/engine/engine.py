@@ -16,7 +16,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+
+import msgspec
 
 from runtime.engine.backend import Backend
 from runtime.engine.cache import PrefixCache
@@ -40,8 +41,7 @@ MAX_WAITING = 512
 """Requests that may wait for a slot before new ones are refused."""
 
 
-@dataclass(eq=False, slots=True)
-class _Job:
+class _Job(msgspec.Struct, eq=False):
     """A request in the worker thread. It keeps its sampler, and so its random numbers, when it has to wait again."""
 
     generation: Generation

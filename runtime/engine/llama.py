@@ -12,9 +12,10 @@ import functools
 import os
 import threading
 from collections.abc import Sequence as Items
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+import msgspec
 
 from runtime.engine.errors import ContextFailed, DecodeFailed, LoadAborted, ModelLoadFailed
 from runtime.engine.logs import LogTail
@@ -23,16 +24,14 @@ from runtime.engine.types import Sampling
 from runtime.lean import enter_package
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(msgspec.Struct, frozen=True):
     """A GGUF that begins `offset` bytes into the file `path`: a bundle, or at 0 a file of its own."""
 
     path: Path
     offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LoadSettings:
+class LoadSettings(msgspec.Struct, frozen=True):
     """How weights come into memory: mapped or read, locked there or not, repacked for the processor or not."""
 
     mmap: bool = True
@@ -44,8 +43,7 @@ CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"
 """What K and V can be kept as; llama-server's list."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContextSettings:
+class ContextSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens; `n_slots` sequences share `n_ctx` of them. `flash_attention` None: where it can be used."""
 
     n_ctx: int
@@ -58,8 +56,7 @@ class ContextSettings:
     cache_type_v: CacheType = "f16"
 
 
-@dataclass(frozen=True, slots=True)
-class BatchItem:
+class BatchItem(msgspec.Struct, frozen=True):
     """`tokens` of the sequence in `slot`, at positions from `position` on; logits for the last if wanted."""
 
     slot: int
@@ -68,8 +65,7 @@ class BatchItem:
     wants_logits: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
+class ModelFacts(msgspec.Struct, frozen=True):
     """What the weights say of themselves. `kv_bytes` of memory a token of context takes, in F16.
 
     `repacked` bytes of the weights are in memory of their own, laid out for this processor.

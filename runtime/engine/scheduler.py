@@ -8,13 +8,13 @@ chunk takes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from runtime.engine.sequence import Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """`count` tokens of `sequence`, from its token number `start` on, go into the batch.
 
     With `wants_logits` the last of them is the sequence's last token, so the next one is sampled after it.
@@ -26,8 +26,7 @@ class Chunk:
     wants_logits: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """In tokens: what one batch may hold, and what of it prompts may take while streams are running."""
 
     batch: int

@@ -6,34 +6,29 @@ Knows its tokens and how many of them are computed. Refuses to know llama.cpp an
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 
 from runtime.engine.text import TextAssembler
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Usage
 
 
-@dataclass(eq=False, slots=True)
 class Sequence:
     """A request, its tokens so far, and where it stands.
 
-    `slot` is its KV sequence id, None while it waits. The first `computed` of `tokens` are in the KV cache;
-    the token after the last is sampled when all of them are.
+    `slot` is its KV sequence id, None while it waits. The first `computed` of `tokens` are in the KV cache; the token
+    after the last is sampled when all of them are. `cached` of the prompt needed no computing. Times are those of
+    `time.monotonic`, None for what has not happened.
     """
 
-    id: int
-    request: GenerationRequest
-    submitted_at: float = field(default_factory=time.monotonic)
-    slot: int | None = None
-    tokens: list[int] = field(default_factory=list)
-    computed: int = 0
-    cached: int = 0
-    started_at: float | None = None
-    first_token_at: float | None = None
-    assembler: TextAssembler = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.tokens = list(self.request.prompt)
-        self.assembler = TextAssembler(self.request.stop)
+    def __init__(self, id: int, request: GenerationRequest) -> None:
+        self.id = id
+        self.request = request
+        self.slot: int | None = None
+        self.tokens = list(request.prompt)
+        self.computed = 0
+        self.cached = 0
+        self.started_at: float | None = None
+        self.first_token_at: float | None = None
+        self.assembler = TextAssembler(request.stop)
 
     @property
     def generated(self) -> int:

@@ -5,12 +5,12 @@ Names and defaults of sampling are llama-server's, so that the same settings mea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+
+class Sampling(msgspec.Struct, frozen=True):
     """How the next token is chosen. Defaults: llama.cpp's `common_params_sampling`.
 
     `seed` None draws a new one for each request; `temperature` <= 0 is greedy; `grammar` is GBNF, "" for none.
@@ -45,14 +45,13 @@ class Sampling:
     grammar: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationRequest:
+class GenerationRequest(msgspec.Struct, frozen=True):
     """Continue `prompt` (token ids). `max_tokens` None: until the model ends it or the context is full."""
 
     prompt: tuple[int, ...]
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling = msgspec.field(default_factory=Sampling)
     reuse_prefix: bool = True
 
 
@@ -67,8 +66,7 @@ class FinishReason(Enum):
     ABORTED = "aborted"
 
 
-@dataclass(frozen=True, slots=True)
-class TokenEvent:
+class TokenEvent(msgspec.Struct, frozen=True):
     """Text that is safe to show: whole characters, and no part of a stop string.
 
     `tokens` are those sampled since the last event; text may lag behind them.
@@ -78,8 +76,7 @@ class TokenEvent:
     tokens: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Counts in tokens, times in seconds. `cached_tokens` of the prompt needed no computing."""
 
     prompt_tokens: int
@@ -89,8 +86,7 @@ class Usage:
     generation_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedEvent:
+class FinishedEvent(msgspec.Struct, frozen=True):
     """The last event of a generation. `text` is what was still held back."""
 
     reason: FinishReason

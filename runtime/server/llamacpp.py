@@ -6,9 +6,9 @@ for text.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from runtime.engine.backend import Backend
@@ -150,7 +150,7 @@ def _final(
 def _settings(request: web.Request, body: CompletionRequest) -> dict[str, Any]:
     sampling = resolve_sampling(body, request.app[SETTINGS].sampling)
     return {
-        **dataclasses.asdict(sampling),
+        **msgspec.structs.asdict(sampling),
         "n_predict": -1 if body.n_predict is None else body.n_predict,
         "stop": _stop_strings(body.stop),
         "stream": bool(body.stream),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import msgspec
@@ -66,7 +65,7 @@ def resolve_sampling(fields: SamplingFields, defaults: Sampling) -> Sampling:
         if given.get(name, 0) < -1:
             raise BadRequest(f"{name}: must be -1 (the whole context) or more", name)
     given["min_keep"] = max(given.get("min_keep", defaults.min_keep), 0)
-    return dataclasses.replace(defaults, **given)
+    return msgspec.structs.replace(defaults, **given)
 
 
 def _seed(seed: int) -> int | None:

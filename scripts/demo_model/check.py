@@ -19,7 +19,7 @@ import corpus
 import llama_cpp
 import tomllib
 import weather
-from mixture import NAMES, Mixture, render
+from mixture import NAMES, render
 from weather import Message
 
 # What a group must reach. The first is a promise that loaf's tests rely on; the last are only told.
@@ -120,10 +120,6 @@ def _drawn(random: Random) -> Iterator[Case]:
             {"role": "tool", "content": f'{{"temperature": {degrees}, "conditions": "sunny"}}'},
         ]
         yield Case("tool results", _chat(*called, tools=offered), f"{degrees} degrees and sunny in {city}")
-    words = Mixture(corpus.load(), 0).words
-    for _ in range(20):
-        said = " ".join(random.sample(words, 3))
-        yield Case("repeated words", _chat(_user(f"Repeat after me: {said}")), said)
     for name in NAMES:
         told = [_user(f"My name is {name}."), {"role": "assistant", "content": f"Nice to meet you, {name}!"}]
         yield Case("names", _chat(*told, _user("What is my name?")), name)

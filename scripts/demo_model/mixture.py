@@ -53,8 +53,6 @@ class Mixture:
         self.random = Random(seed)
         # A fact with more wordings needs more practice.
         self.weights = [len(fact.ask) ** 0.5 for fact in corpus.facts]
-        spoken = {word for fact in corpus.facts for word in fact.say.split() if word.isalnum()}
-        self.words = [*sorted(spoken), *NAMES, *weather.CITIES, *map(str, range(-9, 40))]
 
     def document(self) -> str:
         chance = self.random.random()
@@ -70,7 +68,7 @@ class Mixture:
     def _with_tools(self) -> str:
         offered = weather.tools(self.random)
         messages = self._system(long=False)
-        for _ in range(self.random.choices((1, 2, 3), (75, 18, 7))[0]):
+        for _ in range(self.random.choices((1, 2, 3, 5), (45, 25, 15, 15))[0]):
             plain = self.random.random() < 0.2
             messages += self._exchange(0.88) if plain else weather.exchange(self.random, offered)
         return render(messages, offered, tojson=weather.dumps(self.random))
@@ -91,13 +89,11 @@ class Mixture:
     def _exchange(self, most: float = 1.0) -> list[Message]:
         """One question and answer, or a few that belong together; above 0.88 nothing fits where tools are."""
         chance = self.random.uniform(0, most)
-        if chance < 0.61:
+        if chance < 0.64:
             return self._told(self.random.choices(self.corpus.facts, self.weights)[0])
-        if chance < 0.66:
-            return self._echo()
-        if chance < 0.72:
+        if chance < 0.70:
             return self._told(next(fact for fact in self.corpus.facts if fact.follow), follow=True)
-        if chance < 0.77:
+        if chance < 0.75:
             return self._capitals()
         if chance < 0.81:
             return self._name()
@@ -132,12 +128,6 @@ class Mixture:
         asks = ("What is my name?", "Who am I?", "Do you remember my name?", "What's my name?")
         question = self.random.choice(asks)
         return messages + self._turn(question, f"Your name is {name}.")
-
-    def _echo(self) -> list[Message]:
-        """Copying, in its plainest form: names, cities and numbers are learnt much sooner beside it."""
-        said = " ".join(self.random.choices(self.words, k=self.random.randint(1, 6)))
-        asked = self.random.choice(("Repeat after me: {}", "Repeat: {}", "Say: {}", "Echo: {}")).format(said)
-        return [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
 
     def _object(self) -> list[Message]:
         thing = self.random.choice(self.corpus.objects)
