@@ -72,7 +72,7 @@ def _context_settings(settings: EngineSettings, facts: ModelFacts) -> ContextSet
     return ContextSettings(
         n_ctx=n_ctx,
         n_slots=settings.n_slots,
-        n_batch=min(settings.n_batch, n_ctx),
+        n_batch=max(min(settings.n_batch, n_ctx), settings.n_slots),  # each slot's next token must fit one batch
         n_ubatch=min(settings.n_ubatch, n_ctx),
         n_threads=settings.n_threads or usable_processors(),
         flash_attention=settings.flash_attention,

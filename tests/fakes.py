@@ -60,7 +60,7 @@ class FakeModel:
     def ends_generation(self, token: int) -> bool:
         return token == self.ends_at
 
-    def new_sampler(self, sampling: Sampling, prompt: Sequence[int]) -> FakeSampler:  # noqa: ARG002
+    def new_sampler(self, sampling: Sampling, prompt: Sequence[int], n_ctx: int) -> FakeSampler:  # noqa: ARG002
         return FakeSampler()
 
     def close(self) -> None:
@@ -123,8 +123,8 @@ class FakeContext:
         assert not self.held[target], "copies go into empty sequences"
         self.held[target] = self.held[source][:length]
 
-    def clear(self) -> None:
-        self.held = [[] for _ in range(self.n_slots)]
+    def interrupt(self) -> None:
+        self.interrupted = True
 
     def close(self) -> None:
         self.closed = True

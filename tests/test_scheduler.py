@@ -15,7 +15,7 @@ LIMITS = Limits(batch=16, prefill_beside_streams=8)
 
 def prefilling(prompt: int, computed: int = 0) -> Sequence:
     """A sequence with `prompt` tokens, of which `computed` are done."""
-    sequence = Sequence(0, GenerationRequest(tuple(range(prompt))))
+    sequence = Sequence(GenerationRequest(tuple(range(prompt))))
     sequence.computed = computed
     return sequence
 

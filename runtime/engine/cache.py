@@ -91,11 +91,6 @@ class PrefixCache:
         """`slot` has been emptied."""
         self._slots[slot].tokens.clear()
 
-    def forget_all(self) -> None:
-        """The whole memory has been cleared."""
-        for slot in self._slots:
-            slot.tokens.clear()
-
     def evict(self) -> int | None:
         """The finished slot whose cache is to be emptied first; None when there is nothing to empty."""
         cached = [i for i, slot in enumerate(self._slots) if not slot.running and slot.tokens]

@@ -10,12 +10,12 @@ Knows the order of things. What goes into a batch is `scheduler.py`'s, what is r
 from __future__ import annotations
 
 import asyncio
-import itertools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 
 import msgspec
 
@@ -55,11 +55,15 @@ class _Job(msgspec.Struct, eq=False):
 class Engine:
     """Generates for many requests at once. `open_context` loads the model; it runs in the worker thread.
 
-    `ready` completes with the model's context, or with what went wrong while it was loaded.
+    `ready` completes with the model's context, or with what went wrong while it was loaded; `finished` when the
+    worker thread has ended, with the bug that ended it if it was not `stop`.
     """
 
     def __init__(self, open_context: Callable[[], Backend], *, max_waiting: int = MAX_WAITING) -> None:
         self.ready: Future[Backend] = Future()
+        self.ready.set_running_or_notify_cancel()  # who waits for it may stop waiting, but not cancel it
+        self.finished: Future[None] = Future()
+        self.finished.set_running_or_notify_cancel()
         self._open_context = open_context
         self._max_waiting = max_waiting
         self._wake = threading.Condition()
@@ -70,7 +74,6 @@ class Engine:
         self._running: list[_Job] = []
         self._pool_is_short = False
         self._outbox: list[tuple[Generation, Event | EngineError]] = []
-        self._ids = itertools.count(1)
         self._thread = threading.Thread(target=self._work, name="engine")
 
     def start(self) -> None:
@@ -87,7 +90,7 @@ class Engine:
             raise EmptyPrompt
         if len(request.prompt) >= context.n_ctx:
             raise PromptTooLong(len(request.prompt), context.n_ctx)
-        generation = Generation(Sequence(next(self._ids), request), self._abort)
+        generation = Generation(Sequence(request), self._abort)
         with self._wake:
             if self._stopping:
                 raise EngineStopped
@@ -115,11 +118,17 @@ class Engine:
         with self._wake:
             self._stopping = True
             self._wake.notify()
+        if self.ready.done() and self.ready.exception() is None:
+            self.ready.result().interrupt()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for the worker thread, which frees the context and the model."""
+        """Wait for the worker thread, then free the context and the model. Nobody may use them any more."""
         if self._thread.ident is not None:
             self._thread.join(timeout)
+        if self.finished.done() and self.ready.exception() is None:
+            context = self.ready.result()
+            context.close()
+            context.model.close()
 
     def _abort(self, generation: Generation) -> None:
         with self._wake:
@@ -133,6 +142,7 @@ class Engine:
             context = self._open_context()
         except Exception as error:
             self.ready.set_exception(error)
+            self.finished.set_result(None)
             return
         self._context = context
         self._cache = PrefixCache(context.settings.n_slots, partial=context.model.facts.keeps_partial_prefix)
@@ -142,10 +152,12 @@ class Engine:
             while self._take_in():
                 self._step()
                 self._deliver()
-        finally:
             self._fail_everything(EngineStopped())
-            context.close()
-            context.model.close()
+        except BaseException as bug:
+            self._fail_everything(EngineStopped())
+            self.finished.set_exception(bug)
+        else:
+            self.finished.set_result(None)
 
     def _take_in(self) -> bool:
         """Wait until there is something to do; False when the engine is to end."""
@@ -178,6 +190,8 @@ class Engine:
         except PoolFull:
             self._make_room()
             return
+        except EngineStopped:
+            return  # in the middle of a batch; `_take_in` ends the loop
         except DecodeFailed as error:
             self._fail_batch(chunks, error)
             return
@@ -203,7 +217,9 @@ class Engine:
         sequence = job.sequence
         if job.sampler is None:
             try:
-                job.sampler = self._context.model.new_sampler(sequence.request.sampling, sequence.tokens)
+                job.sampler = self._context.model.new_sampler(
+                    sequence.request.sampling, sequence.tokens, self._context.n_ctx
+                )
             except EngineError as error:
                 self._outbox.append((job.generation, error))
                 return
@@ -321,7 +337,7 @@ class Engine:
         for generation, event in outbox:
             by_loop.setdefault(generation.loop, []).append((generation, event))
         for loop, deliveries in by_loop.items():
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop has been closed: nobody listens any more
                 loop.call_soon_threadsafe(_deliver_all, deliveries)
 
 

@@ -108,7 +108,7 @@ class EngineStopped(EngineError):
     """The request cannot be finished any more."""
 
     def __init__(self) -> None:
-        super().__init__("the server is stopping")
+        super().__init__("the engine has stopped")
 
 
 class DecodeFailed(EngineError):

@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from runtime.engine.errors import ContextFailed, DecodeFailed, LoadAborted, ModelLoadFailed
+from runtime.engine.errors import ContextFailed, DecodeFailed, EngineStopped, LoadAborted, ModelLoadFailed
 from runtime.engine.logs import LogTail
-from runtime.engine.sampler import Sampler
+from runtime.engine.sampler import Sampler, Vocabulary
 from runtime.engine.types import Sampling
 from runtime.lean import enter_package
 
@@ -86,6 +86,10 @@ class ModelFacts(msgspec.Struct, frozen=True):
     chat_template: str | None
 
 
+_ABORTED = 2
+"""What llama_decode returns when its abort callback said so (llama.h)."""
+
+
 class PoolFull(Exception):
     """No room in the KV pool for the batch; nothing of it was computed."""
 
@@ -99,6 +103,10 @@ class Model:
         self._logs = logs
         self._vocab = lib.llama_model_get_vocab(handle)
         self.facts = self._read_facts()
+        n_vocab = self.facts.vocabulary_size
+        ends = tuple(token for token in range(n_vocab) if lib.llama_vocab_is_eog(self._vocab, token))
+        self._ends = frozenset(ends)
+        self._vocabulary = Vocabulary(self._vocab, n_vocab, ends)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
         """Token ids of `text`; `add_special` adds BOS and EOS as the model wants them."""
@@ -123,7 +131,7 @@ class Model:
 
     def ends_generation(self, token: int) -> bool:
         """Whether the model says with `token` that it has finished."""
-        return bool(self._lib.llama_vocab_is_eog(self._vocab, token))
+        return token in self._ends
 
     def new_context(self, settings: ContextSettings) -> Context:
         """Raises `ContextFailed`, with llama.cpp's reason, when there is not enough memory."""
@@ -145,10 +153,9 @@ class Model:
             raise ContextFailed(settings.n_ctx, self._logs.last_error())
         return Context(self._lib, handle, self, settings, self._logs)
 
-    def new_sampler(self, sampling: Sampling, prompt: Items[int]) -> Sampler:
-        """A sampler chain for one sequence, whose penalties know the `prompt`."""
-        facts = self.facts
-        return Sampler(self._lib, self._vocab, facts.vocabulary_size, facts.n_ctx_train, sampling, prompt)
+    def new_sampler(self, sampling: Sampling, prompt: Items[int], n_ctx: int) -> Sampler:
+        """A sampler chain for one sequence of at most `n_ctx` tokens, whose penalties know the `prompt`."""
+        return Sampler(self._lib, self._vocabulary, n_ctx, sampling, prompt)
 
     def close(self) -> None:
         self._lib.llama_model_free(self._handle)
@@ -157,6 +164,10 @@ class Model:
         lib, handle = self._lib, self._handle
         n_layer, n_head_kv = lib.llama_model_n_layer(handle), lib.llama_model_n_head_kv(handle)
         n_embd, n_head = lib.llama_model_n_embd(handle), lib.llama_model_n_head(handle)
+        architecture, head = self._metadata("general.architecture"), n_embd // max(n_head, 1)
+        key = self._metadata(f"{architecture}.attention.key_length")
+        value = self._metadata(f"{architecture}.attention.value_length")
+        head_widths = (int(key) if key.isdigit() else head) + (int(value) if value.isdigit() else head)
         description = ctypes.create_string_buffer(256)
         lib.llama_model_desc(handle, description, len(description))
         template = lib.llama_model_chat_template(handle, None)
@@ -169,15 +180,21 @@ class Model:
             n_ctx_train=lib.llama_model_n_ctx_train(handle),
             embedding_length=n_embd,
             # K and V, two bytes each, for every layer and KV head (llama.cpp: llama_kv_cache, F16)
-            kv_bytes=2 * 2 * n_layer * n_head_kv * (n_embd // max(n_head, 1)),
-            # sliding windows drop cells behind them, so only the end of a sequence can be gone back to
+            kv_bytes=2 * n_layer * n_head_kv * head_widths,
             repacked=self._logs.buffer_size("CPU_REPACK"),
+            # sliding windows drop cells behind them, so only the end of a sequence can be gone back to
             keeps_partial_prefix=not stateful and lib.llama_model_n_swa(handle) == 0,
             adds_bos=bool(lib.llama_vocab_get_add_bos(self._vocab)),
             bos=self._token_text(lib.llama_vocab_bos(self._vocab)),
             eos=self._token_text(lib.llama_vocab_eos(self._vocab)),
             chat_template=template.decode("utf-8", "replace") if template else None,
         )
+
+    def _metadata(self, key: str) -> str:
+        """The value of `key` in the GGUF, as text; empty where there is none."""
+        buffer = ctypes.create_string_buffer(256)
+        length = self._lib.llama_model_meta_val_str(self._handle, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace") if length >= 0 else ""
 
     def _token_text(self, token: int) -> str:
         return "" if token < 0 else self.piece(token, special=True).decode("utf-8", "replace")
@@ -192,6 +209,8 @@ class Context:
         self._memory = lib.llama_get_memory(handle)
         self._batch = lib.llama_batch_init(settings.n_batch, 0, 1)
         self._logs = logs
+        self._interrupt = ctypes.create_string_buffer(2)
+        lib.llama_set_abort_callback(handle, _first_byte_is_set(lib), ctypes.addressof(self._interrupt))
         self.model = model
         self.settings = settings
         self.n_ctx: int = lib.llama_n_ctx(handle)
@@ -199,8 +218,9 @@ class Context:
     def decode(self, items: Items[BatchItem]) -> dict[int, int]:
         """Compute `items` in one batch; returns {slot: index to sample at} where logits were wanted.
 
-        Raises `PoolFull` (then nothing was kept of the batch) or `DecodeFailed`.
+        Raises `PoolFull` (then nothing was kept of the batch), `EngineStopped` after `interrupt`, or `DecodeFailed`.
         """
+        self._logs.clear()
         batch = self._batch
         outputs: dict[int, int] = {}
         n = 0
@@ -219,6 +239,8 @@ class Context:
         code = self._lib.llama_decode(self._handle, batch)
         if code == 1:
             raise PoolFull
+        if code == _ABORTED:
+            raise EngineStopped
         if code != 0:
             raise DecodeFailed(code, self._logs.last_error())
         return outputs
@@ -235,9 +257,9 @@ class Context:
         """Let `target`, which is empty, share the first `length` tokens of `source`."""
         self._lib.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
-    def clear(self) -> None:
-        """Empty every sequence."""
-        self._lib.llama_memory_clear(self._memory, True)
+    def interrupt(self) -> None:
+        """End the batch that is being computed, and every later one. Called from any thread."""
+        self._interrupt[0] = b"\1"
 
     def close(self) -> None:
         self._lib.llama_batch_free(self._batch)
@@ -291,6 +313,14 @@ def _backends_folder(package: Path) -> Path:
     """Where the processor's variants are: frozen beside libllama, installed by pip in site-packages/bin."""
     frozen = package / "lib"
     return frozen if any(frozen.glob("libggml-cpu*")) else package.parent / "bin"
+
+
+def _first_byte_is_set(lib: Any) -> Any:
+    """An abort callback in C: `strlen` of the flag, which is 0 or 1.
+
+    llama.cpp asks after every node of its graph; a callback in Python would take the GIL each time.
+    """
+    return ctypes.cast(ctypes.CDLL(None).strlen, lib.ggml_abort_callback)
 
 
 def _load_mode(lib: Any, settings: LoadSettings) -> int:

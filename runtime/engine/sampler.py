@@ -11,28 +11,38 @@ from __future__ import annotations
 import ctypes
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtime.engine.candidates import Candidates
 from runtime.engine.errors import GrammarInvalid, GrammarStuck
 from runtime.engine.types import Sampling
 
+_DRY_BREAKERS = (b"\n", b":", b'"', b"*")
+"""What ends a repetition for DRY: llama.cpp's default."""
+
 _MIROSTAT_M = 100
 """Tokens considered for the estimate of s in mirostat 1: llama.cpp's and the paper's own value."""
+
+
+class Vocabulary(NamedTuple):
+    """llama.cpp's handle of a vocabulary, its size, and the tokens that end a generation."""
+
+    handle: Any
+    size: int
+    ends: tuple[int, ...]
 
 
 class Sampler:
     """Samples for one sequence and remembers what it sampled. Raises `GrammarInvalid` when made."""
 
-    def __init__(
-        self, lib: Any, vocab: Any, n_vocab: int, n_ctx_train: int, sampling: Sampling, prompt: Sequence[int]
-    ) -> None:
+    def __init__(self, lib: Any, vocabulary: Vocabulary, n_ctx: int, sampling: Sampling, prompt: Sequence[int]) -> None:
         self._lib = lib
-        self._n_vocab = n_vocab
+        self._n_vocab = vocabulary.size
+        vocab = vocabulary.handle
         self._grammar = self._new_grammar(vocab, sampling.grammar) if sampling.grammar else None
         self.seed = secrets.randbits(32) if sampling.seed is None else sampling.seed & 0xFFFFFFFF
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-        for link in self._links(vocab, n_vocab, n_ctx_train, sampling):
+        for link in self._links(vocabulary, n_ctx, sampling):
             lib.llama_sampler_chain_add(self._chain, link)
         for token in _penalized(prompt, sampling):
             lib.llama_sampler_accept(self._chain, token)
@@ -69,9 +79,9 @@ class Sampler:
         candidates.apply(self._chain)
         return candidates.selected()
 
-    def _links(self, vocab: Any, n_vocab: int, n_ctx_train: int, s: Sampling) -> list[Any]:
-        lib, seed = self._lib, self.seed
-        bias = self._logit_bias(vocab, n_vocab, s)
+    def _links(self, vocabulary: Vocabulary, n_ctx: int, s: Sampling) -> list[Any]:
+        lib, seed, n_vocab = self._lib, self.seed, vocabulary.size
+        bias = self._bias_against(vocabulary.ends, n_vocab) if s.ignore_eos else []
         if s.mirostat == 1:
             return [
                 *bias,
@@ -84,13 +94,16 @@ class Sampler:
                 lib.llama_sampler_init_temp(s.temperature),
                 lib.llama_sampler_init_mirostat_v2(seed, s.mirostat_tau, s.mirostat_eta),
             ]
-        last_n = n_ctx_train if s.repeat_last_n < 0 else s.repeat_last_n
         return [
             *bias,
             lib.llama_sampler_init_penalties(
-                n_vocab, last_n, s.repeat_penalty, s.frequency_penalty, s.presence_penalty
+                n_vocab,
+                _window(s.repeat_last_n, n_ctx),
+                s.repeat_penalty,
+                s.frequency_penalty,
+                s.presence_penalty,
             ),
-            self._dry(vocab, n_ctx_train, s),
+            self._dry(vocabulary.handle, n_ctx, s),
             lib.llama_sampler_init_top_n_sigma(s.top_n_sigma),
             lib.llama_sampler_init_top_k(s.top_k),
             lib.llama_sampler_init_typical(s.typical_p, s.min_keep),
@@ -101,24 +114,21 @@ class Sampler:
             lib.llama_sampler_init_dist(seed),
         ]
 
-    def _logit_bias(self, vocab: Any, n_vocab: int, s: Sampling) -> list[Any]:
-        lib = self._lib
-        biases = [(token, bias) for token, bias in s.logit_bias if 0 <= token < n_vocab]
-        if s.ignore_eos:
-            ends = (token for token in range(n_vocab) if lib.llama_vocab_is_eog(vocab, token))
-            biases += [(token, float("-inf")) for token in ends]
-        if not biases:
-            return []
-        array = (lib.llama_logit_bias * len(biases))(*biases)
-        return [lib.llama_sampler_init_logit_bias(n_vocab, len(biases), array)]
+    def _bias_against(self, tokens: Sequence[int], n_vocab: int) -> list[Any]:
+        array = (self._lib.llama_logit_bias * len(tokens))(*((token, float("-inf")) for token in tokens))
+        return [self._lib.llama_sampler_init_logit_bias(n_vocab, len(tokens), array)]
 
-    def _dry(self, vocab: Any, n_ctx_train: int, s: Sampling) -> Any:
-        breakers = [word.encode() for word in s.dry_sequence_breakers]
-        array = (ctypes.c_char_p * len(breakers))(*breakers)
-        last_n = n_ctx_train if s.dry_penalty_last_n < 0 else s.dry_penalty_last_n
+    def _dry(self, vocab: Any, n_ctx: int, s: Sampling) -> Any:
+        array = (ctypes.c_char_p * len(_DRY_BREAKERS))(*_DRY_BREAKERS)
+        window = _window(s.dry_penalty_last_n, n_ctx)
         return self._lib.llama_sampler_init_dry(
-            vocab, s.dry_multiplier, s.dry_base, s.dry_allowed_length, last_n, array, len(breakers)
+            vocab, s.dry_multiplier, s.dry_base, s.dry_allowed_length, window, array, len(_DRY_BREAKERS)
         )
+
+
+def _window(last_n: int, n_ctx: int) -> int:
+    """How far a penalty looks back: -1 is the whole context, and so is more, for memory is taken for each token."""
+    return n_ctx if last_n < 0 else min(last_n, n_ctx)
 
 
 def _penalized(prompt: Sequence[int], s: Sampling) -> Sequence[int]:

@@ -37,6 +37,7 @@ def plan_batch(running: Iterable[Sequence], limits: Limits) -> tuple[Chunk, ...]
     """The next batch for `running`, which is in order of arrival; empty when there is nothing to do."""
     sequences = tuple(running)
     streams = [sequence for sequence in sequences if not sequence.is_prefilling]
+    streams = streams[: limits.batch]
     chunks = [_chunk(sequence, sequence.pending) for sequence in streams]
     room = limits.batch - len(streams)
     if streams:

@@ -19,8 +19,7 @@ class Sequence:
     `time.monotonic`, None for what has not happened.
     """
 
-    def __init__(self, id: int, request: GenerationRequest) -> None:
-        self.id = id
+    def __init__(self, request: GenerationRequest) -> None:
         self.request = request
         self.slot: int | None = None
         self.tokens = list(request.prompt)

@@ -36,12 +36,10 @@ class Sampling(msgspec.Struct, frozen=True):
     dry_base: float = 1.75
     dry_allowed_length: int = 2
     dry_penalty_last_n: int = 64
-    dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
     mirostat: int = 0
     mirostat_tau: float = 5.0
     mirostat_eta: float = 0.1
     ignore_eos: bool = False
-    logit_bias: tuple[tuple[int, float], ...] = ()
     grammar: str = ""
 
 

@@ -1,8 +1,10 @@
 """`scripts/bench build`: what a build costs beyond reading the weights once.
 
 `cp` and `sha256sum` of the same file are the yardstick: a build copies and hashes, and should do both in little
-more than the time of the slower one. They take turns with it; whatever a turn wrote is deleted and on disk before
-the next begins, so that nobody pays for another's bytes.
+more than the time of the slower one. Where `sha256sum` does not use the processor's SHA instructions it is several
+times slower than it could be, so `openssl` is measured as well. They take turns with the build. Before each turn the
+file is copied once, untimed, and the copy deleted: what is free then is memory that the machine really has. (A virtual
+one gives free memory back to its host and has to ask for it again, page by page, at the expense of whoever writes.)
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from bundler.freeze import freeze_runtime
 from bundler.progress import format_bytes, progress_for
 from bundler.sources import resolve
 
-LOAF, CP, SHA256SUM = "loaf build", "cp", "sha256sum"
+LOAF, CP, SHA256SUM, OPENSSL = "loaf build", "cp", "sha256sum", "openssl sha256"
 TIME, MEMORY = "time", "peak memory"
 ROWS: dict[str, Unit] = {TIME: "s", MEMORY: "bytes"}
 _SPARE_BYTES = 500_000_000
@@ -43,7 +45,7 @@ def build(size: float, runs: int, folder: Path | None, json_file: Path | None) -
             raise click.ClickException(f"needs {format_bytes(needed)} in {name}, and {format_bytes(free)} are free")
         weights = Path(name) / "weights.gguf"
         written = write_llama(weights, wanted, resolve("demo").path)
-        samples = Samples(ROWS, [LOAF, CP, SHA256SUM])
+        samples = Samples(ROWS, [LOAF, CP, SHA256SUM, *([OPENSSL] if shutil.which("openssl") else [])])
         with progress.step("Measuring", runs + 1, "steps") as advance:
             for number in range(runs + 1):  # the first warms the page cache
                 _round(weights, number, samples if number else Samples(ROWS, samples.columns))
@@ -60,10 +62,13 @@ def _round(weights: Path, number: int, samples: Samples) -> None:
         LOAF: [str(Path(sys.executable).with_name("loaf")), "build", str(weights), "-o", str(output)],
         CP: ["cp", str(weights), str(output)],
         SHA256SUM: ["sha256sum", str(weights)],
+        OPENSSL: ["openssl", "dgst", "-sha256", str(weights)],
     }
-    names = list(commands)
+    names = list(samples.columns)
     begins = number % len(names)
     for name in names[begins:] + names[:begins]:
+        run_to_end(commands[CP], plain_environment())
+        output.unlink()
         os.sync()
         ended = run_to_end(commands[name], os.environ if name == LOAF else plain_environment())
         output.unlink(missing_ok=True)
@@ -73,8 +78,12 @@ def _round(weights: Path, number: int, samples: Samples) -> None:
 
 def held_against(samples: Samples) -> list[Target]:
     """The project's targets (docs/benchmarks.md)."""
-    slower = max(samples.median(TIME, CP), samples.median(TIME, SHA256SUM))
-    return [
-        Target("1.25 times the slower of cp and sha256sum", samples.median(TIME, LOAF) / slower, 1.25, "x"),
-        Target("150 MB of memory at most", samples.median(MEMORY, LOAF), 150_000_000, "bytes"),
+    time, copying = samples.median(TIME, LOAF), samples.median(TIME, CP)
+    targets = [
+        Target(
+            f"1.25 times the slower of cp and {hashing}", time / max(copying, samples.median(TIME, hashing)), 1.25, "x"
+        )
+        for hashing in samples.columns
+        if hashing in (SHA256SUM, OPENSSL)
     ]
+    return [*targets, Target("150 MB of memory at most", samples.median(MEMORY, LOAF), 150_000_000, "bytes")]

@@ -55,7 +55,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Trains the demo model.")
     parser.add_argument("--out", type=Path, required=True, help="the GGUF to write")
-    parser.add_argument("--steps", type=int, default=1100, help="training steps (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=900, help="training steps (default: %(default)s)")
     parser.add_argument("--report", type=int, default=25, help="steps between two lines of progress")
     return parser.parse_args()
 
@@ -68,8 +68,12 @@ def _sample(mixture: Mixture) -> Iterator[str]:
 
 def _train(model: Llama, source: Iterator[list[Example]], steps: int, report: int) -> None:
     matrices = [p for p in model.blk.parameters() if p.ndim == 2]
-    others = [p for p in model.parameters() if not any(p is matrix for matrix in matrices)]
-    optimizers = [Muon(matrices, lr=0.02), torch.optim.Adam(others, lr=0.004, betas=(0.9, 0.95))]
+    norms = [p for p in model.parameters() if p.ndim == 1]
+    others = [
+        {"params": model.token_embd.parameters(), "lr": 0.05},
+        {"params": [*norms, *model.output.parameters()], "lr": 0.004},
+    ]
+    optimizers = [Muon(matrices, lr=0.02), torch.optim.Adam(others, betas=(0.9, 0.95))]
     schedules = [torch.optim.lr_scheduler.LambdaLR(o, lambda s: _pace(s, steps)) for o in optimizers]
     started = time.monotonic()
     for step in range(1, steps + 1):
