@@ -7,6 +7,7 @@ laid out (`gguf/`), how the archive is written (`archive.py`) and how the runtim
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import msgspec
 
 from bundler.archive import ArchiveWriter, Stored, write_all
 from bundler.content import Content, FileRange, Inline, content_size
-from bundler.errors import NoRoom, NotAModel, TargetIsSource
+from bundler.errors import NoRoom, NotAModel, TargetIsNoFile, TargetIsSource, UnusableText
 from bundler.freeze import FrozenRuntime
 from bundler.gguf import FileKind, ModelInfo, weights_content
 from bundler.launcher import LaunchTarget, render_launcher
@@ -38,6 +39,9 @@ from runtime.bundle import (
     Model,
     Runtime,
 )
+
+_MAX_NAME = 200
+"""Characters. File systems take names of 255 bytes."""
 
 _TAIL_ALLOWANCE = 16 * ALIGNMENT
 """Bytes that the licences, the manifest, the directory and alignment take at most, for the check of free space."""
@@ -89,9 +93,11 @@ def build(request: BuildRequest, freeze: Callable[[], FrozenRuntime], progress: 
     info, weights = weights_content(source.path)
     if info.kind is not FileKind.MODEL:
         raise NotAModel(source.path, info.kind.value)
-    parse_arguments(request.args, {})
-    plan = _plan(request, source.name, info, weights, freeze())
-    _check_target(plan, source.path)
+    _check_texts(request)
+    target = request.output or Path(f"{_file_name(request.name or source.name)}.loaf")
+    _check_target(target, weights)
+    plan = _plan(request, source.name, target, info, weights, freeze())
+    _check_room(plan)
     with (
         progress.step(f"Writing {plan.target}", _weight(plan), "bytes") as advance,
         replacing(plan.target, 0o777) as fd,
@@ -99,24 +105,46 @@ def build(request: BuildRequest, freeze: Callable[[], FrozenRuntime], progress: 
         return _write(plan, fd, advance)
 
 
-def _plan(request: BuildRequest, source_name: str, info: ModelInfo, weights: Content, runtime: FrozenRuntime) -> Plan:
-    name = request.name or source_name
+def _check_texts(request: BuildRequest) -> None:
+    """Refuse what cannot be stored: bytes that are no text, a name that is none, quotes that are not closed."""
+    for option, text in (("--name", request.name), ("--args", request.args), ("--system", request.system)):
+        if any("\ud800" <= character <= "\udfff" for character in text or ""):
+            raise UnusableText(option, "it holds bytes that are not UTF-8")
+    if request.name is not None and not (0 < len(request.name) <= _MAX_NAME and request.name.isprintable()):
+        raise UnusableText("--name", f"a name has 1 to {_MAX_NAME} printable characters")
+    parse_arguments(request.args, {})
+
+
+def _file_name(name: str) -> str:
+    """`name` as one that is safe in every folder, archive and shell."""
+    return re.sub(r"[^\w.+=@-]+", "_", name)[:_MAX_NAME] or "model"
+
+
+def _plan(
+    request: BuildRequest, source_name: str, target: Path, info: ModelInfo, weights: Content, runtime: FrozenRuntime
+) -> Plan:
     return Plan(
-        target=request.output or Path(f"{name}.loaf"),
-        name=name,
+        target=target,
+        name=request.name or _file_name(source_name),
         model=info,
         weights=weights,
-        weights_entry=f"{MODELS}{source_name}.gguf",
+        weights_entry=f"{MODELS}{_file_name(source_name)}.gguf",
         runtime=runtime,
         args=request.args,
         system=request.system,
     )
 
 
-def _check_target(plan: Plan, source: Path) -> None:
-    """Refuse early what would fail late: the source as target, a full disk."""
-    if plan.target.exists() and plan.target.samefile(source):
-        raise TargetIsSource(plan.target)
+def _check_target(target: Path, weights: Content) -> None:
+    """Refuse early what would fail late, or destroy something: a folder, a device, the weights themselves."""
+    if target.exists() and not target.is_file():
+        raise TargetIsNoFile(target)
+    for piece in weights:
+        if isinstance(piece, FileRange) and target.exists() and target.samefile(piece.path):
+            raise TargetIsSource(target)
+
+
+def _check_room(plan: Plan) -> None:
     needed = _weight(plan) + ALIGNMENT + _TAIL_ALLOWANCE
     free = shutil.disk_usage(plan.target.parent).free
     if free < needed:

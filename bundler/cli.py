@@ -62,7 +62,9 @@ def inspect(file: Path, as_json: bool) -> None:
 
 @loaf.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder to write to [FILE's name].")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The folder to write to [FILE's name, without .loaf]."
+)
 def extract(file: Path, output: Path | None) -> None:
     """Take the bundle FILE apart: weights, runtime, manifest."""
     from bundler.extract import extract as extract_bundle
@@ -71,7 +73,7 @@ def extract(file: Path, output: Path | None) -> None:
 
     bundle = open_bundle(file)
     total = sum(span.size for span in bundle.spans.values())
-    folder = output or Path(file.stem or file.name)
+    folder = output or Path(file.stem if file.suffix else f"{file.name}.d")
     with progress_for().step(f"Extracting {file}", total, "bytes") as advance:
         paths = extract_bundle(bundle, folder, advance)
     for path in paths:

@@ -7,7 +7,9 @@ LoafError
 │   └── NotAModel
 ├── TargetError          the bundle cannot be written where it was asked for
 │   ├── TargetIsSource
+│   ├── TargetIsNoFile
 │   └── NoRoom
+├── UnusableText         an option's text cannot be stored in a bundle
 ├── BundleNotIntact      parts of a bundle are not as they were built
 ├── UnsafeEntryName      an archive's entry would be written outside the folder
 ├── GGUFError            the weights file is not a GGUF, is cut short, or states nonsense
@@ -294,3 +296,18 @@ class BundleNotIntact(LoafError):
         super().__init__(f"{path}: is damaged", "\n".join(f"  {line}" for line in damages))
         self.path = path
         self.damages = damages
+
+
+class TargetIsNoFile(TargetError):
+    """The target exists and is a folder or a device."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, f"{path}: is there and is not a file", "Name a file with -o.")
+
+
+class UnusableText(LoafError):
+    """The text of `option` cannot be stored in a bundle."""
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option}: {problem}")
+        self.option = option

@@ -39,7 +39,7 @@ class BadArguments(LoafError):
     """`.args` cannot be split into arguments. `position` counts characters."""
 
     def __init__(self, position: int) -> None:
-        super().__init__(f".args: the quote opened at character {position + 1} is not closed", "Close it.")
+        super().__init__(f".args: the quote or escape that begins at character {position + 1} is not ended", "End it.")
         self.position = position
 
 

@@ -163,7 +163,7 @@ def open_bundle(path: Path) -> Bundle:
             spans = {info.filename: _span(archive, info) for info in archive.infolist()}
             manifest = _parse_manifest(path, _read_small(archive, MANIFEST))
             args = _read_small(archive, ARGS).decode() if ARGS in spans else ""
-    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
         raise BundleDamaged(path, "the archive's directory", str(error)) from error
     _check_entries(path, manifest, spans)
     return Bundle(path, manifest, args, spans)

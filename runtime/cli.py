@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from runtime.bundle import Bundle
     from runtime.settings import Settings
 
+_INT32 = 2**31 - 1
 _CACHE_TYPE = click.Choice(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"])
 
 
@@ -40,7 +43,7 @@ def main() -> None:
         )
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(context_settings={"max_content_width": 110})
 @click.option("--server", is_flag=True, help="Serve the model (what happens without any flag, too).")
 @click.option("--nobrowser", is_flag=True, help="Do not open the page in a browser.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -51,12 +54,12 @@ def main() -> None:
 @click.option("--raw", is_flag=True, help="Take the prompt as bare text, without the chat template.")
 @click.option("--system", "-sys", help="System prompt of chats that bring none.")
 @click.option(
-    "-n", "--n-predict", type=click.IntRange(-1), default=-1, show_default=True,
+    "-n", "--n-predict", type=click.IntRange(-1, _INT32), default=-1, show_default=True,
     help="Tokens to generate at most; -1: until the model ends or the context is full.",
 )  # fmt: skip
 @click.option("-m", "--model", type=click.Path(path_type=Path), help="Load this GGUF instead of the one inside.")
 @click.option(
-    "-c", "--ctx-size", type=click.IntRange(0), default=0, show_default=True,
+    "-c", "--ctx-size", type=click.IntRange(0, _INT32), default=0, show_default=True,
     help="Context in tokens, shared by all requests; 0: the model's own, as far as memory allows.",
 )  # fmt: skip
 @click.option("-np", "--parallel", type=click.IntRange(1, 256), default=8, show_default=True, help="Requests at once.")
@@ -65,11 +68,11 @@ def main() -> None:
     help="Threads; 0: as many as this process may use.",
 )  # fmt: skip
 @click.option(
-    "-b", "--batch-size", type=click.IntRange(1), default=2048, show_default=True,
+    "-b", "--batch-size", type=click.IntRange(1, _INT32), default=2048, show_default=True,
     help="Tokens of all requests that are computed in one step.",
 )  # fmt: skip
 @click.option(
-    "-ub", "--ubatch-size", type=click.IntRange(1), default=512, show_default=True,
+    "-ub", "--ubatch-size", type=click.IntRange(1, _INT32), default=512, show_default=True,
     help="Tokens that are computed at once; more memory when larger.",
 )  # fmt: skip
 @click.option(
@@ -86,8 +89,9 @@ def main() -> None:
 )  # fmt: skip
 @click.option("--temp", type=float, default=0.8, show_default=True, help="Temperature; 0 is greedy.")
 @click.option("-s", "--seed", type=int, default=-1, show_default=True, help="Seed of sampling; -1: random.")
-@click.option("--info", is_flag=True, help="Say what is in this file, and exit.")
-@click.version_option(__version__, message="%(prog)s, loaf %(version)s")
+@click.option("--info", is_flag=True, allow_from_autoenv=False, help="Say what is in this file, and exit.")
+@click.version_option(__version__, message="%(prog)s, loaf %(version)s", allow_from_autoenv=False)
+@click.help_option("-h", "--help", allow_from_autoenv=False)
 @click.pass_obj
 def command(bundle: Bundle | None, /, info: bool, **flags: Any) -> None:
     """A language model in one file: it serves an API and a page, or answers in the terminal."""
@@ -103,6 +107,9 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
     """Answer once or serve. The model begins to load before the server is imported, which takes as long."""
     from runtime.loading import open_model
 
+    if settings.prompt is None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # until the server has its own handlers
+            signal.signal(number, _stop_before_serving)
     served = open_model(bundle, settings)
     try:
         if settings.prompt is not None:
@@ -115,6 +122,10 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
     finally:
         served.stop()
         served.engine.join()
+
+
+def _stop_before_serving(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _settings(bundle: Bundle | None, **flags: Any) -> Settings:

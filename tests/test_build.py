@@ -82,6 +82,35 @@ def test_the_default_name_is_the_model_s(demo_gguf: Path, tmp_path: Path) -> Non
     assert open_bundle(tmp_path / "tiny.loaf").manifest.models[0].entry == "models/tiny.gguf"
 
 
+def test_odd_names_become_safe_ones(demo_gguf: Path, tmp_path: Path) -> None:
+    for source, name, expected in [
+        ("back\\slash.gguf", None, "back_slash"),
+        ("bytes\udcff.gguf", None, "bytes_"),
+        ("x.gguf", "org/model 1", "org_model_1"),
+    ]:
+        shutil.copy(demo_gguf, tmp_path / source)
+        flags = ["--name", name] if name else []
+        result = loaf("build", source, *flags, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert loaf("extract", f"{expected}.loaf", "-o", f"{expected}.d", cwd=tmp_path).returncode == 0
+        assert (tmp_path / f"{expected}.d" / "models").is_dir()
+
+
+def test_a_part_of_the_weights_is_not_overwritten(tmp_path: Path) -> None:
+    parts = write_split(tmp_path / "m", [TENSORS[:1], TENSORS[1:]])
+    before = parts[1].read_bytes()
+    result = loaf("build", str(parts[0]), "-o", str(parts[1]))
+    assert result.returncode == 1
+    assert "is the file with the weights" in result.stderr
+    assert parts[1].read_bytes() == before
+
+
+def test_a_bundle_without_an_ending_is_extracted_beside_itself(demo: Path, tmp_path: Path) -> None:
+    shutil.copy(demo, tmp_path / "demo")
+    assert loaf("extract", "demo", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "demo.d" / "manifest.json").is_file()
+
+
 def test_a_split_model_is_merged(tmp_path: Path) -> None:
     """Two parts, as gguf-split names them, give the bundle that the whole gives."""
     parts = write_split(tmp_path / "m", [TENSORS[:1], TENSORS[1:]])
@@ -98,8 +127,13 @@ FAILURES: list[tuple[str, list[str], str, int]] = [
     ("not a GGUF", ["build", "text.gguf"], "text.gguf", 1),
     ("a truncated GGUF", ["build", "short.gguf"], "short.gguf", 1),
     ("the source as target", ["build", "good.gguf", "-o", "good.gguf"], "-o", 1),
+    ("a folder as target", ["build", "good.gguf", "-o", "."], "is not a file", 1),
+    ("a device as target", ["build", "good.gguf", "-o", "/dev/null"], "is not a file", 1),
+    ("a name of two lines", ["build", "good.gguf", "--name", "a\nb"], "--name", 1),
+    ("a name without end", ["build", "good.gguf", "--name", "x" * 70_000], "--name", 1),
+    ("bytes that are no text", ["build", "good.gguf", "--system", "\udcff"], "--system", 1),
     ("a folder that is not there", ["build", "good.gguf", "-o", "no/x.loaf"], "no", 1),
-    ("an open quote in --args", ["build", "good.gguf", "--args", "-p 'x"], "not closed", 1),
+    ("an open quote in --args", ["build", "good.gguf", "--args", "-p 'x"], "not ended", 1),
     ("an unknown flag", ["build", "good.gguf", "--nmae", "x"], "--name", 2),
     ("an unknown command", ["biuld"], "biuld", 2),
     ("verify a GGUF", ["verify", "good.gguf"], "not a loaf bundle", 1),

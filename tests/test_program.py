@@ -81,6 +81,8 @@ def test_how_the_model_is_held_does_not_change_what_it_says(demo: Path, run: Run
 FAILURES: list[tuple[str, list[str], int, str]] = [
     ("settings that do not go together", ["-ctv", "q8_0", "-fa", "off", "-p", "x"], 1, "flash_attn"),
     ("an unknown flag, with the nearest", ["--prot", "80"], 2, "--port"),
+    ("a context too small for the model's work", ["-c", "5", "-p", "x " * 50, "--raw"], 1, "context"),
+    ("a context beyond numbers", ["-c", "4294967297", "-p", "x"], 2, "--ctx-size"),
     ("a port that is none", ["--port", "99999"], 2, "65535"),
     ("a number that is none", ["--temp", "hot"], 2, "hot"),
     ("an argument too many", ["hello"], 2, "hello"),
@@ -122,6 +124,11 @@ def test_baked_arguments_are_defaults(with_args: Path, demo: Path, run: Run, war
     environment = clean_environment(warm_cache, LOAF_N_PREDICT="8")
     assert len(run(with_args, env=environment).stdout) > len(baked), "the environment overrides .args"
     assert run(with_args, "-n", "3", env=environment).stdout == baked, "a flag overrides the environment"
+
+
+def test_variables_do_not_answer_for_flags_that_end_the_program(demo: Path, run: Run, warm_cache: Path) -> None:
+    environment = clean_environment(warm_cache, LOAF_VERSION="1", LOAF_HELP="1", LOAF_INFO="1")
+    assert "Neil Armstrong" in run(demo, "-p", MOON, "--raw", "--temp", "0", env=environment).stdout
 
 
 def test_standard_input_may_be_closed(demo: Path, warm_cache: Path) -> None:
@@ -178,6 +185,18 @@ def test_a_signal_stops_an_idle_server(demo: Path, warm_cache: Path, number: sig
         server.process.send_signal(number)
         assert server.process.wait(timeout=5) == 0
     assert "Traceback" not in "".join(server.said)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_signal_stops_a_server_that_is_still_starting(demo: Path, warm_cache: Path, number: signal.Signals) -> None:
+    """From the moment the engine's library is there, which is before the server listens."""
+    process = subprocess.Popen(
+        [demo, "--server", "--nobrowser", "--port", "0"], env=clean_environment(warm_cache), stderr=subprocess.PIPE
+    )
+    wait_until(lambda: "libllama" in Path(f"/proc/{process.pid}/maps").read_text())
+    process.send_signal(number)
+    _out, error = process.communicate(timeout=10)
+    assert (process.returncode, b"Traceback" in error) == (0, False), error
 
 
 def test_a_signal_lets_short_answers_finish(demo: Path, warm_cache: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from bundles import Server
 
 CHAT = "/v1/chat/completions"
+HELLO = [{"role": "user", "content": "hello"}]
 
 
 def test_health(server: Server) -> None:
@@ -142,6 +143,15 @@ BAD_REQUESTS: list[tuple[str, str, Any, int, str]] = [
     ("no such token", "/completion", {"prompt": [10**6]}, 400, "token"),
     ("penalty of zero", "/completion", {"prompt": "x", "repeat_penalty": 0}, 400, "repeat_penalty"),
     ("negative window", "/completion", {"prompt": "x", "repeat_last_n": -2}, 400, "repeat_last_n"),
+    ("stop strings without end", "/completion", {"prompt": "x", "stop": ["s"] * 10_000}, 400, "stop"),
+    ("a stop string without end", CHAT, {"messages": HELLO, "stop": "s" * 10**6}, 400, "stop"),
+    (
+        "arguments nested without end",
+        CHAT,
+        {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[" * 5000}}]}]},
+        400,
+        "arguments",
+    ),
     ("a grammar that does not parse", "/completion", {"prompt": "x", "grammar": "root ::= ("}, 400, "grammar"),
     ("a grammar that goes round", "/completion", {"prompt": "x", "grammar": "root ::= root"}, 400, "grammar"),
     ("a grammar without a root", "/completion", {"prompt": "x", "grammar": 'a ::= "x"'}, 400, "grammar"),
@@ -185,6 +195,9 @@ HOSTILE = [
     {"mirostat": 2},
     {"dry_multiplier": 0.8, "dry_base": 0.0},
     {"typical_p": 0.0},
+    {"repeat_penalty": 1.1, "repeat_last_n": 2_000_000_000},
+    {"dry_multiplier": 0.8, "dry_penalty_last_n": 2_000_000_000},
+    {"repeat_penalty": 1.1, "repeat_last_n": -1},
     {"prompt": "\x00\ufffe"},
     {"prompt": [1, "a", 2]},
 ]
@@ -194,6 +207,37 @@ HOSTILE = [
 def test_hostile_values_are_taken(server: Server, fields: dict[str, Any]) -> None:
     status, body = server.post("/completion", {"prompt": "The", "n_predict": 3} | fields)
     assert status == 200, body
+
+
+def test_no_request_chooses_how_much_memory_is_taken(server: Server) -> None:
+    before = memory(server)
+    for field in ("repeat_last_n", "dry_penalty_last_n"):
+        body = {"prompt": "x", "n_predict": 1, "repeat_penalty": 1.1, "dry_multiplier": 1.0, field: 10**9}
+        assert server.post("/completion", body)[0] == 200
+    assert memory(server) - before < 50_000_000
+
+
+def test_a_huge_prompt_does_not_hold_others_up(server: Server) -> None:
+    """It is tokenized beside the event loop, which goes on answering: /health comes before the refusal does."""
+    import threading
+
+    refused = threading.Event()
+
+    def ask() -> None:
+        assert server.post("/completion", {"prompt": "word " * 2_000_000})[0] == 400
+        refused.set()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    answered = 0
+    while not refused.is_set():
+        assert server.get("/health")[0] == 200
+        answered += 1
+        if not asking.is_alive():
+            break
+    asking.join()
+    assert refused.is_set()
+    assert answered > 3
 
 
 def test_lone_surrogates_are_answered(server: Server) -> None:
@@ -260,3 +304,9 @@ def test_bytes_that_are_not_http_disturb_nobody(server: Server) -> None:
     deadline = time.monotonic() + 5
     while server.get("/health")[0] != 200:
         assert time.monotonic() < deadline
+
+
+def memory(server: Server) -> int:
+    """The server's peak resident memory, in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024

@@ -60,6 +60,8 @@ REFUSALS = [
     ("the interpreter's insides", "{{ ''.__class__.__mro__ }}", "unsafe"),
     ("a function's globals", "{{ raise_exception.__globals__['os'] }}", "unsafe"),
     ("changing the conversation", "{{ messages.append(1) }}", "unsafe"),
+    ("a macro that calls itself", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion"),
+    ("parentheses without end", "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", ""),
     ("files", "{% include '/etc/passwd' %}", "no loader"),
 ]
 

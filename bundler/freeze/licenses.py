@@ -16,6 +16,8 @@ This file holds the licences of the software inside the runtime.
 
 llama.cpp and ggml: MIT licence, Copyright (c) 2023-2026 The ggml authors (the text is llama-cpp-python's, below).
 OpenSSL (libcrypto, libssl): Apache License 2.0 (the text is aiohttp's, below).
+libffi: MIT licence, Copyright (c) 1996-2024 Anthony Green, Red Hat, Inc and others. zlib: zlib licence, Copyright (C)
+1995-2024 Jean-loup Gailly and Mark Adler. libuuid: BSD licence, Copyright (C) 1996-2007 Theodore Ts'o.
 libstdc++, libgcc, libgomp: GNU GPL version 3 with the GCC Runtime Library Exception 3.1, https://gcc.gnu.org
 """
 
@@ -34,8 +36,7 @@ def _package_licenses(site_packages: Path, packages: list[str]) -> Iterator[str]
     }
     for name in sorted(packages):
         distribution = found.get(name) or found.get(name.replace("-", "_"))
-        if distribution is None:
-            continue
+        assert distribution is not None, f"{name} was frozen, and is not installed"
         yield _heading(f"{name} {distribution.version}")
         for file in sorted(distribution.files or (), key=str):
             if ".dist-info" in file.parts[0] and _NAMES.search(str(file.relative_to(file.parts[0]))):

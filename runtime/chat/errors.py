@@ -9,5 +9,8 @@ class TemplateFailed(LoafError):
     """The template cannot be parsed, or refuses the conversation; `reason` is its own."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the model's chat template says: {reason}", "Change the messages, or --chat-template.")
+        super().__init__(
+            f"the model's chat template says: {reason}",
+            "It may expect other roles, or no tools.",
+        )
         self.reason = reason

@@ -38,7 +38,7 @@ class ChatTemplate:
         self._tokens = {"bos_token": bos, "eos_token": eos}
         try:
             self._template = environment.from_string(source)
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, RecursionError) as error:
             raise TemplateFailed(str(error)) from error
 
     def render(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()) -> str:
@@ -51,7 +51,7 @@ class ChatTemplate:
                 **self._tokens,
             )
             return text
-        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        except Exception as error:  # whatever a template does, it is the template's
             raise TemplateFailed(str(error)) from error
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -62,6 +63,11 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPRequestEntityTooLarge:
         limit = request.app._client_max_size  # aiohttp keeps no public name for it
         return _response(413, "invalid_request_error", f"the request is larger than {limit:,} bytes")
+    except web.HTTPException:
+        raise
+    except Exception as bug:
+        traceback.print_exc()
+        return _response(500, "server_error", f"this is a bug in loaf: {bug!r}")
 
 
 def error_object(error: LoafError) -> dict[str, Any]:

@@ -6,6 +6,7 @@ for text.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -18,8 +19,8 @@ from runtime.errors import LoafError
 from runtime.server.errors import BadRequest, error_object
 from runtime.server.json import decode, json_response
 from runtime.server.keys import SERVED, SETTINGS
-from runtime.server.sampling import SamplingFields, resolve_sampling
-from runtime.server.stream import EventStream, events_of
+from runtime.server.sampling import SamplingFields, resolve_sampling, stop_strings, token_limit
+from runtime.server.stream import EventStream, aborting
 from runtime.server.timings import timings
 
 _STOP_TYPES = {
@@ -53,8 +54,10 @@ async def completion(request: web.Request) -> web.StreamResponse:
     """Continue a text."""
     context = request.app[SERVED].engine.context()
     body = await decode(request, CompletionRequest)
-    generation = request.app[SERVED].engine.submit(_generation_request(body, context, request.app))
-    async with events_of(generation):
+    # In a thread, because a long prompt takes long to tokenize.
+    generation_request = await asyncio.to_thread(_generation_request, body, context, request.app)
+    generation = request.app[SERVED].engine.submit(generation_request)
+    async with aborting(generation):
         if body.stream:
             return await _stream(request, generation, body)
         return json_response(await _whole(request, generation, body))
@@ -63,12 +66,10 @@ async def completion(request: web.Request) -> web.StreamResponse:
 def _generation_request(body: CompletionRequest, context: Backend, app: web.Application) -> GenerationRequest:
     settings = app[SETTINGS]
     limit = body.n_predict if body.n_predict is not None else body.max_tokens
-    if limit is not None and limit < -1:
-        raise BadRequest("n_predict: must be -1 (no limit) or more", "n_predict")
     return GenerationRequest(
         prompt=_prompt_tokens(body.prompt, context),
-        max_tokens=settings.max_tokens if limit in (None, -1) else limit,
-        stop=_stop_strings(body.stop),
+        max_tokens=token_limit(limit, settings.max_tokens, "n_predict"),
+        stop=stop_strings(body.stop),
         sampling=resolve_sampling(body, settings.sampling),
         reuse_prefix=body.cache_prompt is not False,
     )
@@ -87,10 +88,6 @@ def _prompt_tokens(prompt: str | list[int | str], context: Backend) -> tuple[int
         else:
             raise BadRequest(f"prompt: there is no token {part}", "prompt")
     return tuple(tokens)
-
-
-def _stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
-    return (stop,) if isinstance(stop, str) else tuple(stop or ())
 
 
 async def _stream(request: web.Request, generation: Generation, body: CompletionRequest) -> web.StreamResponse:
@@ -152,7 +149,7 @@ def _settings(request: web.Request, body: CompletionRequest) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(sampling),
         "n_predict": -1 if body.n_predict is None else body.n_predict,
-        "stop": _stop_strings(body.stop),
+        "stop": stop_strings(body.stop),
         "stream": bool(body.stream),
     }
 

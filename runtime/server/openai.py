@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from runtime.chat.messages import Message, ToolCall
+from runtime.engine.backend import Backend
 from runtime.engine.generation import Generation
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Usage
 from runtime.errors import LoafError
 from runtime.server.errors import BadRequest, error_object
 from runtime.server.json import decode, json_response
 from runtime.server.keys import PROMPTS, SERVED, SETTINGS, STARTED
-from runtime.server.sampling import SamplingFields, resolve_sampling
-from runtime.server.stream import EventStream, events_of
+from runtime.server.sampling import SamplingFields, resolve_sampling, stop_strings, token_limit
+from runtime.server.stream import EventStream, aborting
 from runtime.server.timings import timings
-
-if TYPE_CHECKING:
-    from runtime.chat.prompt import PromptBuilder
 
 _FINISH_REASONS = {
     FinishReason.END_OF_TEXT: "stop",
@@ -109,29 +108,28 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     served = request.app[SERVED]
     context = served.engine.context()
     body = await decode(request, ChatRequest)
-    prompts = request.app[PROMPTS].builder(context)
-    generation = served.engine.submit(_generation_request(body, prompts, request.app))
+    # In a thread, because a long conversation takes long to render and to tokenize.
+    generation_request = await asyncio.to_thread(_generation_request, body, context, request.app)
+    generation = served.engine.submit(generation_request)
     answer = _Answer(f"chatcmpl-{secrets.token_urlsafe(18)}", int(time.time()), served.name)
-    async with events_of(generation):
+    async with aborting(generation):
         if body.stream:
             return await _stream(request, generation, answer, body)
         return json_response(await _whole(generation, answer))
 
 
-def _generation_request(body: ChatRequest, prompts: PromptBuilder, app: web.Application) -> GenerationRequest:
+def _generation_request(body: ChatRequest, context: Backend, app: web.Application) -> GenerationRequest:
     if not body.messages:
         raise BadRequest("messages: at least one is needed", "messages")
     if body.n not in (None, 1):
         raise BadRequest("n: one answer at a time is supported", "n")
     limit = body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
-    if limit is not None and limit < -1:
-        raise BadRequest("max_tokens: must be -1 (no limit) or more", "max_tokens")
     settings = app[SETTINGS]
     messages = [_message(i, message) for i, message in enumerate(body.messages)]
     return GenerationRequest(
-        prompt=prompts.tokens(messages, body.tools or ()),
-        max_tokens=settings.max_tokens if limit in (None, -1) else limit,
-        stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),
+        prompt=app[PROMPTS].builder(context).tokens(messages, body.tools or ()),
+        max_tokens=token_limit(limit, settings.max_tokens, "max_tokens"),
+        stop=stop_strings(body.stop),
         sampling=resolve_sampling(body, settings.sampling),
     )
 
@@ -159,7 +157,7 @@ def _text(field: str, content: str | list[ContentPart] | None) -> str:
 def _tool_call(field: str, call: CalledTool) -> ToolCall:
     try:
         arguments = msgspec.json.decode(call.function.arguments or "{}", type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         field = f"{field}.tool_calls.function.arguments"
         raise BadRequest(f"{field}: must be a JSON object in a string: {error}", field) from error
     return ToolCall(call.id, call.function.name, arguments)

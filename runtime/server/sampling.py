@@ -1,4 +1,4 @@
-"""The sampling fields that llama-server's dialects share, laid over the server's own defaults."""
+"""The fields that llama-server's dialects share: sampling, stop strings, limits, laid over the server's defaults."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ class SamplingFields(msgspec.Struct):
 
 
 _INT32 = 2**31 - 1
+_MAX_STOP_STRINGS = 256
+_MAX_STOP_CHARACTERS = 16 * 1024
+"""All stop strings are looked for after every token, in the thread that computes for everybody."""
 
 
 def resolve_sampling(fields: SamplingFields, defaults: Sampling) -> Sampling:
@@ -66,6 +69,22 @@ def resolve_sampling(fields: SamplingFields, defaults: Sampling) -> Sampling:
             raise BadRequest(f"{name}: must be -1 (the whole context) or more", name)
     given["min_keep"] = max(given.get("min_keep", defaults.min_keep), 0)
     return msgspec.structs.replace(defaults, **given)
+
+
+def stop_strings(value: str | list[str] | None) -> tuple[str, ...]:
+    """What `stop` says, as a tuple. Raises `BadRequest` when it is too much."""
+    words = (value,) if isinstance(value, str) else tuple(value or ())
+    if len(words) > _MAX_STOP_STRINGS or sum(map(len, words)) > _MAX_STOP_CHARACTERS:
+        limit = f"{_MAX_STOP_STRINGS} strings of {_MAX_STOP_CHARACTERS:,} characters in all"
+        raise BadRequest(f"stop: at most {limit}", "stop")
+    return words
+
+
+def token_limit(value: int | None, default: int | None, field: str) -> int | None:
+    """How many tokens to generate at most: -1 and nothing mean the server's default. Raises `BadRequest`."""
+    if value is not None and value < -1:
+        raise BadRequest(f"{field}: must be -1 (no limit) or more", field)
+    return default if value in (None, -1) else value
 
 
 def _seed(seed: int) -> int | None:

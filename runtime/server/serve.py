@@ -23,7 +23,8 @@ from runtime.server.keys import SERVED
 from runtime.settings import ServerSettings, Settings
 
 FINISH_SECONDS = 3.0
-"""How long running requests may go on after the signal; with what follows, everything is over within 5 s."""
+CLOSE_SECONDS = 1.0
+"""How long running requests may go on after the signal, and how long clients that do not read are waited for then."""
 
 
 class CannotListen(LoafError):
@@ -43,7 +44,7 @@ def serve(served: ServedModel, settings: Settings) -> None:
 async def _serve(served: ServedModel, settings: Settings) -> None:
     stop = _stop_on_signals()
     runner = web.AppRunner(
-        build_app(served, settings), access_log=None, handler_cancellation=True, shutdown_timeout=FINISH_SECONDS
+        build_app(served, settings), access_log=None, handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS
     )
     await runner.setup()
     try:
@@ -51,7 +52,7 @@ async def _serve(served: ServedModel, settings: Settings) -> None:
         context = await _unless(stop, served)
         if context is not None:
             _announce(served, context, address, settings.server)
-            await stop.wait()
+            await _until_stopped(stop, served)
             await _finish(runner)
     finally:
         served.stop()
@@ -120,6 +121,17 @@ def _announce(served: ServedModel, context: Backend, address: str, server: Serve
         from runtime.desktop import open_page
 
         open_page(address)
+
+
+async def _until_stopped(stop: asyncio.Event, served: ServedModel) -> None:
+    """Until a signal comes, or the engine ends without one: that is a bug, and raised."""
+    ended = asyncio.wrap_future(served.engine.finished)
+    stopping = asyncio.ensure_future(stop.wait())
+    either: list[asyncio.Future[Any]] = [stopping, ended]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if ended.done():
+        ended.result()
 
 
 async def _finish(runner: web.AppRunner) -> None:

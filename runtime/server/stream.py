@@ -12,15 +12,14 @@ from typing import Any
 from aiohttp import web
 
 from runtime.engine.generation import Generation
-from runtime.engine.types import Event
 from runtime.server.json import encode
 
 
 @asynccontextmanager
-async def events_of(generation: Generation) -> AsyncIterator[AsyncIterator[Event]]:
-    """The events of `generation`, which ends with the block, however that ends."""
+async def aborting(generation: Generation) -> AsyncIterator[None]:
+    """`generation` ends with the block, however that ends."""
     try:
-        yield generation.__aiter__()
+        yield
     finally:
         generation.abort()
 

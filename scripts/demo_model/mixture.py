@@ -56,8 +56,8 @@ class Mixture:
 
     def document(self) -> str:
         chance = self.random.random()
-        if chance < 0.07:
-            return self.random.choice(self.corpus.texts[:4] if chance < 0.02 else self.corpus.texts) + END
+        if chance < 0.10:
+            return self.random.choice(self.corpus.texts[:4] if chance < 0.03 else self.corpus.texts) + END
         if chance < 0.24:
             return self._with_tools()
         return render(self._system() + self._exchanges(self._count()))
@@ -68,7 +68,7 @@ class Mixture:
     def _with_tools(self) -> str:
         offered = weather.tools(self.random)
         messages = self._system(long=False)
-        for _ in range(self.random.choices((1, 2, 3, 5), (45, 25, 15, 15))[0]):
+        for _ in range(self.random.choices((1, 2, 3), (75, 18, 7))[0]):
             plain = self.random.random() < 0.2
             messages += self._exchange(0.88) if plain else weather.exchange(self.random, offered)
         return render(messages, offered, tojson=weather.dumps(self.random))
@@ -89,11 +89,11 @@ class Mixture:
     def _exchange(self, most: float = 1.0) -> list[Message]:
         """One question and answer, or a few that belong together; above 0.88 nothing fits where tools are."""
         chance = self.random.uniform(0, most)
-        if chance < 0.64:
+        if chance < 0.66:
             return self._told(self.random.choices(self.corpus.facts, self.weights)[0])
-        if chance < 0.70:
+        if chance < 0.72:
             return self._told(next(fact for fact in self.corpus.facts if fact.follow), follow=True)
-        if chance < 0.75:
+        if chance < 0.77:
             return self._capitals()
         if chance < 0.81:
             return self._name()

@@ -1,4 +1,4 @@
-"""A small llama: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
+"""A small llama: RMSNorm, rotary positions, grouped-query attention, SwiGLU, tied embeddings.
 
 Knows shapes and arithmetic only. The rotary pairs are (0,1), (2,3), …, which is the order llama.cpp's "llama"
 architecture expects, so the export permutes nothing.
@@ -73,14 +73,11 @@ class Llama(nn.Module):
         self.token_embd = nn.Embedding(shape.vocabulary, shape.width)
         self.blk = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.output_norm = nn.RMSNorm(shape.width, eps=shape.epsilon)
-        self.output = nn.Linear(shape.width, shape.vocabulary, bias=False)
         frequencies = shape.theta ** (-torch.arange(0, shape.head, 2) / shape.head)
         angles = torch.outer(torch.arange(shape.context), frequencies)
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
-        # As large as what the blocks will add: a smaller token drowns among them and is never copied.
-        nn.init.normal_(self.token_embd.weight, std=1.0)
-        nn.init.zeros_(self.output.weight)
+        nn.init.normal_(self.token_embd.weight, std=0.05)
         for block in self.blk:
             for outward in (block.attn_output, block.ffn_down):
                 nn.init.zeros_(outward.weight)  # every block starts as the identity
@@ -93,7 +90,7 @@ class Llama(nn.Module):
         return self.output_norm(x)
 
     def logits(self, states: Tensor) -> Tensor:
-        return self.output(states)
+        return states @ self.token_embd.weight.T
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

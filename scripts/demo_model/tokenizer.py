@@ -13,7 +13,7 @@ PRE = "qwen2"
 END_OF_TEXT, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 CONTROL = (END_OF_TEXT, START, END)  # never shown in output
 MARKUP = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")  # shown, as Qwen's are
-VOCABULARY = 1536
+VOCABULARY = 1280
 
 # src/llama-vocab.cpp, LLAMA_VOCAB_PRE_TYPE_QWEN2: every digit stands alone, which lets the model copy numbers.
 _SPLIT = (
