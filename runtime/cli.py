@@ -9,8 +9,8 @@ import gc
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -107,25 +107,31 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
     """Answer once or serve. The model begins to load before the server is imported, which takes as long."""
     from runtime.loading import open_model
 
+    stopped = threading.Event()
     if settings.prompt is None:
-        for number in (signal.SIGINT, signal.SIGTERM):  # until the server has its own handlers
-            signal.signal(number, _stop_before_serving)
+        for number in (signal.SIGINT, signal.SIGTERM):  # until the server has handlers of its own
+            signal.signal(number, lambda _number, _frame: stopped.set())
     served = open_model(bundle, settings)
     try:
         if settings.prompt is not None:
-            from runtime.terminal import answer_once as run
+            from runtime.terminal import answer_once
+
+            _begin_to_collect()
+            answer_once(served, settings)
         else:
-            from runtime.server.serve import serve as run
-        gc.freeze()
-        gc.enable()
-        run(served, settings)
+            from runtime.server.serve import serve
+
+            _begin_to_collect()
+            serve(served, settings, stopped)
     finally:
         served.stop()
         served.engine.join()
 
 
-def _stop_before_serving(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
+def _begin_to_collect() -> None:
+    """What has been imported stays: the collector need not look at it."""
+    gc.freeze()
+    gc.enable()
 
 
 def _settings(bundle: Bundle | None, **flags: Any) -> Settings:

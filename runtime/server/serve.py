@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -36,13 +37,15 @@ class CannotListen(LoafError):
         self.port = port
 
 
-def serve(served: ServedModel, settings: Settings) -> None:
-    """Serve until a signal comes. Raises `LoafError` when listening or loading fails."""
-    asyncio.run(_serve(served, settings))
+def serve(served: ServedModel, settings: Settings, stopped: threading.Event) -> None:
+    """Serve until a signal comes, or not at all if one has: then `stopped` is set. Raises `LoafError`."""
+    asyncio.run(_serve(served, settings, stopped))
 
 
-async def _serve(served: ServedModel, settings: Settings) -> None:
+async def _serve(served: ServedModel, settings: Settings, stopped: threading.Event) -> None:
     stop = _stop_on_signals()
+    if stopped.is_set():
+        return
     runner = web.AppRunner(
         build_app(served, settings), access_log=None, handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS
     )
