@@ -2,8 +2,7 @@
 
 A bundle is a shell script (the launcher), padded to `ALIGNMENT`, followed by a ZIP archive whose offsets
 count from the start of the file. `manifest.json` in it is the one contract between the bundler, which
-writes it, and the runtime, which is launched from it; this is the only module of `runtime/` that
-`bundler/` imports, besides the root of the errors.
+writes it, and the runtime, which is launched from it.
 
 Knows names, schema and positions. Refuses to know how bundles are written (`bundler/archive.py`) and
 what is inside weights.

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from bundles import DEMO_GGUF, Server, clean_environment, loaf
 
-ROOT = Path(__file__).parent.parent
-
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
