@@ -6,6 +6,7 @@ Imports little, because `--version` and `--help` should answer at once.
 from __future__ import annotations
 
 import gc
+import math
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from runtime.exits import errors_as_exit_codes
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
+    from runtime.engine.backend import Adapter
     from runtime.settings import Settings
 
 _INT32 = 2**31 - 1
@@ -50,6 +52,10 @@ def main() -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 takes a free one."
 )
+@click.option(
+    "--slot-save-path", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder where the states of slots may be saved, and restored from.",
+)  # fmt: skip
 @click.option("-p", "--prompt", help="Answer once, to standard output, and exit.")
 @click.option("--raw", is_flag=True, help="Take the prompt as bare text, without the chat template.")
 @click.option("--system", "-sys", help="System prompt of chats that bring none.")
@@ -62,7 +68,10 @@ def main() -> None:
     "-c", "--ctx-size", type=click.IntRange(0, _INT32), default=0, show_default=True,
     help="Context in tokens, shared by all requests; 0: the model's own, as far as memory allows.",
 )  # fmt: skip
-@click.option("-np", "--parallel", type=click.IntRange(1, 256), default=8, show_default=True, help="Requests at once.")
+@click.option(
+    "-np", "--parallel", type=click.IntRange(0, 256), default=0, show_default=True,
+    help="Requests at once; 0: up to 16, as the context allows.",
+)  # fmt: skip
 @click.option(
     "-t", "--threads", type=click.IntRange(0, 1024), default=0, show_default=True,
     help="Threads; 0: as many as this process may use.",
@@ -86,6 +95,18 @@ def main() -> None:
 @click.option(
     "--no-repack", is_flag=True,
     help="Use all weights as they lie in the file; otherwise some are laid out anew, for faster prompts.",
+)  # fmt: skip
+@click.option("--context-shift", is_flag=True, help="Forget the oldest tokens when the context is full, and go on.")
+@click.option("--lookup", is_flag=True, help="Guess what repeats the prompt, for speed; the text stays the same.")
+@click.option(
+    "--draft-max", type=click.IntRange(1, 64), default=16, show_default=True,
+    help="Tokens that --lookup guesses at once.",
+)  # fmt: skip
+@click.option("--lora", "lora", multiple=True, type=click.Path(path_type=Path), help="Apply this LoRA adapter (GGUF).")
+@click.option("--lora-scaled", multiple=True, metavar="FILE:SCALE", help="The same, as strongly as SCALE says.")
+@click.option(
+    "--pooling", type=click.Choice(["none", "mean", "cls", "last", "rank"]),
+    help="How the vectors of a text's tokens become one; otherwise the model's own way, or mean.",
 )  # fmt: skip
 @click.option("--temp", type=float, default=0.8, show_default=True, help="Temperature; 0 is greedy.")
 @click.option("-s", "--seed", type=int, default=-1, show_default=True, help="Seed of sampling; -1: random.")
@@ -135,7 +156,7 @@ def _begin_to_collect() -> None:
 
 
 def _settings(bundle: Bundle | None, **flags: Any) -> Settings:
-    from runtime.engine.llama import LoadSettings
+    from runtime.engine.backend import LoadSettings
     from runtime.engine.types import Sampling
     from runtime.settings import EngineSettings, ServerSettings, Settings
 
@@ -146,20 +167,44 @@ def _settings(bundle: Bundle | None, **flags: Any) -> Settings:
         raw=flags["raw"],
         system=flags["system"] if flags["system"] is not None else inside,
         max_tokens=None if flags["n_predict"] < 0 else flags["n_predict"],
-        server=ServerSettings(flags["host"], flags["port"], open_browser=not flags["nobrowser"]),
+        server=ServerSettings(
+            flags["host"], flags["port"], open_browser=not flags["nobrowser"], slot_save_path=flags["slot_save_path"]
+        ),
         engine=EngineSettings(
             n_ctx=flags["ctx_size"] or None,
-            n_slots=flags["parallel"],
+            n_slots=flags["parallel"] or None,
             n_batch=flags["batch_size"],
             n_ubatch=flags["ubatch_size"],
             n_threads=flags["threads"] or None,
             flash_attention={"on": True, "off": False, "auto": None}[flags["flash_attn"]],
             cache_type_k=flags["cache_type_k"],
             cache_type_v=flags["cache_type_v"],
+            adapters=_adapters(flags["lora"], flags["lora_scaled"]),
+            pooling=flags["pooling"],
+            context_shift=flags["context_shift"],
+            max_draft=flags["draft_max"] if flags["lookup"] else 0,
             load=LoadSettings(mmap=not flags["no_mmap"], mlock=flags["mlock"], repack=not flags["no_repack"]),
         ),
         sampling=Sampling(seed=None if flags["seed"] == -1 else flags["seed"], temperature=flags["temp"]),
     )
+
+
+def _adapters(plain: tuple[Path, ...], scaled: tuple[str, ...]) -> tuple[Adapter, ...]:
+    from runtime.engine.backend import Adapter, Weights
+
+    adapters = [Adapter(path.stem, Weights(path)) for path in plain]
+    for text in scaled:
+        name, colon, number = text.rpartition(":")
+        try:
+            scale = float(number)
+        except ValueError:
+            scale = math.nan
+        if not colon or not math.isfinite(scale):
+            raise click.BadParameter(
+                f"{text!r}: must be FILE:SCALE, as in adapter.gguf:0.5", param_hint="--lora-scaled"
+            )
+        adapters.append(Adapter(Path(name).stem, Weights(Path(name)), scale))
+    return tuple(adapters)
 
 
 def _asks_about_the_program() -> bool:

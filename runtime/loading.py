@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 
 from runtime.bundle import Bundle
-from runtime.engine.backend import Backend
+from runtime.engine.backend import Backend, ContextSettings, ModelFacts, Weights
 from runtime.engine.engine import Engine
-from runtime.engine.llama import ContextSettings, ModelFacts, Weights, load_model
+from runtime.engine.llama.backend import LlamaBackend
+from runtime.engine.llama.loading import load_model
 from runtime.errors import LoafError
 from runtime.machine import available_memory, usable_processors
 from runtime.settings import EngineSettings, Settings
@@ -46,11 +47,15 @@ def open_model(bundle: Bundle | None, settings: Settings) -> ServedModel:
     name, weights, size = _find_weights(bundle, settings.model)
     abort_load = threading.Event()
 
-    def open_context() -> Backend:
-        model = load_model(weights, settings.engine.load, abort_load)
-        return model.new_context(_context_settings(settings.engine, model.facts))
+    def open_backend() -> Backend:
+        model = load_model(weights, settings.engine.load, abort_load, settings.engine.adapters)
+        try:
+            return LlamaBackend(model, _context_settings(settings.engine, model.facts))
+        except BaseException:
+            model.close()
+            raise
 
-    engine = Engine(open_context)
+    engine = Engine(open_backend, shifts=settings.engine.context_shift)
     engine.start()
     return ServedModel(name, weights, size, engine, abort_load)
 
@@ -69,15 +74,18 @@ def _find_weights(bundle: Bundle | None, outside: Path | None) -> tuple[str, Wei
 
 def _context_settings(settings: EngineSettings, facts: ModelFacts) -> ContextSettings:
     n_ctx = settings.n_ctx or choose_context(facts, available_memory())
+    n_slots = settings.n_slots or choose_slots(facts, n_ctx)
     return ContextSettings(
         n_ctx=n_ctx,
-        n_slots=settings.n_slots,
-        n_batch=max(min(settings.n_batch, n_ctx), settings.n_slots),  # each slot's next token must fit one batch
+        n_slots=n_slots,
+        n_batch=max(min(settings.n_batch, n_ctx), n_slots),  # each slot's next token must fit one batch
         n_ubatch=min(settings.n_ubatch, n_ctx),
         n_threads=settings.n_threads or usable_processors(),
         flash_attention=settings.flash_attention,
         cache_type_k=settings.cache_type_k,
         cache_type_v=settings.cache_type_v,
+        max_draft=settings.max_draft,
+        pooling=settings.pooling,
     )
 
 
@@ -92,3 +100,16 @@ def choose_context(facts: ModelFacts, available: int) -> int:
     room = max(available - facts.size, 0) // 2
     fitting = room // max(facts.kv_bytes, 1) // 256 * 256
     return max(min(facts.n_ctx_train, fitting), min(MINIMUM_CONTEXT, facts.n_ctx_train), 1)
+
+
+MOST_SLOTS = 16
+MOST_STATES = 4
+"""Requests at once unless told otherwise; fewer where each needs a state of its own, which is memory."""
+
+WORTHWHILE_SLOT = 512
+"""Tokens of context that a request should find; the pool is shared, so this is no bound on what it may take."""
+
+
+def choose_slots(facts: ModelFacts, n_ctx: int) -> int:
+    """How many requests run at once: enough for many clients, as far as the context goes round."""
+    return max(1, min(MOST_STATES if facts.keeps_state else MOST_SLOTS, n_ctx // WORTHWHILE_SLOT))

@@ -10,23 +10,24 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.engine.llama import CacheType, LoadSettings
+from runtime.engine.backend import Adapter, CacheType, LoadSettings, Pooling
 from runtime.engine.types import Sampling
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
-    """Where to listen, and whether to show the page."""
+    """Where to listen, whether to show the page, and where states of slots may be kept, if anywhere."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     open_browser: bool = True
+    slot_save_path: Path | None = None
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
-    """Sizes in tokens. None: chosen by what the model and the machine allow."""
+    """Sizes in tokens. None: chosen by what the model and the machine allow. `max_draft` 0: nothing is guessed."""
 
     n_ctx: int | None = None
-    n_slots: int = 8
+    n_slots: int | None = None
     n_batch: int = 2048
     n_ubatch: int = 512
     n_threads: int | None = None
@@ -34,6 +35,10 @@ class EngineSettings(msgspec.Struct, frozen=True):
     cache_type_k: CacheType = "f16"
     cache_type_v: CacheType = "f16"
     load: LoadSettings = msgspec.field(default_factory=LoadSettings)
+    adapters: tuple[Adapter, ...] = ()
+    pooling: Pooling | None = None
+    context_shift: bool = False
+    max_draft: int = 0
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -19,8 +19,7 @@ def answer_once(served: ServedModel, settings: Settings) -> None:
 
 
 async def _answer(served: ServedModel, settings: Settings) -> None:
-    context = await asyncio.wrap_future(served.engine.ready)
-    model = context.model
+    model = (await asyncio.wrap_future(served.engine.ready)).model
     assert settings.prompt is not None
     if settings.raw or model.facts.chat_template is None:
         prompt = model.tokenize(settings.prompt, add_special=True, parse_special=True)

@@ -1,17 +1,22 @@
 """The one fake: a backend at the engine's boundary, exact and instant.
 
 Its model continues every prompt by counting: after token n comes n + 1, token 0 ends the generation, and each token is
-written as its number and a space. The pool holds `n_ctx` cells; copied prefixes share theirs.
+written as its number and a space. The pool holds `n_ctx` cells; copied prefixes share theirs. A text's vector is its
+length and its sum.
 """
 
 from __future__ import annotations
 
 import threading
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from runtime.engine.errors import DecodeFailed
-from runtime.engine.llama import BatchItem, ContextSettings, ModelFacts, PoolFull
+import msgspec
+
+from runtime.engine.backend import Adapter, BatchItem, ContextSettings, ModelFacts, PoolFull, Sampled
+from runtime.engine.errors import DecodeFailed, StateFailed
 from runtime.engine.types import Sampling
 
 FACTS = ModelFacts(
@@ -22,7 +27,7 @@ FACTS = ModelFacts(
     n_ctx_train=1000,
     embedding_length=1,
     kv_bytes=1,
-    keeps_partial_prefix=True,
+    keeps_state=False,
     repacked=0,
     adds_bos=False,
     bos="",
@@ -31,25 +36,17 @@ FACTS = ModelFacts(
 )
 
 
-class FakeSampler:
-    """Knows nothing; counts whether it was freed."""
-
-    live = 0
-
-    def __init__(self) -> None:
-        FakeSampler.live += 1
-
-    def close(self) -> None:
-        FakeSampler.live -= 1
-
-
 class FakeModel:
-    """The counting model. Token `ends_at` ends a generation."""
+    """The counting model. Token `ends_at` ends a generation; after `wraps_at` comes 1 again."""
 
-    def __init__(self, ends_at: int = 0) -> None:
-        self.facts = FACTS
+    def __init__(self, ends_at: int = 0, wraps_at: int | None = None, *, keeps_state: bool = False) -> None:
+        self.facts = msgspec.structs.replace(FACTS, keeps_state=keeps_state)
         self.ends_at = ends_at
+        self.wraps_at = wraps_at
         self.closed = False
+
+    def after(self, token: int) -> int:
+        return 1 if token == self.wraps_at else token + 1
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:  # noqa: ARG002
         return tuple(int(word) for word in text.split())
@@ -60,17 +57,52 @@ class FakeModel:
     def ends_generation(self, token: int) -> bool:
         return token == self.ends_at
 
-    def new_sampler(self, sampling: Sampling, prompt: Sequence[int], n_ctx: int) -> FakeSampler:  # noqa: ARG002
-        return FakeSampler()
+    def rerank_prompt(self, query: str, document: str) -> tuple[int, ...]:
+        return self.tokenize(f"{query} {document}", add_special=True, parse_special=False)
+
+
+class FakeSampler:
+    """Counts on from the token it is asked about; knows how many samplers were not freed."""
+
+    live = 0
+
+    def __init__(self, context: FakeContext) -> None:
+        self._context = context
+        FakeSampler.live += 1
+
+    def sample(self, output: int) -> Sampled:
+        return Sampled(self._context.model.after(self._context.computed[output]))
 
     def close(self) -> None:
-        self.closed = True
+        FakeSampler.live -= 1
+
+
+class FakeEmbedder:
+    """Takes `max_texts` texts of `max_batch` tokens together."""
+
+    pooling = "mean"
+
+    def __init__(self, max_texts: int, max_batch: int) -> None:
+        self.max_texts = max_texts
+        self.max_batch = max_batch
+        self.batches: list[list[tuple[int, ...]]] = []
+
+    def embed(
+        self,
+        texts: Sequence[tuple[int, ...]],
+        scales: tuple[float, ...],  # noqa: ARG002
+    ) -> tuple[tuple[array[float], ...], ...]:
+        assert len(texts) <= self.max_texts
+        assert sum(map(len, texts)) <= self.max_batch
+        self.batches.append(list(texts))
+        return tuple((array("f", [len(text), sum(text)]),) for text in texts)
 
 
 @dataclass
 class FakeContext:
-    """A KV pool of `n_ctx` cells. `batches` records every batch; `fail_at` makes the batch with that number fail.
+    """A backend and its generator: a KV pool of `n_ctx` cells.
 
+    `batches` records every batch, `scales` what it was computed with; `fail_at` makes the batch with that number fail.
     `gate`, when given, is waited for before each batch: tests open it step by step.
     """
 
@@ -78,50 +110,93 @@ class FakeContext:
     n_slots: int = 4
     n_batch: int = 16
     n_ubatch: int = 8
+    max_draft: int = 0
     model: FakeModel = field(default_factory=FakeModel)
+    adapters: tuple[Adapter, ...] = ()
     fail_at: int | None = None
     gate: threading.Semaphore | None = None
+    generates: bool = True
+    texts: FakeEmbedder = field(default_factory=lambda: FakeEmbedder(4, 16))
 
     def __post_init__(self) -> None:
-        self.settings = ContextSettings(self.n_ctx, self.n_slots, self.n_batch, self.n_ubatch, 1)
+        self.settings = ContextSettings(
+            self.n_ctx, self.n_slots, self.n_batch, self.n_ubatch, 1, max_draft=self.max_draft
+        )
         self.held: list[list[tuple[int, object]]] = [[] for _ in range(self.n_slots)]
         self.batches: list[list[BatchItem]] = []
+        self.scales: list[tuple[float, ...]] = []
+        self.computed: list[int] = []
         self.closed = False
 
-    def decode(self, items: Sequence[BatchItem]) -> dict[int, int]:
+    @property
+    def generator(self) -> FakeContext | None:
+        return self if self.generates else None
+
+    def embedder(self) -> FakeEmbedder:
+        return self.texts
+
+    def new_sampler(self, sampling: Sampling, prompt: Sequence[int]) -> FakeSampler:  # noqa: ARG002
+        return FakeSampler(self)
+
+    def decode(self, items: Sequence[BatchItem], scales: tuple[float, ...]) -> dict[int, int]:
         if self.gate is not None:
             self.gate.acquire()
         self.batches.append(list(items))
+        self.scales.append(scales)
         if self.fail_at == len(self.batches):
             for item in items:
                 self.held[item.slot].clear()  # as if what was there had been lost
             raise DecodeFailed(-3, "a test said so")
         needed = sum(len(item.tokens) for item in items)
+        assert needed <= self.n_batch, "the batch is too large"
         if self.used() + needed > self.n_ctx:
             raise PoolFull
+        self.computed = []
         outputs = {}
         for item in items:
             cells = self.held[item.slot]
             assert len(cells) == item.position, "positions must follow what the sequence holds"
             cells += [(token, object()) for token in item.tokens]
-            if item.wants_logits:
-                outputs[item.slot] = item.tokens[-1]
+            self.computed += item.tokens
+            outputs[item.slot] = len(self.computed) - item.outputs
         return outputs
 
     def used(self) -> int:
         """Cells in use; shared ones count once."""
         return len({id(cell) for cells in self.held for _token, cell in cells})
 
-    def sample(self, sampler: FakeSampler, output: int) -> int:  # noqa: ARG002
-        return output + 1
+    def holds(self, slot: int, length: int) -> bool:
+        held = len(self.held[slot])
+        return held == length if self.model.facts.keeps_state else held >= length
 
     def keep_prefix(self, slot: int, length: int) -> bool:
+        if self.model.facts.keeps_state and 0 < length < len(self.held[slot]):
+            return False
         del self.held[slot][length:]
         return True
 
     def copy_prefix(self, source: int, target: int, length: int) -> None:
         assert not self.held[target], "copies go into empty sequences"
         self.held[target] = self.held[source][:length]
+
+    def save(self, slot: int, tokens: Sequence[int], path: Path) -> int:
+        assert [token for token, _cell in self.held[slot]] == list(tokens)
+        return path.write_text(" ".join(map(str, tokens)))
+
+    def saved_tokens(self, path: Path) -> int:
+        return len(path.read_text().split())
+
+    def restore(self, slot: int, path: Path) -> tuple[int, ...]:
+        assert not self.held[slot], "states go into empty sequences"
+        try:
+            tokens = tuple(map(int, path.read_text().split()))
+        except ValueError as error:
+            self.held[slot] = [(1, object())]  # as if a part had been read
+            raise StateFailed(path, "a test said so") from error
+        if self.used() + len(tokens) > self.n_ctx:
+            raise StateFailed(path, "no room")
+        self.held[slot] = [(token, object()) for token in tokens]
+        return tokens
 
     def interrupt(self) -> None:
         self.interrupted = True

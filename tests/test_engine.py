@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from array import array
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeContext, FakeModel, FakeSampler
+from fakes import FakeContext, FakeEmbedder, FakeModel, FakeSampler
 
+from runtime.engine.backend import Adapter, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import (
+    CannotGenerate,
     DecodeFailed,
     EmptyPrompt,
     EngineError,
@@ -19,17 +23,23 @@ from runtime.engine.errors import (
     ModelLoadFailed,
     PromptTooLong,
     QueueFull,
+    SlotBusy,
+    StateFailed,
     StillLoading,
+    TextTooLong,
+    UnknownSlot,
 )
-from runtime.engine.generation import Generation
-from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest
+from runtime.engine.jobs import Generation
+from runtime.engine.types import EmbeddingRequest, FinishedEvent, FinishReason, GenerationRequest
 
 
-def with_engine(context: FakeContext, body: Callable[[Engine], Awaitable[None]], *, max_waiting: int = 100) -> None:
+def with_engine(
+    context: FakeContext, body: Callable[[Engine], Awaitable[None]], *, max_waiting: int = 100, shifts: bool = False
+) -> None:
     """Run `body` with a started engine, then stop it and see that nothing is left."""
 
     async def main() -> None:
-        engine = Engine(lambda: context, max_waiting=max_waiting)  # type: ignore[arg-type,return-value]
+        engine = Engine(lambda: context, max_waiting=max_waiting, shifts=shifts)  # type: ignore[arg-type,return-value]
         engine.start()
         await asyncio.wrap_future(engine.ready)
         try:
@@ -40,7 +50,6 @@ def with_engine(context: FakeContext, body: Callable[[Engine], Awaitable[None]],
                 context.gate.release(1000)
             engine.join(10)
         assert context.closed
-        assert context.model.closed
         assert FakeSampler.live == 0, "a sampler was not freed"
 
     asyncio.run(main())
@@ -259,3 +268,285 @@ def test_requests_are_refused_while_loading_and_after_loading_failed(tmp_path: A
         engine.join(10)
 
     asyncio.run(main())
+
+
+def test_a_time_limit_ends_a_generation_with_what_there_is() -> None:
+    async def body(engine: Engine) -> None:
+        wanted = GenerationRequest((1, 2, 3), time_limit=0.0)
+        text, last = await collect(engine.submit(wanted))
+        assert (text, last.reason) == ("4 ", FinishReason.TIME_LIMIT)
+
+    with_engine(FakeContext(), body)
+
+
+# -- guessing -------------------------------------------------------------------------------------------------
+
+
+def test_guesses_change_when_the_text_comes_and_not_what_it_is() -> None:
+    """A model that repeats itself is guessed right, several tokens a step."""
+    plain, guessing = (FakeContext(n_ctx=200, max_draft=n, model=FakeModel(wraps_at=9)) for n in (0, 8))
+    texts = []
+
+    async def body(engine: Engine) -> None:
+        text, last = await collect(engine.submit(request(1, 2, 3, max_tokens=100)))
+        texts.append((text, last.usage.generated_tokens, last.reason))
+        texts.append(await collect(engine.submit(request(1, 2, 3, 4, max_tokens=7, stop=("9 1",)))))
+
+    with_engine(plain, body)
+    with_engine(guessing, body)
+    assert texts[0] == texts[2]
+    assert texts[1][0] == texts[3][0]
+    assert len(guessing.batches) < len(plain.batches) / 2
+
+
+def test_wrong_guesses_leave_nothing_behind() -> None:
+    """The prompt says 1 2 3 9 9 …, the model counts: every guess is wrong, and the pool holds what was really said."""
+    context = FakeContext(n_ctx=500, max_draft=8)
+
+    async def body(engine: Engine) -> None:
+        prompt = (20, 21, 22, 90, 90, 90, 17)
+        text, last = await collect(engine.submit(request(*prompt, max_tokens=40)))
+        assert text == "".join(f"{n} " for n in range(18, 58))
+        assert last.usage.drafted_tokens > 0
+        assert last.usage.accepted_tokens == 0
+        held = [token for token, _cell in context.held[0]]
+        assert held == [*prompt, *range(18, 57)]
+        assert engine.stats().cells_used == len(held)
+
+    with_engine(context, body)
+
+
+def test_nothing_is_guessed_where_it_could_not_be_taken_back() -> None:
+    context = FakeContext(n_ctx=200, max_draft=8, model=FakeModel(wraps_at=5, keeps_state=True))
+
+    async def body(engine: Engine) -> None:
+        _text, last = await collect(engine.submit(request(1, 2, 3, max_tokens=50)))
+        assert last.usage.drafted_tokens == 0
+
+    with_engine(context, body)
+
+
+# -- a context that is too small ------------------------------------------------------------------------------
+
+
+def test_a_shifted_context_goes_on() -> None:
+    context = FakeContext(n_ctx=20)
+
+    async def body(engine: Engine) -> None:
+        wanted = GenerationRequest((1, 2, 3), max_tokens=60, n_keep=2)
+        text, last = await collect(engine.submit(wanted))
+        assert text == "".join(f"{n} " for n in range(4, 64))
+        assert last.shifted
+        assert last.usage.generated_tokens == 60
+        assert last.usage.prompt_tokens == 3
+        assert [token for token, _cell in context.held[0]][:2] == [1, 2], "the first n_keep stay"
+
+    with_engine(context, body, shifts=True)
+
+
+def test_a_shift_forgets_everything_where_the_memory_keeps_a_state() -> None:
+    context = FakeContext(n_ctx=20, model=FakeModel(keeps_state=True))
+
+    async def body(engine: Engine) -> None:
+        text, last = await collect(engine.submit(GenerationRequest((1, 2, 3), max_tokens=40, n_keep=-1)))
+        assert text == "".join(f"{n} " for n in range(4, 44))
+        assert last.shifted
+
+    with_engine(context, body, shifts=True)
+
+
+def test_many_share_a_pool_that_is_shifted() -> None:
+    context = FakeContext(n_ctx=40)
+
+    async def body(engine: Engine) -> None:
+        runs = [collect(engine.submit(request(i * 100, max_tokens=60))) for i in range(1, 8)]
+        for i, (text, _last) in enumerate(await asyncio.gather(*runs), start=1):
+            assert text == "".join(f"{i * 100 + k} " for k in range(1, 61))
+
+    with_engine(context, body, shifts=True)
+
+
+# -- adapters -------------------------------------------------------------------------------------------------
+
+ADAPTERS = (Adapter("one", Weights(Path("one"))), Adapter("two", Weights(Path("two")), 0.5))
+
+
+def test_each_batch_has_one_set_of_adapters() -> None:
+    context = FakeContext(n_ctx=500, adapters=ADAPTERS)
+
+    async def body(engine: Engine) -> None:
+        assert engine.scales == (1.0, 0.5)
+        wanted = [GenerationRequest((1,), 10), GenerationRequest((100,), 10, scales=(0.0, 0.0))]
+        engine_runs = [collect(engine.submit(one)) for one in wanted]
+        engine.set_scales((2.0, 2.0))
+        engine_runs.append(collect(engine.submit(GenerationRequest((200,), 10))))
+        texts = [text for text, _last in await asyncio.gather(*engine_runs)]
+        assert texts == ["".join(f"{start + k} " for k in range(1, 11)) for start in (1, 100, 200)]
+        assert set(context.scales) == {(1.0, 0.5), (0.0, 0.0), (2.0, 2.0)}
+        for batch, scales in zip(context.batches, context.scales, strict=True):
+            assert len(batch) == 1, f"sequences with other adapters were in the batch with {scales}"
+
+    with_engine(context, body)
+
+
+# -- embeddings -----------------------------------------------------------------------------------------------
+
+
+def test_texts_of_all_requests_are_computed_together() -> None:
+    context = FakeContext(gate=threading.Semaphore(0))
+
+    async def body(engine: Engine) -> None:
+        many = engine.embed(EmbeddingRequest(tuple((n, n) for n in range(1, 10))))
+        few = engine.embed(EmbeddingRequest(((50, 1),)))
+        assert (await few).vectors == ((array("f", [2, 51]),),)
+        assert (await many).vectors == tuple((array("f", [2, 2 * n]),) for n in range(1, 10))
+        assert len(context.texts.batches) == 3, "ten texts, four at a time"
+        stats = engine.stats()
+        assert (stats.counters.embedded_texts, stats.counters.embedded_tokens) == (10, 20)
+
+    with_engine(context, body)
+
+
+def test_texts_and_generations_take_turns() -> None:
+    context = FakeContext(n_ctx=500)
+
+    async def body(engine: Engine) -> None:
+        text = collect(engine.submit(request(1, max_tokens=30)))
+        vectors = engine.embed(EmbeddingRequest(tuple((n,) for n in range(100, 140))))
+        (got, _last), computed = await asyncio.gather(text, vectors)
+        assert got == "".join(f"{n} " for n in range(2, 32))
+        assert len(computed.vectors) == 40
+
+    with_engine(context, body)
+
+
+def test_a_text_that_is_too_long_is_refused_and_the_others_are_not() -> None:
+    async def body(engine: Engine) -> None:
+        long, short = engine.embed(EmbeddingRequest((tuple(range(17)),))), engine.embed(EmbeddingRequest(((1,),)))
+        with pytest.raises(TextTooLong) as caught:
+            await long
+        assert (caught.value.n_text, caught.value.limit) == (17, 16)
+        assert (await short).pooling == "mean"
+        with pytest.raises(EmptyPrompt):
+            engine.embed(EmbeddingRequest(((1,), ())))
+
+    with_engine(FakeContext(), body)
+
+
+def test_an_encoder_embeds_and_does_not_generate() -> None:
+    context = FakeContext(generates=False, texts=FakeEmbedder(2, 8))
+
+    async def body(engine: Engine) -> None:
+        with pytest.raises(CannotGenerate):
+            engine.submit(request(1))
+        with pytest.raises(CannotGenerate):
+            engine.erase_slot(0)
+        assert (await engine.embed(EmbeddingRequest(((1, 2),)))).vectors == ((array("f", [2, 3]),),)
+        assert engine.stats().slots == ()
+
+    with_engine(context, body)
+
+
+def test_embeddings_that_nobody_waits_for_are_dropped() -> None:
+    context = FakeContext(gate=threading.Semaphore(0), n_ctx=500)
+
+    async def body(engine: Engine) -> None:
+        assert context.gate is not None
+        running = engine.submit(request(1, max_tokens=3))
+        left = engine.embed(EmbeddingRequest(tuple((n,) for n in range(1, 100))))
+        left.abort()
+        context.gate.release(1000)
+        await collect(running)
+        assert sum(map(len, context.texts.batches)) < 99
+
+    with_engine(context, body)
+
+
+# -- slots ----------------------------------------------------------------------------------------------------
+
+
+def test_a_slot_can_be_saved_erased_and_restored(tmp_path: Path) -> None:
+    context = FakeContext(n_slots=2)
+
+    async def body(engine: Engine) -> None:
+        await collect(engine.submit(request(1, 2, 3, max_tokens=3)))
+        saved = await asyncio.wrap_future(engine.save_slot(0, tmp_path / "state"))
+        assert saved.tokens == 5, "the last token was never computed"
+        assert await asyncio.wrap_future(engine.erase_slot(0)) == 5
+        assert engine.stats().cells_used == 0
+        restored = await asyncio.wrap_future(engine.restore_slot(1, tmp_path / "state"))
+        assert restored == saved
+        _text, last = await collect(engine.submit(request(1, 2, 3, 4, 5, 9, max_tokens=1)))
+        assert last.usage.cached_tokens == 5
+
+    with_engine(context, body)
+
+
+def test_what_cannot_be_restored_leaves_an_empty_slot(tmp_path: Path) -> None:
+    context = FakeContext()
+    (tmp_path / "bad").write_text("1 2 three")
+
+    async def body(engine: Engine) -> None:
+        await collect(engine.submit(request(1, 2, 3, max_tokens=3)))
+        with pytest.raises(StateFailed):
+            await asyncio.wrap_future(engine.restore_slot(0, tmp_path / "bad"))
+        with pytest.raises(FileNotFoundError):
+            await asyncio.wrap_future(engine.restore_slot(0, tmp_path / "missing"))
+        with pytest.raises(UnknownSlot):
+            await asyncio.wrap_future(engine.erase_slot(99))
+        with pytest.raises(StateFailed):
+            await asyncio.wrap_future(engine.save_slot(0, tmp_path / "empty"))
+        assert engine.stats().cells_used == 0
+        assert (await collect(engine.submit(request(1, 2, 3, max_tokens=1))))[0] == "4 "
+
+    with_engine(context, body)
+
+
+def test_a_restored_state_takes_the_room_of_other_cache(tmp_path: Path) -> None:
+    context = FakeContext(n_ctx=20, n_slots=3)
+    (tmp_path / "state").write_text(" ".join(map(str, range(1, 13))))
+
+    async def body(engine: Engine) -> None:
+        await collect(engine.submit(request(*range(50, 60), max_tokens=3)))
+        await asyncio.wrap_future(engine.restore_slot(2, tmp_path / "state"))
+        assert [slot.cached_tokens for slot in engine.stats().slots] == [0, 0, 12]
+
+    with_engine(context, body)
+
+
+def test_a_running_slot_is_left_alone() -> None:
+    context = FakeContext(n_slots=1, gate=threading.Semaphore(0), n_ctx=500)
+
+    async def body(engine: Engine) -> None:
+        assert context.gate is not None
+        running = engine.submit(request(1, max_tokens=100))
+        context.gate.release()
+        await anext(running.__aiter__())
+        erasing = engine.erase_slot(0)
+        context.gate.release()
+        with pytest.raises(SlotBusy):
+            await asyncio.wrap_future(erasing)
+        running.abort()
+
+    with_engine(context, body)
+
+
+# -- numbers --------------------------------------------------------------------------------------------------
+
+
+def test_what_was_done_is_counted() -> None:
+    context = FakeContext(n_ctx=200, n_slots=2)
+
+    async def body(engine: Engine) -> None:
+        await collect(engine.submit(request(1, 2, 3, max_tokens=3)))
+        await collect(engine.submit(request(1, 2, 3, 9, max_tokens=2)))
+        stats = engine.stats()
+        assert (stats.running, stats.deferred, stats.cells) == (0, 0, 200)
+        assert stats.cells_used == context.used()
+        counters = stats.counters
+        assert (counters.requests, counters.prefix_hits) == (2, 1)
+        assert (counters.prompt_tokens, counters.cached_tokens, counters.generated_tokens) == (4, 3, 5)
+        assert counters.batches == len(context.batches)
+        assert [slot.is_running for slot in stats.slots] == [False, False]
+
+    with_engine(context, body)

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "bundler").rglob("*.py"), *(ROOT / "runtime").rglob("*.py")])
-DIALECTS = {"runtime.server.openai", "runtime.server.llamacpp"}
+DIALECTS = {"runtime.server.openai", "runtime.server.llamacpp", "runtime.server.embedding"}
 
 
 def module_of(path: Path) -> str:
@@ -39,7 +39,7 @@ def may_import(importer: str, imported: str) -> bool:
     if within(imported, "bundler"):
         return within(importer, "bundler")
     if within(imported, "llama_cpp"):
-        return importer == "runtime.engine.llama"
+        return within(importer, "runtime.engine.llama")
     if within(importer, "runtime.engine"):
         return not any(within(imported, part) for part in ("runtime.server", "runtime.chat", "aiohttp", "jinja2"))
     if within(importer, "runtime.chat"):

@@ -6,24 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.engine.scheduler import Limits, plan_batch
+from runtime.engine.scheduler import Limits, TextLimits, plan_batch, plan_texts
 from runtime.engine.sequence import Sequence
 from runtime.engine.types import GenerationRequest
 
 LIMITS = Limits(batch=16, prefill_beside_streams=8)
 
 
-def prefilling(prompt: int, computed: int = 0) -> Sequence:
+def prefilling(prompt: int, computed: int = 0, scales: tuple[float, ...] = ()) -> Sequence:
     """A sequence with `prompt` tokens, of which `computed` are done."""
-    sequence = Sequence(GenerationRequest(tuple(range(prompt))))
+    sequence = Sequence(GenerationRequest(tuple(range(prompt))), scales)
     sequence.computed = computed
     return sequence
 
 
-def streaming(length: int = 5) -> Sequence:
-    """A sequence that has just sampled a token."""
-    sequence = prefilling(length - 1, length - 1)
-    sequence.tokens.append(0)
+def streaming(length: int = 5, draft: int = 0, scales: tuple[float, ...] = ()) -> Sequence:
+    """A sequence that has just sampled a token, and guesses `draft` more."""
+    sequence = prefilling(length - 1, length - 1, scales)
+    sequence.append(0)
+    sequence.draft = tuple(range(draft))
     return sequence
 
 
@@ -44,15 +45,61 @@ TABLE = [
 @pytest.mark.parametrize(("running", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_plan(running: list[Sequence], expected: list[tuple[int, int, int, bool]]) -> None:
     chunks = plan_batch(running, LIMITS)
-    assert [(running.index(c.sequence), c.start, c.count, c.wants_logits) for c in chunks] == expected
+    assert [(running.index(c.sequence), c.start, c.count, c.outputs > 0) for c in chunks] == expected
+
+
+GUESSES = [
+    ("guesses follow the token", [streaming(5, draft=3)], [(0, 3, 4)]),
+    ("they come before prompts", [prefilling(40), streaming(5, draft=10)], [(1, 10, 11), (0, 0, 0)]),
+    ("every stream's token comes before guesses", [streaming(draft=20), streaming()], [(0, 14, 15), (1, 0, 1)]),
+    ("no room for more", [streaming(draft=14), streaming(draft=14)], [(0, 14, 15), (1, 0, 1)]),
+]
+
+
+@pytest.mark.parametrize(("running", "expected"), [row[1:] for row in GUESSES], ids=[row[0] for row in GUESSES])
+def test_guesses(running: list[Sequence], expected: list[tuple[int, int, int]]) -> None:
+    """(sequence, guesses in the batch, outputs that are wanted)."""
+    chunks = plan_batch(running, LIMITS)
+    assert [(running.index(c.sequence), len(c.draft), c.outputs) for c in chunks] == expected
+
+
+def test_adapters_take_turns() -> None:
+    plain, strong, other = streaming(), streaming(scales=(1.0,)), prefilling(3, scales=(1.0,))
+    running = [plain, strong, other]
+    first = plan_batch(running, LIMITS, None)
+    assert [chunk.sequence for chunk in first] == [plain]
+    second = plan_batch(running, LIMITS, plain.scales)
+    assert [chunk.sequence for chunk in second] == [strong, other]
+    assert [chunk.sequence for chunk in plan_batch(running, LIMITS, strong.scales)] == [plain]
+    assert [chunk.sequence for chunk in plan_batch(running, LIMITS, (9.0,))] == [plain], "those have ended"
+
+
+TEXTS: list[tuple[str, list[int], int]] = [
+    ("none", [], 0),
+    ("all that fit", [3, 3, 3], 3),
+    ("as many as there may be", [1] * 9, 4),
+    ("as many tokens as there may be", [6, 6, 6], 2),
+    ("one alone, whatever its length", [99, 1], 1),
+]
+
+
+@pytest.mark.parametrize(("lengths", "expected"), [row[1:] for row in TEXTS], ids=[row[0] for row in TEXTS])
+def test_texts(lengths: list[int], expected: int) -> None:
+    assert plan_texts(lengths, TextLimits(texts=4, tokens=16)) == expected
 
 
 @given(
-    st.lists(st.one_of(st.builds(prefilling, st.integers(1, 60)), st.builds(streaming, st.integers(2, 9))), max_size=12)
+    st.lists(
+        st.one_of(
+            st.builds(prefilling, st.integers(1, 60)),
+            st.builds(streaming, st.integers(2, 9), st.integers(0, 20)),
+        ),
+        max_size=12,
+    )
 )
 def test_every_plan_keeps_to_the_limits(running: list[Sequence]) -> None:
     chunks = plan_batch(running, LIMITS)
-    assert sum(chunk.count for chunk in chunks) <= LIMITS.batch
+    assert sum(chunk.count + len(chunk.draft) for chunk in chunks) <= LIMITS.batch
     assert len({chunk.sequence for chunk in chunks}) == len(chunks)
     streams = [sequence for sequence in running if not sequence.is_prefilling]
     assert set(streams) <= {chunk.sequence for chunk in chunks}, "a stream was left out"

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from runtime.chat.messages import Message
 from runtime.chat.template import CHATML, ChatTemplate
-from runtime.engine.llama import ModelFacts
+from runtime.engine.backend import ModelFacts
 
 
 class Tokenizer(Protocol):

@@ -1,41 +1,180 @@
-"""What the engine needs of a model and its context: `llama.py` has it, and so has the tests' fake.
+"""What the engine needs of a model: `llama/` has it, and so has the tests' fake.
 
-This is the engine's boundary; nothing above it knows llama.cpp.
+This is the engine's boundary: structures that cross it, and what is asked across it. Nothing above knows llama.cpp.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Literal, Protocol
 
-from runtime.engine.llama import BatchItem, ContextSettings, ModelFacts
-from runtime.engine.sampler import Sampler
-from runtime.engine.types import Sampling
+import msgspec
+
+from runtime.engine.types import Probabilities, Sampling
 
 
-class Backend(Protocol):
-    """What the engine needs of a context: `llama.Context`, or a test's fake. Methods as there."""
+class Weights(msgspec.Struct, frozen=True):
+    """A GGUF that begins `offset` bytes into the file `path`: a bundle, or at 0 a file of its own."""
 
-    settings: ContextSettings
+    path: Path
+    offset: int = 0
+
+
+class Adapter(msgspec.Struct, frozen=True):
+    """A LoRA adapter: its name for people, its weights, and how strongly it is applied unless told otherwise."""
+
+    name: str
+    weights: Weights
+    scale: float = 1.0
+
+
+class LoadSettings(msgspec.Struct, frozen=True):
+    """How weights come into memory: mapped or read, locked there or not, repacked for the processor or not."""
+
+    mmap: bool = True
+    mlock: bool = False
+    repack: bool = True
+
+
+CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+"""What K and V can be kept as; llama-server's list."""
+
+Pooling = Literal["none", "mean", "cls", "last", "rank"]
+"""How the vectors of a text's tokens become one: llama.cpp's `llama_pooling_type`, in its order."""
+
+
+class ContextSettings(msgspec.Struct, frozen=True):
+    """Sizes in tokens; `n_slots` sequences share `n_ctx` of them. `flash_attention` None: where it can be used.
+
+    `max_draft` tokens may be guessed for each sequence and step; `pooling` None: what the model says.
+    """
+
     n_ctx: int
+    n_slots: int
+    n_batch: int
+    n_ubatch: int
+    n_threads: int
+    flash_attention: bool | None = None
+    cache_type_k: CacheType = "f16"
+    cache_type_v: CacheType = "f16"
+    max_draft: int = 0
+    pooling: Pooling | None = None
 
-    @property
-    def model(self) -> BackendModel: ...
-    def decode(self, items: list[BatchItem]) -> dict[int, int]: ...
-    def sample(self, sampler: Sampler, output: int) -> int: ...
-    def keep_prefix(self, slot: int, length: int) -> bool: ...
-    def copy_prefix(self, source: int, target: int, length: int) -> None: ...
-    def interrupt(self) -> None: ...
+
+class BatchItem(msgspec.Struct, frozen=True):
+    """`tokens` of the sequence in `slot`, at positions from `position` on; logits after the last `outputs` of them."""
+
+    slot: int
+    position: int
+    tokens: tuple[int, ...]
+    outputs: int
+
+
+class ModelFacts(msgspec.Struct, frozen=True):
+    """What the weights say of themselves. `kv_bytes` of memory a token of context takes, in F16.
+
+    `repacked` bytes of the weights are in memory of their own, laid out for this processor. `keeps_state` instead of,
+    or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut.
+    """
+
+    description: str
+    size: int
+    parameter_count: int
+    vocabulary_size: int
+    n_ctx_train: int
+    embedding_length: int
+    kv_bytes: int
+    keeps_state: bool
+    repacked: int
+    adds_bos: bool
+    bos: str
+    eos: str
+    chat_template: str | None
+
+
+Vectors = tuple["array[float]", ...]
+"""One vector of 32-bit floats for a text; with pooling `none`, one for each of its tokens; with `rank`, its scores."""
+
+
+class Embedded(msgspec.Struct, frozen=True):
+    """The vectors of each text, in order, and how they came to be one for each text, if they are."""
+
+    vectors: tuple[Vectors, ...]
+    pooling: Pooling
+
+
+class PoolFull(Exception):
+    """No room in the KV pool for the batch; nothing of it was computed."""
+
+
+class Sampled(msgspec.Struct, frozen=True):
+    """A sampled token, and the probabilities it was one of where they were asked for."""
+
+    token: int
+    probabilities: Probabilities | None = None
+
+
+class Sampler(Protocol):
+    """Chooses the tokens of one sequence, and remembers them. Methods as in `llama/sampler.py`."""
+
+    def sample(self, output: int) -> Sampled: ...
     def close(self) -> None: ...
 
 
-class BackendModel(Protocol):
-    """What the engine needs of a model: `llama.Model`, or a test's fake."""
+class Model(Protocol):
+    """Loaded weights and their vocabulary. Methods as in `llama/model.py`; any thread may ask."""
 
     facts: ModelFacts
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]: ...
     def piece(self, token: int, *, special: bool = False) -> bytes: ...
     def ends_generation(self, token: int) -> bool: ...
-    def new_sampler(self, sampling: Sampling, prompt: Sequence[int], n_ctx: int) -> Sampler: ...
+    def rerank_prompt(self, query: str, document: str) -> tuple[int, ...]: ...
+
+
+class Generator(Protocol):
+    """A KV pool and what is computed in it. Methods as in `llama/context.py`; one thread only, but `interrupt`."""
+
+    @property
+    def n_ctx(self) -> int: ...
+    @property
+    def settings(self) -> ContextSettings: ...
+    def new_sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Sampler: ...
+    def decode(self, items: Sequence[BatchItem], scales: tuple[float, ...]) -> dict[int, int]: ...
+    def holds(self, slot: int, length: int) -> bool: ...
+    def keep_prefix(self, slot: int, length: int) -> bool: ...
+    def copy_prefix(self, source: int, target: int, length: int) -> None: ...
+    def save(self, slot: int, tokens: Sequence[int], path: Path) -> int: ...
+    def saved_tokens(self, path: Path) -> int: ...
+    def restore(self, slot: int, path: Path) -> tuple[int, ...]: ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors, many at once. Methods as in `llama/embedder.py`; one thread only, but `interrupt`."""
+
+    @property
+    def pooling(self) -> Pooling: ...
+    @property
+    def max_texts(self) -> int: ...
+    @property
+    def max_batch(self) -> int: ...
+    def embed(self, texts: Sequence[tuple[int, ...]], scales: tuple[float, ...]) -> tuple[Vectors, ...]: ...
+
+
+class Backend(Protocol):
+    """A model, and what it can be asked for: text, vectors, or both.
+
+    `generator` is None for a model that only makes vectors. `adapters` can be applied to either.
+    """
+
+    @property
+    def model(self) -> Model: ...
+    @property
+    def generator(self) -> Generator | None: ...
+    @property
+    def adapters(self) -> tuple[Adapter, ...]: ...
+    def embedder(self) -> Embedder: ...
+    def interrupt(self) -> None: ...
     def close(self) -> None: ...

@@ -2,16 +2,22 @@
 
 Finished sequences stay as cache until their slot or their room is needed; the least recently used goes first.
 A prefix may be taken over from a finished sequence or copied from any other, running ones included: in a unified
-pool a copy shares the cells, so it costs no memory and no computing.
+pool a copy shares the cells, so it costs no memory and no computing. What was computed with other adapters is of no
+use.
 
 Pure bookkeeping: it says what should be done (`Start`), the engine does it. Refuses to know llama.cpp.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Tokens
 
 import msgspec
+
+from runtime.engine.pool import Pool
+
+Scales = tuple[float, ...]
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -34,6 +40,7 @@ class _Slot(msgspec.Struct, eq=False):
 
     tokens: list[int] = msgspec.field(default_factory=list)
     promised: list[int] = msgspec.field(default_factory=list)
+    scales: Scales = ()
     running: bool = False
     last_used: int = 0
 
@@ -41,45 +48,84 @@ class _Slot(msgspec.Struct, eq=False):
 class PrefixCache:
     """The `n_slots` KV sequences of one context.
 
-    `partial` tells whether the memory can drop the end of a sequence: recurrent ones cannot, there only a
-    whole sequence can be continued.
+    `holds` asks the memory whether the first so many tokens of a slot can be continued from. `keeps_state` where it
+    is clear beforehand that only whole sequences can: recurrent memories cannot drop the end of a sequence.
     """
 
-    def __init__(self, n_slots: int, *, partial: bool) -> None:
+    def __init__(self, n_slots: int, holds: Callable[[int, int], bool], *, keeps_state: bool = False) -> None:
         self._slots = [_Slot() for _ in range(n_slots)]
-        self._partial = partial
+        self._pool = Pool(n_slots)
+        self._holds = holds
+        self._keeps_state = keeps_state
         self._uses = 0
+
+    @property
+    def n_slots(self) -> int:
+        return len(self._slots)
+
+    @property
+    def cells(self) -> int:
+        """How many cells of the pool are in use; those that sequences share count once."""
+        return self._pool.used
+
+    def tokens(self, slot: int) -> Tokens[int]:
+        """What `slot` holds."""
+        return self._slots[slot].tokens
+
+    def scales(self, slot: int) -> Scales:
+        """The adapters that `slot` was computed with."""
+        return self._slots[slot].scales
+
+    def is_running(self, slot: int) -> bool:
+        return self._slots[slot].running
 
     def has_free_slot(self) -> bool:
         return any(not slot.running for slot in self._slots)
 
-    def acquire(self, prompt: Tokens[int], *, reuse: bool) -> Start:
+    def acquire(self, prompt: Tokens[int], scales: Scales = (), *, reuse: bool = True) -> Start:
         """Mark a slot as running for `prompt` and say what it starts from. There must be a free one.
 
         At least one token is left to compute, because the next is sampled from its logits.
         """
-        source, length = self._longest_prefix(prompt) if reuse else (None, 0)
+        source, length = self._longest_prefix(prompt, scales) if reuse else (None, 0)
         target = self._target(source, length)
-        self._slots[target].running = True
-        self._slots[target].promised = list(prompt)
-        self._slots[target].tokens = list(prompt[:length])
+        slot = self._slots[target]
+        slot.running = True
+        slot.promised = list(prompt)
+        slot.tokens = list(prompt[:length])
+        slot.scales = scales
+        if source is not None and source != target:
+            self._pool.copy(source, target, length)
+        else:
+            self._pool.cut(target, length)
         self._touch(target)
         return Start(target, length, source if source != target and length else None)
 
-    def is_coming(self, prompt: Tokens[int]) -> bool:
+    def is_coming(self, prompt: Tokens[int], scales: Scales = ()) -> bool:
         """Whether a running sequence is still computing a beginning of `prompt` that is worth waiting for."""
-        if not self._partial:
+        if self._keeps_state:
             return False
-        unfinished = (slot for slot in self._slots if slot.running and len(slot.tokens) < len(slot.promised))
-        coming = max((common_prefix(slot.promised, prompt) for slot in unfinished), default=0)
+        coming = max((common_prefix(slot.promised, prompt) for slot in self._unfinished(scales)), default=0)
         if coming < WORTH_WAITING:
             return False
-        _source, present = self._longest_prefix(prompt)
+        _source, present = self._longest_prefix(prompt, scales)
         return min(coming, len(prompt) - 1) - present >= WORTH_WAITING
 
     def computed(self, slot: int, tokens: Tokens[int]) -> None:
         """`tokens` have been added to the end of what `slot` holds."""
         self._slots[slot].tokens.extend(tokens)
+        self._pool.grow(slot, len(tokens))
+
+    def cut(self, slot: int, length: int) -> None:
+        """Only the first `length` tokens of `slot` are left."""
+        del self._slots[slot].tokens[length:]
+        self._pool.cut(slot, length)
+
+    def put(self, slot: int, tokens: Tokens[int], scales: Scales) -> None:
+        """`slot`, which was empty, holds `tokens` now; none of them is shared."""
+        self._slots[slot].scales = scales
+        self.computed(slot, tokens)
+        self._touch(slot)
 
     def release(self, slot: int) -> None:
         """The sequence in `slot` has finished; it stays as cache."""
@@ -87,24 +133,26 @@ class PrefixCache:
         self._slots[slot].promised.clear()
         self._touch(slot)
 
-    def forget(self, slot: int) -> None:
-        """`slot` has been emptied."""
-        self._slots[slot].tokens.clear()
-
     def evict(self) -> int | None:
         """The finished slot whose cache is to be emptied first; None when there is nothing to empty."""
         cached = [i for i, slot in enumerate(self._slots) if not slot.running and slot.tokens]
         return min(cached, key=lambda i: self._slots[i].last_used, default=None)
 
-    def _longest_prefix(self, prompt: Tokens[int]) -> tuple[int | None, int]:
+    def _unfinished(self, scales: Scales) -> list[_Slot]:
+        return [s for s in self._slots if s.running and s.scales == scales and len(s.tokens) < len(s.promised)]
+
+    def _longest_prefix(self, prompt: Tokens[int], scales: Scales) -> tuple[int | None, int]:
         """(slot, tokens) of the slot that shares the longest usable beginning with `prompt`."""
         best: int | None = None
         best_length = 0
         for i, slot in enumerate(self._slots):
-            length = min(common_prefix(slot.tokens, prompt), len(prompt) - 1)
-            if not self._partial and (slot.running or length < len(slot.tokens)):
+            if slot.scales != scales:
                 continue
-            if length > best_length or (length == best_length > 0 and not slot.running):
+            length = min(common_prefix(slot.tokens, prompt), len(prompt) - 1)
+            if self._keeps_state and length < len(slot.tokens):
+                continue
+            is_better = length > best_length or (length == best_length > 0 and not slot.running)
+            if is_better and self._holds(i, length):
                 best, best_length = i, length
         return best, best_length
 
@@ -125,8 +173,14 @@ class PrefixCache:
 
 
 def common_prefix(a: Tokens[int], b: Tokens[int]) -> int:
-    """How many tokens `a` and `b` begin with in common."""
-    length = min(len(a), len(b))
-    if list(a[:length]) == list(b[:length]):
-        return length
-    return next(i for i in range(length) if a[i] != b[i])
+    """How many tokens `a` and `b` begin with in common. Halves the rest until it is found: slices compare fast."""
+    low, high = 0, min(len(a), len(b))
+    if list(a[:high]) == list(b[:high]):
+        return high
+    while high - low > 1:  # the first `low` are equal, the first `high` are not
+        middle = (low + high) // 2
+        if list(a[low:middle]) == list(b[low:middle]):
+            low = middle
+        else:
+            high = middle
+    return low

@@ -1,28 +1,24 @@
-"""The worker thread: it owns the model's context from loading to the end.
+"""The engine: requests from any event loop in, a worker thread that owns the model from loading to the end.
 
-Each step: take in what was submitted and aborted, admit what fits, plan one batch, compute it, sample every sequence
-that can go on, hand the events to the event loops that wait for them.
-
-Knows the order of things. What goes into a batch is `scheduler.py`'s, what is reused `cache.py`'s, how it is computed
-`llama.py`'s to know.
+Each step: take in what was submitted and aborted, compute one batch of generations or of texts, hand the results over.
+Knows threads. What a batch is, `generating.py` and `embedding.py` know.
 """
 
 from __future__ import annotations
 
-import asyncio
+import math
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
-import msgspec
-
-from runtime.engine.backend import Backend
-from runtime.engine.cache import PrefixCache
+from runtime.engine.backend import Backend, Generator
+from runtime.engine.embedding import Embeddings
 from runtime.engine.errors import (
-    DecodeFailed,
+    CannotGenerate,
     EmptyPrompt,
     EngineError,
     EngineStopped,
@@ -30,88 +26,135 @@ from runtime.engine.errors import (
     QueueFull,
     StillLoading,
 )
-from runtime.engine.generation import Generation
-from runtime.engine.llama import BatchItem, PoolFull
-from runtime.engine.sampler import Sampler
-from runtime.engine.scheduler import Chunk, Limits, plan_batch
+from runtime.engine.generating import Generations
+from runtime.engine.jobs import Embedding, Generation, Job, Outbox
 from runtime.engine.sequence import Sequence
-from runtime.engine.types import Event, FinishedEvent, FinishReason, GenerationRequest, TokenEvent
+from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
+from runtime.engine.stats import Counters, EngineStats
+from runtime.engine.types import EmbeddingRequest, GenerationRequest
+
+T = TypeVar("T")
 
 MAX_WAITING = 512
-"""Requests that may wait for a slot before new ones are refused."""
-
-
-class _Job(msgspec.Struct, eq=False):
-    """A request in the worker thread. It keeps its sampler, and so its random numbers, when it has to wait again."""
-
-    generation: Generation
-    sampler: Sampler | None = None
-
-    @property
-    def sequence(self) -> Sequence:
-        return self.generation.sequence
+"""Requests that may wait before new ones are refused."""
 
 
 class Engine:
-    """Generates for many requests at once. `open_context` loads the model; it runs in the worker thread.
+    """Generates and embeds for many requests at once. `open_backend` loads the model; it runs in the worker thread.
 
-    `ready` completes with the model's context, or with what went wrong while it was loaded; `finished` when the
-    worker thread has ended, with the bug that ended it if it was not `stop`.
+    `ready` completes with the backend, or with what went wrong while it was loaded; `finished` when the worker thread
+    has ended, with the bug that ended it if it was not `stop`. `shifts`: see `Generations`.
     """
 
-    def __init__(self, open_context: Callable[[], Backend], *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self, open_backend: Callable[[], Backend], *, max_waiting: int = MAX_WAITING, shifts: bool = False
+    ) -> None:
         self.ready: Future[Backend] = Future()
         self.ready.set_running_or_notify_cancel()  # who waits for it may stop waiting, but not cancel it
         self.finished: Future[None] = Future()
         self.finished.set_running_or_notify_cancel()
-        self._open_context = open_context
+        self._open_backend = open_backend
         self._max_waiting = max_waiting
+        self._shifts = shifts
         self._wake = threading.Condition()
-        self._submitted: deque[Generation] = deque()
-        self._aborted: set[Generation] = set()
+        self._submitted: deque[Job] = deque()
+        self._aborted: set[Job] = set()
+        self._tasks: deque[Callable[[], None]] = deque()
         self._stopping = False
-        self._waiting: deque[_Job] = deque()
-        self._running: list[_Job] = []
-        self._pool_is_short = False
-        self._outbox: list[tuple[Generation, Event | EngineError]] = []
+        self._scales: tuple[float, ...] = ()
+        self._outbox = Outbox()
+        self._counters = Counters()
+        self._generations: Generations | None = None
+        self._embeddings: Embeddings | None = None
         self._thread = threading.Thread(target=self._work, name="engine")
+
+    # -- for everybody ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin loading; returns at once."""
         self._thread.start()
 
-    def submit(self, request: GenerationRequest) -> Generation:
-        """Queue `request`. Called in an event loop.
-
-        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `PromptTooLong`, `QueueFull`, or what made loading fail.
-        """
-        context = self.context()
-        if not request.prompt:
-            raise EmptyPrompt
-        if len(request.prompt) >= context.n_ctx:
-            raise PromptTooLong(len(request.prompt), context.n_ctx)
-        generation = Generation(Sequence(request), self._abort)
-        with self._wake:
-            if self._stopping:
-                raise EngineStopped
-            waiting = len(self._submitted) + len(self._waiting)
-            if waiting >= self._max_waiting:
-                raise QueueFull(waiting)
-            self._submitted.append(generation)
-            self._wake.notify()
-        return generation
-
-    def context(self) -> Backend:
-        """The loaded context. Raises `StillLoading`, `EngineStopped`, or what made loading fail."""
+    def backend(self) -> Backend:
+        """The loaded backend. Raises `StillLoading`, `EngineStopped`, or what made loading fail."""
         if not self.ready.done():
             raise StillLoading
         if self._stopping:
             raise EngineStopped
         return self.ready.result()
 
+    def generator(self) -> Generator:
+        """The loaded backend's generator. Raises as `backend` does, and `CannotGenerate`."""
+        generator = self.backend().generator
+        if generator is None:
+            raise CannotGenerate
+        return generator
+
+    def submit(self, request: GenerationRequest) -> Generation:
+        """Queue `request`. Called in an event loop.
+
+        Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PromptTooLong`, `QueueFull`, or what
+        made loading fail.
+        """
+        n_ctx = self.generator().n_ctx
+        if not request.prompt:
+            raise EmptyPrompt
+        if len(request.prompt) >= n_ctx:
+            raise PromptTooLong(len(request.prompt), n_ctx)
+        generation = Generation(Sequence(request, self._scales_of(request.scales)), self._abort)
+        self._queue(generation)
+        return generation
+
+    def embed(self, request: EmbeddingRequest) -> Embedding:
+        """Queue `request`, to be awaited. Called in an event loop.
+
+        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `QueueFull`, or what made loading fail; awaiting it
+        raises `TextTooLong`, `ContextFailed`, `DecodeFailed`.
+        """
+        self.backend()
+        if not request.texts or not all(request.texts):
+            raise EmptyPrompt
+        embedding = Embedding(request, self._scales_of(request.scales), self._abort)
+        self._queue(embedding)
+        return embedding
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """How strongly each adapter is applied to requests that do not say so themselves."""
+        return self._scales
+
+    def set_scales(self, scales: tuple[float, ...]) -> None:
+        """The same for requests from now on; those that run keep theirs."""
+        self._scales = self._scales_of(scales)
+
+    def save_slot(self, slot: int, path: Path) -> Future[SavedState]:
+        """Write what `slot` holds to `path`. Fails with `SlotBusy`, `UnknownSlot`, `StateFailed`, `OSError`."""
+        return self._do(partial(self._with_generations, save_slot, slot, path))
+
+    def restore_slot(self, slot: int, path: Path) -> Future[SavedState]:
+        """Let `slot` hold what was saved to `path`, with the adapters that are in force. Fails as `save_slot`."""
+        return self._do(partial(self._with_generations, restore_slot, slot, path, self._scales))
+
+    def erase_slot(self, slot: int) -> Future[int]:
+        """Forget what `slot` holds, so many tokens. Fails with `SlotBusy`, `UnknownSlot`."""
+        return self._do(partial(self._with_generations, erase_slot, slot))
+
+    def stats(self) -> EngineStats:
+        """How it is now. Raises as `backend` does."""
+        backend, generations, embeddings = self.backend(), self._generations, self._embeddings
+        return EngineStats(
+            counters=self._counters,
+            running=generations.running if generations else 0,
+            deferred=len(self._submitted)
+            + (generations.waiting if generations else 0)
+            + (embeddings.waiting if embeddings else 0),
+            cells=backend.generator.n_ctx if backend.generator else 0,
+            cells_used=generations.cache.cells if generations else 0,
+            slots=generations.slots() if generations else (),
+        )
+
     def is_busy(self) -> bool:
         """Whether any request waits or runs."""
-        return bool(self._submitted or self._waiting or self._running)
+        return bool(self._submitted) or self._has_work()
 
     def stop(self) -> None:
         """Take no more requests; what is running ends with `EngineStopped`. Returns at once; see `join`."""
@@ -122,241 +165,140 @@ class Engine:
             self.ready.result().interrupt()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for the worker thread, then free the context and the model. Nobody may use them any more."""
+        """Wait for the worker thread, then free the backend. Nobody may use it any more."""
         if self._thread.ident is not None:
             self._thread.join(timeout)
         if self.finished.done() and self.ready.exception() is None:
-            context = self.ready.result()
-            context.close()
-            context.model.close()
+            self.ready.result().close()
 
-    def _abort(self, generation: Generation) -> None:
+    # -- between the threads ----------------------------------------------------------------------------------
+
+    def _scales_of(self, scales: tuple[float, ...] | None) -> tuple[float, ...]:
+        """`scales`, or those in force; one for each adapter."""
+        if scales is None:
+            return self._scales
+        assert len(scales) == len(self._scales), "there is one scale for each adapter"
+        assert all(map(math.isfinite, scales)), "scales are numbers"
+        return scales
+
+    def _queue(self, job: Job) -> None:
         with self._wake:
-            self._aborted.add(generation)
+            if self._stopping:
+                raise EngineStopped
+            waiting = len(self._submitted)
+            waiting += self._generations.waiting if self._generations else 0
+            waiting += self._embeddings.waiting if self._embeddings else 0
+            if waiting >= self._max_waiting:
+                raise QueueFull(waiting)
+            self._submitted.append(job)
             self._wake.notify()
+
+    def _abort(self, job: Job) -> None:
+        with self._wake:
+            self._aborted.add(job)
+            self._wake.notify()
+
+    def _do(self, action: Callable[[], T]) -> Future[T]:
+        """Let the worker thread do `action` between two steps."""
+        self.generator()
+        done: Future[T] = Future()
+        done.set_running_or_notify_cancel()
+
+        def task() -> None:
+            try:
+                done.set_result(action())
+            except (EngineError, OSError) as error:
+                done.set_exception(error)
+
+        with self._wake:
+            if self._stopping:
+                raise EngineStopped
+            self._tasks.append(task)
+            self._wake.notify()
+        return done
 
     # -- the worker thread ------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         try:
-            context = self._open_context()
+            backend = self._open_backend()
         except Exception as error:
             self.ready.set_exception(error)
             self.finished.set_result(None)
             return
-        self._context = context
-        self._cache = PrefixCache(context.settings.n_slots, partial=context.model.facts.keeps_partial_prefix)
-        self._limits = Limits(batch=context.settings.n_batch, prefill_beside_streams=context.settings.n_ubatch)
-        self.ready.set_result(context)
+        self._scales = tuple(adapter.scale for adapter in backend.adapters)
+        self._embeddings = Embeddings(backend, self._outbox, self._counters)
+        if backend.generator is not None:
+            self._generations = Generations(
+                backend.generator, backend.model, self._outbox, self._counters, shifts=self._shifts
+            )
+        self.ready.set_result(backend)
         try:
             while self._take_in():
                 self._step()
-                self._deliver()
-            self._fail_everything(EngineStopped())
+                self._outbox.deliver()
         except BaseException as bug:
-            self._fail_everything(EngineStopped())
+            self._fail_everything()
             self.finished.set_exception(bug)
         else:
+            self._fail_everything()
             self.finished.set_result(None)
 
     def _take_in(self) -> bool:
         """Wait until there is something to do; False when the engine is to end."""
         with self._wake:
-            while not (self._running or self._waiting or self._submitted or self._aborted or self._stopping):
+            while not (self._has_work() or self._submitted or self._aborted or self._tasks or self._stopping):
                 self._wake.wait()
             if self._stopping:
                 return False
-            self._waiting.extend(map(_Job, self._submitted))
-            self._submitted.clear()
+            submitted, self._submitted = self._submitted, deque()
             aborted, self._aborted = self._aborted, set()
-        if aborted:
-            self._drop(aborted)
+            tasks, self._tasks = self._tasks, deque()
+            for job in submitted:
+                self._add(job)
+        for lane in self._lanes():
+            lane.drop(aborted)
+        for task in tasks:
+            task()
         return True
 
-    def _drop(self, aborted: set[Generation]) -> None:
-        for job in [job for job in self._waiting if job.generation in aborted]:
-            self._waiting.remove(job)
-            _close_sampler(job)
-        for job in [job for job in self._running if job.generation in aborted]:
-            self._end(job, job.sequence.finished(FinishReason.ABORTED))
+    def _add(self, job: Job) -> None:
+        if isinstance(job, Embedding):
+            assert self._embeddings is not None
+            self._embeddings.add(job)
+        else:
+            assert self._generations is not None, "`submit` refuses what cannot be generated"
+            self._generations.add(job)
 
     def _step(self) -> None:
-        self._admit_waiting()
-        chunks = plan_batch([job.sequence for job in self._running], self._limits)
-        if not chunks:
-            return
-        try:
-            outputs = self._context.decode([_item(chunk) for chunk in chunks])
-        except PoolFull:
-            self._make_room()
-            return
-        except EngineStopped:
-            return  # in the middle of a batch; `_take_in` ends the loop
-        except DecodeFailed as error:
-            self._fail_batch(chunks, error)
-            return
-        by_sequence = {job.sequence: job for job in self._running}
-        for chunk in chunks:
-            self._count(chunk)
-            if chunk.wants_logits:
-                self._go_on(by_sequence[chunk.sequence], outputs[_slot(chunk.sequence)])
+        """A batch of texts, if any wait, and one of generations: neither holds up the other for longer than that."""
+        if self._embeddings is not None and self._embeddings.waiting:
+            self._embeddings.step()
+        if self._generations is not None:
+            self._generations.step()
 
-    def _admit_waiting(self) -> None:
-        """Start what finds a free slot, in order of arrival. Who shares a prefix that is being computed waits."""
-        held: list[_Job] = []
-        while self._waiting and self._cache.has_free_slot() and not self._pool_is_short:
-            job = self._waiting.popleft()
-            if job.sequence.request.reuse_prefix and self._cache.is_coming(job.sequence.tokens):
-                held.append(job)
-            else:
-                self._admit(job)
-        self._waiting.extendleft(reversed(held))
+    def _lanes(self) -> list[Generations | Embeddings]:
+        return [lane for lane in (self._generations, self._embeddings) if lane is not None]
 
-    def _admit(self, job: _Job) -> None:
-        """Give a waiting request a slot and whatever prefix of it is computed already."""
-        sequence = job.sequence
-        if job.sampler is None:
-            try:
-                job.sampler = self._context.model.new_sampler(
-                    sequence.request.sampling, sequence.tokens, self._context.n_ctx
-                )
-            except EngineError as error:
-                self._outbox.append((job.generation, error))
-                return
-        start = self._cache.acquire(sequence.tokens, reuse=sequence.request.reuse_prefix)
-        reuse = start.reuse
-        if start.copy_from is not None:
-            self._context.keep_prefix(start.slot, 0)
-            self._context.copy_prefix(start.copy_from, start.slot, reuse)
-        elif not self._context.keep_prefix(start.slot, reuse):
-            self._context.keep_prefix(start.slot, 0)
-            self._cache.forget(start.slot)
-            reuse = 0
-        sequence.slot, sequence.computed = start.slot, reuse
-        if sequence.started_at is None:
-            sequence.started_at = time.monotonic()
-            sequence.cached = reuse
-        self._running.append(job)
+    def _has_work(self) -> bool:
+        generations, embeddings = self._generations, self._embeddings
+        return bool(embeddings and embeddings.waiting) or bool(
+            generations and (generations.waiting or generations.running)
+        )
 
-    def _count(self, chunk: Chunk) -> None:
-        sequence = chunk.sequence
-        self._cache.computed(_slot(sequence), sequence.tokens[chunk.start : chunk.start + chunk.count])
-        sequence.computed += chunk.count
+    def _with_generations(self, action: Callable[..., T], *arguments: object) -> T:
+        assert self._generations is not None, "`_do` refuses what has no generator"
+        return action(self._generations, self.generator(), *arguments)
 
-    def _go_on(self, job: _Job, output: int) -> None:
-        """Sample the next token of a sequence whose tokens are all computed, and see whether it is the last."""
-        sequence = job.sequence
-        limit = sequence.request.max_tokens
-        if sequence.first_token_at is None:
-            sequence.first_token_at = time.monotonic()
-        if limit is not None and sequence.generated >= limit:
-            self._end(job, sequence.finished(FinishReason.MAX_TOKENS))
-            return
-        assert job.sampler is not None, "the job has not been admitted"
-        try:
-            token = self._context.sample(job.sampler, output)
-        except EngineError as error:
-            self._end(job, error)
-            return
-        sequence.tokens.append(token)
-        if self._context.model.ends_generation(token):
-            self._finish(job, FinishReason.END_OF_TEXT)
-            return
-        text = sequence.assembler.push(self._context.model.piece(token))
-        self._outbox.append((job.generation, TokenEvent(text, (token,))))
-        if sequence.assembler.stopped:
-            self._finish(job, FinishReason.STOP_STRING)
-        elif limit is not None and sequence.generated >= limit:
-            self._finish(job, FinishReason.MAX_TOKENS)
-        elif len(sequence.tokens) >= self._context.n_ctx:
-            self._finish(job, FinishReason.CONTEXT_FULL)
-
-    def _finish(self, job: _Job, reason: FinishReason) -> None:
-        """End a sequence with the text that was held back, which may turn out to hold a stop string."""
-        text = job.sequence.assembler.finish()
-        if job.sequence.assembler.stopped:
-            reason = FinishReason.STOP_STRING
-        self._end(job, job.sequence.finished(reason, text))
-
-    def _end(self, job: _Job, event: FinishedEvent | EngineError) -> None:
-        self._release(job)
-        _close_sampler(job)
-        self._pool_is_short = False
-        self._outbox.append((job.generation, event))
-
-    def _release(self, job: _Job) -> None:
-        self._running.remove(job)
-        self._cache.release(_slot(job.sequence))
-        job.sequence.slot = None
-
-    def _make_room(self) -> None:
-        """The pool is full: drop the oldest cache; else let the youngest wait again; else end the only one."""
-        slot = self._cache.evict()
-        if slot is not None:
-            self._empty(slot)
-        elif len(self._running) > 1:
-            youngest = self._running[-1]
-            slot = _slot(youngest.sequence)
-            self._release(youngest)
-            self._empty(slot)
-            youngest.sequence.computed = 0
-            self._pool_is_short = True  # until another ends: let in at once, it would be put out again
-            self._waiting.appendleft(youngest)
-        else:
-            self._finish(self._running[0], FinishReason.CONTEXT_FULL)
-
-    def _empty(self, slot: int) -> None:
-        self._context.keep_prefix(slot, 0)
-        self._cache.forget(slot)
-
-    def _fail_batch(self, chunks: tuple[Chunk, ...], error: DecodeFailed) -> None:
-        """End the requests of a batch that could not be computed; what the memory holds of them is unknown."""
-        failed = {chunk.sequence for chunk in chunks}
-        for job in [job for job in self._running if job.sequence in failed]:
-            slot = _slot(job.sequence)
-            self._end(job, error)
-            self._empty(slot)
-
-    def _fail_everything(self, error: EngineError) -> None:
+    def _fail_everything(self) -> None:
         with self._wake:
             self._stopping = True
-            self._waiting.extend(map(_Job, self._submitted))
+            for job in self._submitted:
+                self._add(job)
             self._submitted.clear()
-        for job in list(self._running):
-            self._end(job, error)
-        for job in self._waiting:
-            _close_sampler(job)
-            self._outbox.append((job.generation, error))
-        self._waiting.clear()
-        self._deliver()
-
-    def _deliver(self) -> None:
-        """Hand this step's events over: one wake-up for each event loop that has any."""
-        outbox, self._outbox = self._outbox, []
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Generation, Event | EngineError]]] = {}
-        for generation, event in outbox:
-            by_loop.setdefault(generation.loop, []).append((generation, event))
-        for loop, deliveries in by_loop.items():
-            with suppress(RuntimeError):  # the loop has been closed: nobody listens any more
-                loop.call_soon_threadsafe(_deliver_all, deliveries)
-
-
-def _deliver_all(deliveries: list[tuple[Generation, Event | EngineError]]) -> None:
-    for generation, event in deliveries:
-        generation.deliver(event)
-
-
-def _close_sampler(job: _Job) -> None:
-    if job.sampler is not None:
-        job.sampler.close()
-        job.sampler = None
-
-
-def _item(chunk: Chunk) -> BatchItem:
-    tokens = tuple(chunk.sequence.tokens[chunk.start : chunk.start + chunk.count])
-    return BatchItem(_slot(chunk.sequence), chunk.start, tokens, chunk.wants_logits)
-
-
-def _slot(sequence: Sequence) -> int:
-    assert sequence.slot is not None, "the sequence is not running"
-    return sequence.slot
+            tasks, self._tasks = self._tasks, deque()
+        for lane in self._lanes():
+            lane.fail(EngineStopped())
+        for task in tasks:
+            task()  # fails with `EngineStopped`, which `generator` raises
+        self._outbox.deliver()

@@ -3,11 +3,17 @@
 LoafError
 └── EngineError
     ├── ModelLoadFailed      llama.cpp does not take the weights
+    ├── AdapterFailed        llama.cpp does not take the adapter
     ├── ContextFailed        no context of this size can be made
     ├── StillLoading         no request can be taken yet
     ├── LoadAborted          the program is being stopped while it loads
     ├── PromptTooLong        the prompt does not fit the context
     ├── EmptyPrompt          there is nothing to continue
+    ├── TextTooLong          a text is longer than can be turned into one vector
+    ├── CannotGenerate       the model only makes vectors
+    ├── UnknownSlot          there is no such sequence
+    ├── SlotBusy             the sequence is in use
+    ├── StateFailed          a sequence cannot be saved or restored
     ├── GrammarInvalid       the grammar cannot be parsed
     ├── GrammarStuck         the grammar lets no token come next
     ├── QueueFull            too many requests wait already
@@ -35,6 +41,18 @@ class ModelLoadFailed(EngineError):
             "An 'unknown model architecture' needs a newer loaf; anything else, a whole file (loaf verify).",
         )
         self.path = path
+        self.reason = reason
+
+
+class AdapterFailed(EngineError):
+    """`name` is the adapter's, `reason` what llama.cpp logged last."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"{name}: llama.cpp cannot load this LoRA adapter: {reason or 'it gave no reason'}",
+            "It must be a GGUF made for the very model it is used with.",
+        )
+        self.name = name
         self.reason = reason
 
 
@@ -80,6 +98,51 @@ class EmptyPrompt(EngineError):
 
     def __init__(self) -> None:
         super().__init__("the prompt is empty", "Send at least one character.")
+
+
+class TextTooLong(EngineError):
+    """Both in tokens."""
+
+    def __init__(self, n_text: int, limit: int) -> None:
+        super().__init__(
+            f"a text has {n_text:,} tokens, and at most {limit:,} can be turned into one vector",
+            "Split the text; where the model allows more, start with a larger --ubatch-size.",
+        )
+        self.n_text = n_text
+        self.limit = limit
+
+
+class CannotGenerate(EngineError):
+    """An encoder was asked to continue a text."""
+
+    def __init__(self) -> None:
+        super().__init__("this model only makes embeddings", "Ask another model to generate text.")
+
+
+class UnknownSlot(EngineError):
+    """There are `n_slots`, from 0 on."""
+
+    def __init__(self, slot: int, n_slots: int) -> None:
+        super().__init__(f"there is no slot {slot}", f"They are numbered 0 to {n_slots - 1}.")
+        self.slot = slot
+        self.n_slots = n_slots
+
+
+class SlotBusy(EngineError):
+    """`slot` is its number."""
+
+    def __init__(self, slot: int) -> None:
+        super().__init__(f"slot {slot} is in use by a running request", "Try again when it has finished.")
+        self.slot = slot
+
+
+class StateFailed(EngineError):
+    """The state of a sequence could not be saved to `path`, or restored from there."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path.name}: {reason}", "A state fits the model and the cache types that it was saved with.")
+        self.path = path
+        self.reason = reason
 
 
 class GrammarInvalid(EngineError):

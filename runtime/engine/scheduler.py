@@ -1,29 +1,39 @@
 """Decides what goes into the next batch: pure policy, no llama.cpp, no clock, no threads.
 
-Each running stream gets its one token first, so that streams keep their pace; what room is left is filled with
-prompts, in order of arrival and in chunks, so that a long prompt cannot hold the others up for longer than one
-chunk takes.
+Each running stream gets its one token first, so that streams keep their pace, and its guesses if it has any; what
+room is left is filled with prompts, in order of arrival and in chunks, so that a long prompt cannot hold the others up
+for longer than one chunk takes. One batch is computed with one set of adapters: who uses another takes turns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Sequence as Items
 
 import msgspec
 
 from runtime.engine.sequence import Sequence
 
+Scales = tuple[float, ...]
+"""How strongly each LoRA adapter is applied."""
+
 
 class Chunk(msgspec.Struct, frozen=True):
-    """`count` tokens of `sequence`, from its token number `start` on, go into the batch.
+    """`count` tokens of `sequence`, from its token number `start` on, go into the batch, and `draft` after them.
 
-    With `wants_logits` the last of them is the sequence's last token, so the next one is sampled after it.
+    After the last `outputs` of them all the next token is sampled: none where the prompt goes on, else the sequence's
+    last token and every guess.
     """
 
     sequence: Sequence
     start: int
     count: int
-    wants_logits: bool
+    draft: tuple[int, ...] = ()
+
+    @property
+    def outputs(self) -> int:
+        whole = self.start + self.count == len(self.sequence.tokens)
+        return 1 + len(self.draft) if whole else 0
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -33,21 +43,52 @@ class Limits(msgspec.Struct, frozen=True):
     prefill_beside_streams: int
 
 
-def plan_batch(running: Iterable[Sequence], limits: Limits) -> tuple[Chunk, ...]:
-    """The next batch for `running`, which is in order of arrival; empty when there is nothing to do."""
-    sequences = tuple(running)
+class TextLimits(msgspec.Struct, frozen=True):
+    """What one batch of texts to embed may hold: so many texts, of so many tokens together."""
+
+    texts: int
+    tokens: int
+
+
+def plan_batch(running: Iterable[Sequence], limits: Limits, last: Scales | None = None) -> tuple[Chunk, ...]:
+    """The next batch for `running`, which is in order of arrival; empty when there is nothing to do.
+
+    `last` are the scales of the batch before, after which other ones come first.
+    """
+    sequences = _of_next_scales(tuple(running), last)
     streams = [sequence for sequence in sequences if not sequence.is_prefilling]
     streams = streams[: limits.batch]
-    chunks = [_chunk(sequence, sequence.pending) for sequence in streams]
     room = limits.batch - len(streams)
+    chunks = []
+    for sequence in streams:
+        draft = sequence.draft[:room]
+        room -= len(draft)
+        chunks.append(Chunk(sequence, sequence.computed, sequence.pending, draft))
     if streams:
         room = min(room, limits.prefill_beside_streams)
     for sequence in sequences:
         if sequence.is_prefilling and room > 0:
-            chunks.append(_chunk(sequence, min(sequence.pending, room)))
+            chunks.append(Chunk(sequence, sequence.computed, min(sequence.pending, room)))
             room -= chunks[-1].count
     return tuple(chunks)
 
 
-def _chunk(sequence: Sequence, count: int) -> Chunk:
-    return Chunk(sequence, sequence.computed, count, wants_logits=count == sequence.pending)
+def plan_texts(lengths: Iterable[int], limits: TextLimits) -> int:
+    """How many of the texts that wait, with `lengths` in tokens, go into the next batch: in order, one at least."""
+    room = limits.tokens
+    count = 0
+    for length in lengths:
+        room -= length
+        if count and (room < 0 or count == limits.texts):
+            break
+        count += 1
+    return count
+
+
+def _of_next_scales(sequences: tuple[Sequence, ...], last: Scales | None) -> Items[Sequence]:
+    """Those that can be computed together: the ones after `last` in the order in which their scales first appear."""
+    kinds = list(dict.fromkeys(sequence.scales for sequence in sequences))
+    if len(kinds) < 2:
+        return sequences
+    turn = kinds[(kinds.index(last) + 1) % len(kinds)] if last in kinds else kinds[0]
+    return [sequence for sequence in sequences if sequence.scales == turn]

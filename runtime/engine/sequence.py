@@ -15,23 +15,26 @@ class Sequence:
     """A request, its tokens so far, and where it stands.
 
     `slot` is its KV sequence id, None while it waits. The first `computed` of `tokens` are in the KV cache; the token
-    after the last is sampled when all of them are. `cached` of the prompt needed no computing. Times are those of
-    `time.monotonic`, None for what has not happened.
+    after the last is sampled when all of them are. `draft` are guesses of what comes then. `cached` of the prompt
+    needed no computing. `scales` of the adapters that it is computed with. Times are those of `time.monotonic`, None
+    for what has not happened.
     """
 
-    def __init__(self, request: GenerationRequest) -> None:
+    def __init__(self, request: GenerationRequest, scales: tuple[float, ...] = ()) -> None:
         self.request = request
+        self.scales = scales
         self.slot: int | None = None
         self.tokens = list(request.prompt)
+        self.draft: tuple[int, ...] = ()
         self.computed = 0
         self.cached = 0
+        self.generated = 0
+        self.drafted = 0
+        self.accepted = 0
+        self.shifted = False
         self.started_at: float | None = None
         self.first_token_at: float | None = None
         self.assembler = TextAssembler(request.stop)
-
-    @property
-    def generated(self) -> int:
-        return len(self.tokens) - len(self.request.prompt)
 
     @property
     def pending(self) -> int:
@@ -42,6 +45,37 @@ class Sequence:
     def is_prefilling(self) -> bool:
         """Whether more than the last sampled token is still to be computed."""
         return self.pending > 1 or self.generated == 0
+
+    def append(self, token: int) -> None:
+        """`token` has been sampled."""
+        self.tokens.append(token)
+        self.generated += 1
+
+    def shift(self) -> int:
+        """Forget the older half of what follows the first `n_keep` tokens; returns how many computed tokens stay.
+
+        What is left after those is computed anew, at its new place: cells that are only renumbered would remember
+        what was forgotten, and other sequences may share them.
+        """
+        kept = self.request.n_keep if self.request.n_keep >= 0 else len(self.request.prompt)
+        kept = min(kept, len(self.tokens) - 2)
+        discarded = max(1, (len(self.tokens) - kept) // 2)
+        del self.tokens[kept : kept + discarded]
+        self.computed = min(self.computed, kept)
+        self.shifted = True
+        return self.computed
+
+    def reason_to_stop(self, n_ctx: int, now: float) -> FinishReason | None:
+        """Why nothing more is to be sampled, if so; `now` as from `time.monotonic`."""
+        request = self.request
+        if request.max_tokens is not None and self.generated >= request.max_tokens:
+            return FinishReason.MAX_TOKENS
+        began = self.first_token_at
+        if request.time_limit is not None and began is not None and now - began >= request.time_limit:
+            return FinishReason.TIME_LIMIT
+        if len(self.tokens) >= n_ctx:
+            return FinishReason.CONTEXT_FULL
+        return None
 
     def finished(self, reason: FinishReason, text: str = "") -> FinishedEvent:
         """The event that ends this sequence now."""
@@ -54,5 +88,7 @@ class Sequence:
             generated_tokens=self.generated,
             prompt_seconds=first - started,
             generation_seconds=now - first,
+            drafted_tokens=self.drafted,
+            accepted_tokens=self.accepted,
         )
-        return FinishedEvent(reason, usage, text, self.assembler.stop_string)
+        return FinishedEvent(reason, usage, text, self.assembler.stop_string, self.shifted)

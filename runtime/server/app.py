@@ -8,7 +8,7 @@ from aiohttp import web
 
 from runtime import __version__
 from runtime.loading import ServedModel
-from runtime.server import llamacpp, openai, page
+from runtime.server import embedding, llamacpp, openai, page, slots
 from runtime.server.errors import answer_errors
 from runtime.server.keys import PROMPTS, SERVED, SETTINGS, STARTED, Prompts
 from runtime.settings import Settings
@@ -26,6 +26,8 @@ def build_app(served: ServedModel, settings: Settings) -> web.Application:
     app[STARTED] = int(time.time())
     app.add_routes(llamacpp.ROUTES)
     app.add_routes(openai.ROUTES)
+    app.add_routes(embedding.ROUTES)
+    app.add_routes(slots.ROUTES)
     app.add_routes(page.ROUTES)
     app.on_response_prepare.append(_name_the_server)
     return app

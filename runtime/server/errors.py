@@ -13,15 +13,21 @@ from aiohttp import web
 
 from runtime.chat.errors import TemplateFailed
 from runtime.engine.errors import (
+    CannotGenerate,
     EmptyPrompt,
     EngineStopped,
     GrammarInvalid,
     GrammarStuck,
     PromptTooLong,
     QueueFull,
+    SlotBusy,
+    StateFailed,
     StillLoading,
+    TextTooLong,
+    UnknownSlot,
 )
 from runtime.errors import LoafError
+from runtime.grammar.errors import SchemaUnsupported
 from runtime.server.json import json_response
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -35,12 +41,34 @@ class BadRequest(LoafError):
         self.field = field
 
 
+class NoStateFolder(LoafError):
+    """Nobody said where states may be kept."""
+
+    def __init__(self) -> None:
+        super().__init__("this server keeps no slot states", "Start it with --slot-save-path FOLDER.")
+
+
+class CannotRerank(LoafError):
+    """The model makes vectors, not scores."""
+
+    def __init__(self) -> None:
+        super().__init__("this model cannot rerank", "Ask a reranking model, or start with --pooling rank.")
+
+
 _STATUS: dict[type[LoafError], tuple[int, str]] = {
     BadRequest: (400, "invalid_request_error"),
     EmptyPrompt: (400, "invalid_request_error"),
     GrammarInvalid: (400, "invalid_request_error"),
     GrammarStuck: (400, "invalid_request_error"),
     TemplateFailed: (400, "invalid_request_error"),
+    SchemaUnsupported: (400, "invalid_request_error"),
+    TextTooLong: (400, "invalid_request_error"),
+    StateFailed: (400, "invalid_request_error"),
+    UnknownSlot: (404, "not_found_error"),
+    SlotBusy: (409, "unavailable_error"),
+    CannotGenerate: (501, "not_supported_error"),
+    NoStateFolder: (501, "not_supported_error"),
+    CannotRerank: (501, "not_supported_error"),
     PromptTooLong: (400, "exceed_context_size_error"),
     StillLoading: (503, "unavailable_error"),
     QueueFull: (503, "unavailable_error"),

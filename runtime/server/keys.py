@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from runtime.engine.backend import Backend
+from runtime.engine.backend import Model
 from runtime.loading import ServedModel
 from runtime.settings import Settings
 
@@ -21,12 +21,12 @@ class Prompts:
         self._system = system
         self._builder: PromptBuilder | None = None
 
-    def builder(self, context: Backend) -> PromptBuilder:
-        """For the model of `context`. Raises `TemplateFailed`."""
+    def builder(self, model: Model) -> PromptBuilder:
+        """For `model`. Raises `TemplateFailed`."""
         if self._builder is None:
             from runtime.chat.prompt import PromptBuilder
 
-            self._builder = PromptBuilder(context.model, self._system)
+            self._builder = PromptBuilder(model, self._system)
         return self._builder
 
 

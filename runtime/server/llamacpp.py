@@ -7,20 +7,20 @@ for text.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from runtime.engine.backend import Backend
-from runtime.engine.generation import Generation
-from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, TokenEvent
-from runtime.errors import LoafError
-from runtime.server.errors import BadRequest, error_object
+from runtime.engine.backend import Model
+from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Probabilities, TokenEvent
+from runtime.server.errors import BadRequest
+from runtime.server.generating import Answer, GenerationFields, answer, generation_request
 from runtime.server.json import decode, json_response
 from runtime.server.keys import SERVED, SETTINGS
-from runtime.server.sampling import SamplingFields, resolve_sampling, stop_strings, token_limit
-from runtime.server.stream import EventStream, aborting
+from runtime.server.probabilities import token_probabilities
+from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.server.timings import timings
 
 _STOP_TYPES = {
@@ -28,56 +28,55 @@ _STOP_TYPES = {
     FinishReason.STOP_STRING: "word",
     FinishReason.MAX_TOKENS: "limit",
     FinishReason.CONTEXT_FULL: "limit",
+    FinishReason.TIME_LIMIT: "limit",
     FinishReason.ABORTED: "none",
 }
 
 
-class CompletionRequest(SamplingFields):
+class CompletionRequest(GenerationFields):
     """The body of `/completion`. A prompt is text, token ids, or both in turn."""
 
     prompt: str | list[int | str] = ""
     n_predict: int | None = None
     max_tokens: int | None = None
-    stop: str | list[str] | None = None
-    stream: bool | None = None
-    cache_prompt: bool | None = None
+    n_cmpl: int | None = None
     return_tokens: bool | None = None
 
 
 async def health(request: web.Request) -> web.Response:
     """200 once requests can be taken, 503 while the model loads."""
-    request.app[SERVED].engine.context()
+    request.app[SERVED].engine.backend()
     return json_response({"status": "ok"})
 
 
 async def completion(request: web.Request) -> web.StreamResponse:
     """Continue a text."""
-    context = request.app[SERVED].engine.context()
+    engine = request.app[SERVED].engine
+    engine.generator()
+    model = engine.backend().model
     body = await decode(request, CompletionRequest)
+    if body.n_cmpl is not None:
+        body.n = body.n_cmpl
     # In a thread, because a long prompt takes long to tokenize.
-    generation_request = await asyncio.to_thread(_generation_request, body, context, request.app)
-    generation = request.app[SERVED].engine.submit(generation_request)
-    async with aborting(generation):
-        if body.stream:
-            return await _stream(request, generation, body)
-        return json_response(await _whole(request, generation, body))
+    wanted = await asyncio.to_thread(_generation_request, body, model, request.app)
+    dialect = _Native(model, request.app[SERVED].name, body, wanted)
+    return await answer(request, engine, wanted, body, dialect)
 
 
-def _generation_request(body: CompletionRequest, context: Backend, app: web.Application) -> GenerationRequest:
+def _generation_request(body: CompletionRequest, model: Model, app: web.Application) -> GenerationRequest:
     settings = app[SETTINGS]
     limit = body.n_predict if body.n_predict is not None else body.max_tokens
-    return GenerationRequest(
-        prompt=_prompt_tokens(body.prompt, context),
-        max_tokens=token_limit(limit, settings.max_tokens, "n_predict"),
-        stop=stop_strings(body.stop),
-        sampling=resolve_sampling(body, settings.sampling),
-        reuse_prefix=body.cache_prompt is not False,
+    return generation_request(
+        body,
+        _prompt_tokens(body.prompt, model),
+        token_limit(limit, settings.max_tokens, "n_predict"),
+        resolve_sampling(body, settings.sampling, model),
+        app[SERVED].engine,
     )
 
 
-def _prompt_tokens(prompt: str | list[int | str], context: Backend) -> tuple[int, ...]:
+def _prompt_tokens(prompt: str | list[int | str], model: Model) -> tuple[int, ...]:
     """As in llama-server: only text at the very beginning is given the model's BOS."""
-    model = context.model
     parts = [prompt] if isinstance(prompt, str) else prompt
     tokens: list[int] = []
     for i, part in enumerate(parts):
@@ -90,68 +89,92 @@ def _prompt_tokens(prompt: str | list[int | str], context: Backend) -> tuple[int
     return tuple(tokens)
 
 
-async def _stream(request: web.Request, generation: Generation, body: CompletionRequest) -> web.StreamResponse:
-    out = EventStream(request)
-    try:
-        async for event in generation:
-            await out.send(_event(request, body, event))
-    except LoafError as error:
-        if out.response is None:
-            raise
-        await out.send({"error": error_object(error)})
-    assert out.response is not None
-    return out.response
+class _Native:
+    """How `/completion` answers."""
 
+    ends_with_done = False
 
-def _event(request: web.Request, body: CompletionRequest, event: TokenEvent | FinishedEvent) -> dict[str, Any]:
-    if isinstance(event, FinishedEvent):
-        return _final(request, body, event, event.text, ())
-    return {"index": 0, "content": event.text, "tokens": event.tokens, "stop": False, "id_slot": 0}
+    def __init__(self, model: Model, name: str, body: CompletionRequest, wanted: GenerationRequest) -> None:
+        self._model = model
+        self._name = name
+        self._body = body
+        self._wanted = wanted
 
+    def opening(self, index: int) -> Iterable[Any]:  # noqa: ARG002
+        return ()
 
-async def _whole(request: web.Request, generation: Generation, body: CompletionRequest) -> dict[str, Any]:
-    text: list[str] = []
-    tokens: list[int] = []
-    async for event in generation:
-        text.append(event.text)
-        if isinstance(event, TokenEvent):
-            tokens += event.tokens
-        else:
-            return _final(request, body, event, "".join(text), tokens if body.return_tokens else ())
-    raise AssertionError("a generation ends with a FinishedEvent")
+    def token(self, index: int, event: TokenEvent) -> Iterable[Any]:
+        event_object = {
+            "index": index,
+            "content": event.text,
+            "tokens": event.tokens,
+            "stop": False,
+            "id_slot": 0,
+            **self._probabilities(event.probabilities),
+        }
+        return (event_object,)
 
+    def last(self, index: int, event: FinishedEvent) -> Iterable[Any]:
+        return (self._final(index, event, event.text, (), ()),)
 
-def _final(
-    request: web.Request, body: CompletionRequest, event: FinishedEvent, text: str, tokens: Any
-) -> dict[str, Any]:
-    usage = event.usage
-    return {
-        "index": 0,
-        "content": text,
-        "tokens": list(tokens),
-        "id_slot": 0,
-        "stop": True,
-        "model": request.app[SERVED].name,
-        "tokens_predicted": usage.generated_tokens,
-        "tokens_evaluated": usage.prompt_tokens,
-        "tokens_cached": usage.prompt_tokens + usage.generated_tokens,
-        "generation_settings": _settings(request, body),
-        "prompt": body.prompt,
-        "truncated": event.reason is FinishReason.CONTEXT_FULL,
-        "stop_type": _STOP_TYPES[event.reason],
-        "stopping_word": event.stop_string,
-        "timings": timings(usage),
-    }
+    def closing(self, finished: Sequence[FinishedEvent]) -> Iterable[Any]:  # noqa: ARG002
+        return ()
 
+    def whole(self, answers: Sequence[Answer]) -> Any:
+        """One object, or a list of them where more than one answer was asked for."""
+        finals = [self._whole_one(index, one) for index, one in enumerate(answers)]
+        return finals if len(finals) > 1 else finals[0]
 
-def _settings(request: web.Request, body: CompletionRequest) -> dict[str, Any]:
-    sampling = resolve_sampling(body, request.app[SETTINGS].sampling)
-    return {
-        **msgspec.structs.asdict(sampling),
-        "n_predict": -1 if body.n_predict is None else body.n_predict,
-        "stop": stop_strings(body.stop),
-        "stream": bool(body.stream),
-    }
+    def _whole_one(self, index: int, one: Answer) -> dict[str, Any]:
+        tokens = one.tokens if self._body.return_tokens else ()
+        return self._final(index, one.finished, one.text, tokens, one.probabilities)
+
+    def _final(
+        self,
+        index: int,
+        event: FinishedEvent,
+        text: str,
+        tokens: Sequence[int],
+        probabilities: tuple[Probabilities, ...],
+    ) -> dict[str, Any]:
+        usage = event.usage
+        return {
+            "index": index,
+            "content": text,
+            "tokens": list(tokens),
+            "id_slot": 0,
+            "stop": True,
+            "model": self._name,
+            "tokens_predicted": usage.generated_tokens,
+            "tokens_evaluated": usage.prompt_tokens,
+            "tokens_cached": usage.prompt_tokens + usage.generated_tokens,
+            "generation_settings": self._settings(),
+            "prompt": self._body.prompt,
+            "truncated": event.shifted or event.reason is FinishReason.CONTEXT_FULL,
+            "stop_type": _STOP_TYPES[event.reason],
+            "stopping_word": event.stop_string,
+            "timings": timings(usage),
+            **self._probabilities(probabilities),
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        sampling = msgspec.structs.asdict(self._wanted.sampling)
+        triggers = sampling.pop("triggers")
+        return {
+            **sampling,
+            "logit_bias": [{"token": token, "bias": max(bias, -1e30)} for token, bias in sampling["logit_bias"]],
+            "grammar_lazy": triggers is not None,
+            "n_predict": -1 if self._wanted.max_tokens is None else self._wanted.max_tokens,
+            "n_keep": self._wanted.n_keep,
+            "stop": self._wanted.stop,
+            "stream": bool(self._body.stream),
+        }
+
+    def _probabilities(self, given: tuple[Probabilities, ...]) -> dict[str, Any]:
+        if not given:
+            return {}
+        post_sampling = self._wanted.sampling.post_sampling_probs
+        return {"completion_probabilities": token_probabilities(self._model, given, post_sampling=post_sampling)}
 
 
 ROUTES = (

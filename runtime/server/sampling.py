@@ -1,13 +1,36 @@
-"""The fields that llama-server's dialects share: sampling, stop strings, limits, laid over the server's defaults."""
+"""The fields of a request that say how to sample, in all of llama-server's dialects, laid over the server's defaults.
+
+Knows what a value may be. Refuses to know what a dialect calls the rest of a request.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 
-from runtime.engine.types import Sampling
+from runtime.engine.backend import Model
+from runtime.engine.types import SAMPLERS, Sampling, Triggers
 from runtime.server.errors import BadRequest
+
+_INT32 = 2**31 - 1
+_MAX_STOP_STRINGS = 256
+_MAX_STOP_CHARACTERS = 16 * 1024
+"""All stop strings are looked for after every token, in the thread that computes for everybody."""
+
+_MAX_PROBABILITIES = 1000
+_MAX_BREAKERS = 64
+_MAX_SAMPLERS = 32
+_MAX_TRIGGERS = 64
+
+
+class GrammarTrigger(msgspec.Struct):
+    """llama-server's `common_grammar_trigger`: type 0 is a token, 1 a word. Its patterns (2 and 3) are not taken."""
+
+    type: int
+    value: str = ""
+    token: int = -1
 
 
 class SamplingFields(msgspec.Struct):
@@ -33,25 +56,33 @@ class SamplingFields(msgspec.Struct):
     dry_base: float | None = None
     dry_allowed_length: int | None = None
     dry_penalty_last_n: int | None = None
+    dry_sequence_breakers: list[str] | None = None
     mirostat: int | None = None
     mirostat_tau: float | None = None
     mirostat_eta: float | None = None
+    adaptive_target: float | None = None
+    adaptive_decay: float | None = None
+    samplers: list[str] | None = None
     ignore_eos: bool | None = None
+    logit_bias: list[tuple[int | str, float | bool]] | dict[str, float | bool] | None = None
     grammar: str | None = None
+    grammar_lazy: bool | None = None
+    grammar_triggers: list[GrammarTrigger] | None = None
+    json_schema: Any = None
+    n_probs: int | None = None
+    post_sampling_probs: bool | None = None
 
 
-_INT32 = 2**31 - 1
-_MAX_STOP_STRINGS = 256
-_MAX_STOP_CHARACTERS = 16 * 1024
-"""All stop strings are looked for after every token, in the thread that computes for everybody."""
+_TRANSLATED = {"logit_bias", "samplers", "dry_sequence_breakers", "grammar_lazy", "grammar_triggers", "json_schema"}
+"""Fields that do not become one of `Sampling` as they are."""
 
 
-def resolve_sampling(fields: SamplingFields, defaults: Sampling) -> Sampling:
+def resolve_sampling(fields: SamplingFields, defaults: Sampling, model: Model) -> Sampling:
     """`defaults`, with every field that the request gives. Raises `BadRequest` for values without a meaning."""
     given = {
         field.name: value
         for field in msgspec.structs.fields(SamplingFields)
-        if (value := getattr(fields, field.name)) is not None
+        if field.name not in _TRANSLATED and (value := getattr(fields, field.name)) is not None
     }
     if "seed" in given:
         given["seed"] = _seed(given["seed"])
@@ -67,8 +98,29 @@ def resolve_sampling(fields: SamplingFields, defaults: Sampling) -> Sampling:
     for name in ("repeat_last_n", "dry_penalty_last_n"):
         if given.get(name, 0) < -1:
             raise BadRequest(f"{name}: must be -1 (the whole context) or more", name)
+    if not 0 <= given.get("n_probs", 0) <= _MAX_PROBABILITIES:
+        raise BadRequest(f"n_probs: must be from 0 to {_MAX_PROBABILITIES}", "n_probs")
     given["min_keep"] = max(given.get("min_keep", defaults.min_keep), 0)
+    if fields.samplers is not None:
+        given["samplers"] = _samplers(fields.samplers)
+    if fields.dry_sequence_breakers is not None:
+        given["dry_sequence_breakers"] = _breakers(fields.dry_sequence_breakers)
+    if fields.logit_bias is not None:
+        given["logit_bias"] = _logit_bias(fields.logit_bias, model)
+    if fields.json_schema is not None:
+        given["grammar"] = schema_grammar(fields.json_schema, "json_schema", bool(fields.grammar))
+    if fields.grammar_lazy:
+        given["triggers"] = _triggers(fields.grammar_triggers or [], model)
     return msgspec.structs.replace(defaults, **given)
+
+
+def schema_grammar(schema: Any, field: str, has_grammar: bool) -> str:
+    """The GBNF of a JSON schema. Raises `BadRequest` where there is a grammar too, `SchemaUnsupported`."""
+    if has_grammar:
+        raise BadRequest(f"{field}: either a schema or a grammar, not both", field)
+    from runtime.grammar.json_schema import grammar_of
+
+    return grammar_of(schema)
 
 
 def stop_strings(value: str | list[str] | None) -> tuple[str, ...]:
@@ -91,3 +143,57 @@ def _seed(seed: int) -> int | None:
     """llama.cpp seeds with 32 bits, and takes all ones (-1) for 'draw one'."""
     masked = seed & 0xFFFFFFFF
     return None if masked == 0xFFFFFFFF else masked
+
+
+def _samplers(names: list[str]) -> tuple[str, ...]:
+    """Unknown names are left out, as llama-server does it; each may come more than once."""
+    if len(names) > _MAX_SAMPLERS:
+        raise BadRequest(f"samplers: at most {_MAX_SAMPLERS}", "samplers")
+    return tuple(name for name in names if name in SAMPLERS)
+
+
+def _breakers(words: list[str]) -> tuple[str, ...]:
+    if not words or len(words) > _MAX_BREAKERS or max(map(len, words)) > _MAX_BREAKERS:
+        raise BadRequest(
+            f"dry_sequence_breakers: 1 to {_MAX_BREAKERS} strings of at most {_MAX_BREAKERS} characters",
+            "dry_sequence_breakers",
+        )
+    return tuple(words)
+
+
+def _logit_bias(
+    given: list[tuple[int | str, float | bool]] | dict[str, float | bool], model: Model
+) -> tuple[tuple[int, float], ...]:
+    """Token ids, or text for all of its tokens, with what is added to their logits; `false` bans them."""
+    pairs = given.items() if isinstance(given, dict) else given
+    biases: dict[int, float] = {}
+    for key, value in pairs:
+        if value is True or (not isinstance(value, bool) and not math.isfinite(value)):
+            raise BadRequest("logit_bias: must be a finite number, or false", "logit_bias")
+        bias = float("-inf") if value is False else float(value)
+        for token in _tokens_of(key, model):
+            biases[token] = bias
+    return tuple(biases.items())
+
+
+def _tokens_of(key: int | str, model: Model) -> tuple[int, ...]:
+    """A number, also one in a string, is a token id; one that does not exist says nothing, as in llama-server."""
+    if isinstance(key, str) and not key.isdecimal():
+        return model.tokenize(key, add_special=False, parse_special=False)
+    token = int(key)
+    return (token,) if 0 <= token < model.facts.vocabulary_size else ()
+
+
+def _triggers(given: list[GrammarTrigger], model: Model) -> Triggers:
+    """Raises `BadRequest` when nothing would ever begin the grammar, or a trigger makes no sense."""
+    field = "grammar_triggers"
+    if not given or len(given) > _MAX_TRIGGERS or sum(len(trigger.value) for trigger in given) > _MAX_STOP_CHARACTERS:
+        raise BadRequest(f"{field}: a lazy grammar needs 1 to {_MAX_TRIGGERS} of them", field)
+    for trigger in given:
+        is_token = trigger.type == 0 and 0 <= trigger.token < model.facts.vocabulary_size
+        if not is_token and not (trigger.type == 1 and trigger.value):
+            raise BadRequest(f"{field}: a token of the vocabulary (type 0) or a word (type 1)", field)
+    return Triggers(
+        words=tuple(trigger.value for trigger in given if trigger.type == 1),
+        tokens=tuple(trigger.token for trigger in given if trigger.type == 0),
+    )

@@ -52,9 +52,9 @@ async def _serve(served: ServedModel, settings: Settings, stopped: threading.Eve
     await runner.setup()
     try:
         address = await _listen(runner, settings.server)
-        context = await _unless(stop, served)
-        if context is not None:
-            _announce(served, context, address, settings.server)
+        backend = await _unless(stop, served)
+        if backend is not None:
+            _announce(served, backend, address, settings)
             await _until_stopped(stop, served)
             await _finish(runner)
     finally:
@@ -96,7 +96,7 @@ async def _listen(runner: web.AppRunner, server: ServerSettings) -> str:
 
 
 async def _unless(stop: asyncio.Event, served: ServedModel) -> Backend | None:
-    """The loaded context, or None when a signal came first. Raises what made loading fail."""
+    """The loaded backend, or None when a signal came first. Raises what made loading fail."""
     loading = asyncio.wrap_future(served.engine.ready)
     stopping = asyncio.ensure_future(stop.wait())
     either: list[asyncio.Future[Any]] = [loading, stopping]
@@ -110,20 +110,43 @@ async def _unless(stop: asyncio.Event, served: ServedModel) -> Backend | None:
     return None
 
 
-def _announce(served: ServedModel, context: Backend, address: str, server: ServerSettings) -> None:
+def _announce(served: ServedModel, backend: Backend, address: str, settings: Settings) -> None:
     """A few lines for people, and the page where there is a screen to show it on."""
-    facts = context.model.facts
-    lines = [f"{served.name}: {facts.description}, context {context.n_ctx:,}, {context.settings.n_threads} threads"]
+    print(
+        "\n".join([*_description(served, backend, settings), f"Serving on {address} (Ctrl-C stops)"]), file=sys.stderr
+    )
+    sys.stderr.flush()
+    if settings.server.open_browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        from runtime.desktop import open_page
+
+        open_page(address)
+
+
+def _description(served: ServedModel, backend: Backend, settings: Settings) -> list[str]:
+    """What is served and with what, and each thing that was decided for a reason."""
+    facts = backend.model.facts
+    generator = backend.generator
+    if generator is None:
+        return [f"{served.name}: {facts.description}, embeddings only"]
+    used = generator.settings
+    lines = [
+        f"{served.name}: {facts.description}, context {generator.n_ctx:,}, "
+        f"{used.n_slots} requests at once, {used.n_threads} threads"
+    ]
+    if settings.engine.n_ctx is None and generator.n_ctx < facts.n_ctx_train:
+        lines.append(
+            f"The model could have a context of {facts.n_ctx_train:,}; memory allows less (--ctx-size sets it)"
+        )
     if facts.repacked:
         lines.append(
             f"{facts.repacked / 1e6:,.0f} MB of the weights are repacked in memory (--no-repack uses the file's)"
         )
-    lines.append(f"Serving on {address} (Ctrl-C stops)")
-    print("\n".join(lines), file=sys.stderr, flush=True)
-    if server.open_browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        from runtime.desktop import open_page
-
-        open_page(address)
+    lines += [
+        f"LoRA adapter {i}: {adapter.name}, scale {adapter.scale:g}" for i, adapter in enumerate(backend.adapters)
+    ]
+    if used.max_draft and facts.keeps_state:
+        lines.append("Lookup is off: this model's memory cannot take back a wrong guess")
+    return lines
 
 
 async def _until_stopped(stop: asyncio.Event, served: ServedModel) -> None:

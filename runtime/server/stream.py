@@ -1,27 +1,28 @@
 """Server-sent events over HTTP/1.1 chunked encoding.
 
-A client that leaves cancels its handler (aiohttp's `handler_cancellation`), which aborts its generation.
+A client that leaves cancels its handler (aiohttp's `handler_cancellation`), which aborts what it asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
 
-from runtime.engine.generation import Generation
+from runtime.engine.jobs import Job
 from runtime.server.json import encode
 
 
 @asynccontextmanager
-async def aborting(generation: Generation) -> AsyncIterator[None]:
-    """`generation` ends with the block, however that ends."""
+async def aborting(jobs: Iterable[Job]) -> AsyncIterator[None]:
+    """`jobs` end with the block, however that ends."""
     try:
         yield
     finally:
-        generation.abort()
+        for job in jobs:
+            job.abort()
 
 
 class EventStream:
@@ -36,9 +37,11 @@ class EventStream:
         """None until something was sent."""
         return self._response
 
-    async def send(self, data: Any) -> None:
-        """One event with `data` as JSON."""
-        await self._write(b"data: " + encode(data) + b"\n\n")
+    async def send_all(self, events: Iterable[Any]) -> None:
+        """Each of `events` as an event with JSON, all in one piece."""
+        data = b"".join(b"data: " + encode(event) + b"\n\n" for event in events)
+        if data:
+            await self._write(data)
 
     async def done(self) -> None:
         """OpenAI's last event."""

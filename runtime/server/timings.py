@@ -14,7 +14,13 @@ def timings(usage: Usage) -> dict[str, Any]:
         "cache_n": usage.cached_tokens,
         **_part("prompt", prompt_n, usage.prompt_seconds),
         **_part("predicted", usage.generated_tokens, usage.generation_seconds),
+        **_guesses(usage),
     }
+
+
+def _guesses(usage: Usage) -> dict[str, int]:
+    """As in llama-server, only where there were any."""
+    return {"draft_n": usage.drafted_tokens, "draft_n_accepted": usage.accepted_tokens} if usage.drafted_tokens else {}
 
 
 def _part(name: str, n: int, seconds: float) -> dict[str, Any]:

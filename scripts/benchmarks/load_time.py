@@ -11,7 +11,9 @@ import threading
 import time
 from pathlib import Path
 
-from runtime.engine.llama import ContextSettings, Weights, import_binding, load_model
+from runtime.engine.backend import ContextSettings, Weights
+from runtime.engine.llama.binding import import_binding
+from runtime.engine.llama.loading import load_model
 from runtime.settings import EngineSettings
 
 

@@ -9,6 +9,8 @@ import ctypes
 import functools
 from typing import Any
 
+from runtime.engine.types import TokenProbability
+
 _FLOATS_PER_TOKEN = 3
 """llama_token_data in llama.h: an id, a logit and a probability, four bytes each."""
 
@@ -34,14 +36,35 @@ class Candidates:
         """Let `sampler` change, sort, drop and select."""
         self._lib.llama_sampler_apply(sampler, ctypes.byref(self._array))
 
+    def ban(self, token: int) -> None:
+        """Let `token` not be chosen, while nothing has been sorted or dropped."""
+        self._data[token].logit = float("-inf")
+
     def selected(self) -> int:
         """The id of the token that was selected."""
         assert 0 <= self._array.selected < self._array.size, "the chain ends with a sampler that selects"
         return int(self._array.data[self._array.selected].id)
 
+    def selected_probability(self) -> float:
+        """What the last sampler of the chain gave the token that it selected."""
+        return float(self._array.data[self._array.selected].p)
+
     def any_left(self) -> bool:
         """Whether any token has a logit above minus infinity."""
         return max(_as_floats(self._data)[1 : _FLOATS_PER_TOKEN * self._array.size : _FLOATS_PER_TOKEN]) > float("-inf")
+
+    def probability(self, token: int) -> float:
+        """Of a token, while nothing has been sorted or dropped."""
+        return float(self._data[token].p)
+
+    def top(self, n: int) -> tuple[TokenProbability, ...]:
+        """The `n` most probable of what is left, best first. Drops the others."""
+        top_k = self._lib.llama_sampler_init_top_k(min(n, self._array.size))
+        self._array.sorted = False
+        self.apply(top_k)
+        self._lib.llama_sampler_free(top_k)
+        best = (self._array.data[i] for i in range(min(n, self._array.size)))
+        return tuple(TokenProbability(int(data.id), float(data.p)) for data in best)
 
     @staticmethod
     def allows(lib: Any, grammar: Any, token: int) -> bool:

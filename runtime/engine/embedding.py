@@ -1,0 +1,85 @@
+"""The worker's embeddings: texts of all requests together, as many as a batch holds.
+
+Knows whose text is whose. How a batch is filled is `scheduler.py`'s, how it is computed the backend's to know. Used
+by the worker thread only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from runtime.engine.backend import Backend, Embedded, Embedder
+from runtime.engine.errors import EngineError, EngineStopped, TextTooLong
+from runtime.engine.jobs import Embedding, Job, Outbox
+from runtime.engine.scheduler import TextLimits, plan_texts
+from runtime.engine.stats import Counters
+
+
+class Embeddings:
+    """All requests for vectors, over one backend, whose embedder is made when the first comes."""
+
+    def __init__(self, backend: Backend, outbox: Outbox, counters: Counters) -> None:
+        self._backend = backend
+        self._outbox = outbox
+        self._counters = counters
+        self._waiting: deque[Embedding] = deque()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def add(self, embedding: Embedding) -> None:
+        """Let a new request wait for its turn."""
+        self._waiting.append(embedding)
+
+    def drop(self, aborted: set[Job]) -> None:
+        """Forget those whose clients have gone."""
+        self._waiting = deque(job for job in self._waiting if job not in aborted)
+
+    def fail(self, error: EngineError) -> None:
+        """End all of them."""
+        for job in self._waiting:
+            self._outbox.put(job, error)
+        self._waiting.clear()
+
+    def step(self) -> None:
+        """Compute one batch: texts of the first request, and of those after it as long as there is room."""
+        try:
+            embedder = self._backend.embedder()
+        except EngineError as error:
+            self.fail(error)
+            return
+        self._refuse_long_texts(embedder)
+        if self._waiting:
+            self._compute(embedder)
+
+    def _refuse_long_texts(self, embedder: Embedder) -> None:
+        for job in list(self._waiting):
+            longest = max(map(len, job.texts))
+            if longest > embedder.max_batch:
+                self._waiting.remove(job)
+                self._outbox.put(job, TextTooLong(longest, embedder.max_batch))
+
+    def _compute(self, embedder: Embedder) -> None:
+        scales = self._waiting[0].scales
+        jobs = [job for job in self._waiting if job.scales == scales]
+        texts = [(job, text) for job in jobs for text in job.waiting]
+        count = plan_texts((len(text) for _job, text in texts), TextLimits(embedder.max_texts, embedder.max_batch))
+        batch = texts[:count]
+        try:
+            vectors = embedder.embed([text for _job, text in batch], scales)
+        except EngineStopped:
+            return  # the engine ends its loop
+        except EngineError as error:
+            for job in dict.fromkeys(job for job, _text in batch):
+                self._waiting.remove(job)
+                self._outbox.put(job, error)
+            return
+        for (job, text), computed in zip(batch, vectors, strict=True):
+            job.vectors.append(computed)
+            self._counters.embedded_texts += 1
+            self._counters.embedded_tokens += len(text)
+        self._waiting.rotate(-1)  # a request with many texts does not hold up those with few
+        for job in [job for job in self._waiting if not job.waiting]:
+            self._waiting.remove(job)
+            self._outbox.put(job, Embedded(tuple(job.vectors), embedder.pooling))

@@ -1,0 +1,350 @@
+"""The worker's generations: admit what fits, plan a batch, compute it, sample, put the events into the outbox.
+
+Knows the order of things. What goes into a batch is `scheduler.py`'s, what is reused `cache.py`'s, what is guessed
+`lookup.py`'s, how it is computed the backend's to know. Used by the worker thread only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+import msgspec
+
+from runtime.engine.backend import BatchItem, Generator, Model, PoolFull, Sampler
+from runtime.engine.cache import PrefixCache
+from runtime.engine.errors import DecodeFailed, EngineError, EngineStopped
+from runtime.engine.jobs import Generation, Job, Outbox
+from runtime.engine.lookup import Lookup, StepCost
+from runtime.engine.scheduler import Chunk, Limits, Scales, plan_batch
+from runtime.engine.sequence import Sequence
+from runtime.engine.stats import Counters, SlotState
+from runtime.engine.types import FinishedEvent, FinishReason, TokenEvent
+
+
+class _Run(msgspec.Struct, eq=False):
+    """A request that waits or runs. It keeps its sampler, and so its random numbers, when it has to wait again."""
+
+    generation: Generation
+    sampler: Sampler | None = None
+    lookup: Lookup | None = None
+
+    @property
+    def sequence(self) -> Sequence:
+        return self.generation.sequence
+
+
+class Generations:
+    """All requests for text, over one context. `shifts` where a full context forgets its oldest tokens and goes on."""
+
+    def __init__(
+        self, context: Generator, model: Model, outbox: Outbox, counters: Counters, *, shifts: bool = False
+    ) -> None:
+        settings = context.settings
+        self.cache = PrefixCache(settings.n_slots, context.holds, keeps_state=model.facts.keeps_state)
+        self._context = context
+        self._model = model
+        self._outbox = outbox
+        self._counters = counters
+        self._shifts = shifts
+        self._max_draft = 0 if model.facts.keeps_state else settings.max_draft
+        self._limits = Limits(batch=settings.n_batch, prefill_beside_streams=settings.n_ubatch)
+        self._waiting: deque[_Run] = deque()
+        self._running: list[_Run] = []
+        self._pool_is_short = False
+        self._last_scales: Scales | None = None
+        self._step_cost = StepCost()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    def add(self, generation: Generation) -> None:
+        """Let a new request wait for a slot."""
+        self._waiting.append(_Run(generation))
+
+    def drop(self, aborted: set[Job]) -> None:
+        """End those whose clients have gone."""
+        for run in [run for run in self._waiting if run.generation in aborted]:
+            self._waiting.remove(run)
+            _close_sampler(run)
+        for run in [run for run in self._running if run.generation in aborted]:
+            self._end(run, run.sequence.finished(FinishReason.ABORTED))
+
+    def fail(self, error: EngineError) -> None:
+        """End all of them."""
+        for run in list(self._running):
+            self._end(run, error)
+        for run in self._waiting:
+            _close_sampler(run)
+            self._outbox.put(run.generation, error)
+        self._waiting.clear()
+
+    def slots(self) -> tuple[SlotState, ...]:
+        """Every KV sequence, in order."""
+        running = {run.sequence.slot: run.sequence for run in self._running}
+        return tuple(
+            _slot_state(slot, len(self.cache.tokens(slot)), running.get(slot))
+            for slot in range(self._context.settings.n_slots)
+        )
+
+    def step(self) -> None:
+        """Admit, plan one batch, compute it, sample. Requests fail with errors of the backend; nothing is raised."""
+        self._admit_waiting()
+        self._guess()
+        chunks = plan_batch([run.sequence for run in self._running], self._limits, self._last_scales)
+        if not chunks:
+            return
+        self._last_scales = chunks[0].sequence.scales
+        began = time.perf_counter()
+        try:
+            outputs = self._context.decode([_item(chunk) for chunk in chunks], self._last_scales)
+        except PoolFull:
+            self._make_room()
+            return
+        except EngineStopped:
+            return  # in the middle of a batch; the engine ends its loop
+        except DecodeFailed as error:
+            self._fail_batch(chunks, error)
+            return
+        runs = {run.sequence: run for run in self._running}
+        for chunk in chunks:
+            self._count(chunk)
+            if chunk.outputs:
+                self._go_on(runs[chunk.sequence], chunk, outputs[_slot(chunk.sequence)])
+        self._measure(chunks, time.perf_counter() - began)
+
+    # -- before a batch ---------------------------------------------------------------------------------------
+
+    def _admit_waiting(self) -> None:
+        """Start what finds a free slot, in order of arrival. Who shares a prefix that is being computed waits."""
+        held: list[_Run] = []
+        while self._waiting and self.cache.has_free_slot() and not self._pool_is_short:
+            run = self._waiting.popleft()
+            sequence = run.sequence
+            if sequence.request.reuse_prefix and self.cache.is_coming(sequence.tokens, sequence.scales):
+                held.append(run)
+            else:
+                self._admit(run)
+        self._waiting.extendleft(reversed(held))
+
+    def _admit(self, run: _Run) -> None:
+        """Give a waiting request a slot and whatever prefix of it is computed already."""
+        sequence = run.sequence
+        if run.sampler is None:
+            try:
+                run.sampler = self._context.new_sampler(sequence.request.sampling, sequence.tokens)
+            except EngineError as error:
+                self._outbox.put(run.generation, error)
+                return
+        if self._max_draft:
+            run.lookup = Lookup(sequence.tokens)
+        start = self.cache.acquire(sequence.tokens, sequence.scales, reuse=sequence.request.reuse_prefix)
+        sequence.slot, sequence.computed = start.slot, start.reuse
+        if start.copy_from is not None:
+            self._context.keep_prefix(start.slot, 0)
+            self._context.copy_prefix(start.copy_from, start.slot, start.reuse)
+        else:
+            self._cut(sequence, start.reuse)
+        if sequence.started_at is None:
+            sequence.started_at = time.monotonic()
+            sequence.cached = sequence.computed
+        self._running.append(run)
+
+    def _guess(self) -> None:
+        """Let streams guess what comes next, as long as the pool has room for all of it."""
+        if not self._max_draft:
+            return
+        streams = [run for run in self._running if not run.sequence.is_prefilling]
+        cost = self._step_cost.of_guess(len(streams)) if streams else 1.0
+        room = self._context.n_ctx - self.cache.cells - len(streams)
+        for run in streams:
+            assert run.lookup is not None, "guessing is on"
+            at_most = min(self._max_draft, _tokens_left(run.sequence, self._context.n_ctx) - 1, room)
+            run.sequence.draft = run.lookup.propose(at_most, cost)
+            room -= len(run.sequence.draft)
+
+    # -- after a batch ----------------------------------------------------------------------------------------
+
+    def _count(self, chunk: Chunk) -> None:
+        sequence = chunk.sequence
+        self.cache.computed(_slot(sequence), sequence.tokens[chunk.start : chunk.start + chunk.count])
+        sequence.computed += chunk.count
+
+    def _go_on(self, run: _Run, chunk: Chunk, output: int) -> None:
+        """Sample the next token of a sequence whose tokens are all computed, and further ones while guesses are right.
+
+        `output` is the batch's index of the sequence's last token; its guesses follow.
+        """
+        accepted = 0
+        ending = self._sample_next(run, output)
+        for guess in chunk.draft:
+            if ending is not None or run.sequence.tokens[-1] != guess:
+                break
+            accepted += 1
+            ending = self._sample_next(run, output + accepted)
+        if chunk.draft:
+            self._settle(run, chunk.draft, accepted)
+        if isinstance(ending, EngineError):
+            self._end(run, ending)
+        elif ending is FinishReason.CONTEXT_FULL and self._shifts:
+            self._shift(run)
+        elif ending is not None:
+            self._finish(run, ending)
+
+    def _sample_next(self, run: _Run, output: int) -> FinishReason | EngineError | None:
+        """One more token; returns what ends the sequence with it, or made sampling fail."""
+        sequence = run.sequence
+        if sequence.first_token_at is None:
+            sequence.first_token_at = time.monotonic()
+        if sequence.request.max_tokens == 0:
+            return FinishReason.MAX_TOKENS
+        assert run.sampler is not None, "the request has been admitted"
+        try:
+            sampled = run.sampler.sample(output)
+        except EngineError as error:
+            return error
+        sequence.append(sampled.token)
+        if self._model.ends_generation(sampled.token):
+            return FinishReason.END_OF_TEXT
+        text = sequence.assembler.push(self._model.piece(sampled.token))
+        probabilities = () if sampled.probabilities is None else (sampled.probabilities,)
+        self._outbox.put(run.generation, TokenEvent(text, (sampled.token,), probabilities))
+        if sequence.assembler.stopped:
+            return FinishReason.STOP_STRING
+        return sequence.reason_to_stop(self._context.n_ctx, time.monotonic())
+
+    def _settle(self, run: _Run, draft: tuple[int, ...], accepted: int) -> None:
+        """Keep what was computed of the guesses that were right, and drop the others."""
+        sequence = run.sequence
+        self.cache.computed(_slot(sequence), draft[:accepted])
+        sequence.computed += accepted
+        if accepted < len(draft):
+            self._context.keep_prefix(_slot(sequence), sequence.computed)
+        sequence.draft = ()
+        sequence.drafted += len(draft)
+        sequence.accepted += accepted
+        assert run.lookup is not None, "there was a guess"
+        run.lookup.settle(len(draft), accepted, self._step_cost.of_guess(len(self._running)))
+
+    def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> None:
+        tokens = sum(chunk.count + len(chunk.draft) for chunk in chunks)
+        if all(chunk.count == 1 and chunk.outputs for chunk in chunks):
+            self._step_cost.observe(tokens, seconds)
+        self._counters.batches += 1
+        self._counters.busy_slots += len(chunks)
+        self._counters.most_tokens = max(
+            self._counters.most_tokens, max(len(chunk.sequence.tokens) for chunk in chunks)
+        )
+
+    # -- endings ----------------------------------------------------------------------------------------------
+
+    def _finish(self, run: _Run, reason: FinishReason) -> None:
+        """End a sequence with the text that was held back, which may turn out to hold a stop string."""
+        text = run.sequence.assembler.finish()
+        if run.sequence.assembler.stopped:
+            reason = FinishReason.STOP_STRING
+        self._end(run, run.sequence.finished(reason, text))
+
+    def _end(self, run: _Run, event: FinishedEvent | EngineError) -> None:
+        self._release(run)
+        _close_sampler(run)
+        self._pool_is_short = False
+        self._outbox.put(run.generation, event)
+        if isinstance(event, FinishedEvent):
+            self._counters.count(event)
+
+    def _release(self, run: _Run) -> None:
+        self._running.remove(run)
+        self.cache.release(_slot(run.sequence))
+        run.sequence.slot = None
+
+    def _fail_batch(self, chunks: tuple[Chunk, ...], error: DecodeFailed) -> None:
+        """End the requests of a batch that could not be computed; what the memory holds of them is unknown."""
+        failed = {chunk.sequence for chunk in chunks}
+        for run in [run for run in self._running if run.sequence in failed]:
+            slot = _slot(run.sequence)
+            self._end(run, error)
+            self.empty(slot)
+
+    # -- room in the pool -------------------------------------------------------------------------------------
+
+    def make_cache_room(self) -> bool:
+        """Empty the oldest sequence that is only cache; False when there is none."""
+        slot = self.cache.evict()
+        if slot is not None:
+            self.empty(slot)
+        return slot is not None
+
+    def empty(self, slot: int) -> None:
+        """Forget what a sequence holds that is not running."""
+        self._context.keep_prefix(slot, 0)
+        self.cache.cut(slot, 0)
+
+    def _make_room(self) -> None:
+        """The pool is full: drop the oldest cache; else let the youngest wait again; else shift or end the only one."""
+        if self.make_cache_room():
+            return
+        if len(self._running) > 1:
+            self._put_back(self._running[-1])
+        elif self._shifts:
+            self._shift(self._running[0])
+        else:
+            self._finish(self._running[0], FinishReason.CONTEXT_FULL)
+
+    def _put_back(self, run: _Run) -> None:
+        slot = _slot(run.sequence)
+        self._release(run)
+        self.empty(slot)
+        run.sequence.computed = 0
+        run.sequence.draft = ()
+        self._pool_is_short = True  # until another ends: let in at once, it would be put out again
+        self._waiting.appendleft(run)
+
+    def _shift(self, run: _Run) -> None:
+        """Forget the older half, and go on. The rest is computed anew."""
+        self._cut(run.sequence, run.sequence.shift())
+        if run.lookup is not None:
+            run.lookup = Lookup(run.sequence.tokens)
+
+    def _cut(self, sequence: Sequence, length: int) -> None:
+        """Let the memory keep the first `length` tokens of a running sequence, or none where it cannot."""
+        slot = _slot(sequence)
+        if not self._context.keep_prefix(slot, length):
+            self._context.keep_prefix(slot, 0)
+            length = 0
+        self.cache.cut(slot, length)
+        sequence.computed = length
+
+
+def _close_sampler(run: _Run) -> None:
+    if run.sampler is not None:
+        run.sampler.close()
+        run.sampler = None
+
+
+def _tokens_left(sequence: Sequence, n_ctx: int) -> int:
+    """How many tokens a sequence may still sample."""
+    left = n_ctx - len(sequence.tokens)
+    limit = sequence.request.max_tokens
+    return left if limit is None else min(left, limit - sequence.generated)
+
+
+def _item(chunk: Chunk) -> BatchItem:
+    tokens = chunk.sequence.tokens[chunk.start : chunk.start + chunk.count]
+    return BatchItem(_slot(chunk.sequence), chunk.start, (*tokens, *chunk.draft), chunk.outputs)
+
+
+def _slot(sequence: Sequence) -> int:
+    assert sequence.slot is not None, "the sequence is not running"
+    return sequence.slot
+
+
+def _slot_state(slot: int, cached: int, sequence: Sequence | None) -> SlotState:
+    if sequence is None:
+        return SlotState(slot, is_running=False, cached_tokens=cached)
+    return SlotState(slot, True, cached, len(sequence.request.prompt), sequence.generated)

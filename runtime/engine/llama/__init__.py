@@ -1,0 +1,10 @@
+"""llama.cpp, through llama-cpp-python's low-level binding: the only package that calls it.
+
+binding → the library itself and what it logs       loading → weights and adapters, in place
+vocabulary → text and tokens                         model → weights, and what they say of themselves
+context → the KV pool and its batches                embedder → texts into vectors
+sampler → the next token, by chain and grammar       candidates → the whole vocabulary with its logits
+batch → what is computed at once                     backend → all of it, as the engine takes it
+
+Knows how to compute and sample. Refuses to know requests, scheduling and which tokens a sequence holds.
+"""

@@ -1,0 +1,78 @@
+"""A loaded model as the engine takes it: a generator if the model has a memory, an embedder once it is asked for.
+
+Knows how much each is given. Refuses to know where the weights came from.
+"""
+
+from __future__ import annotations
+
+from runtime.engine.backend import Adapter, ContextSettings, Generator
+from runtime.engine.llama.context import Context, Interrupt
+from runtime.engine.llama.embedder import EmbedderSettings, LlamaEmbedder
+from runtime.engine.llama.model import LlamaModel
+
+TEXTS_AT_ONCE = 64
+"""Texts in one batch of an encoder, where one more costs nothing but its own tokens."""
+
+TEXTS_BESIDE_A_STATE = 8
+"""The same for models that keep a state for each sequence, which is memory."""
+
+
+class LlamaBackend:
+    """Owns `model` and what is made from it. Raises `ContextFailed` when made."""
+
+    def __init__(self, model: LlamaModel, settings: ContextSettings) -> None:
+        self._model = model
+        self._settings = settings
+        self._interrupt = Interrupt(model.lib)
+        self._embedder: LlamaEmbedder | None = None
+        context = Context(model, settings, self._interrupt)
+        self._context: Context | None = context
+        if not context.keeps_sequences:  # an encoder: nothing can be continued
+            context.close()
+            self._context = None
+
+    @property
+    def model(self) -> LlamaModel:
+        """The weights and their vocabulary."""
+        return self._model
+
+    @property
+    def adapters(self) -> tuple[Adapter, ...]:
+        """Those loaded for the model."""
+        return self._model.adapters
+
+    @property
+    def generator(self) -> Generator | None:
+        """None for a model that only makes vectors."""
+        return self._context
+
+    def embedder(self) -> LlamaEmbedder:
+        """Made when it is first needed, because it takes memory of its own. Raises `ContextFailed`."""
+        if self._embedder is None:
+            self._embedder = LlamaEmbedder(self._model, self._embedder_settings(), self._interrupt)
+        return self._embedder
+
+    def interrupt(self) -> None:
+        """End the batch that is being computed, and every later one. Called from any thread."""
+        self._interrupt.set()
+
+    def close(self) -> None:
+        """Free everything, the weights last."""
+        if self._embedder is not None:
+            self._embedder.close()
+        if self._context is not None:
+            self._context.close()
+        self._model.close()
+
+    def _embedder_settings(self) -> EmbedderSettings:
+        settings, facts = self._settings, self._model.facts
+        n_batch = settings.n_ubatch
+        if self._context is None:  # a whole text must fit, whatever batches of generations would be
+            n_batch = max(n_batch, min(facts.n_ctx_train, settings.n_ctx))
+        return EmbedderSettings(
+            n_batch=n_batch,
+            n_texts=min(n_batch, TEXTS_BESIDE_A_STATE if facts.keeps_state else TEXTS_AT_ONCE),
+            n_threads=settings.n_threads,
+            pooling=settings.pooling,
+            flash_attention=settings.flash_attention,
+        )

@@ -1,0 +1,37 @@
+"""The library itself: the module `llama_cpp.llama_cpp`, with the processor's backend loaded.
+
+Knows where a frozen program and an installed package keep the backends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+from runtime.engine.llama.logs import LogTail
+from runtime.lean import enter_package
+
+
+@functools.cache
+def import_binding() -> tuple[Any, LogTail]:
+    """The module `llama_cpp.llama_cpp`, with llama.cpp's processor backends loaded, and what it logs."""
+    package = enter_package("llama_cpp")
+    import llama_cpp.llama_cpp as lib
+
+    # Through libllama's own handle: another copy of ggml's registry would be filled through any other.
+    load_backends = lib._lib.ggml_backend_load_all_from_path
+    load_backends.argtypes = [ctypes.c_char_p]
+    load_backends.restype = None
+    logs = LogTail(lib)
+    load_backends(os.fsencode(_backends_folder(Path(package.__path__[0]))))
+    lib.llama_backend_init()
+    return lib, logs
+
+
+def _backends_folder(package: Path) -> Path:
+    """Where the processor's variants are: frozen beside libllama, installed by pip in site-packages/bin."""
+    frozen = package / "lib"
+    return frozen if any(frozen.glob("libggml-cpu*")) else package.parent / "bin"

@@ -1,0 +1,170 @@
+"""A KV pool and what is computed in it: batches, logits, sequences copied, cut, saved and restored.
+
+Used by one thread only, but for `interrupt`. The pool's sequences are numbered 0 … n_slots - 1.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from runtime.engine.backend import BatchItem, ContextSettings, PoolFull
+from runtime.engine.errors import ContextFailed, DecodeFailed, EngineStopped
+from runtime.engine.llama.batch import Batch
+from runtime.engine.llama.model import LlamaModel
+from runtime.engine.llama.sampler import ChainSampler
+from runtime.engine.llama.states import count_saved_tokens, restore_state, save_state
+from runtime.engine.types import Sampling
+
+_ABORTED = 2
+"""What llama_decode and llama_encode return when their abort callback said so (llama.h)."""
+
+
+class Context:
+    """Computes for many sequences that share one pool of `n_ctx` tokens. Raises `ContextFailed` when made."""
+
+    def __init__(self, model: LlamaModel, settings: ContextSettings, interrupt: Interrupt) -> None:
+        self._model = model
+        self._lib = lib = model.lib
+        self.settings = settings
+        self._handle = new_handle(model, _params(lib, settings), settings.n_ctx)
+        interrupt.watch(self._handle)
+        self._memory = lib.llama_get_memory(self._handle)
+        self._batch = Batch(lib, settings.n_batch)
+        self.n_ctx: int = lib.llama_n_ctx(self._handle)
+
+    @property
+    def keeps_sequences(self) -> bool:
+        """Whether the model has a memory at all; encoders have none."""
+        return bool(self._memory)
+
+    def new_sampler(self, sampling: Sampling, prompt: Sequence[int]) -> ChainSampler:
+        """A sampler chain for one sequence, whose penalties know the `prompt`. Raises `GrammarInvalid`."""
+        return ChainSampler(self._lib, self._handle, self._model.vocabulary, self.n_ctx, sampling, prompt)
+
+    def decode(self, items: Sequence[BatchItem], scales: tuple[float, ...]) -> dict[int, int]:
+        """Compute `items` in one batch, with the adapters at `scales`.
+
+        Returns {slot: index of the first of its outputs}, one more for each further output, to sample at. Raises
+        `PoolFull` (then nothing was kept of the batch), `EngineStopped` after `interrupt`, or `DecodeFailed`.
+        """
+        self._model.logs.clear()
+        use_adapters(self._model, self._handle, scales)
+        self._batch.clear()
+        outputs = {item.slot: self._batch.add(item.slot, item.position, item.tokens, item.outputs) for item in items}
+        code = self._lib.llama_decode(self._handle, self._batch.handle)
+        if code == 1:
+            raise PoolFull
+        check_computed(self._model, code)
+        return outputs
+
+    def holds(self, slot: int, length: int) -> bool:
+        """Whether the first `length` tokens of `slot` are all there to be continued from.
+
+        A sliding window forgets what is behind it: what it still holds begins at `pos_min`, and what comes next looks
+        back `n_swa` tokens (llama.cpp's tools/server/server-context.cpp asks the same before it reuses a prompt).
+        """
+        first = self._lib.llama_memory_seq_pos_min(self._memory, slot)
+        last = self._lib.llama_memory_seq_pos_max(self._memory, slot)
+        if first < 0 or last + 1 < length:
+            return False
+        if self._model.facts.keeps_state:
+            return bool(last + 1 == length)
+        window = self._lib.llama_model_n_swa(self._model.handle)
+        return bool(first == 0 or (window > 0 and first <= length - window))
+
+    def keep_prefix(self, slot: int, length: int) -> bool:
+        """Drop all but the first `length` tokens of `slot`; False when the memory cannot (nothing is dropped)."""
+        return bool(self._lib.llama_memory_seq_rm(self._memory, slot, length, -1))
+
+    def copy_prefix(self, source: int, target: int, length: int) -> None:
+        """Let `target`, which is empty, share the first `length` tokens of `source`."""
+        self._lib.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def save(self, slot: int, tokens: Sequence[int], path: Path) -> int:
+        """As `states.save_state`."""
+        return save_state(self._lib, self._handle, self._fingerprint(), slot, tokens, path)
+
+    def saved_tokens(self, path: Path) -> int:
+        """As `states.count_saved_tokens`."""
+        return count_saved_tokens(path)
+
+    def restore(self, slot: int, path: Path) -> tuple[int, ...]:
+        """As `states.restore_state`."""
+        return restore_state(self._lib, self._handle, self._fingerprint(), slot, path)
+
+    def close(self) -> None:
+        """Free the pool. Samplers made for it must be gone."""
+        self._lib.llama_free(self._handle)
+
+    def _fingerprint(self) -> bytes:
+        """What a state must have been computed with to fit here, so far as llama.cpp does not look itself."""
+        facts, settings = self._model.facts, self.settings
+        identity = (facts.description, facts.size, facts.parameter_count, facts.vocabulary_size)
+        return hashlib.sha256(repr((identity, settings.cache_type_k, settings.cache_type_v)).encode()).digest()
+
+
+class Interrupt:
+    """Ends what is being computed in the contexts that it watches, and all that would be computed there later."""
+
+    def __init__(self, lib: Any) -> None:
+        self._lib = lib
+        self._flag = ctypes.create_string_buffer(2)
+        # `strlen` of the flag, which is 0 or 1: llama.cpp asks after every node of its graph, and a callback in
+        # Python would take the GIL each time.
+        self._callback = ctypes.cast(ctypes.CDLL(None).strlen, lib.ggml_abort_callback)
+
+    def watch(self, handle: Any) -> None:
+        self._lib.llama_set_abort_callback(handle, self._callback, ctypes.addressof(self._flag))
+
+    def set(self) -> None:
+        """Called from any thread."""
+        self._flag[0] = b"\1"
+
+
+def new_handle(model: LlamaModel, params: Any, n_ctx: int) -> Any:
+    """A llama_context. Raises `ContextFailed`, with llama.cpp's reason, when there is not enough memory."""
+    model.logs.clear()
+    handle = model.lib.llama_init_from_model(model.handle, params)
+    if not handle:
+        raise ContextFailed(n_ctx, model.logs.last_error())
+    return handle
+
+
+def use_adapters(model: LlamaModel, handle: Any, scales: tuple[float, ...]) -> None:
+    """Apply the model's adapters at `scales`, one each, to what is computed next. Cheap when nothing changes."""
+    if not model.adapter_handles:
+        return
+    n = len(model.adapter_handles)
+    array = (model.lib.llama_adapter_lora_p_ctypes * n)(*model.adapter_handles)
+    model.lib.llama_set_adapters_lora(handle, array, n, (ctypes.c_float * n)(*scales))
+
+
+def check_computed(model: LlamaModel, code: int) -> None:
+    """Raises `EngineStopped` or `DecodeFailed` for what llama_decode or llama_encode returned, unless it is 0."""
+    if code == _ABORTED:
+        raise EngineStopped
+    if code != 0:
+        raise DecodeFailed(code, model.logs.last_error())
+
+
+def _params(lib: Any, settings: ContextSettings) -> Any:
+    params = lib.llama_context_default_params()
+    params.n_ctx = settings.n_ctx
+    params.n_batch = settings.n_batch
+    params.n_ubatch = min(settings.n_ubatch, settings.n_batch)
+    params.n_seq_max = settings.n_slots
+    # Memory for logits is reserved for so many tokens of a batch; without a bound, for all of them.
+    params.n_outputs_max = min(settings.n_batch, settings.n_slots * (1 + settings.max_draft))
+    params.n_threads = settings.n_threads
+    params.n_threads_batch = settings.n_threads
+    params.kv_unified = True
+    params.swa_full = True  # so that what is behind a window can still be gone back to, and shared
+    flash = settings.flash_attention
+    params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_AUTO if flash is None else int(flash)
+    params.type_k = getattr(lib, f"GGML_TYPE_{settings.cache_type_k.upper()}")
+    params.type_v = getattr(lib, f"GGML_TYPE_{settings.cache_type_v.upper()}")
+    return params

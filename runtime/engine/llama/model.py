@@ -1,0 +1,87 @@
+"""Loaded weights: their vocabulary, what they say of themselves, and what is made from them.
+
+A model's vocabulary (`tokenize`, `piece`, `facts`) may be asked from any thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from runtime.engine.backend import Adapter, ModelFacts
+from runtime.engine.llama.logs import LogTail
+from runtime.engine.llama.vocabulary import Vocabulary
+
+
+class LlamaModel:
+    """Weights, their vocabulary, and the adapters loaded for them."""
+
+    def __init__(
+        self, lib: Any, handle: Any, logs: LogTail, adapters: tuple[Adapter, ...], adapter_handles: tuple[Any, ...]
+    ) -> None:
+        self.lib = lib
+        self.handle = handle
+        self.logs = logs
+        self.adapters = adapters
+        self.adapter_handles = adapter_handles
+        self.vocabulary = Vocabulary(lib, lib.llama_model_get_vocab(handle))
+        self.facts = self._read_facts()
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
+        """As `Vocabulary.tokenize`."""
+        return self.vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """As `Vocabulary.piece`."""
+        return self.vocabulary.piece(token, special=special)
+
+    def ends_generation(self, token: int) -> bool:
+        """Whether the model says with `token` that it has finished."""
+        return token in self.vocabulary.ends
+
+    def rerank_prompt(self, query: str, document: str) -> tuple[int, ...]:
+        """Both in one text, as this model reads them: by its own template, if it has one for it."""
+        template = self.lib.llama_model_chat_template(self.handle, b"rerank")
+        if not template:
+            return self.vocabulary.pair(query, document)
+        before, _, after = template.decode("utf-8", "replace").partition("{query}")
+        text = before.replace("{document}", document) + query + after.replace("{document}", document)
+        return self.tokenize(text, add_special=False, parse_special=True)
+
+    def close(self) -> None:
+        """Free the weights and the adapters."""
+        self.lib.llama_model_free(self.handle)
+
+    def _read_facts(self) -> ModelFacts:
+        lib, handle, vocabulary = self.lib, self.handle, self.vocabulary
+        n_layer, n_head_kv = lib.llama_model_n_layer(handle), lib.llama_model_n_head_kv(handle)
+        n_embd, n_head = lib.llama_model_n_embd(handle), lib.llama_model_n_head(handle)
+        architecture, head = self._metadata("general.architecture"), n_embd // max(n_head, 1)
+        key = self._metadata(f"{architecture}.attention.key_length")
+        value = self._metadata(f"{architecture}.attention.value_length")
+        head_widths = (int(key) if key.isdigit() else head) + (int(value) if value.isdigit() else head)
+        description = ctypes.create_string_buffer(256)
+        lib.llama_model_desc(handle, description, len(description))
+        template = lib.llama_model_chat_template(handle, None)
+        return ModelFacts(
+            description=description.value.decode("utf-8", "replace"),
+            size=lib.llama_model_size(handle),
+            parameter_count=lib.llama_model_n_params(handle),
+            vocabulary_size=vocabulary.size,
+            n_ctx_train=lib.llama_model_n_ctx_train(handle),
+            embedding_length=n_embd,
+            # K and V, two bytes each, for every layer and KV head (llama.cpp: llama_kv_cache, F16)
+            kv_bytes=2 * n_layer * n_head_kv * head_widths,
+            keeps_state=bool(lib.llama_model_is_recurrent(handle) or lib.llama_model_is_hybrid(handle)),
+            repacked=self.logs.buffer_size("CPU_REPACK"),
+            adds_bos=bool(lib.llama_vocab_get_add_bos(vocabulary.handle)),
+            bos=vocabulary.text_of(lib.llama_vocab_bos(vocabulary.handle)),
+            eos=vocabulary.text_of(lib.llama_vocab_eos(vocabulary.handle)),
+            chat_template=template.decode("utf-8", "replace") if template else None,
+        )
+
+    def _metadata(self, key: str) -> str:
+        """The value of `key` in the GGUF, as text; empty where there is none."""
+        buffer = ctypes.create_string_buffer(256)
+        length = self.lib.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace") if length >= 0 else ""

@@ -1,0 +1,114 @@
+"""The state of one sequence in a file: its tokens, and what llama.cpp computed of them.
+
+    8 bytes   b"LOAFKV1\\n"
+    32 bytes  SHA-256 of all that follows
+    32 bytes  what the state fits: SHA-256 of the model and the cache types it was computed with
+    4 bytes   number of tokens, unsigned, little-endian as all numbers here
+    8 bytes   size of the data
+    …         the tokens, 4 bytes each
+    …         the data of llama_state_seq_get_data
+
+llama.cpp's own files of this kind carry no checksum, and a truncated one ends the process with an assertion: so the
+file is ours, and what is in it reaches llama.cpp only when it is whole. Nothing is copied: both ways the file is
+mapped.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import mmap
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from runtime.engine.errors import StateFailed
+
+_MAGIC = b"LOAFKV1\n"
+_DIGEST = 32
+_NUMBERS = struct.Struct("<IQ")
+_HEADER = len(_MAGIC) + 2 * _DIGEST + _NUMBERS.size
+_TOKEN = 4
+
+
+def save_state(lib: Any, context: Any, fits: bytes, slot: int, tokens: Sequence[int], path: Path) -> int:
+    """Write the state of `slot`, which holds `tokens`, to `path`; returns bytes. `fits` is 32 bytes.
+
+    A file that is there already is replaced when all is written. Raises `StateFailed`, `OSError`.
+    """
+    size: int = lib.llama_state_seq_get_size(context, slot)
+    start = _HEADER + _TOKEN * len(tokens)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w+b") as file:
+            os.posix_fallocate(file.fileno(), 0, start + size)  # says now that the disk is full, not while it is mapped
+            with mmap.mmap(file.fileno(), start + size) as content:
+                if _get_data(lib, context, slot, content, start, size) != size:
+                    raise StateFailed(path, "cannot be written: llama.cpp did not give the state")
+                content[len(_MAGIC) + _DIGEST : _HEADER] = fits + _NUMBERS.pack(len(tokens), size)
+                content[_HEADER:start] = struct.pack(f"<{len(tokens)}i", *tokens)
+                content[: len(_MAGIC)] = _MAGIC
+                content[len(_MAGIC) : len(_MAGIC) + _DIGEST] = _digest(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return start + size
+
+
+def count_saved_tokens(path: Path) -> int:
+    """How many tokens the state in `path` has. Raises `StateFailed`, `OSError`."""
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+        n_tokens, _size = _check_header(path, header, os.fstat(file.fileno()).st_size)
+    return n_tokens
+
+
+def restore_state(lib: Any, context: Any, fits: bytes, slot: int, path: Path) -> tuple[int, ...]:
+    """Read into `slot`, which is empty, what `save_state` wrote; returns its tokens.
+
+    Raises `StateFailed`, `OSError`. After an error `slot` may hold a part of it.
+    """
+    with path.open("rb") as file:
+        n_tokens, size = _check_header(path, file.read(_HEADER), os.fstat(file.fileno()).st_size)
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as content:
+            if content[len(_MAGIC) : len(_MAGIC) + _DIGEST] != _digest(content):
+                raise StateFailed(path, "is damaged")
+            if content[len(_MAGIC) + _DIGEST : _HEADER - _NUMBERS.size] != fits:
+                raise StateFailed(path, "was saved with another model, or other cache types")
+            start = _HEADER + _TOKEN * n_tokens
+            if _set_data(lib, context, slot, content, start, size) != size:
+                raise StateFailed(path, "does not fit into the memory that is free")
+            return struct.unpack(f"<{n_tokens}i", content[_HEADER:start])
+
+
+def _check_header(path: Path, header: bytes, file_size: int) -> tuple[int, int]:
+    """(tokens, bytes of data)."""
+    if len(header) < _HEADER or not header.startswith(_MAGIC):
+        raise StateFailed(path, "is not a saved state")
+    n_tokens, size = _NUMBERS.unpack(header[-_NUMBERS.size :])
+    if _HEADER + _TOKEN * n_tokens + size != file_size:
+        raise StateFailed(path, "is damaged: it is not as long as it says")
+    return n_tokens, size
+
+
+def _digest(content: mmap.mmap) -> bytes:
+    with memoryview(content) as view, view[len(_MAGIC) + _DIGEST :] as rest:
+        return hashlib.sha256(rest).digest()
+
+
+def _get_data(lib: Any, context: Any, slot: int, content: mmap.mmap, start: int, size: int) -> int:
+    buffer = (ctypes.c_uint8 * size).from_buffer(content, start)
+    try:
+        return int(lib.llama_state_seq_get_data(context, buffer, size, slot))
+    finally:
+        del buffer  # a mapping that is still looked at cannot be closed
+
+
+def _set_data(lib: Any, context: Any, slot: int, content: mmap.mmap, start: int, size: int) -> int:
+    buffer = (ctypes.c_uint8 * size).from_buffer(content, start)
+    try:
+        return int(lib.llama_state_seq_set_data(context, buffer, size, slot))
+    finally:
+        del buffer

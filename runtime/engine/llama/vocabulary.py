@@ -1,0 +1,62 @@
+"""A model's vocabulary: text into tokens, tokens into bytes, and which tokens have a meaning of their own.
+
+May be asked from any thread: llama.cpp only reads it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+
+class Vocabulary:
+    """`size` tokens; `ends` of them end a generation, and those `suppressed` are never to be said."""
+
+    def __init__(self, lib: Any, handle: Any) -> None:
+        self._lib = lib
+        self.handle = handle
+        self.size: int = lib.llama_vocab_n_tokens(handle)
+        self.ends = frozenset(token for token in range(self.size) if lib.llama_vocab_is_eog(handle, token))
+        self.suppressed = self._suppressed()
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
+        """Token ids of `text`; `add_special` adds BOS and EOS as the model wants them."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 16
+        while True:
+            buffer = (self._lib.llama_token * room)()
+            count = self._lib.llama_tokenize(self.handle, data, len(data), buffer, room, add_special, parse_special)
+            if count >= 0:
+                return tuple(buffer[:count])
+            room = -count
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """The bytes that `token` stands for; control tokens stand for nothing unless `special`."""
+        room = 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            count = self._lib.llama_token_to_piece(self.handle, token, buffer, room, 0, special)
+            if count >= 0:
+                return buffer.raw[:count]
+            room = -count
+
+    def pair(self, query: str, document: str) -> tuple[int, ...]:
+        """Both in one text, as a reranker reads them: llama-server's `format_prompt_rerank` (server-common.cpp)."""
+        lib, handle = self._lib, self.handle
+        bos, sep, eos = lib.llama_vocab_bos(handle), lib.llama_vocab_sep(handle), lib.llama_vocab_eos(handle)
+        begin = (bos,) if lib.llama_vocab_get_add_bos(handle) else ()
+        end = (eos if eos >= 0 else sep,) if lib.llama_vocab_get_add_eos(handle) else ()
+        between = (*end, sep) if lib.llama_vocab_get_add_sep(handle) else end
+        first = self.tokenize(query, add_special=False, parse_special=False)
+        second = self.tokenize(document, add_special=False, parse_special=False)
+        return (*begin, *first, *between, *second, *end)
+
+    def text_of(self, token: int) -> str:
+        """The text of a token that has a meaning of its own, "" where there is none."""
+        return "" if token < 0 else self.piece(token, special=True).decode("utf-8", "replace")
+
+    def _suppressed(self) -> tuple[int, ...]:
+        """Tokens that the GGUF says must never be sampled (`tokenizer.ggml.suppress_tokens`)."""
+        count = ctypes.c_int32(0)
+        tokens = self._lib.llama_vocab_get_suppress_tokens(self.handle, ctypes.byref(count))
+        return tuple(tokens[: count.value]) if count.value else ()

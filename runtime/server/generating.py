@@ -1,0 +1,208 @@
+"""From a request's fields to generations, and from their events to an answer: what all dialects do in the same way.
+
+Knows streams and whole answers. What a dialect's events look like is the dialect's to know (`Dialect`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+import msgspec
+from aiohttp import web
+
+from runtime.engine.engine import Engine
+from runtime.engine.jobs import Generation
+from runtime.engine.types import (
+    Event,
+    FinishedEvent,
+    GenerationRequest,
+    Probabilities,
+    Sampling,
+    TokenEvent,
+)
+from runtime.errors import LoafError
+from runtime.server.errors import BadRequest, error_object
+from runtime.server.json import json_response
+from runtime.server.sampling import SamplingFields, stop_strings
+from runtime.server.stream import EventStream, aborting
+
+MAX_ANSWERS = 128
+"""How many answers one request may ask for: OpenAI's limit of `n`."""
+
+_INT32 = 2**31 - 1
+
+
+class LoraField(msgspec.Struct):
+    """An adapter by its number, and how strongly it is applied."""
+
+    id: int
+    scale: float = 1.0
+
+
+class GenerationFields(SamplingFields):
+    """What llama-server takes in all its dialects, besides sampling. Null counts as absent."""
+
+    n: int | None = None
+    stop: str | list[str] | None = None
+    stream: bool | None = None
+    cache_prompt: bool | None = None
+    t_max_predict_ms: int | None = None
+    n_keep: int | None = None
+    lora: list[LoraField] | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A generation from its beginning to its end."""
+
+    text: str
+    tokens: tuple[int, ...]
+    probabilities: tuple[Probabilities, ...]
+    finished: FinishedEvent
+
+
+class Dialect(Protocol):
+    """How one dialect writes an answer. A stream is `opening`, for each event `token` or `last`, and `closing`."""
+
+    ends_with_done: bool
+
+    def opening(self, index: int) -> Iterable[Any]: ...
+    def token(self, index: int, event: TokenEvent) -> Iterable[Any]: ...
+    def last(self, index: int, event: FinishedEvent) -> Iterable[Any]: ...
+    def closing(self, finished: Sequence[FinishedEvent]) -> Iterable[Any]: ...
+    def whole(self, answers: Sequence[Answer]) -> Any: ...
+
+
+def generation_request(
+    fields: GenerationFields, prompt: tuple[int, ...], max_tokens: int | None, sampling: Sampling, engine: Engine
+) -> GenerationRequest:
+    """What the engine is asked for. Raises `BadRequest`."""
+    limit = fields.t_max_predict_ms
+    keep = fields.n_keep or 0
+    if keep < -1:
+        raise BadRequest("n_keep: must be -1 (the whole prompt) or more", "n_keep")
+    return GenerationRequest(
+        prompt=prompt,
+        max_tokens=max_tokens,
+        stop=stop_strings(fields.stop),
+        sampling=sampling,
+        reuse_prefix=fields.cache_prompt is not False,
+        time_limit=limit / 1000 if limit is not None and limit > 0 else None,
+        n_keep=min(keep, _INT32),
+        scales=None if fields.lora is None else adapter_scales(fields.lora, len(engine.scales), "lora"),
+    )
+
+
+def adapter_scales(given: Sequence[LoraField], n_adapters: int, field: str) -> tuple[float, ...]:
+    """One scale for each adapter; those that are not named are off. Raises `BadRequest`."""
+    scales = [0.0] * n_adapters
+    for adapter in given:
+        if not 0 <= adapter.id < n_adapters:
+            raise BadRequest(f"{field}: there is no adapter {adapter.id}", field)
+        if not abs(adapter.scale) <= 1e6:  # neither too large nor not a number
+            raise BadRequest(f"{field}: the scale must be a number", field)
+        scales[adapter.id] = adapter.scale
+    return tuple(scales)
+
+
+async def answer(
+    request: web.Request, engine: Engine, wanted: GenerationRequest, fields: GenerationFields, dialect: Dialect
+) -> web.StreamResponse:
+    """Generate as often as `fields.n` says, and answer as `dialect` does. The prompt is computed once for all."""
+    generations = _submit(engine, wanted, fields.n)
+    async with aborting(generations):
+        if fields.stream:
+            return await _stream(request, generations, dialect)
+        return json_response(dialect.whole([await _collect(generation) for generation in generations]))
+
+
+def _submit(engine: Engine, wanted: GenerationRequest, n: int | None) -> list[Generation]:
+    """Each with a seed of its own, one more than the one before, as llama-server has it."""
+    count = 1 if n is None else n
+    if not 1 <= count <= MAX_ANSWERS:
+        raise BadRequest(f"n: must be from 1 to {MAX_ANSWERS}", "n")
+    generations: list[Generation] = []
+    try:
+        for i in range(count):
+            seed = None if wanted.sampling.seed is None else wanted.sampling.seed + i
+            sampling = msgspec.structs.replace(wanted.sampling, seed=seed)
+            generations.append(engine.submit(msgspec.structs.replace(wanted, sampling=sampling)))
+    except LoafError:
+        for generation in generations:
+            generation.abort()
+        raise
+    return generations
+
+
+async def _stream(request: web.Request, generations: Sequence[Generation], dialect: Dialect) -> web.StreamResponse:
+    out = EventStream(request)
+    begun: set[int] = set()
+    finished: dict[int, FinishedEvent] = {}
+    try:
+        async for index, event in _interleaved(generations):
+            if index not in begun:
+                begun.add(index)
+                await out.send_all(dialect.opening(index))
+            if isinstance(event, FinishedEvent):
+                finished[index] = event
+                await out.send_all(dialect.last(index, event))
+            else:
+                await out.send_all(dialect.token(index, event))
+        await out.send_all(dialect.closing([finished[index] for index in sorted(finished)]))
+    except LoafError as error:
+        if out.response is None:
+            raise
+        await out.send_all([{"error": error_object(error)}])
+    if dialect.ends_with_done:
+        await out.done()
+    assert out.response is not None
+    return out.response
+
+
+async def _collect(generation: Generation) -> Answer:
+    text: list[str] = []
+    tokens: list[int] = []
+    probabilities: list[Probabilities] = []
+    async for event in generation:
+        text.append(event.text)
+        if isinstance(event, FinishedEvent):
+            return Answer("".join(text), tuple(tokens), tuple(probabilities), event)
+        tokens += event.tokens
+        probabilities += event.probabilities
+    raise AssertionError("a generation ends with a FinishedEvent")
+
+
+async def _interleaved(generations: Sequence[Generation]) -> AsyncIterator[tuple[int, Event]]:
+    """The events of all, each with its generation's number, as they come. Raises what one of them raises."""
+    if len(generations) == 1:
+        async for event in generations[0]:
+            yield 0, event
+        return
+    events: asyncio.Queue[tuple[int, Event | LoafError | None]] = asyncio.Queue()
+
+    async def pump(index: int, generation: Generation) -> None:
+        try:
+            async for event in generation:
+                events.put_nowait((index, event))
+            events.put_nowait((index, None))
+        except LoafError as error:
+            events.put_nowait((index, error))
+
+    tasks = [asyncio.create_task(pump(index, generation)) for index, generation in enumerate(generations)]
+    try:
+        running = len(tasks)
+        while running:
+            index, item = await events.get()
+            if item is None:
+                running -= 1
+            elif isinstance(item, LoafError):
+                raise item
+            else:
+                yield index, item
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
