@@ -169,6 +169,42 @@ def test_embeddings_in_the_native_dialect(server: Server) -> None:
     assert math.hypot(*as_it_is[0]["embedding"][0]) != pytest.approx(1, abs=1e-3)
 
 
+DATA = Path(__file__).parent / "data"
+ARMSTRONG = "The first man on the moon was Neil Armstrong, on July 20, 1969."
+OTHERS = ["The capital of Norway is Oslo.", "No, Alpine uses musl, which is not supported yet."]
+
+
+def test_an_embedding_model_knows_what_is_related(demo: Path, warm_cache: Path) -> None:
+    with Server(demo, "-m", str(DATA / "embedder.gguf"), cache=warm_cache) as server:
+        texts = ["Who walked on the moon first?", ARMSTRONG, *OTHERS]
+        status, body = server.post("/v1/embeddings", {"input": texts})
+        assert status == 200, body
+        question, *answers = (one["embedding"] for one in body["data"])
+        likeness = [sum(a * b for a, b in zip(question, answer, strict=True)) for answer in answers]
+        assert max(likeness) == likeness[0]
+        status, body = server.post("/completion", {"prompt": "x"})
+        assert status == 501
+        assert "embeddings" in body["error"]["message"]
+        assert server.post("/v1/embeddings", {"input": "word " * 2000})[0] == 400
+        many = server.post("/v1/embeddings", {"input": [f"text {i}" for i in range(500)]})[1]["data"]
+        assert many[7]["embedding"] == pytest.approx(
+            server.post("/v1/embeddings", {"input": "text 7"})[1]["data"][0]["embedding"], abs=1e-2
+        )
+
+
+def test_a_reranking_model_puts_the_answer_first(demo: Path, warm_cache: Path) -> None:
+    with Server(demo, "-m", str(DATA / "reranker.gguf"), cache=warm_cache) as server:
+        documents = [*OTHERS, ARMSTRONG]
+        request = {"query": "Who walked on the moon first?", "documents": documents}
+        _status, body = server.post("/v1/rerank", request)
+        assert [one["index"] for one in body["results"]][0] == 2
+        scores = [one["relevance_score"] for one in body["results"]]
+        assert scores == sorted(scores, reverse=True)
+        assert len(server.post("/rerank", request | {"top_n": 1})[1]["results"]) == 1
+        _status, body = server.post("/rerank", {"query": "x", "texts": documents, "return_text": True})
+        assert {one["text"] for one in body} == set(documents)
+
+
 # -- the engine's insides -------------------------------------------------------------------------------------
 
 

@@ -16,8 +16,14 @@ T = TypeVar("T")
 
 
 def encode(value: Any) -> bytes:
-    """One line of ASCII."""
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    """One line of ASCII. Numbers that JSON does not have (NaN) become null."""
+    try:
+        data = msgspec.json.encode(value)  # ten times faster, for every token of every stream
+    except UnicodeEncodeError:  # half of a surrogate pair, which only escaped is anything at all
+        return json.dumps(value, separators=(",", ":")).encode("ascii")
+    if data.isascii():
+        return data
+    return json.dumps(json.loads(data), separators=(",", ":")).encode("ascii")
 
 
 def json_response(value: Any, *, status: int = 200) -> web.Response:

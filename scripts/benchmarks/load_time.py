@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from runtime.engine.backend import ContextSettings, Weights
+from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.binding import import_binding
 from runtime.engine.llama.loading import load_model
 from runtime.settings import EngineSettings
@@ -22,7 +23,7 @@ def main(gguf: Path, n_ctx: int, n_slots: int, n_threads: int) -> None:
     settings = ContextSettings(n_ctx, n_slots, min(usual.n_batch, n_ctx), min(usual.n_ubatch, n_ctx), n_threads)
     import_binding()
     began = time.perf_counter()
-    load_model(Weights(gguf), usual.load, threading.Event()).new_context(settings)
+    LlamaBackend(load_model(Weights(gguf), usual.load, threading.Event()), settings)
     print(time.perf_counter() - began)
 
 
