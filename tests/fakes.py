@@ -158,7 +158,8 @@ class FakeContext:
             assert len(cells) == item.position, "positions must follow what the sequence holds"
             cells += [(token, object()) for token in item.tokens]
             self.computed += item.tokens
-            outputs[item.slot] = len(self.computed) - item.outputs
+            if item.outputs:
+                outputs[item.slot] = len(self.computed) - item.outputs
         return outputs
 
     def used(self) -> int:

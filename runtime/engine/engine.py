@@ -6,6 +6,7 @@ Knows threads. What a batch is, `generating.py` and `embedding.py` know.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 from collections import deque
@@ -28,6 +29,7 @@ from runtime.engine.errors import (
 )
 from runtime.engine.generating import Generations
 from runtime.engine.jobs import Embedding, Generation, Job, Outbox
+from runtime.engine.mailbox import Mailbox
 from runtime.engine.sequence import Sequence
 from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
 from runtime.engine.stats import Counters, EngineStats
@@ -62,6 +64,7 @@ class Engine:
         self._tasks: deque[Callable[[], None]] = deque()
         self._stopping = False
         self._scales: tuple[float, ...] = ()
+        self._mailboxes: dict[asyncio.AbstractEventLoop, Mailbox] = {}
         self._outbox = Outbox()
         self._counters = Counters()
         self._generations: Generations | None = None
@@ -100,7 +103,7 @@ class Engine:
             raise EmptyPrompt
         if len(request.prompt) >= n_ctx:
             raise PromptTooLong(len(request.prompt), n_ctx)
-        generation = Generation(Sequence(request, self._scales_of(request.scales)), self._abort)
+        generation = Generation(Sequence(request, self._scales_of(request.scales)), self._mailbox(), self._abort)
         self._queue(generation)
         return generation
 
@@ -113,7 +116,7 @@ class Engine:
         self.backend()
         if not request.texts or not all(request.texts):
             raise EmptyPrompt
-        embedding = Embedding(request, self._scales_of(request.scales), self._abort)
+        embedding = Embedding(request, self._scales_of(request.scales), self._mailbox(), self._abort)
         self._queue(embedding)
         return embedding
 
@@ -165,9 +168,14 @@ class Engine:
             self.ready.result().interrupt()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for the worker thread, then free the backend. Nobody may use it any more."""
+        """Wait for the worker thread, then free the backend. Nobody may use it any more.
+
+        Called where it was submitted from, or when those event loops have been closed.
+        """
         if self._thread.ident is not None:
             self._thread.join(timeout)
+        while self._mailboxes and not self._thread.is_alive():
+            self._mailboxes.popitem()[1].close()
         if self.finished.done() and self.ready.exception() is None:
             self.ready.result().close()
 
@@ -180,6 +188,13 @@ class Engine:
         assert len(scales) == len(self._scales), "there is one scale for each adapter"
         assert all(map(math.isfinite, scales)), "scales are numbers"
         return scales
+
+    def _mailbox(self) -> Mailbox:
+        """Where results go that are asked for in this event loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._mailboxes:
+            self._mailboxes[loop] = Mailbox()
+        return self._mailboxes[loop]
 
     def _queue(self, job: Job) -> None:
         with self._wake:
@@ -246,6 +261,8 @@ class Engine:
 
     def _take_in(self) -> bool:
         """Wait until there is something to do; False when the engine is to end."""
+        if self._has_work() and not (self._submitted or self._aborted or self._tasks or self._stopping):
+            return True  # without the lock, as after most batches: what comes now is taken in after the next
         with self._wake:
             while not (self._has_work() or self._submitted or self._aborted or self._tasks or self._stopping):
                 self._wake.wait()

@@ -111,11 +111,12 @@ class Generations:
         except DecodeFailed as error:
             self._fail_batch(chunks, error)
             return
-        runs = {run.sequence: run for run in self._running}
+        runs = {run.sequence.slot: run for run in self._running}
         for chunk in chunks:
             self._count(chunk)
-            if chunk.outputs:
-                self._go_on(runs[chunk.sequence], chunk, outputs[_slot(chunk.sequence)])
+            slot = chunk.sequence.slot
+            if slot in outputs:
+                self._go_on(runs[slot], chunk, outputs[slot])
         self._measure(chunks, time.perf_counter() - began)
 
     # -- before a batch ---------------------------------------------------------------------------------------

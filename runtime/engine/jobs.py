@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from runtime.engine.backend import Embedded, Vectors
 from runtime.engine.errors import EngineError
+from runtime.engine.mailbox import Mailbox
 from runtime.engine.sequence import Sequence
 from runtime.engine.types import EmbeddingRequest, Event, FinishedEvent
 
@@ -18,11 +19,11 @@ T = TypeVar("T")
 
 
 class _Job(Generic[T]):
-    """What was submitted from an event loop, where its results are to be had."""
+    """What was submitted from an event loop, whose `mailbox` its results go to."""
 
-    def __init__(self, abort: Callable[[Any], None]) -> None:
+    def __init__(self, mailbox: Mailbox, abort: Callable[[Any], None]) -> None:
+        self.mailbox = mailbox
         self._abort = abort
-        self.loop = asyncio.get_running_loop()
 
     def abort(self) -> None:
         """Stop computing; the slot is free within one step. Harmless when it has finished."""
@@ -39,8 +40,8 @@ class Generation(_Job[Event]):
     Iterate it in the event loop it was submitted from. An error of the engine is raised from the iteration.
     """
 
-    def __init__(self, sequence: Sequence, abort: Callable[[Any], None]) -> None:
-        super().__init__(abort)
+    def __init__(self, sequence: Sequence, mailbox: Mailbox, abort: Callable[[Any], None]) -> None:
+        super().__init__(mailbox, abort)
         self.sequence = sequence
         self._events: asyncio.Queue[Event | EngineError] = asyncio.Queue()
 
@@ -63,12 +64,14 @@ class Embedding(_Job[Embedded]):
     The worker keeps in `vectors` those it has, in order.
     """
 
-    def __init__(self, request: EmbeddingRequest, scales: tuple[float, ...], abort: Callable[[Any], None]) -> None:
-        super().__init__(abort)
+    def __init__(
+        self, request: EmbeddingRequest, scales: tuple[float, ...], mailbox: Mailbox, abort: Callable[[Any], None]
+    ) -> None:
+        super().__init__(mailbox, abort)
         self.texts = request.texts
         self.scales = scales
         self.vectors: list[Vectors] = []
-        self._result: asyncio.Future[Embedded] = self.loop.create_future()
+        self._result: asyncio.Future[Embedded] = asyncio.get_running_loop().create_future()
         self._result.add_done_callback(lambda result: result.cancelled() or result.exception())  # it has been seen
 
     def __await__(self) -> Generator[Any, None, Embedded]:
@@ -95,24 +98,14 @@ class Outbox:
     """Results that wait to be handed over: one wake-up for each event loop that has any, once a step."""
 
     def __init__(self) -> None:
-        self._results: list[tuple[Job, Any]] = []
+        self._addressed: set[Mailbox] = set()
 
     def put(self, job: Job, result: Any) -> None:
-        self._results.append((job, result))
+        job.mailbox.put(job, result)
+        self._addressed.add(job.mailbox)
 
     def deliver(self) -> None:
         """Hand everything over."""
-        results, self._results = self._results, []
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Job, Any]]] = {}
-        for job, result in results:
-            by_loop.setdefault(job.loop, []).append((job, result))
-        for loop, deliveries in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_deliver_all, deliveries)
-            except RuntimeError:  # the loop has been closed: nobody listens any more
-                continue
-
-
-def _deliver_all(deliveries: list[tuple[Job, Any]]) -> None:
-    for job, result in deliveries:
-        job.deliver(result)
+        for mailbox in self._addressed:
+            mailbox.wake()
+        self._addressed.clear()

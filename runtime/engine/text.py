@@ -37,6 +37,8 @@ class TextAssembler:
         return text
 
     def _take(self, text: str) -> str:
+        if not self._stop:
+            return text
         if self.stopped:
             return ""
         self._held += text

@@ -48,13 +48,17 @@ class Context:
     def decode(self, items: Sequence[BatchItem], scales: tuple[float, ...]) -> dict[int, int]:
         """Compute `items` in one batch, with the adapters at `scales`.
 
-        Returns {slot: index of the first of its outputs}, one more for each further output, to sample at. Raises
+        Returns {slot: index of the first of its outputs, if it has any}, one more for each further, to sample at. Raises
         `PoolFull` (then nothing was kept of the batch), `EngineStopped` after `interrupt`, or `DecodeFailed`.
         """
         self._model.logs.clear()
         use_adapters(self._model, self._handle, scales)
         self._batch.clear()
-        outputs = {item.slot: self._batch.add(item.slot, item.position, item.tokens, item.outputs) for item in items}
+        outputs = {}
+        for item in items:
+            first = self._batch.add(item.slot, item.position, item.tokens, item.outputs)
+            if item.outputs:
+                outputs[item.slot] = first
         code = self._lib.llama_decode(self._handle, self._batch.handle)
         if code == 1:
             raise PoolFull

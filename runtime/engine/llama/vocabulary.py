@@ -18,6 +18,8 @@ class Vocabulary:
         self.size: int = lib.llama_vocab_n_tokens(handle)
         self.ends = frozenset(token for token in range(self.size) if lib.llama_vocab_is_eog(handle, token))
         self.suppressed = self._suppressed()
+        self._pieces: dict[int, bytes] = {}
+        """Of tokens that have been asked for, as they are said: asked again for each token of every stream."""
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
         """Token ids of `text`; `add_special` adds BOS and EOS as the model wants them."""
@@ -32,13 +34,12 @@ class Vocabulary:
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """The bytes that `token` stands for; control tokens stand for nothing unless `special`."""
-        room = 64
-        while True:
-            buffer = ctypes.create_string_buffer(room)
-            count = self._lib.llama_token_to_piece(self.handle, token, buffer, room, 0, special)
-            if count >= 0:
-                return buffer.raw[:count]
-            room = -count
+        if special:
+            return self._piece(token, special=True)
+        piece = self._pieces.get(token)
+        if piece is None:
+            piece = self._pieces[token] = self._piece(token, special=False)
+        return piece
 
     def pair(self, query: str, document: str) -> tuple[int, ...]:
         """Both in one text, as a reranker reads them: llama-server's `format_prompt_rerank` (server-common.cpp)."""
@@ -54,6 +55,15 @@ class Vocabulary:
     def text_of(self, token: int) -> str:
         """The text of a token that has a meaning of its own, "" where there is none."""
         return "" if token < 0 else self.piece(token, special=True).decode("utf-8", "replace")
+
+    def _piece(self, token: int, *, special: bool) -> bytes:
+        room = 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            count = self._lib.llama_token_to_piece(self.handle, token, buffer, room, 0, special)
+            if count >= 0:
+                return buffer.raw[:count]
+            room = -count
 
     def _suppressed(self) -> tuple[int, ...]:
         """Tokens that the GGUF says must never be sampled (`tokenizer.ggml.suppress_tokens`)."""
