@@ -10,7 +10,7 @@ from runtime.engine.scheduler import Limits, TextLimits, plan_batch, plan_texts
 from runtime.engine.sequence import Sequence
 from runtime.engine.types import GenerationRequest
 
-LIMITS = Limits(batch=16, prefill_beside_streams=8)
+LIMITS = Limits(batch=16, beside_streams=8)
 
 
 def prefilling(prompt: int, computed: int = 0, scales: tuple[float, ...] = ()) -> Sequence:
@@ -35,7 +35,7 @@ TABLE = [
     ("its next chunk", [prefilling(40, 16)], [(0, 16, 16, False)]),
     ("its last chunk", [prefilling(40, 32)], [(0, 32, 8, True)]),
     ("a stream, one token", [streaming(5)], [(0, 4, 1, True)]),
-    ("streams first, then prompts", [prefilling(40), streaming()], [(1, 4, 1, True), (0, 0, 8, False)]),
+    ("streams first, then prompts", [prefilling(40), streaming()], [(1, 4, 1, True), (0, 0, 7, False)]),
     ("two prompts in order of arrival", [prefilling(10), prefilling(10)], [(0, 0, 10, True), (1, 0, 6, False)]),
     ("no room for a third", [prefilling(10), prefilling(10), prefilling(3)], [(0, 0, 10, True), (1, 0, 6, False)]),
     ("one token left of a prompt is a prompt", [prefilling(5, 4), streaming()], [(1, 4, 1, True), (0, 4, 1, True)]),
@@ -105,6 +105,8 @@ def test_every_plan_keeps_to_the_limits(running: list[Sequence]) -> None:
     assert set(streams) <= {chunk.sequence for chunk in chunks}, "a stream was left out"
     if streams:
         prompts = sum(chunk.count for chunk in chunks if chunk.sequence.is_prefilling)
-        assert prompts <= LIMITS.prefill_beside_streams
+        assert prompts <= LIMITS.beside_streams
+        beside = sum(chunk.count + len(chunk.draft) for chunk in chunks) - prompts
+        assert prompts <= max(LIMITS.beside_streams - beside, LIMITS.beside_streams // 2)
     if running:
         assert chunks, "something could be done, and nothing was planned"

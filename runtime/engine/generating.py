@@ -48,7 +48,7 @@ class Generations:
         self._counters = counters
         self._shifts = shifts
         self._max_draft = 0 if model.facts.keeps_state else settings.max_draft
-        self._limits = Limits(batch=settings.n_batch, prefill_beside_streams=settings.n_ubatch)
+        self._limits = Limits(batch=settings.n_batch, beside_streams=settings.n_ubatch)
         self._waiting: deque[_Run] = deque()
         self._running: list[_Run] = []
         self._pool_is_short = False
@@ -100,6 +100,8 @@ class Generations:
         if not chunks:
             return
         self._last_scales = chunks[0].sequence.scales
+        if any(chunk.count > 1 for chunk in chunks):
+            self._outbox.deliver(now=True)  # a batch with a prompt takes long: nothing waits for it
         began = time.perf_counter()
         try:
             outputs = self._context.decode([_item(chunk) for chunk in chunks], self._last_scales)
@@ -214,7 +216,8 @@ class Generations:
             return FinishReason.END_OF_TEXT
         text = sequence.assembler.push(self._model.piece(sampled.token))
         probabilities = () if sampled.probabilities is None else (sampled.probabilities,)
-        self._outbox.put(run.generation, TokenEvent(text, (sampled.token,), probabilities))
+        event = TokenEvent(text, (sampled.token,), probabilities)
+        self._outbox.put(run.generation, event, urgent=sequence.generated == 1)
         if sequence.assembler.stopped:
             return FinishReason.STOP_STRING
         return sequence.reason_to_stop(self._context.n_ctx, time.monotonic())

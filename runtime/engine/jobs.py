@@ -6,6 +6,7 @@ Knows event loops. Refuses to know how the results come to be.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any, Generic, TypeVar
 
@@ -46,12 +47,22 @@ class Generation(_Job[Event]):
         self._events: asyncio.Queue[Event | EngineError] = asyncio.Queue()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
+        async for burst in self.bursts():
+            for event in burst:
+                yield event
+
+    async def bursts(self) -> AsyncIterator[list[Event]]:
+        """The same events, all that have come by then at once."""
         while True:
-            event = await self._events.get()
-            if isinstance(event, EngineError):
-                raise event
-            yield event
-            if isinstance(event, FinishedEvent):
+            events = [await self._events.get()]
+            while not self._events.empty():
+                events.append(self._events.get_nowait())
+            burst = [event for event in events if not isinstance(event, EngineError)]
+            if burst:
+                yield burst
+            if isinstance(events[-1], EngineError):
+                raise events[-1]
+            if isinstance(events[-1], FinishedEvent):
                 return
 
     def deliver(self, result: Event | EngineError) -> None:
@@ -95,17 +106,34 @@ Job = Generation | Embedding
 
 
 class Outbox:
-    """Results that wait to be handed over: one wake-up for each event loop that has any, once a step."""
+    """Results that wait to be handed over: one wake-up for each event loop that has any, once a step.
+
+    Or less often: while steps take a few milliseconds, tokens in the middle of a text are handed over every
+    `PATIENCE`, because waking the loop and writing to a socket take processors from llama.cpp (measured: 5 % of a
+    step of 6 ms on two cores).
+    """
+
+    PATIENCE = 0.008
+    """Seconds: 125 times a second is more often than anybody can see."""
 
     def __init__(self) -> None:
         self._addressed: set[Mailbox] = set()
+        self._is_urgent = False
+        self._delivered_at = 0.0
 
-    def put(self, job: Job, result: Any) -> None:
+    def put(self, job: Job, result: Any, *, urgent: bool = True) -> None:
         job.mailbox.put(job, result)
         self._addressed.add(job.mailbox)
+        self._is_urgent = self._is_urgent or urgent
 
-    def deliver(self) -> None:
-        """Hand everything over."""
-        for mailbox in self._addressed:
-            mailbox.wake()
-        self._addressed.clear()
+    def deliver(self, *, now: bool = False) -> None:
+        """Hand everything over, unless it can wait for the next step and may."""
+        if not self._addressed:
+            return
+        clock = time.monotonic()
+        if now or self._is_urgent or clock - self._delivered_at >= self.PATIENCE:
+            for mailbox in self._addressed:
+                mailbox.wake()
+            self._addressed.clear()
+            self._is_urgent = False
+            self._delivered_at = clock

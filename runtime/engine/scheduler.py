@@ -37,10 +37,14 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """In tokens: what one batch may hold, and what of it prompts may take while streams are running."""
+    """In tokens: what a batch may hold, and what it may while streams are running, together with them.
+
+    That is a micro-batch, llama.cpp's unit: a few tokens more would cost as much as a step of their own. Prompts get
+    half of it however many streams there are.
+    """
 
     batch: int
-    prefill_beside_streams: int
+    beside_streams: int
 
 
 class TextLimits(msgspec.Struct, frozen=True):
@@ -65,7 +69,7 @@ def plan_batch(running: Iterable[Sequence], limits: Limits, last: Scales | None 
         room -= len(draft)
         chunks.append(Chunk(sequence, sequence.computed, sequence.pending, draft))
     if streams:
-        room = min(room, limits.prefill_beside_streams)
+        room = min(room, max(limits.beside_streams - (limits.batch - room), limits.beside_streams // 2))
     for sequence in sequences:
         if sequence.is_prefilling and room > 0:
             chunks.append(Chunk(sequence, sequence.computed, min(sequence.pending, room)))

@@ -1,7 +1,8 @@
-"""Deterministic automata over characters, and the rules that say the same.
+"""Automata over characters, and the rules that say the same.
 
 A rule is written for each state: the characters that may come next, each with the rule of the state they lead to.
-So llama.cpp has one way to read a text at a time, where a grammar shaped like a regular expression has many.
+Where the automaton is deterministic, llama.cpp has one way to read a text at a time; a grammar shaped like a regular
+expression has many.
 """
 
 from __future__ import annotations
@@ -22,17 +23,29 @@ _STATE_STEPS = 25
 State = TypeVar("State")
 
 
+class TooMuch(Exception):
+    """Finding an automaton takes more steps of `Work` than were given to it."""
+
+
 class Automaton(msgspec.Struct, frozen=True):
-    """States are numbered from 0, the first. `edges[s]` lists characters and where they lead; no two overlap."""
+    """States are numbered from 0, the first. `edges[s]` lists characters and where they lead."""
 
     edges: tuple[tuple[tuple[Ranges, int], ...], ...]
     accepting: frozenset[int]
 
 
 def explore(
-    start: State, steps: Callable[[State], Iterable[tuple[Ranges, State]]], accepts: Callable[[State], bool], work: Work
+    start: State,
+    steps: Callable[[State], Iterable[tuple[Ranges, State]]],
+    accepts: Callable[[State], bool],
+    work: Work,
+    most: int | None = None,
 ) -> Automaton:
-    """The automaton of everything that can be reached from `start`, without states that lead nowhere."""
+    """The automaton of everything that can be reached from `start`, without states that lead nowhere.
+
+    Raises `TooMuch` if that takes more than `most` steps of `work`.
+    """
+    end = None if most is None else work.spent + most
     numbers = {start: 0}
     states = [start]
     edges: list[dict[int, Ranges]] = []
@@ -45,6 +58,8 @@ def explore(
             out[numbers[target]] = union(out.get(numbers[target], ()), ranges)
         edges.append(out)
         work.spend(_STATE_STEPS)
+        if end is not None and work.spent > end:
+            raise TooMuch
     accepting = frozenset(number for number, state in enumerate(states) if accepts(state))
     alive = _leading_to(accepting, edges)
     kept = tuple(tuple((ranges, to) for to, ranges in out.items() if to in alive) for out in edges)

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 from runtime.grammar.errors import SchemaUnsupported
 from runtime.grammar.exact import Exact, exact
 
-_MAX_DEPTH = 128
-"""Values within values."""
+_MAX_DEPTH = 64
+"""Values within values: listed ones are followed by recursion."""
 
 _MAX_VALUES = 200_000
 """Names and values in a schema."""
@@ -39,7 +39,7 @@ class Document:
             elif isinstance(value, list) and _is_index(token, value):
                 value = value[int(token)]
             else:
-                raise SchemaUnsupported(place, "there is nothing at this place", "Correct the $ref, or define it.")
+                raise SchemaUnsupported(place, "there is nothing at this place")
         return value
 
     def target(self, reference: object, place: str) -> str:
@@ -52,7 +52,12 @@ class Document:
             raise SchemaUnsupported(
                 place, f"only references into the schema itself are followed, not {reference!r}", hint
             )
-        self.at(pointer)
+        try:
+            self.at(pointer)
+        except SchemaUnsupported as error:
+            raise SchemaUnsupported(
+                place, f"{reference!r} leads to nothing", "Define it, or correct the $ref."
+            ) from error
         return pointer
 
     def schemas(self, value: object, place: str) -> list[str]:

@@ -1,61 +1,68 @@
-"""Regular expressions as values that can be combined, and their automata by derivatives.
+"""Regular expressions as values that can be combined.
 
-The derivative of an expression by a character is an expression for what may follow that character. Expressions that
-are reached from one by derivatives are the states of its automaton. So "both of these" and "not this" cost no more
-than "one of these" (Brzozowski 1964; Owens, Reppy and Turon 2009, "Regular-expression derivatives re-examined").
+An expression stands for a set of texts. It is a number: its place in the table that made it. Equal expressions have
+equal numbers; what is equal only in meaning may differ. Knows nothing of how a regular expression is written
+(`regex.py`), nor how to find out which texts are in it (`derivatives.py`).
 
-An expression is a number: its place in the table that made it. Equal expressions have equal numbers; what is equal
-only in meaning may differ. Knows nothing of how a regular expression is written.
-
-A text is taken with a mark before and behind it, `BEGIN` and `END`: two code points that are no characters. So an
-expression can say where in the text it stands.
+Something empty may be so only in some places of a text: `^` at its beginning, `$` at its end. So instead of whether an
+expression may be empty it is known where, as in RE# (Varatalu, Veanes and Ernits 2025).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import and_, or_
 from typing import Literal
 
 import msgspec
 
 from runtime.grammar import charset
-from runtime.grammar.automaton import Automaton, explore
 from runtime.grammar.charset import Ranges
 from runtime.grammar.work import Work
 
-BEGIN = 0x110000
-END = 0x110001
+INSIDE, AT_BEGIN, AT_END, AT_BOTH = 1, 2, 4, 8
+"""Places in a text, as bits: `AT_BOTH` is that of an empty text."""
 
-Kind = Literal["chars", "concat", "either", "both", "negate", "repeat"]
+ANYWHERE = INSIDE | AT_BEGIN | AT_END | AT_BOTH
+
+Kind = Literal["begin", "end", "chars", "concat", "either", "both", "negate", "repeat"]
 
 
-class _Node(msgspec.Struct, frozen=True):
-    """`parts` of a concatenation are two; `low` and `high` (None: no limit) are those of a repetition."""
+class Node(msgspec.Struct, frozen=True):
+    """An expression: it may be empty at the places `empty_at`; `has_begin` if a "begin" is in it.
+
+    A "concat" has two parts, of which the first is no "concat", or no part: it is empty then. `low` and `high` (None:
+    no limit) are those of a "repeat".
+    """
 
     kind: Kind
     parts: tuple[int, ...] = ()
     ranges: Ranges = ()
     low: int = 0
     high: int | None = None
+    empty_at: int = 0
+    has_begin: bool = False
 
 
 class Expressions:
-    """A table of expressions."""
+    """A table of expressions; `nodes[e]` is what the expression e is."""
 
     def __init__(self, work: Work) -> None:
-        self._nodes: list[_Node] = []
-        self._numbers: dict[_Node, int] = {}
-        self._nullable: list[bool] = []
-        self._derived: dict[tuple[int, int], int] = {}
+        self.nodes: list[Node] = []
+        self._numbers: dict[Node, int] = {}
         self._work = work
-        self.nothing = self._number(_Node("either"), nullable=False)
-        self.empty = self._number(_Node("concat"), nullable=True)
-        self.anything = self._number(_Node("negate", (self.nothing,)), nullable=True)
-        """Every sequence of code points, the marks among them."""
+        self.nothing = self._number(Node("either"))
+        self.empty = self._number(Node("concat", empty_at=ANYWHERE))
+        self.anything = self._number(Node("negate", (self.nothing,), empty_at=ANYWHERE))
+        self.begin = self._number(Node("begin", empty_at=AT_BEGIN | AT_BOTH, has_begin=True))
+        """The empty text, at the beginning of the whole one."""
+        self.end = self._number(Node("end", empty_at=AT_END | AT_BOTH))
+        """The empty text, at the end of the whole one."""
 
     def chars(self, ranges: Ranges) -> int:
         """One of these."""
-        return self._number(_Node("chars", ranges=ranges), nullable=False) if ranges else self.nothing
+        return self._number(Node("chars", ranges=ranges)) if ranges else self.nothing
 
     def text(self, text: str) -> int:
         """Just this."""
@@ -75,176 +82,87 @@ class Expressions:
                 stack[-1][1].append(self.empty)
         return self.either(*stack[0][1])
 
-    def whole(self, part: int) -> int:
-        """A text, from its beginning to its end, that is `part`."""
-        return self.concat(self.chars(((BEGIN, BEGIN),)), part, self.chars(((END, END),)))
-
     def concat(self, *parts: int) -> int:
         """These, one after the other."""
-        flat: list[int] = []
-        todo = list(reversed(parts))
+        result = self.empty
+        todo = list(parts)
         while todo:
             part = todo.pop()
-            node = self._nodes[part]
-            if node.kind == "concat":
-                todo.extend(reversed(node.parts))
+            if result == self.empty:
+                result = part
+            elif self.nodes[part].kind == "concat":
+                todo.extend(self.nodes[part].parts)
             else:
-                flat.append(part)
-        result = self.empty
-        for part in reversed(flat):
-            result = self._pair(part, result)
+                result = self._pair(part, result)
         return result
 
     def either(self, *parts: int) -> int:
         """Any of these."""
         found = {inner for part in parts for inner in self._flat("either", part)}
+        self._work.spend(len(found))
         if self.anything in found:
             return self.anything
-        single = [part for part in found if self._nodes[part].kind == "chars"]
+        single = [part for part in found if self.nodes[part].kind == "chars"]
         if len(single) > 1:
-            found = found.difference(single) | {
-                self.chars(charset.union(*(self._nodes[part].ranges for part in single)))
-            }
+            union = charset.union(*(self.nodes[part].ranges for part in single))
+            found = found.difference(single) | {self.chars(union)}
         if len(found) <= 1:
             return found.pop() if found else self.nothing
-        return self._number(_Node("either", tuple(sorted(found))), any(self._nullable[part] for part in found))
+        return self._combination("either", found, reduce(or_, (self.nodes[part].empty_at for part in found)))
 
     def both(self, *parts: int) -> int:
         """What is all of these at once."""
         found = {inner for part in parts for inner in self._flat("both", part)} - {self.anything}
-        if self.nothing in found:
+        self._work.spend(len(found))
+        empty_at = reduce(and_, (self.nodes[part].empty_at for part in found), ANYWHERE)
+        if self.nothing in found or (self.empty in found and not empty_at):
             return self.nothing
-        nullable = all(self._nullable[part] for part in found)
-        if self.empty in found:
-            return self.empty if nullable else self.nothing
         if len(found) <= 1:
             return found.pop() if found else self.anything
-        return self._number(_Node("both", tuple(sorted(found))), nullable)
+        return self._combination("both", found, empty_at)
 
     def negate(self, part: int) -> int:
-        """Every sequence of code points but these."""
-        if self._nodes[part].kind == "negate":
-            return self._nodes[part].parts[0]
-        return self._number(_Node("negate", (part,)), not self._nullable[part])
+        """Every text but these."""
+        node = self.nodes[part]
+        if node.kind == "negate":
+            return node.parts[0]
+        return self._number(Node("negate", (part,), empty_at=ANYWHERE ^ node.empty_at, has_begin=node.has_begin))
 
     def repeat(self, part: int, low: int, high: int | None) -> int:
         """`part`, `low` to `high` times; None: any number of times."""
-        if self._nullable[part]:
+        node = self.nodes[part]
+        if node.empty_at == ANYWHERE:
             low = 0
         if high == 0 or part == self.empty or (part == self.nothing and low == 0):
             return self.empty
-        node = self._nodes[part]
         is_star = node.kind == "repeat" and (node.low, node.high) == (0, None)
         if (low, high) == (1, 1) or part in (self.nothing, self.anything) or is_star:
             return part
-        return self._number(_Node("repeat", (part,), low=low, high=high), low == 0)
-
-    def derive(self, part: int, point: int) -> int:
-        """What may follow the code point `point` at the beginning of `part`."""
-        if (part, point) in self._derived:
-            return self._derived[part, point]
-        self._work.spend(1)
-        node = self._nodes[part]
-        if node.kind == "chars":
-            result = self.empty if charset.contains(node.ranges, point) else self.nothing
-        elif node.kind == "concat":
-            result = self._derive_row(part, point)
-        elif node.kind == "either":
-            result = self.either(*(self.derive(inner, point) for inner in node.parts))
-        elif node.kind == "both":
-            result = self.both(*(self.derive(inner, point) for inner in node.parts))
-        elif node.kind == "negate":
-            result = self.negate(self.derive(node.parts[0], point))
-        else:
-            high = None if node.high is None else node.high - 1
-            rest = self.repeat(node.parts[0], max(node.low - 1, 0), high)
-            result = self.concat(self.derive(node.parts[0], point), rest)
-        self._derived[part, point] = result
-        return result
-
-    def matches(self, part: int, text: str) -> bool:
-        """Whether `part` says this of `text`."""
-        for point in (BEGIN, *map(ord, text), END):
-            part = self.derive(part, point)
-        return self._nullable[part]
-
-    def automaton(self, part: int) -> Automaton:
-        """The automaton of the texts of which `part` says this."""
-        text = self.both(part, self.whole(self.repeat(self.chars(charset.UNICODE), 0, None)))
-        return explore(self.derive(text, BEGIN), self._steps, self._accepts, self._work)
-
-    def _accepts(self, part: int) -> bool:
-        return self._nullable[self.derive(part, END)]
-
-    def _steps(self, part: int) -> Iterable[tuple[Ranges, int]]:
-        sets = self._first_sets(part)
-        bounds = sorted({end for ranges in sets for low, high in ranges for end in (low, high + 1)})
-        classes: dict[tuple[int, ...], list[tuple[int, int]]] = {}
-        for i, low in enumerate(bounds[:-1]):
-            members = tuple(n for n, ranges in enumerate(sets) if charset.contains(ranges, low))
-            self._work.spend(len(sets))
-            classes.setdefault(members, []).append((low, bounds[i + 1] - 1))
-        for members, ranges in classes.items():
-            # what is in none of the sets leads nowhere, or to anything, but it is no character
-            target = self.derive(part, ranges[0][0]) if members and ranges[0][0] < BEGIN else self.nothing
-            if target != self.nothing:
-                yield charset.union(ranges), target
-
-    def _first_sets(self, part: int) -> list[Ranges]:
-        """Sets such that characters that are in the same ones lead to the same place."""
-        found: dict[Ranges, None] = {}
-        seen: set[int] = set()
-        todo = [part]
-        while todo:
-            self._work.spend(1)
-            current = todo.pop()
-            if current in seen:
-                continue
-            seen.add(current)
-            node = self._nodes[current]
-            if node.kind == "chars":
-                found[node.ranges] = None
-            elif node.kind == "concat":
-                todo.extend(node.parts[:1])
-                todo.extend(node.parts[1:] if node.parts and self._nullable[node.parts[0]] else ())
-            else:
-                todo.extend(node.parts)
-        return list(found)
-
-    def _derive_row(self, part: int, point: int) -> int:
-        """A concatenation's derivative: by its first part, and by later ones while those before them may be empty."""
-        ways = []
-        while True:
-            node = self._nodes[part]
-            if node.kind != "concat" or not node.parts:
-                ways.append(self.derive(part, point) if node.kind != "concat" else self.nothing)
-                break
-            first, rest = node.parts
-            ways.append(self.concat(self.derive(first, point), rest))
-            if not self._nullable[first]:
-                break
-            part = rest
-        return self.either(*ways)
+        empty_at = node.empty_at if low else ANYWHERE
+        return self._number(Node("repeat", (part,), low=low, high=high, empty_at=empty_at, has_begin=node.has_begin))
 
     def _pair(self, first: int, rest: int) -> int:
         if self.nothing in (first, rest):
             return self.nothing
         if first == self.empty:
             return rest
-        if rest == self.empty:
-            return first
-        if first == self.anything and self._nullable[rest]:
+        one, other = self.nodes[first], self.nodes[rest]
+        if first == self.anything and other.empty_at == ANYWHERE:
             return self.anything
-        return self._number(_Node("concat", (first, rest)), self._nullable[first] and self._nullable[rest])
+        has_begin = one.has_begin or other.has_begin
+        return self._number(Node("concat", (first, rest), empty_at=one.empty_at & other.empty_at, has_begin=has_begin))
+
+    def _combination(self, kind: Kind, parts: set[int], empty_at: int) -> int:
+        has_begin = any(self.nodes[part].has_begin for part in parts)
+        return self._number(Node(kind, tuple(sorted(parts)), empty_at=empty_at, has_begin=has_begin))
 
     def _flat(self, kind: Kind, part: int) -> tuple[int, ...]:
-        node = self._nodes[part]
+        node = self.nodes[part]
         return node.parts if node.kind == kind else (part,)
 
-    def _number(self, node: _Node, nullable: bool) -> int:
+    def _number(self, node: Node) -> int:
         if node not in self._numbers:
             self._work.spend(1)
-            self._numbers[node] = len(self._nodes)
-            self._nodes.append(node)
-            self._nullable.append(nullable)
+            self._numbers[node] = len(self.nodes)
+            self.nodes.append(node)
         return self._numbers[node]

@@ -6,9 +6,9 @@ Followed: `type` (and lists of them), `enum`, `const`, `properties`, `required`,
 `exclusiveMaximum`, `multipleOf`, `anyOf`, `oneOf`, `allOf`, `$ref` within the schema, `unevaluatedProperties` and
 `unevaluatedItems` (true or false), `nullable`, and the schemas `true` and `false`. They combine as JSON Schema says.
 
-Everything that fits the grammar fits the schema, but for two things that a grammar cannot count: `uniqueItems` is not
-followed (nobody does, and refusing it would refuse every schema of a set), and `oneOf` is read as `anyOf`. A name that
-was not declared may come twice in an object; parsers then take the last.
+Everything that fits the grammar fits the schema, but for three things that a grammar cannot see. `uniqueItems` is not
+followed: nobody does, and refusing it would refuse every schema of a set. `oneOf` is read as `anyOf`. And a name that
+was not declared may come twice in an object: parsers take the last, while `minProperties` counted both.
 
 The other way round, the grammar leaves out what a model had better not write:
 

@@ -27,11 +27,14 @@ from runtime.grammar.shapes import (
 )
 from runtime.grammar.work import Work
 
-_MAX_FOLLOWED = 48
+_MAX_FOLLOWED = 32
 """References and combinations within each other, without a property or an element in between."""
 
 _MAX_SHAPES = 2_000
 """Ways in which `anyOf` and `allOf` can combine."""
+
+_SHAPE_STEPS = 2
+"""What it takes to look at a shape, in steps of `Work`."""
 
 _LAYER_STEPS = 5
 """What it takes to combine a layer with others, in steps of `Work`."""
@@ -108,6 +111,7 @@ class Reader:
         found = self._typed(schema, place)
         for other in self._others(schema, place):
             found = self._both(found, other, place)
+        self._work.spend(_SHAPE_STEPS * len(found))
         found = tuple(_without_others(schema, shape, place) for shape in found)
         return self._united([*found, NULL]) if schema.get("nullable") is True else found
 

@@ -39,11 +39,11 @@ class Names:
             expression = self._patterns.read(pattern)
             says.append(expression if does_match else e.negate(expression))
         if known := set(known):
-            says.append(e.negate(e.whole(e.texts(known))))
+            says.append(e.negate(e.texts(known)))
         return self._strings.rule_of_text(e.both(*says), base)
 
     def _says(self, key: Key) -> int:
-        """What the schemas of `key` say of a text."""
+        """The texts that the schemas of `key` allow."""
         e = self._expressions
         ways = []
         for shape in self._reader.shapes(key):
@@ -51,5 +51,5 @@ class Names:
                 ways.append(self._strings.expression(shape.layers))
             elif isinstance(shape, Literals):
                 values = (json.loads(value) for value in shape.values)
-                ways.append(e.whole(e.texts(value for value in values if isinstance(value, str))))
+                ways.append(e.texts(value for value in values if isinstance(value, str)))
         return e.either(*ways)

@@ -3,17 +3,20 @@
 As JSON Schema says, a pattern may match anywhere: `b` allows "abc", `^b$` just "b". What can be said of a whole text
 by an automaton is supported: classes, groups, alternatives, counts, anchors, and looking ahead outside of groups.
 Lazy counts allow the same texts as greedy ones. Backreferences, looking behind, word boundaries, Unicode properties
-and flags raise `Unsupported` with the reason. `\\A` and `\\Z`, which Python's patterns have, are read as `^` and `$`.
+and flags raise `Unsupported` with the reason. What only Python's patterns have is read as it is meant there: `\\A` and
+`\\Z` for the ends, `{,2}` for at most two.
 """
 
 from __future__ import annotations
 
 from runtime.grammar import charset
 from runtime.grammar.charset import Ranges
+from runtime.grammar.derivatives import Derivatives
 from runtime.grammar.errors import Unsupported
-from runtime.grammar.expressions import BEGIN, END, Expressions
+from runtime.grammar.expressions import Expressions
+from runtime.grammar.work import Work
 
-_MAX_DEPTH = 40
+_MAX_DEPTH = 24
 """Groups within groups: they are followed by recursion."""
 
 _DIGIT = charset.of(("0", "9"))
@@ -29,26 +32,28 @@ _CLASSES = {
     "S": charset.difference(charset.UNICODE, _SPACE),
 }
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v"}
-_ANCHORS = {"^": BEGIN, "$": END, "\\A": BEGIN, "\\Z": END}
 _HEX = "0123456789abcdefABCDEF"
 
 
 class Patterns:
     """The patterns of one schema, each read once."""
 
-    def __init__(self, expressions: Expressions) -> None:
+    def __init__(self, expressions: Expressions, derivatives: Derivatives, work: Work) -> None:
         self._expressions = expressions
+        self._derivatives = derivatives
+        self._work = work
         self._known: dict[str, int] = {}
 
     def read(self, pattern: str) -> int:
-        """The expression that says of a text that `pattern` matches it. Raises `Unsupported`."""
+        """The texts that `pattern` matches. Raises `Unsupported`."""
         if pattern not in self._known:
+            self._work.spend(len(pattern))
             self._known[pattern] = _Reader(pattern, self._expressions).read()
         return self._known[pattern]
 
     def matches(self, pattern: str, text: str) -> bool:
         """Whether `pattern` matches `text`. Raises `Unsupported`."""
-        return self._expressions.matches(self.read(pattern), text)
+        return self._derivatives.matches(self.read(pattern), text)
 
 
 class _Reader:
@@ -83,13 +88,13 @@ class _Reader:
                 result = e.both(ahead if assertion == "(?=" else e.negate(ahead), result)
             else:
                 result = e.concat(part, result)
-        at_beginning = parts[:1] == [("", e.chars(((BEGIN, BEGIN),)))]
-        return result if self._depth or at_beginning else e.concat(e.anything, result)
+        return result if self._depth else e.concat(e.anything, result)
 
     def _assertion(self) -> tuple[str, int] | None:
-        for anchor, mark in _ANCHORS.items():
+        e = self._expressions
+        for anchor, part in (("^", e.begin), ("\\A", e.begin), ("$", e.end), ("\\Z", e.end)):
             if self._skip(anchor):
-                return self._not_counted("", self._expressions.chars(((mark, mark),)))
+                return self._not_counted("", part)
         for opening in ("(?=", "(?!"):
             if self._skip(opening):
                 if self._depth:
@@ -155,10 +160,11 @@ class _Reader:
         if self._peek() != "{" or end < 0:
             return None
         first, comma, last = self._pattern[self._at + 1 : end].partition(",")
-        if not _is_count(first) or (last and not _is_count(last)):
+        if not (first or last) or not all(_is_count(count) for count in (first, last) if count):
             return None
         self._at = end + 1
-        return _count(first), _count(last) if last else None if comma else _count(first)
+        low = _count(first) if first else 0
+        return low, _count(last) if last else None if comma else low
 
     def _class(self) -> Ranges:
         negated = self._skip("^")

@@ -12,6 +12,7 @@ from collections.abc import Sequence as Items
 from runtime.grammar import charset
 from runtime.grammar.automaton import rule_of
 from runtime.grammar.charset import Ranges
+from runtime.grammar.derivatives import Derivatives
 from runtime.grammar.errors import SchemaUnsupported, Unsupported
 from runtime.grammar.expressions import Expressions
 from runtime.grammar.gbnf import Chars, Ref, Rules, Sequence, Text
@@ -31,9 +32,10 @@ _ASTRAL = ((0x10000, 0x10FFFF),)
 class StringRules:
     """Rules for the strings of one grammar."""
 
-    def __init__(self, rules: Rules, expressions: Expressions, patterns: Patterns) -> None:
+    def __init__(self, rules: Rules, expressions: Expressions, derivatives: Derivatives, patterns: Patterns) -> None:
         self._rules = rules
         self._expressions = expressions
+        self._derivatives = derivatives
         self._patterns = patterns
         self._written: dict[Ranges, Sequence] = {}
         self._named: dict[int, str] = {}
@@ -49,16 +51,16 @@ class StringRules:
         return self._rules.rule(name, (_QUOTE, *self._rules.repeat(self._any_char(), low, high), _QUOTE))
 
     def rule_of_text(self, expression: int, base: str) -> str:
-        """A rule for a string, in quotes, of which `expression` is true. Raises `Unsupported`."""
+        """A rule for a string, in quotes, that is one of `expression`."""
         if expression == self._expressions.anything:
             return self._rules.rule("string", (_QUOTE, *self._rules.repeat(self._any_char(), 0, None), _QUOTE))
         if expression not in self._named:
-            inside = rule_of(self._expressions.automaton(expression), self._rules, base, self._char, (_QUOTE,))
+            inside = rule_of(self._derivatives.automaton(expression), self._rules, base, self._char, (_QUOTE,))
             self._named[expression] = self._rules.rule(f"{base}-string", (_QUOTE, Ref(inside)))
         return self._named[expression]
 
     def expression(self, layers: Items[StringLayer]) -> int:
-        """What all of `layers` say of a text. Raises `SchemaUnsupported`."""
+        """The texts that all of `layers` allow. Raises `SchemaUnsupported`."""
         e = self._expressions
         found = []
         for layer in layers:
@@ -70,7 +72,7 @@ class StringRules:
         low, high = _lengths(layers)
         if (low, high) != (0, None):
             length = e.nothing if high is not None and high < low else e.repeat(e.chars(charset.UNICODE), low, high)
-            found.append(e.whole(length))
+            found.append(length)
         return e.both(*found)
 
     def _any_char(self) -> str:

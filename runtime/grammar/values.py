@@ -7,6 +7,7 @@ needs no recursion.
 from __future__ import annotations
 
 from runtime.grammar.arrays import array_alternatives
+from runtime.grammar.derivatives import Derivatives
 from runtime.grammar.document import Document
 from runtime.grammar.errors import SchemaUnsupported, Unsupported
 from runtime.grammar.expressions import Expressions
@@ -29,24 +30,26 @@ class Values:
 
     def __init__(self, document: Document, rules: Rules, work: Work) -> None:
         expressions = Expressions(work)
-        patterns = Patterns(expressions)
+        derivatives = Derivatives(expressions, work)
+        patterns = Patterns(expressions, derivatives, work)
         self._reader = Reader(document, patterns, work)
         self._rules = rules
         self._work = work
-        self._strings = StringRules(rules, expressions, patterns)
+        self._strings = StringRules(rules, expressions, derivatives, patterns)
         self._named: dict[Shape, str] = {}
         self._unwritten: list[tuple[str, Arrays | Objects, str]] = []
         indent = rules.rule("indent", (Chars(((0x09, 0x09), (0x20, 0x20))),))
         line = (Text("\n"), Repeat(indent, 0, _MAX_INDENT))
         self._whitespace = Ref(rules.rule("ws", (), (Text(" "),), line))
         names = Names(self._reader, expressions, patterns, self._strings)
-        self._objects = ObjectRules(self._reader, rules, names, self._whitespace, self.rule)
+        self._objects = ObjectRules(self._reader, rules, names, work, self._whitespace, self.rule)
 
     def rule(self, key: Key, base: str) -> str:
         """The rule for a value of which all places of `key` hold, with a name like `base` if it is new."""
         place = key[0] if key else ""
         try:
             shapes = self._reader.shapes(key)
+            self._work.spend(len(shapes))
             names = [self._shape_rule(shape, base, place) for shape in shapes]
         except Unsupported as error:
             raise SchemaUnsupported(place, str(error)) from error

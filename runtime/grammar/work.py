@@ -16,12 +16,12 @@ class Work:
     """What has been done for one schema."""
 
     def __init__(self) -> None:
-        self._left = _LIMIT
+        self.spent = 0
 
     def spend(self, steps: int) -> None:
         """Raises `SchemaUnsupported` when it has been enough."""
-        self._left -= steps
-        if self._left < 0:
+        self.spent += steps
+        if self.spent > _LIMIT:
             raise SchemaUnsupported(
                 "",
                 "it would take too long, or too large a grammar",

@@ -5,7 +5,6 @@ Knows the forms that texts come in and vectors go out in. How they are computed 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import math
 from array import array
@@ -19,7 +18,7 @@ from runtime.engine.engine import Engine
 from runtime.engine.types import EmbeddingRequest
 from runtime.server.errors import BadRequest, CannotRerank
 from runtime.server.generating import LoraField, adapter_scales
-from runtime.server.json import decode, json_response
+from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import SERVED
 from runtime.server.stream import aborting
 
@@ -94,7 +93,7 @@ async def rerank(request: web.Request) -> web.Response:
     documents = body.documents if body.documents is not None else body.texts
     if not documents or len(documents) > MAX_TEXTS:
         raise BadRequest(f"documents: 1 to {MAX_TEXTS:,} texts are needed", "documents")
-    prompts = await asyncio.to_thread(lambda: tuple(model.rerank_prompt(body.query, text) for text in documents))
+    prompts = await beside_the_loop(request, lambda: tuple(model.rerank_prompt(body.query, text) for text in documents))
     embedded = await _computed(engine, EmbeddingRequest(prompts))
     if embedded.pooling != "rank":
         raise CannotRerank
@@ -124,8 +123,7 @@ async def _embed(request: web.Request, body: EmbeddingBody) -> tuple[tuple[tuple
     given = body.input if body.input is not None else body.content
     if given is None:
         raise BadRequest("input: is missing", "input")
-    # In a thread, because long texts take long to tokenize.
-    texts = await asyncio.to_thread(_tokens, given, model)
+    texts = await beside_the_loop(request, lambda: _tokens(given, model))
     scales = None if body.lora is None else adapter_scales(body.lora, len(engine.scales), "lora")
     return texts, await _computed(engine, EmbeddingRequest(texts, scales))
 

@@ -141,15 +141,18 @@ async def _stream(request: web.Request, generations: Sequence[Generation], diale
     begun: set[int] = set()
     finished: dict[int, FinishedEvent] = {}
     try:
-        async for index, event in _interleaved(generations):
+        async for index, burst in _interleaved(generations):
+            objects: list[Any] = []
             if index not in begun:
                 begun.add(index)
-                await out.send_all(dialect.opening(index))
-            if isinstance(event, FinishedEvent):
-                finished[index] = event
-                await out.send_all(dialect.last(index, event))
-            else:
-                await out.send_all(dialect.token(index, event))
+                objects += dialect.opening(index)
+            for event in burst:
+                if isinstance(event, FinishedEvent):
+                    finished[index] = event
+                    objects += dialect.last(index, event)
+                else:
+                    objects += dialect.token(index, event)
+            await out.send_all(objects)
         await out.send_all(dialect.closing([finished[index] for index in sorted(finished)]))
     except LoafError as error:
         if out.response is None:
@@ -174,27 +177,27 @@ async def _collect(generation: Generation) -> Answer:
     raise AssertionError("a generation ends with a FinishedEvent")
 
 
-async def _interleaved(generations: Sequence[Generation]) -> AsyncIterator[tuple[int, Event]]:
-    """The events of all, each with its generation's number, as they come. Raises what one of them raises."""
+async def _interleaved(generations: Sequence[Generation]) -> AsyncIterator[tuple[int, list[Event]]]:
+    """The events of all, each burst with its generation's number, as they come. Raises what one of them raises."""
     if len(generations) == 1:
-        async for event in generations[0]:
-            yield 0, event
+        async for burst in generations[0].bursts():
+            yield 0, burst
         return
-    events: asyncio.Queue[tuple[int, Event | LoafError | None]] = asyncio.Queue()
+    bursts: asyncio.Queue[tuple[int, list[Event] | LoafError | None]] = asyncio.Queue()
 
     async def pump(index: int, generation: Generation) -> None:
         try:
-            async for event in generation:
-                events.put_nowait((index, event))
-            events.put_nowait((index, None))
+            async for burst in generation.bursts():
+                bursts.put_nowait((index, burst))
+            bursts.put_nowait((index, None))
         except LoafError as error:
-            events.put_nowait((index, error))
+            bursts.put_nowait((index, error))
 
     tasks = [asyncio.create_task(pump(index, generation)) for index, generation in enumerate(generations)]
     try:
         running = len(tasks)
         while running:
-            index, item = await events.get()
+            index, item = await bursts.get()
             if item is None:
                 running -= 1
             elif isinstance(item, LoafError):

@@ -6,7 +6,6 @@ for text.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from runtime.engine.backend import Model
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Probabilities, TokenEvent
 from runtime.server.errors import BadRequest
 from runtime.server.generating import Answer, GenerationFields, answer, generation_request
-from runtime.server.json import decode, json_response
+from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import SERVED, SETTINGS
 from runtime.server.probabilities import token_probabilities
 from runtime.server.sampling import resolve_sampling, token_limit
@@ -57,8 +56,9 @@ async def completion(request: web.Request) -> web.StreamResponse:
     body = await decode(request, CompletionRequest)
     if body.n_cmpl is not None:
         body.n = body.n_cmpl
-    # In a thread, because a long prompt takes long to tokenize.
-    wanted = await asyncio.to_thread(_generation_request, body, model, request.app)
+    wanted = await beside_the_loop(
+        request, lambda: _generation_request(body, model, request.app), takes_long=body.json_schema is not None
+    )
     dialect = _Native(model, request.app[SERVED].name, body, wanted)
     return await answer(request, engine, wanted, body, dialect)
 

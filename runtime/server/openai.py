@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import Iterable, Sequence
@@ -24,7 +23,7 @@ from runtime.engine.types import (
 )
 from runtime.server.errors import BadRequest
 from runtime.server.generating import Answer, GenerationFields, answer, generation_request
-from runtime.server.json import decode, json_response
+from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import PROMPTS, SERVED, SETTINGS, STARTED
 from runtime.server.probabilities import token_probabilities
 from runtime.server.sampling import resolve_sampling, schema_grammar, token_limit
@@ -136,8 +135,10 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     served.engine.generator()
     model = served.engine.backend().model
     body = await decode(request, ChatRequest)
-    # In a thread, because a long conversation takes long to render and to tokenize.
-    wanted = await asyncio.to_thread(_generation_request, body, model, request.app)
+    has_schema = body.json_schema is not None or body.response_format is not None
+    wanted = await beside_the_loop(
+        request, lambda: _generation_request(body, model, request.app), takes_long=has_schema
+    )
     dialect = _Chat(model, served.name, body)
     return await answer(request, served.engine, wanted, body, dialect)
 

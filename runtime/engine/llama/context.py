@@ -48,8 +48,8 @@ class Context:
     def decode(self, items: Sequence[BatchItem], scales: tuple[float, ...]) -> dict[int, int]:
         """Compute `items` in one batch, with the adapters at `scales`.
 
-        Returns {slot: index of the first of its outputs, if it has any}, one more for each further, to sample at. Raises
-        `PoolFull` (then nothing was kept of the batch), `EngineStopped` after `interrupt`, or `DecodeFailed`.
+        Returns {slot: index of the first of its outputs, if it has any}, one more for each further, to sample at.
+        Raises `PoolFull` (then nothing was kept of the batch), `EngineStopped` after `interrupt`, or `DecodeFailed`.
         """
         self._model.logs.clear()
         use_adapters(self._model, self._handle, scales)
