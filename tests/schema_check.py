@@ -49,10 +49,13 @@ def fits(value: Any, schema: Any, root: Any = None) -> bool:
         checks.append(schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf))
         checks.append("pattern" not in schema or re.search(schema["pattern"], value, re.ASCII) is not None)
     elif isinstance(value, list):
-        prefix = schema.get("prefixItems", [])
+        # until 2019, items could be a list, and additionalItems what comes behind it
+        prefix, items = schema.get("prefixItems", []), schema.get("items", True)
+        if isinstance(items, list):
+            prefix, items = items, schema.get("additionalItems", True)
         checks.append(schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf))
         checks += [inner(one, part) for one, part in zip(value, prefix, strict=False)]
-        checks += [inner(one, schema.get("items", True)) for one in value[len(prefix) :]]
+        checks += [inner(one, items) for one in value[len(prefix) :]]
     elif isinstance(value, dict):
         checks.append(schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", math.inf))
         checks.append(all(name in value for name in schema.get("required", [])))
@@ -77,13 +80,16 @@ def same(a: Any, b: Any) -> bool:
 
 def _number_fits(value: float, schema: Any) -> bool:
     exact = Fraction(str(value))
-    return (
-        exact >= Fraction(str(schema.get("minimum", value)))
-        and exact <= Fraction(str(schema.get("maximum", value)))
-        and ("exclusiveMinimum" not in schema or exact > Fraction(str(schema["exclusiveMinimum"])))
-        and ("exclusiveMaximum" not in schema or exact < Fraction(str(schema["exclusiveMaximum"])))
-        and ("multipleOf" not in schema or (exact / Fraction(str(schema["multipleOf"]))).denominator == 1)
-    )
+    low, high = Fraction(str(schema.get("minimum", value))), Fraction(str(schema.get("maximum", value)))
+    checks = [low <= exact <= high]
+    for keyword, is_above in (("exclusiveMinimum", True), ("exclusiveMaximum", False)):
+        bound = schema.get(keyword, False)
+        if bound is True:  # until draft 4
+            checks.append(exact != (low if is_above else high))
+        elif bound is not False:
+            checks.append(exact > Fraction(str(bound)) if is_above else exact < Fraction(str(bound)))
+    step = Fraction(str(schema.get("multipleOf", 0)))
+    return all(checks) and (step == 0 or (exact / step).denominator == 1)
 
 
 def _at(root: Any, reference: str) -> Any:

@@ -20,12 +20,12 @@ PATTERNS = [
     "x",
     "^(foo|bar)?-[0-9]{2,3}$",
     '^[^\\n"]{1,4}$',
-    "^\\w+\\s\\w+$",
+    "^\\w+[ -]\\w+$",
     "[A-F]$",
-    "^(?!no).*$",
+    "^(?!no)[^\n]*$",
     '^[\\\\"/]+$',
 ]
-"""With the same meaning in Python's `re`."""
+"""With the same meaning in Python's `re`, whose `.` and `\\s` take other characters."""
 
 Pair = tuple[Any, Any]
 

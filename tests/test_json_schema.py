@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -41,7 +42,8 @@ def test_the_same_schema_gives_the_same_grammar() -> None:
         ({"$ref": "https://example.org/schema"}, "/$ref", "references into the schema"),
         ({"$ref": "other.json#/a"}, "/$ref", "references into the schema"),
         ({"$ref": "#anchor"}, "/$ref", "references into the schema"),
-        ({"$ref": "#/$defs/none"}, "/$defs/none", "nothing at this place"),
+        ({"$ref": "#/$defs/none"}, "/$ref", "leads to nothing"),
+        ({"allOf": [INT], "$ref": "#/allOf/1"}, "/$ref", "leads to nothing"),
         ({"$ref": 1}, "/$ref", "string"),
         ({"properties": {"a/b": {"type": "float"}}}, "/properties/a~1b/type", "no type 'float'"),
         (obj("a", a=obj("a", a={"$ref": "#"})), "", "no value"),
@@ -52,6 +54,8 @@ def test_the_same_schema_gives_the_same_grammar() -> None:
         ({"type": "string", "pattern": "^ab$", "minLength": 3}, "", "no value"),
         ({"type": "array", "items": INT, "minItems": 3, "maxItems": 2}, "", "no value"),
         ({"type": "array", "items": False, "minItems": 1}, "", "no value"),
+        ({"type": "array", "prefixItems": [INT, STR], "minItems": 3}, "", "no value"),
+        ({"type": "array", "prefixItems": [INT, STR, INT], "minItems": 2, "maxItems": 1}, "", "no value"),
         ({"type": "object", "properties": {}, "minProperties": 1}, "", "no value"),
         ({"type": "object", "required": ["a"], "propertyNames": {"maxLength": 0}}, "", "no value"),
         ({"type": "object", "required": ["a", "b"], "maxProperties": 1}, "", "no value"),
@@ -105,6 +109,7 @@ def test_the_same_schema_gives_the_same_grammar() -> None:
         ([], "", "schema"),
         ({"const": float("nan")}, "", "not JSON"),
         ({"const": {1: 2}}, "", "not JSON"),
+        ({"const": json.loads("[" * 70 + "]" * 70)}, "", "within each other"),
         ({"const": (1, 2)}, "", "not JSON"),
         ({"minimum": 10**5000}, "", "not JSON"),
     ],
@@ -129,9 +134,21 @@ def nested(depth: int, keyword: str) -> Any:
 DOUBLING = {"$defs": {f"d{i}": {"anyOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(100)} | {"d100": INT}}
 EITHER = [{"anyOf": [{"pattern": f"a{i}"}, {"pattern": f"b{i}"}]} for i in range(30)]
 
+GROUPS = "(" * 24 + "a" + ")" * 24
+
 LARGE = {
+    "everything that recurses": {
+        "$defs": {f"d{i}": {"$ref": f"#/$defs/d{i + 1}"} for i in range(29)}
+        | {"d29": typed(["array", "string"], pattern=GROUPS, items={"$ref": "#/$defs/d29"})},
+        "$ref": "#/$defs/d0",
+        "const": json.loads("[" * 55 + '"a"' + "]" * 55),
+    },
+    "a long pattern": typed("string", pattern="a" * 100_000),
+    "a pattern with many choices": typed("string", pattern="|".join(f"a{i}" for i in range(20_000))),
+    "optional properties": obj(**{f"p{i}": INT for i in range(5_000)}),
+    "a union of itself": {"anyOf": [obj(f"k{i}", **{f"k{i}": {"$ref": "#"}}) for i in range(1_000)] + [INT]},
     "deep": nested(100_000, "items"),
-    "deep combinations": nested(60, "allOf"),
+    "deep combinations": nested(31, "allOf"),
     "references that double": {**DOUBLING, "$ref": "#/$defs/d0"},
     "combinations that double": typed("string", allOf=EITHER),
     "an enum": {"enum": [f"value {i}" for i in range(60_000)]},

@@ -90,7 +90,7 @@ def test_values_that_fit_are_taken(model: LlamaModel, pair: tuple[Any, Any], dat
 
 
 GENERATED = {
-    "person": obj("name", "age", "tags", name=typed("string", maxLength=12), age=typed("integer", minimum=0, maximum=150),
+    "person": obj("name", "age", "tags", name=typed("string", maxLength=12), age=typed("integer", minimum=0, maximum=9),
                   tags=typed("array", items={"enum": ["red", "green"]}, minItems=1, maxItems=3)),
     "date": obj("when", when=typed("string", format="date-time", maxLength=25)),
     "score": obj("score", score=typed("number", minimum=0, maximum=1), why=typed("string", maxLength=20)),
@@ -102,8 +102,8 @@ GENERATED = {
                  propertyNames={"pattern": "^[a-z]{1,6}$"}),
     "tree": {**TREE, "$defs": {"node": obj("value", value=typed("integer", minimum=0, maximum=9),
                                children=typed("array", items={"$ref": "#/$defs/node"}, maxItems=1))}},
-    "matrix": typed("array", items=typed("array", items=typed("integer", maximum=9, minimum=-9), minItems=2, maxItems=2),
-                    minItems=2, maxItems=2),
+    "matrix": typed("array", minItems=2, maxItems=2,
+                    items=typed("array", items=typed("integer", maximum=9, minimum=-9), minItems=2, maxItems=2)),
 }  # fmt: skip
 
 

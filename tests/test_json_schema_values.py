@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from decimal import Decimal
-from typing import Any
+from unittest import mock
 
 import pytest
 from bundles import ROOT
@@ -20,14 +20,16 @@ from schema_cases import CASES, INT, Case, obj, typed
 from schema_check import fits
 from schema_values import Pair, schemas_and_values, written
 
-from runtime.grammar import charset
+from runtime.grammar import charset, derivatives
+from runtime.grammar.derivatives import Derivatives
+from runtime.grammar.errors import SchemaUnsupported
 from runtime.grammar.expressions import Expressions
 from runtime.grammar.gbnf import Ref, Rules, Text
 from runtime.grammar.json_schema import grammar_of
 from runtime.grammar.work import Work
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(schemas_and_values(), st.data())
 def test_a_value_that_fits_is_taken(pair: Pair, data: st.DataObject) -> None:
     schema, value = pair
@@ -35,27 +37,30 @@ def test_a_value_that_fits_is_taken(pair: Pair, data: st.DataObject) -> None:
     assert Gbnf(grammar_of(schema)).accepts(data.draw(written(value)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(schemas_and_values(), st.integers(0, 2**32), st.integers(0, 120))
 def test_what_is_written_fits(pair: Pair, seed: int, length: int) -> None:
     schema, _ = pair
     matcher = Gbnf(grammar_of(schema))
     text = matcher.sample(random.Random(seed), length)
     assert matcher.accepts(text)
-    assert fits(_parsed(text), schema), text
+    assert _has_a_name_twice(text) or fits(json.loads(text), schema), text
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+NOT_IN_PYTHON = {"named group", "classes", "Unicode"}
+"""Patterns that mean something else in Python's `re`, or nothing."""
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name not in NOT_IN_PYTHON], ids=lambda case: case.name)
 def test_what_is_written_for_a_case_fits(case: Case) -> None:
     rng = random.Random(0)
     matcher = Gbnf(grammar_of(case.schema))
     for length in (0, 5, 20, 60, 100):
         text = matcher.sample(rng, length)
-        value = _parsed(text)
-        assert '"additionalItems"' in json.dumps(case.schema) or fits(value, case.schema), text
+        assert _has_a_name_twice(text) or fits(json.loads(text), case.schema), text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_integers_are_taken_if_they_are_in_the_range(data: st.DataObject) -> None:
     integers = st.integers(-(10**18), 10**18) | st.integers(-1200, 1200)
@@ -70,7 +75,7 @@ def test_integers_are_taken_if_they_are_in_the_range(data: st.DataObject) -> Non
     assert not matcher.accepts(f"0{low}".replace("0-", "-0"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_numbers_are_taken_if_they_are_in_the_range(data: st.DataObject) -> None:
     bounds = st.decimals(-200, 200, places=2) | st.decimals(-1, 1, places=3) | st.integers(-20, 20).map(Decimal)
@@ -95,7 +100,9 @@ def test_subsets_of_properties_are_taken_if_they_are_complete(data: st.DataObjec
     required = data.draw(st.sets(st.sampled_from(names)) if names else st.just(set()))
     low = data.draw(st.integers(0, len(names)))
     high = data.draw(st.integers(max(low, len(required)), 5))
-    matcher = Gbnf(grammar_of({**obj(*required, **dict.fromkeys(names, INT)), "minProperties": low, "maxProperties": high}))
+    matcher = Gbnf(
+        grammar_of({**obj(*required, **dict.fromkeys(names, INT)), "minProperties": low, "maxProperties": high})
+    )
     for chosen in itertools.product((False, True), repeat=len(names)):
         subset = list(itertools.compress(names, chosen))
         complete = required <= set(subset) and low <= len(subset) <= high
@@ -105,32 +112,137 @@ def test_subsets_of_properties_are_taken_if_they_are_complete(data: st.DataObjec
 
 
 _ATOMS = st.sampled_from(
-    ["a", "b", '"', "\\\\", "é", ".", "[ab]", '[^a"]', "[^\\\\]", "\\w", "\\d", "\\W", "[b-é]", "/", "^", "$", "1"]
+    [
+        "a",
+        "b",
+        '"',
+        "\\\\",
+        "é",
+        ".",
+        "[ab]",
+        '[^a"]',
+        "[^\\\\]",
+        "\\w",
+        "\\d",
+        "\\W",
+        "[b-é]",
+        "/",
+        "\\x00",
+        "1",
+        "^",
+        "$",
+    ]
 )
 
 
+def _repeated(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    counts = st.sampled_from(["*", "+", "?", "{2}", "{1,3}", "{2,}", "*?"])
+    return st.tuples(inner, counts).map(lambda pair: f"(?:{pair[0]}){pair[1]}")
+
+
 def _patterns() -> st.SearchStrategy[str]:
-    return st.recursive(
+    inside = st.recursive(
         _ATOMS,
         lambda inner: (
             st.lists(inner, min_size=1, max_size=4).map("".join)
             | st.lists(inner, min_size=1, max_size=3).map(lambda ways: f"({'|'.join(ways)})")
-            | st.tuples(inner, st.sampled_from(["*", "+", "?", "{2}", "{1,3}", "{2,}", "*?"])).map(
-                lambda pair: f"(?:{pair[0]}){pair[1]}"
-            )
+            | _repeated(inner)
         ),
         max_leaves=6,
     )
+    beginnings = st.sampled_from(["", "^", "(^|a)", "(?=.*a)", "^(?!b|.*é)", "^^", "^(?!^b*$)", "(?=^a)|"])
+    return st.tuples(beginnings, inside, st.sampled_from(["", "$", "(a|$)"])).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
-@given(_patterns(), st.sampled_from(["", "(?=.*a)", "(?!b|.*é)"]), st.lists(st.text('ab"\\é/1\x00-', max_size=6), max_size=10))
-def test_patterns_mean_what_they_mean_in_python(pattern: str, ahead: str, texts: list[str]) -> None:
-    # an anchor in a text that is repeated after itself, ^^, is never taken here
-    assume(not re.search(r"\^\)?[*+{]|\$\)?[*+{]|\^.*\^|\$.*\$", pattern))
-    expressions = Expressions(Work())
-    from runtime.grammar.regex import Patterns
+@settings(max_examples=200, deadline=None)
+@given(_patterns(), st.lists(st.text('ab"\\é/1\x00-', max_size=6), max_size=10), st.booleans())
+def test_patterns_mean_what_they_mean_in_python(pattern: str, texts: list[str], deterministic: bool) -> None:
+    steps = derivatives._DETERMINISTIC_STEPS if deterministic else 0
+    try:
+        with mock.patch.object(derivatives, "_DETERMINISTIC_STEPS", steps):
+            accepts = Gbnf(grammar_of(typed("string", pattern=pattern))).accepts
+    except SchemaUnsupported as error:
+        assert "no value" in error.reason
 
-    expression = Patterns(expressions).read(ahead + pattern)
+        def accepts(_: str) -> bool:
+            return False
+
     for text in [*texts, "", "a", "b"]:
-        assert expressions.matches(expression, text) == bool(re.search(ahead + pattern, text, re.ASCII)), text
+        matches = re.search(pattern, text, re.ASCII) is not None
+        assert accepts(json.dumps(text, ensure_ascii=False)) == matches, text
+
+
+RANGES = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted).map(tuple), max_size=4)
+
+
+@given(RANGES, RANGES)
+def test_sets_of_code_points(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> None:
+    def members(ranges: charset.Ranges) -> set[int]:
+        assert all(high + 1 < low for (_, high), (low, _) in itertools.pairwise(ranges))
+        return {point for low, high in ranges for point in range(low, high + 1)}
+
+    one, other = charset.union(a), charset.union(b)
+    assert members(charset.union(a, b)) == members(one) | members(other)
+    assert members(charset.intersection(one, other)) == members(one) & members(other)
+    assert members(charset.difference(one, other)) == members(one) - members(other)
+    assert {point for point in range(22) if charset.contains(one, point)} == members(one)
+
+
+@given(st.lists(st.text("ab\u00e9", max_size=4)), st.lists(st.text("ab\u00e9", max_size=4)))
+def test_lists_of_texts(texts: list[str], others: list[str]) -> None:
+    e = Expressions(Work())
+    matches = Derivatives(e, Work()).matches
+    listed = e.texts(texts)
+    for text in [*texts, *others]:
+        assert matches(listed, text) == (text in texts)
+        assert matches(e.negate(listed), text) == (text not in texts)
+        assert matches(e.both(listed, e.texts(others)), text) == (text in texts and text in others)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 4_500), st.integers(0, 4_500), st.booleans(), st.lists(st.integers(0, 9_100), max_size=8))
+def test_repetitions(low: int, more: int, endless: bool, counts: list[int]) -> None:
+    rules = Rules(Work())
+    one = rules.rule("one", (Text("a"),))
+    high = None if endless else low + more
+    rules.define(rules.reserve("root"), [(*rules.repeat(one, low, high), Text("."))])
+    matcher = Gbnf(rules.write("root"))
+    for count in [*counts, low, low + more, low + more + 1, max(low - 1, 0)]:
+        assert matcher.accepts("a" * count + ".") == (low <= count and (high is None or count <= high))
+
+
+def test_rules_that_nothing_fits_are_left_out() -> None:
+    rules = Rules(Work())
+    for name in ("root", "endless", "unused"):
+        rules.reserve(name)
+    rules.define("root", [(Text("a"), Ref("endless")), (Text("b"), *rules.repeat("endless", 0, None))])
+    rules.define("endless", [(Text("c"), Ref("endless"))])
+    rules.define("unused", [(Text("d"),)])
+    assert rules.write("root") == 'root ::= "b"\n'
+    assert rules.write("endless") == ""
+
+
+def test_the_order_of_hashes_does_not_matter() -> None:
+    """In Python the hashes of texts differ from run to run, and with them the order of sets."""
+    code = (
+        "import hashlib, schema_cases; from runtime.grammar.json_schema import grammar_of;"
+        "print(hashlib.sha256(repr([grammar_of(case.schema) for case in schema_cases.CASES]).encode()).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(digests) == 1
+
+
+def _has_a_name_twice(text: str) -> bool:
+    """Whether some object does: the one thing that a grammar cannot rule out."""
+    found = []
+    json.loads(text, object_pairs_hook=lambda pairs: found.append(len(dict(pairs)) < len(pairs)))
+    return any(found)

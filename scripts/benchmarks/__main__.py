@@ -5,6 +5,8 @@ from __future__ import annotations
 import building
 import click
 import launching
+import serving
+import stepping
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -14,6 +16,8 @@ def bench() -> None:
 
 bench.add_command(launching.launch)
 bench.add_command(building.build)
+bench.add_command(serving.serve)
+bench.add_command(stepping.engine)
 
 if __name__ == "__main__":
     bench(prog_name="scripts/bench")

@@ -11,20 +11,23 @@ from pathlib import Path
 
 from processes import plain_environment
 
-LOAF, ONEFILE, LLAMA_SERVER = "loaf", "onefile", "llama-server"
+LOAF, LOOKUP, ONEFILE, LLAMA_SERVER = "loaf", "loaf --lookup", "onefile", "llama-server"
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What every server is told: context in tokens, requests at once, threads."""
+    """What every server is told, in tokens: context, batch and what of it is computed at once; requests, threads."""
 
     context: int = 2048
     slots: int = 8
+    batch: int = 2048
+    ubatch: int = 512
     threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
 
     @property
     def flags(self) -> list[str]:
-        return ["-c", str(self.context), "-np", str(self.slots), "-t", str(self.threads)]
+        sizes = ["-c", str(self.context), "-b", str(self.batch), "-ub", str(self.ubatch)]
+        return [*sizes, "-np", str(self.slots), "-t", str(self.threads)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,15 @@ def bundle(path: Path, load: Load, scratch: Path) -> Contestant:
     return Contestant(LOAF, [str(path), "--version"], [str(path), *serve], env, scratch)
 
 
+def bundle_with(path: Path, weights: Path, load: Load, scratch: Path, *, lookup: bool = False) -> Contestant:
+    """A .loaf that serves other weights than its own, so that one is enough for all models."""
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    serve = ["--server", "--nobrowser", "--port", "{port}", "-m", str(weights), *load.flags]
+    env = plain_environment(LOAF_CACHE_DIR=str(scratch))
+    name = LOOKUP if lookup else LOAF
+    return Contestant(name, [str(path), "--version"], [str(path), *serve, *["--lookup"] * lookup], env, scratch)
+
+
 def onefile(path: Path, weights: Path, load: Load, scratch: Path) -> Contestant:
     """PyInstaller's onefile of the same program, which unpacks itself into `scratch` at each launch.
 
@@ -57,8 +69,8 @@ def onefile(path: Path, weights: Path, load: Load, scratch: Path) -> Contestant:
     return Contestant(ONEFILE, [str(path), "--version"], [str(path), *serve], env, scratch)
 
 
-def llama_server(path: Path, weights: Path, load: Load, scratch: Path) -> Contestant:
+def llama_server(path: Path, weights: Path, load: Load, scratch: Path, *more: str) -> Contestant:
     """llama.cpp's own server; without its warm-up, which loaf does not do either, and with one pool for all slots."""
-    scratch.mkdir()
-    serve = ["--port", "{port}", "-m", str(weights), *load.flags, "--kv-unified", "--no-warmup"]
+    scratch.mkdir(exist_ok=True)
+    serve = ["--port", "{port}", "-m", str(weights), *load.flags, "--kv-unified", "--no-warmup", *more]
     return Contestant(LLAMA_SERVER, [str(path), "--version"], [str(path), *serve], plain_environment(), scratch)

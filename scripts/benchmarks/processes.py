@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -124,6 +124,29 @@ def served(command: Sequence[str], env: Mapping[str, str], *, patience: float = 
             yield RunningServer(process.pid, port, answers, ready)
         finally:
             _end(process)
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What a measurement shares the machine with, from the moment it is made."""
+
+    began: float = field(default_factory=time.perf_counter)
+    busy: float = field(default_factory=lambda: _machine_busy())
+    own: float = field(default_factory=lambda: sum(os.times()[:4]))
+
+    def share(self) -> float:
+        """How much of all processors' time others have taken, from 0 to 1.
+
+        This process counts as ours, and so do its children once they have ended and it has waited for them.
+        """
+        others = _machine_busy() - self.busy - (sum(os.times()[:4]) - self.own)
+        return max(0.0, others / (os.cpu_count() or 1) / (time.perf_counter() - self.began))
+
+
+def _machine_busy() -> float:
+    """Seconds that all processors together have worked since the system started (proc(5), /proc/stat)."""
+    user, nice, system = map(int, Path("/proc/stat").read_text().split(maxsplit=4)[1:4])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 def process_tree(pid: int) -> list[int]:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from bundler.progress import format_bytes
 
-Unit = Literal["s", "bytes", "x"]
+Unit = Literal["s", "bytes", "x", "/s", "ms", "%"]
 
 
 @dataclass(slots=True)
@@ -90,8 +90,9 @@ def save(path: Path, samples: Samples, targets: Sequence[Target]) -> None:
 def format_value(value: float, unit: Unit) -> str:
     """A figure with its unit and as many digits as mean something."""
     if unit == "bytes":
-        return format_bytes(round(value))
-    return f"{value:.2f} x" if unit == "x" else f"{value:.3f} s"
+        return "-" * (value < 0) + format_bytes(round(abs(value)))
+    digits = {"s": 3, "ms": 3, "x": 2, "%": 1, "/s": 1}[unit]
+    return f"{value:,.{digits}f} {unit}"
 
 
 def _cell(samples: Samples, row: str, column: str, unit: Unit) -> str:

@@ -1,6 +1,7 @@
-"""Writes GGUFs of any size that llama.cpp loads: the shape of a Llama, a real vocabulary, noise for weights.
+"""Writes GGUFs of any size that llama.cpp loads: noise for weights, in the shape of a model that exists.
 
-Knows the format as its documentation has it. The vocabulary is copied, byte for byte, from another GGUF.
+Knows the format as its documentation has it (ggml/docs/gguf.md), and the blocks of three quantizations. What tensors
+there are is `shapes.py`'s to know, what tokens `vocabularies.py`'s.
 """
 
 from __future__ import annotations
@@ -8,144 +9,139 @@ from __future__ import annotations
 import math
 import random
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from bundler.gguf.header import ArrayValue, align
-from bundler.gguf.reader import read_gguf
+from entries import number, text
+from shapes import Llama, Shape, Tensor
+from vocabularies import Vocabulary, copied
 
-_F32, _F16 = 0, 1
-_UINT32, _FLOAT32, _STRING = 4, 6, 8
+from bundler.gguf.header import align
+
+_F32 = 0
 _ALIGNMENT = 32
-_MOSTLY_F16 = 1  # general.file_type
-_NOISE_VALUES = 524_287  # a prime, so that no two rows of a matrix begin at the same place in the noise
+_NOISE_BLOCKS = 65_537  # a prime, so that no two of as many rows begin at the same place in the noise
+_NOISE_VALUES = 524_287  # for the same reason
 _WRITE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """A Llama's dimensions; those of an 8B by default, with as many layers as the size asks for."""
+class Quantization:
+    """How a matrix is stored: `type` is its `ggml_type`, `file_type` its `llama_ftype`.
 
-    layers: int
-    width: int = 4096
-    hidden: int = 14336
-    heads: int = 32
-    kv_heads: int = 8
+    A block of `elements` takes `size` bytes. Of a single element it is a 16-bit float; else a 16-bit float d, then
+    integers to be multiplied by d. `data` are the bytes that those may be made of: such that their mean is 0, and
+    their standard deviation `unit`.
+    """
 
-    def tensors(self, vocabulary_size: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Names and dimensions, the fastest first. Those of one dimension are F32, the others F16."""
-        width, hidden, kv_width = self.width, self.hidden, self.width // self.heads * self.kv_heads
-        yield "token_embd.weight", (width, vocabulary_size)
-        for layer in range(self.layers):
-            yield f"blk.{layer}.attn_norm.weight", (width,)
-            yield f"blk.{layer}.attn_q.weight", (width, width)
-            yield f"blk.{layer}.attn_k.weight", (width, kv_width)
-            yield f"blk.{layer}.attn_v.weight", (width, kv_width)
-            yield f"blk.{layer}.attn_output.weight", (width, width)
-            yield f"blk.{layer}.ffn_norm.weight", (width,)
-            yield f"blk.{layer}.ffn_gate.weight", (width, hidden)
-            yield f"blk.{layer}.ffn_up.weight", (width, hidden)
-            yield f"blk.{layer}.ffn_down.weight", (hidden, width)
-        yield "output_norm.weight", (width,)
+    type: int
+    file_type: int
+    elements: int
+    size: int
+    data: bytes = b""
+    unit: float = 1.0
+
+    def bytes_of(self, shape: tuple[int, ...]) -> int:
+        """What a tensor takes; one of a single dimension is F32 in every file."""
+        return 4 * shape[0] if len(shape) == 1 else math.prod(shape) // self.elements * self.size
+
+    def noise(self, deviation: float) -> bytes:
+        """Blocks of random values around 0, the same each time."""
+        generator = random.Random(0)
+        if self.elements == 1:
+            return b"".join(struct.pack("<e", generator.gauss(0, deviation)) for _ in range(_NOISE_VALUES))
+        scale = struct.pack("<e", deviation / self.unit)
+        return b"".join(scale + bytes(generator.choices(self.data, k=self.size - 2)) for _ in range(_NOISE_BLOCKS))
+
+
+F16 = Quantization(type=1, file_type=1, elements=1, size=2)
+# A byte is an integer from -127 to 127, or two from -7 to 7, to each of which 8 is added.
+Q8_0 = Quantization(type=8, file_type=7, elements=32, size=34, data=bytes({*range(256)} - {128}), unit=73.6)
+Q4_0 = Quantization(
+    type=2,
+    file_type=2,
+    elements=32,
+    size=18,
+    data=bytes(low | high << 4 for low in range(1, 16) for high in range(1, 16)),
+    unit=4.32,
+)
 
 
 def write_llama(path: Path, size: int, vocabulary: Path) -> int:
-    """Writes a model of `size` bytes, or at most a layer more, to `path`; returns its size.
+    """Writes an F16 model of `size` bytes, or at most a layer more, to `path`; returns its size.
 
-    `vocabulary` is the GGUF whose tokenizer it gets.
+    The layers are those of an 8B, as many as the size asks for. `vocabulary` is the GGUF whose tokenizer it gets.
     """
-    keys, vocabulary_size = _tokenizer(vocabulary)
-    one, two = (_data_size(Shape(layers), vocabulary_size) for layers in (1, 2))
-    shape = Shape(max(1, math.ceil((size - one) / (two - one)) + 1))
+    tokens = copied(vocabulary)
+    one, two = (_data_size(Llama(layers), tokens.size, F16) for layers in (1, 2))
+    return write_noise(path, Llama(max(1, math.ceil((size - one) / (two - one)) + 1)), tokens, F16)
+
+
+def write_noise(path: Path, shape: Shape, vocabulary: Vocabulary, quantization: Quantization) -> int:
+    """Writes a model of noise to `path`; returns its size."""
+    tensors = list(shape.tensors(vocabulary.size))
     with path.open("wb") as file:
-        _write_header(file, shape, keys, vocabulary_size)
-        noise = _Noise()
-        for _, dimensions in shape.tensors(vocabulary_size):
+        _write_header(file, shape, vocabulary, quantization, tensors)
+        noise = _Noise(quantization)
+        for tensor in tensors:
             file.write(bytes(-file.tell() % _ALIGNMENT))
-            if len(dimensions) == 1:
-                file.write(struct.pack("<f", 1.0) * dimensions[0])
+            if len(tensor.shape) == 1:
+                file.write(struct.pack("<f", tensor.value) * tensor.shape[0])
             else:
-                noise.write(file, _size(dimensions))
+                noise.write(file, tensor)
         file.write(bytes(-file.tell() % _ALIGNMENT))
         return file.tell()
 
 
 class _Noise:
-    """Small random F16 values, one long run of them over and over: made quickly, and the same each time."""
+    """One long run of noise for each deviation, over and over."""
 
-    def __init__(self) -> None:
-        generator = random.Random(0)
-        once = bytearray(2 * _NOISE_VALUES)
-        for offset in range(0, len(once), 2):
-            struct.pack_into("<e", once, offset, generator.gauss(0, 0.02))
-        self._run = once * 2  # a write may begin anywhere in it
-        self._position = 0
+    def __init__(self, quantization: Quantization) -> None:
+        self._quantization = quantization
+        self._runs: dict[float, memoryview] = {}
+        self._position = 0  # in bytes, behind what was written last
+        self._began: dict[str, int] = {}
 
-    def write(self, file: BinaryIO, size: int) -> None:
-        period = 2 * _NOISE_VALUES
-        while size:
-            piece = min(size, _WRITE_BYTES)
-            file.write(memoryview(self._run)[self._position : self._position + piece])
-            self._position = (self._position + piece) % period
-            size -= piece
+    def write(self, file: BinaryIO, tensor: Tensor) -> None:
+        """Writes noise that was not there before, or `tensor.rows_of` moved down by a row."""
+        row = self._quantization.bytes_of((tensor.shape[0], 1))
+        begin = self._position if tensor.rows_of is None else self._began[tensor.rows_of] - row
+        self._began[tensor.name] = begin
+        self._position = begin + self._quantization.bytes_of(tensor.shape)
+        run = self._run(tensor.value)
+        period = len(run) // 2
+        while begin < self._position:
+            piece = min(self._position - begin, _WRITE_BYTES, period)
+            file.write(run[begin % period : begin % period + piece])
+            begin += piece
+
+    def _run(self, deviation: float) -> memoryview:
+        """Twice the noise, so that a piece may begin anywhere in the first."""
+        if deviation not in self._runs:
+            self._runs[deviation] = memoryview(self._quantization.noise(deviation) * 2)
+        return self._runs[deviation]
 
 
-def _write_header(file: BinaryIO, shape: Shape, tokenizer: list[bytes], vocabulary_size: int) -> None:
+def _write_header(
+    file: BinaryIO, shape: Shape, vocabulary: Vocabulary, quantization: Quantization, tensors: list[Tensor]
+) -> None:
     keys = [
-        _text_key("general.architecture", "llama"),
-        _text_key("general.name", "noise"),
-        _number_key("general.file_type", _MOSTLY_F16),
-        _number_key("llama.context_length", 4096),
-        _number_key("llama.embedding_length", shape.width),
-        _number_key("llama.block_count", shape.layers),
-        _number_key("llama.feed_forward_length", shape.hidden),
-        _number_key("llama.attention.head_count", shape.heads),
-        _number_key("llama.attention.head_count_kv", shape.kv_heads),
-        _number_key("llama.rope.dimension_count", shape.width // shape.heads),
-        _string("llama.attention.layer_norm_rms_epsilon") + struct.pack("<If", _FLOAT32, 1e-5),
-        *tokenizer,
+        text("general.architecture", shape.architecture),
+        text("general.name", "noise"),
+        number("general.file_type", quantization.file_type),
+        *shape.keys(),
+        *vocabulary.keys,
     ]
-    tensors = list(shape.tensors(vocabulary_size))
     file.write(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys)) + b"".join(keys))
     offset = 0
-    for name, dimensions in tensors:
-        kind = _F32 if len(dimensions) == 1 else _F16
-        numbers = struct.pack(f"<I{len(dimensions)}QIQ", len(dimensions), *dimensions, kind, offset)
-        file.write(_string(name) + numbers)
-        offset = align(offset + _size(dimensions), _ALIGNMENT)
+    for tensor in tensors:
+        kind = _F32 if len(tensor.shape) == 1 else quantization.type
+        name = struct.pack("<Q", len(tensor.name)) + tensor.name.encode()
+        n = len(tensor.shape)
+        file.write(name + struct.pack(f"<I{n}QIQ", n, *tensor.shape, kind, offset))
+        offset = align(offset + quantization.bytes_of(tensor.shape), _ALIGNMENT)
 
 
-def _tokenizer(path: Path) -> tuple[list[bytes], int]:
-    """The metadata entries of the tokenizer, as bytes, and the number of tokens."""
-    gguf = read_gguf(path)
-    content = path.read_bytes()
-    entries = [
-        content[entry.offset : entry.offset + entry.size]
-        for entry in gguf.key_ranges
-        if entry.key.startswith("tokenizer.")
-    ]
-    tokens = gguf.metadata["tokenizer.ggml.tokens"]
-    assert isinstance(tokens, ArrayValue)
-    return entries, tokens.length
-
-
-def _data_size(shape: Shape, vocabulary_size: int) -> int:
-    return sum(align(_size(dimensions), _ALIGNMENT) for _, dimensions in shape.tensors(vocabulary_size))
-
-
-def _size(dimensions: tuple[int, ...]) -> int:
-    return math.prod(dimensions) * (4 if len(dimensions) == 1 else 2)
-
-
-def _text_key(key: str, text: str) -> bytes:
-    return _string(key) + struct.pack("<I", _STRING) + _string(text)
-
-
-def _number_key(key: str, number: int) -> bytes:
-    return _string(key) + struct.pack("<II", _UINT32, number)
-
-
-def _string(text: str) -> bytes:
-    return struct.pack("<Q", len(text.encode())) + text.encode()
+def _data_size(shape: Shape, vocabulary_size: int, quantization: Quantization) -> int:
+    return sum(align(quantization.bytes_of(tensor.shape), _ALIGNMENT) for tensor in shape.tensors(vocabulary_size))

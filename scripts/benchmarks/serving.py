@@ -1,0 +1,169 @@
+"""`scripts/bench serve`: tokens a second, waiting times and memory, beside llama-server.
+
+All contestants of a case are started together and take turns in every round, each of which begins with another one;
+while one is measured the others wait for requests, which takes no processor time. The first round is not counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+from cases import Case, Copying, Embeddings, LongPrompt, MemoryAfter, NewText, Prompts, SharedPrefix, Streams
+from contestants import LLAMA_SERVER, LOAF, LOOKUP, Contestant, Load, bundle_with, llama_server
+from models import Models, vocabulary_size
+from processes import Disturbance, served
+from report import Samples, Target, save, show
+
+from bundler.build import BuildRequest
+from bundler.build import build as build_bundle
+from bundler.freeze import freeze_runtime
+from bundler.progress import Progress, progress_for
+
+CaseName = Literal["single", "8", "32", "long", "prefix", "copy", "embeddings", "memory"]
+CASES: tuple[CaseName, ...] = ("single", "8", "32", "long", "prefix", "copy", "embeddings", "memory")
+_TESTS_EMBEDDER = Path(__file__).parents[2] / "tests" / "data" / "embedder.gguf"
+_MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A case, and what the contestants serve in it.
+
+    `lookup`: with a third of them, ours with --lookup. `flags` are for llama-server alone.
+    """
+
+    case: Case
+    weights: Path
+    load: Load
+    lookup: bool = False
+    flags: tuple[str, ...] = ()
+
+
+@click.command()
+@click.option(
+    "--llama-server", "server", type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path),
+    help="Measure this llama-server too.",
+)  # fmt: skip
+@click.option(
+    "--model", help="A GGUF, demo, 100m or 1b, for the streams and prompts [100m; a single stream: all three]."
+)
+@click.option("--only", type=click.Choice(CASES), multiple=True, help="This case; can be given again [all].")
+@click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Rounds that are counted.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every sample to this file.")
+def serve(
+    server: Path | None, model: str | None, only: tuple[CaseName, ...], runs: int, json_file: Path | None
+) -> None:
+    """Streams, shared prefixes, copying, embeddings and memory, as medians and ratios."""
+    progress = progress_for()
+    runtime = freeze_runtime(progress)
+    with tempfile.TemporaryDirectory(prefix="loaf-bench-") as name:
+        folder = Path(name)
+        file = build_bundle(BuildRequest("demo", folder / "bench.loaf"), lambda: runtime, progress).path
+        models = Models(folder)
+        matches = [match for case in only or CASES for match in _matches(case, model, models)]
+        columns = [LOAF, *([LLAMA_SERVER] if server else []), *([LOOKUP] if any(m.lookup for m in matches) else [])]
+        samples = Samples({row: unit for match in matches for row, unit in match.case.rows.items()}, columns)
+        disturbance = Disturbance()
+        for match in matches:
+            contestants = _contestants(match, file, server, folder)
+            measure(match.case, contestants, runs, samples, progress)
+        others = disturbance.share()
+    targets = held_against(samples)
+    if json_file is not None:
+        save(json_file, samples, targets)
+    click.echo(show(f"medians of {runs} (ratio to loaf)", samples, targets))
+    click.echo(f"\nOther processes took {others:.0%} of the machine's processors meanwhile.")
+
+
+def measure(case: Case, contestants: Sequence[Contestant], runs: int, samples: Samples, progress: Progress) -> None:
+    """Add the samples of `runs` rounds of `case`."""
+    title = next(iter(case.rows)).partition(":")[0]
+    with ExitStack() as stack, progress.step(title, runs + 1, "steps") as advance:
+        servers = [(each.name, stack.enter_context(served(each.server, each.env))) for each in contestants]
+        for number in range(runs + 1):
+            begins = number % len(servers)
+            for name, server in servers[begins:] + servers[:begins]:
+                figures = asyncio.run(case.measure(server, number))
+                if number:
+                    for row, value in figures.items():
+                        samples.add(row, name, value)
+            advance(1)
+
+
+def _matches(case: CaseName, model: str | None, models: Models) -> list[Match]:
+    """What is measured under the name of `case`. Raises what finding a model raises."""
+    if case == "embeddings":
+        load = Load(context=16384, slots=32, ubatch=2048)
+        tests = [("embedder.gguf", _TESTS_EMBEDDER)] if _TESTS_EMBEDDER.exists() else []
+        return [
+            Match(Embeddings(name), path, load, flags=("--embeddings",))
+            for name, path in [*tests, ("bert-33m", models.file("bert-33m"))]
+        ]
+    if case == "single":
+        return [_single(name, models) for name in ([model] if model else ["demo", "100m", "1b"])]
+    # The cases of `copy` know what a counting model will answer.
+    weights = models.file(model if model and case != "copy" else "100m")
+    prompts = Prompts(vocabulary_size(weights))
+    eight = Streams("8 clients", prompts, clients=8, prompt=64, tokens=256)
+    made: dict[CaseName, Callable[[], list[Match]]] = {
+        "8": lambda: [Match(eight, weights, Load(context=8192))],
+        "32": lambda: [Match(Streams("32 clients", prompts, 32, 64, 128), weights, Load(context=16384, slots=32))],
+        "long": lambda: [Match(LongPrompt(prompts), weights, Load(context=16384, slots=4))],
+        "prefix": lambda: [Match(SharedPrefix(prompts), weights, Load(context=8192))],
+        "copy": lambda: [
+            Match(each, weights, Load(context=4096), lookup=True) for each in (Copying(prompts), NewText(prompts))
+        ],
+        "memory": lambda: [Match(MemoryAfter(eight), weights, Load(context=8192), flags=("--cache-ram", "0"))],
+    }
+    return made[case]()
+
+
+def _single(model: str, models: Models) -> Match:
+    weights = models.file(model)
+    prompts = Prompts(vocabulary_size(weights))
+    label = f"one client, {Path(model).stem}"
+    return Match(Streams(label, prompts, 1, 32, 256 if model == "1b" else 512), weights, Load(context=2048))
+
+
+def _contestants(match: Match, file: Path, server: Path | None, folder: Path) -> list[Contestant]:
+    found = [bundle_with(file, match.weights, match.load, folder / LOAF)]
+    if server is not None:
+        found.append(llama_server(server, match.weights, match.load, folder / LLAMA_SERVER, "--no-webui", *match.flags))
+    if match.lookup:
+        found.append(bundle_with(file, match.weights, match.load, folder / LOAF, lookup=True))
+    return found
+
+
+def held_against(samples: Samples) -> list[Target]:
+    """The project's targets (docs/benchmarks.md), as far as what they need was measured."""
+    targets: list[Target] = []
+
+    def ratio(text: str, row: str, of: str, to: str, limit: float, *, at_least: bool = True) -> None:
+        if (row, of) in samples.values and (row, to) in samples.values:
+            value = samples.median(row, of) / samples.median(row, to)
+            targets.append(Target(text, value, limit, "x", at_least=at_least))
+
+    ratio("one client, 100m: 0.97 of llama-server", "one client, 100m: tokens", LOAF, LLAMA_SERVER, 0.97)
+    ratio("one client, 1b: 0.99 of llama-server", "one client, 1b: tokens", LOAF, LLAMA_SERVER, 0.99)
+    for clients in ("8 clients", "32 clients"):
+        ratio(f"{clients}: as fast as llama-server", f"{clients}: tokens", LOAF, LLAMA_SERVER, 1)
+        for row, which in ((f"  first token ({clients})", "median"), (f"  the slowest client's ({clients})", "worst")):
+            ratio(f"{clients}: {which} first token no later", row, LOAF, LLAMA_SERVER, 1, at_least=False)
+    ratio("one prefix: 3 times sooner", SharedPrefix.ALL, LLAMA_SERVER, LOAF, 3)
+    ratio("copying with --lookup: 1.5 times as fast", Copying.SPEED, LOOKUP, LOAF, 1.5)
+    ratio("new text with --lookup: 0.97 of without", NewText.SPEED, LOOKUP, LOAF, 0.97)
+    if (LongPrompt.RATIO, LOAF) in samples.values:
+        gap = samples.median(LongPrompt.RATIO, LOAF)
+        targets.append(Target("longest gap: 1.2 of a prefill chunk at most", gap, 1.2, "x"))
+    memory = [samples.values.get((MemoryAfter.RESIDENT, name)) for name in (LOAF, LLAMA_SERVER)]
+    if all(memory):
+        more = samples.median(MemoryAfter.RESIDENT, LOAF) - samples.median(MemoryAfter.RESIDENT, LLAMA_SERVER)
+        targets.append(Target("60 MB more than llama-server at most", more, 60 * _MB, "bytes"))
+    return targets
