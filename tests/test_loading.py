@@ -11,9 +11,9 @@ from typing import Any
 
 from fakes import FakeContext
 
+from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import ModelLoadFailed
-from runtime.engine.backend import Weights
 from runtime.loading import ServedModel
 from runtime.server.app import build_app
 from runtime.settings import Settings

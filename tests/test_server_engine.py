@@ -197,7 +197,7 @@ def test_a_reranking_model_puts_the_answer_first(demo: Path, warm_cache: Path) -
         documents = [*OTHERS, ARMSTRONG]
         request = {"query": "Who walked on the moon first?", "documents": documents}
         _status, body = server.post("/v1/rerank", request)
-        assert [one["index"] for one in body["results"]][0] == 2
+        assert body["results"][0]["index"] == 2
         scores = [one["relevance_score"] for one in body["results"]]
         assert scores == sorted(scores, reverse=True)
         assert len(server.post("/rerank", request | {"top_n": 1})[1]["results"]) == 1

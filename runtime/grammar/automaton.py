@@ -88,7 +88,7 @@ def rule_of(
             alternatives.append((*written(ranges), *behind[target]))
         if state in names:
             rules.define(names[state], alternatives)
-        elif len(alternatives) == 1 and entries[state] < 2 and state != 0:
+        elif len(alternatives) == 1 and (entries[state] < 2 or len(alternatives[0]) < 2) and state != 0:
             behind[state] = alternatives[0]
         else:
             names[state] = rules.rule(base, *alternatives)
