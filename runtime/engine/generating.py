@@ -228,7 +228,7 @@ class Generations:
         self.cache.computed(_slot(sequence), draft[:accepted])
         sequence.computed += accepted
         if accepted < len(draft):
-            self._context.keep_prefix(_slot(sequence), sequence.computed)
+            self._cut(sequence, sequence.computed)
         sequence.draft = ()
         sequence.drafted += len(draft)
         sequence.accepted += accepted
@@ -318,7 +318,8 @@ class Generations:
     def _cut(self, sequence: Sequence, length: int) -> None:
         """Let the memory keep the first `length` tokens of a running sequence, or none where it cannot."""
         slot = _slot(sequence)
-        if not self._context.keep_prefix(slot, length):
+        # A sliding window drops the end of anything, and says nothing of what is missing then: hence `holds`.
+        if (length and not self._context.holds(slot, length)) or not self._context.keep_prefix(slot, length):
             self._context.keep_prefix(slot, 0)
             length = 0
         self.cache.cut(slot, length)
