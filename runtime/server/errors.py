@@ -93,6 +93,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _response(413, "invalid_request_error", f"the request is larger than {limit:,} bytes")
     except web.HTTPException:
         raise
+    except ConnectionResetError:  # the client left while it was being answered; nobody reads this
+        return web.Response()
     except Exception as bug:
         traceback.print_exc()
         return _response(500, "server_error", f"this is a bug in loaf: {bug!r}")

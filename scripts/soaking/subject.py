@@ -27,6 +27,8 @@ _STOP_SECONDS = 20
 _POLL_SECONDS = 0.1
 _RUNNING = re.compile(r"^[\w:]*requests_(?:processing|deferred)(?:\{.*\})? (\S+)$", re.MULTILINE)
 
+_TRACEBACK = re.compile(r"^Traceback.*\n(?:[ \t].*\n)+.*", re.MULTILINE)
+
 
 class SubjectFailed(Exception):
     """The server does not start, has ended, or does not come to rest."""
@@ -131,8 +133,8 @@ async def started(flags: Sequence[str]) -> AsyncIterator[Subject]:
             said = subject.said()
             if code != 0:
                 raise SubjectFailed(f"the server was stopped and ended with {code}: {said[-2000:]}")
-            if "Traceback" in said:
-                raise SubjectFailed(f"the server met with a bug: {said[said.index('Traceback') :][:4000]}")
+            if match := _TRACEBACK.search(said):
+                raise SubjectFailed(f"the server met with a bug: {match[0]}")
         except subprocess.TimeoutExpired as error:
             raise SubjectFailed(f"the server does not stop within {_STOP_SECONDS} seconds") from error
         finally:
