@@ -11,7 +11,8 @@ from pathlib import Path
 
 from processes import plain_environment
 
-LOAF, LOOKUP, ONEFILE, LLAMA_SERVER = "loaf", "loaf --lookup", "onefile", "llama-server"
+LOAF, LOOKUP, ONEFILE = "loaf", "loaf --lookup", "onefile"
+LLAMA_SERVER, SPLIT = "llama-server", "the same, pool split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,13 @@ def onefile(path: Path, weights: Path, load: Load, scratch: Path) -> Contestant:
     return Contestant(ONEFILE, [str(path), "--version"], [str(path), *serve], env, scratch)
 
 
-def llama_server(path: Path, weights: Path, load: Load, scratch: Path, *more: str) -> Contestant:
-    """llama.cpp's own server; without its warm-up, which loaf does not do either, and with one pool for all slots."""
+def llama_server(path: Path, weights: Path, load: Load, scratch: Path, *more: str, split: bool = False) -> Contestant:
+    """llama.cpp's own server; without its warm-up, which loaf does not do either, and with one pool for all slots.
+
+    With `split` each slot has a part of the pool to itself, so that none can use, or has to look past, another's.
+    """
     scratch.mkdir(exist_ok=True)
-    serve = ["--port", "{port}", "-m", str(weights), *load.flags, "--kv-unified", "--no-warmup", *more]
-    return Contestant(LLAMA_SERVER, [str(path), "--version"], [str(path), *serve], plain_environment(), scratch)
+    pool = "--no-kv-unified" if split else "--kv-unified"
+    serve = ["--port", "{port}", "-m", str(weights), *load.flags, pool, "--no-warmup", *more]
+    name = SPLIT if split else LLAMA_SERVER
+    return Contestant(name, [str(path), "--version"], [str(path), *serve], plain_environment(), scratch)

@@ -16,7 +16,7 @@ from typing import Literal
 
 import click
 from cases import Case, Copying, Embeddings, LongPrompt, MemoryAfter, NewText, Prompts, SharedPrefix, Streams
-from contestants import LLAMA_SERVER, LOAF, LOOKUP, Contestant, Load, bundle_with, llama_server
+from contestants import LLAMA_SERVER, LOAF, LOOKUP, SPLIT, Contestant, Load, bundle_with, llama_server
 from models import Models, vocabulary_size
 from processes import Disturbance, served
 from report import Samples, Target, save, show
@@ -36,13 +36,13 @@ _MB = 1_000_000
 class Match:
     """A case, and what the contestants serve in it.
 
-    `lookup`: with a third of them, ours with --lookup. `flags` are for llama-server alone.
+    `also`: who takes part besides loaf and llama-server. `flags` are for llama-server alone.
     """
 
     case: Case
     weights: Path
     load: Load
-    lookup: bool = False
+    also: str | None = None
     flags: tuple[str, ...] = ()
 
 
@@ -68,12 +68,12 @@ def serve(
         file = build_bundle(BuildRequest("demo", folder / "bench.loaf"), lambda: runtime, progress).path
         models = Models(folder)
         matches = [match for case in only or CASES for match in _matches(case, model, models)]
-        columns = [LOAF, *([LLAMA_SERVER] if server else []), *([LOOKUP] if any(m.lookup for m in matches) else [])]
+        contestants = [_contestants(match, file, server, folder) for match in matches]
+        columns = list(dict.fromkeys(each.name for some in contestants for each in some))
         samples = Samples({row: unit for match in matches for row, unit in match.case.rows.items()}, columns)
         disturbance = Disturbance()
-        for match in matches:
-            contestants = _contestants(match, file, server, folder)
-            measure(match.case, contestants, runs, samples, progress)
+        for match, some in zip(matches, contestants, strict=True):
+            measure(match.case, some, runs, samples, progress)
         others = disturbance.share()
     targets = held_against(samples)
     if json_file is not None:
@@ -111,14 +111,15 @@ def _matches(case: CaseName, model: str | None, models: Models) -> list[Match]:
     # The cases of `copy` know what a counting model will answer.
     weights = models.file(model if model and case != "copy" else "100m")
     prompts = Prompts(vocabulary_size(weights))
+    many = Streams("32 clients", prompts, clients=32, prompt=64, tokens=128)
     eight = Streams("8 clients", prompts, clients=8, prompt=64, tokens=256)
     made: dict[CaseName, Callable[[], list[Match]]] = {
-        "8": lambda: [Match(eight, weights, Load(context=8192))],
-        "32": lambda: [Match(Streams("32 clients", prompts, 32, 64, 128), weights, Load(context=16384, slots=32))],
+        "8": lambda: [Match(eight, weights, Load(context=16384, slots=16), also=SPLIT)],
+        "32": lambda: [Match(many, weights, Load(context=16384, slots=32), also=SPLIT)],
         "long": lambda: [Match(LongPrompt(prompts), weights, Load(context=16384, slots=4))],
         "prefix": lambda: [Match(SharedPrefix(prompts), weights, Load(context=8192))],
         "copy": lambda: [
-            Match(each, weights, Load(context=4096), lookup=True) for each in (Copying(prompts), NewText(prompts))
+            Match(each, weights, Load(context=4096), also=LOOKUP) for each in (Copying(prompts), NewText(prompts))
         ],
         "memory": lambda: [Match(MemoryAfter(eight), weights, Load(context=8192), flags=("--cache-ram", "0"))],
     }
@@ -129,15 +130,17 @@ def _single(model: str, models: Models) -> Match:
     weights = models.file(model)
     prompts = Prompts(vocabulary_size(weights))
     label = f"one client, {Path(model).stem}"
-    return Match(Streams(label, prompts, 1, 32, 256 if model == "1b" else 512), weights, Load(context=2048))
+    return Match(Streams(label, prompts, 1, 32, 256 if model == "1b" else 512), weights, Load(context=4096, slots=4))
 
 
 def _contestants(match: Match, file: Path, server: Path | None, folder: Path) -> list[Contestant]:
     found = [bundle_with(file, match.weights, match.load, folder / LOAF)]
-    if server is not None:
-        found.append(llama_server(server, match.weights, match.load, folder / LLAMA_SERVER, "--no-webui", *match.flags))
-    if match.lookup:
+    if match.also == LOOKUP:
         found.append(bundle_with(file, match.weights, match.load, folder / LOAF, lookup=True))
+    if server is not None:
+        for split in [False, *[True] * (match.also == SPLIT)]:
+            scratch, flags = folder / LLAMA_SERVER, ("--no-webui", *match.flags)
+            found.append(llama_server(server, match.weights, match.load, scratch, *flags, split=split))
     return found
 
 
