@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from runtime.chat.errors import TemplateFailed
+from runtime.chat.errors import AnswerFormConflict, TemplateFailed, ToolsUnsupported
 from runtime.engine.errors import (
     CannotGenerate,
     EmptyPrompt,
@@ -61,6 +61,8 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     GrammarInvalid: (400, "invalid_request_error"),
     GrammarStuck: (400, "invalid_request_error"),
     TemplateFailed: (400, "invalid_request_error"),
+    ToolsUnsupported: (400, "invalid_request_error"),
+    AnswerFormConflict: (400, "invalid_request_error"),
     SchemaUnsupported: (400, "invalid_request_error"),
     TextTooLong: (400, "invalid_request_error"),
     StateFailed: (400, "invalid_request_error"),
