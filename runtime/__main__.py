@@ -2,9 +2,9 @@
 
 import gc
 
-gc.disable()  # nearly all that is made while starting stays; `cli.py` begins to collect when that is done
+gc.disable()  # nearly all that is made while starting stays; `cli/main.py` begins to collect when that is done
 
-from runtime.cli import main  # noqa: E402
+from runtime.cli.main import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

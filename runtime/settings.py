@@ -7,6 +7,7 @@ Refuses to know where each value came from and what is done with it.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,12 +15,41 @@ from runtime.engine.backend import Adapter, CacheType, LoadSettings, Pooling
 from runtime.engine.types import Sampling
 
 
-class ServerSettings(msgspec.Struct, frozen=True):
-    """Where to listen, whether to show the page, and where states of slots may be kept, if anywhere."""
+class Secret(str):
+    """Text that is compared and never shown, not even where a structure that holds it is printed."""
 
-    host: str = "127.0.0.1"
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+class TlsFiles(msgspec.Struct, frozen=True):
+    """The certificate (or chain) and its private key, both PEM."""
+
+    certificate: Path
+    key: Path
+
+
+class ServerSettings(msgspec.Struct, frozen=True):
+    """Where to listen, who may call, and what is shown.
+
+    `hosts` are addresses, names, or paths of unix sockets. `api_keys` empty: nobody is asked for one. `cors_origins`
+    in lower case, "*" for all. `timeout` in seconds, for each of sending a request and reading an answer.
+    `shows_props_changes`: whether `POST /props` is taken. `slot_save_path` None: states of slots are not kept.
+    """
+
+    hosts: tuple[str, ...] = ("127.0.0.1",)
     port: int = 8080
+    api_keys: tuple[Secret, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    tls: TlsFiles | None = None
+    timeout: float = 60.0
     open_browser: bool = True
+    serves_page: bool = True
+    shows_slots: bool = True
+    shows_metrics: bool = True
+    shows_props_changes: bool = False
     slot_save_path: Path | None = None
 
 
@@ -41,14 +71,33 @@ class EngineSettings(msgspec.Struct, frozen=True):
     max_draft: int = 0
 
 
+class ChatSettings(msgspec.Struct, frozen=True):
+    """How conversations become prompts, and answers become turns.
+
+    `template` is Jinja source, None for the model's own; `template_values` are given to it. `reasoning` None: as the
+    template has it. `splits_reasoning`: thoughts are given apart from the answer.
+    """
+
+    template: str | None = None
+    template_values: dict[str, Any] = msgspec.field(default_factory=dict)
+    reasoning: bool | None = None
+    splits_reasoning: bool = True
+
+
 class Settings(msgspec.Struct, frozen=True):
-    """Everything. `prompt` None: serve. `model` None: the weights in the bundle."""
+    """Everything. `prompt` None: serve. `model` None: the weights in the bundle.
+
+    `aliases` are further names of the model, `tags` words about it, both for clients.
+    """
 
     model: Path | None = None
+    aliases: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     prompt: str | None = None
     raw: bool = False
     system: str | None = None
     max_tokens: int | None = None
     server: ServerSettings = msgspec.field(default_factory=ServerSettings)
     engine: EngineSettings = msgspec.field(default_factory=EngineSettings)
+    chat: ChatSettings = msgspec.field(default_factory=ChatSettings)
     sampling: Sampling = msgspec.field(default_factory=Sampling)

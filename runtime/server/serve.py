@@ -79,16 +79,17 @@ def _stop_on_signals() -> asyncio.Event:
 
 async def _listen(runner: web.AppRunner, server: ServerSettings) -> str:
     """Begin to listen; returns the address to open in a browser."""
-    site = web.TCPSite(runner, server.host, server.port)
-    try:
-        await site.start()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise CannotListen(
-                server.host, server.port, "another program does already", "Choose another port with --port."
-            ) from error
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise CannotListen(server.host, server.port, reason, "Choose another address with --host or --port.") from error
+    for host in server.hosts:
+        site = web.TCPSite(runner, host, server.port)
+        try:
+            await site.start()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise CannotListen(
+                    host, server.port, "another program does already", "Choose another port with --port."
+                ) from error
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+            raise CannotListen(host, server.port, reason, "Choose another address with --host or --port.") from error
     host, port = runner.addresses[0][:2]
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1"

@@ -1,0 +1,1 @@
+"""The bundle's command line. Imports little, because `--version` and `--help` should answer at once."""

@@ -1,0 +1,124 @@
+"""The program from its first line to its last: which bundle, which settings, then answer or serve."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime import __version__
+from runtime.cli.command import GroupedCommand
+from runtime.cli.options import GROUPS
+from runtime.cli.unused import unused_options
+from runtime.exits import errors_as_exit_codes
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+    from runtime.settings import Settings
+
+
+def main() -> None:
+    """The program. The launcher names the bundle in `LOAF_BUNDLE`."""
+    _restore_library_path()
+    with errors_as_exit_codes():
+        path = os.environ.pop("LOAF_BUNDLE", None)
+        bundle = None if path is None or _asks_about_the_program() else _open_bundle(path)
+        arguments, defaults = _merge_arguments(bundle, sys.argv[1:])
+        command.main(
+            args=arguments,
+            prog_name=Path(path).name if path else "python -m runtime",
+            obj=bundle,
+            default_map=defaults,
+            auto_envvar_prefix="LOAF",
+            standalone_mode=False,
+        )
+
+
+@click.command(cls=GroupedCommand, groups=GROUPS, hidden=unused_options())
+@click.option("--info", is_flag=True, allow_from_autoenv=False, help="Say what is in this file, and exit.")
+@click.version_option(__version__, message="%(prog)s, loaf %(version)s", allow_from_autoenv=False)
+@click.help_option("-h", "--help", allow_from_autoenv=False)
+@click.pass_obj
+def command(bundle: Bundle | None, /, info: bool, **flags: Any) -> None:
+    """A language model in one file: it serves an API and a page, or answers in the terminal."""
+    if info:
+        from runtime.info import describe
+
+        click.echo(describe(bundle))
+        return
+    from runtime.cli.translate import settings_from
+
+    _run(bundle, settings_from(bundle.manifest.system if bundle else None, flags))
+
+
+def _run(bundle: Bundle | None, settings: Settings) -> None:
+    """Answer once or serve. The model begins to load before the server is imported, which takes as long."""
+    from runtime.loading import open_model
+
+    stopped = threading.Event()
+    if settings.prompt is None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # until the server has handlers of its own
+            signal.signal(number, lambda _number, _frame: stopped.set())
+    served = open_model(bundle, settings)
+    try:
+        if settings.prompt is not None:
+            from runtime.terminal import answer_once
+
+            _begin_to_collect()
+            answer_once(served, settings)
+        else:
+            from runtime.server.serve import serve
+
+            _begin_to_collect()
+            serve(served, settings, stopped)
+    finally:
+        served.stop()
+        served.engine.join()
+
+
+def _begin_to_collect() -> None:
+    """What has been imported stays: the collector need not look at it."""
+    gc.freeze()
+    gc.enable()
+
+
+def _asks_about_the_program() -> bool:
+    """Whether the first flag is one that is answered without looking into the bundle, so sooner."""
+    return sys.argv[1:2] in (["--version"], ["--help"], ["-h"])
+
+
+def _open_bundle(path: str) -> Bundle:
+    from runtime.bundle import open_bundle
+
+    return open_bundle(Path(path))
+
+
+def _merge_arguments(bundle: Bundle | None, user: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The command line, and the defaults from `.args`, which the environment and the command line override."""
+    if bundle is None or not bundle.args:
+        return user, {}
+    from runtime.arguments import parse_arguments
+
+    baked = parse_arguments(bundle.args, os.environ)
+    context = click.Context(command, resilient_parsing=True)
+    defaults, rest, _order = command.make_parser(context).parse_args(list(baked.before))
+    if rest:
+        raise click.UsageError(f".args in the bundle: unexpected argument {rest[0]!r}")
+    return [*user, *baked.after], dict(defaults)
+
+
+def _restore_library_path() -> None:
+    """Give programs that we start (a browser) the library path that PyInstaller's start-up replaced."""
+    if not getattr(sys, "frozen", False):
+        return
+    original = os.environ.pop("LD_LIBRARY_PATH_ORIG", None)
+    if original is None:
+        os.environ.pop("LD_LIBRARY_PATH", None)
+    else:
+        os.environ["LD_LIBRARY_PATH"] = original

@@ -1,0 +1,144 @@
+"""Every flag, in the groups of `--help`. Names are llama-server's where it has the flag.
+
+Knows names, types, defaults and help. What a flag means is for `translate.py`; flags without effect are in `unused.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runtime.cli.values import CommaList, FiniteNumber, Origins, Whole
+
+_FILE = click.Path(path_type=Path)
+_COUNT = Whole()
+_WINDOW = Whole(-1)
+_NUMBER = FiniteNumber()
+_CACHE_TYPE = click.Choice(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"])
+
+
+def _switch(names: str, help: str, **more: Any) -> click.Option:
+    return click.Option(names.split(), is_flag=True, show_default="default" in more, help=help, **more)
+
+
+def _value(names: str, type: Any, help: str, default: Any = None, **more: Any) -> click.Option:
+    return click.Option(names.split(), type=type, default=default, show_default=default is not None, help=help, **more)
+
+
+SERVING = (
+    _switch("--server", "Serve the model (what happens without any flag, too)."),
+    _switch("--nobrowser", "Do not open the page in a browser."),
+    _value("--host", CommaList(), "Addresses to listen on, comma-separated; a path (a/b, b.sock) is a unix socket.",
+           "127.0.0.1"),
+    _value("--port", Whole(0, 65535), "Port; 0 takes a free one.", 8080),
+    _value("-a --alias", CommaList(), "Names under which clients find the model, comma-separated."),
+    _value("--tags", CommaList(), "Words that clients are told about the model, comma-separated."),
+    _value("-to --timeout", Whole(1, 86_400),
+           "Seconds that a client may stall, sending a request or reading an answer.", 60),
+    _switch("--ui/--no-ui --webui/--no-webui", "Serve the page at /, or only the API.", default=True),
+    _switch("--slots/--no-slots", "Tell at /slots what the slots do.", default=True),
+    _switch("--metrics/--no-metrics", "Tell at /metrics what Prometheus reads.", default=True),
+    _switch("--props/--no-props", "Let clients change what /props tells.", default=False),
+    _value("--slot-save-path", click.Path(exists=True, file_okay=False, path_type=Path),
+           "Folder where the states of slots may be saved, and restored from."),
+)  # fmt: skip
+
+ACCESS = (
+    _value("--api-key", CommaList(), "Ask clients for this key; repeatable, or comma-separated.", multiple=True,
+           envvar=["LOAF_API_KEY", "LLAMA_API_KEY"]),
+    _value("--api-key-file", _FILE, "The same, from a file with a key a line."),
+    _value("--cors-origins", Origins(),
+           "Origins whose web pages may use the model, comma-separated; '*': any page that you visit."),
+    _value("--ssl-cert-file", _FILE, "Serve HTTPS with this certificate, or chain of them (PEM)."),
+    _value("--ssl-key-file", _FILE, "The private key of the certificate (PEM)."),
+)  # fmt: skip
+
+ANSWERS = (
+    _value("-p --prompt", str, "Answer once, to standard output, and exit."),
+    _switch("--raw", "Take the prompt as bare text, without the chat template."),
+    _value("--system -sys --system-prompt", str, "System prompt of chats that bring none."),
+    _value("-n --n-predict --predict", Whole(-1),
+           "Tokens to generate at most; -1: until the model ends or the context is full.", -1),
+    _value("--chat-template", str, "Use this Jinja template, or 'chatml', instead of the model's own."),
+    _value("--chat-template-file", _FILE, "The same, from a file."),
+    _value("--chat-template-kwargs", str, "Values for the template, as a JSON object.", metavar="JSON"),
+    _value("-rea --reasoning", click.Choice(["on", "off", "auto"]),
+           "Let the model think before it answers; auto: as its template has it.", "auto"),
+    _value("--reasoning-budget", Whole(-1, 0), "0 is --reasoning off; -1: think as long as it takes.", -1),
+    _value("--reasoning-format", click.Choice(["auto", "deepseek", "deepseek-legacy", "none"]),
+           "Give thoughts apart from the answer (reasoning_content), or with none: inside it.", "auto"),
+)  # fmt: skip
+
+SAMPLING = (
+    _value("--temp --temperature", _NUMBER, "Temperature; 0 is greedy.", 0.8),
+    _value("-s --seed", _COUNT, "Seed; -1: random.", -1),
+    _value("--top-k", _COUNT, "Only the k most probable tokens; 0: all.", 40),
+    _value("--top-p", _NUMBER, "Only the most probable tokens that make up p; 1: all.", 0.95),
+    _value("--min-p", _NUMBER, "Only tokens with p times the best one's probability; 0: all.", 0.05),
+    _value("--top-n-sigma --top-nsigma", _NUMBER, "Only logits within n standard deviations; -1: all.", -1.0),
+    _value("--typical --typical-p", _NUMBER, "Only tokens that are typical for the text; 1: all.", 1.0),
+    _value("--xtc-probability", _NUMBER, "Chance of leaving out the top choices; 0: never.", 0.0),
+    _value("--xtc-threshold", _NUMBER, "Probability from which a token is a top choice.", 0.1),
+    _value("--repeat-last-n", _WINDOW, "Tokens that penalties look back; 0: none, -1: the context.", 64),
+    _value("--repeat-penalty", FiniteNumber(above=0), "Divides logits of tokens that came before; 1: not.", 1.0),
+    _value("--presence-penalty", _NUMBER, "Taken off the logits of tokens that came before.", 0.0),
+    _value("--frequency-penalty", _NUMBER, "The same, for each time that they came.", 0.0),
+    _value("--dry-multiplier", _NUMBER, "Strength of the penalty on repeated sequences (DRY); 0: off.", 0.0),
+    _value("--dry-base", _NUMBER, "How it grows with the sequence.", 1.75),
+    _value("--dry-allowed-length", _COUNT, "Tokens that may be repeated without it.", 2),
+    _value("--dry-penalty-last-n", _WINDOW, "Tokens that it looks back; 0: none, -1: the context.", 64),
+    _value("--dry-sequence-breaker", str, "Text over which no repetition goes; repeatable, 'none' for no text.",
+           multiple=True),
+    _value("--dynatemp-range", _NUMBER, "The temperature varies by so much, with the entropy.", 0.0),
+    _value("--dynatemp-exp", _NUMBER, "How the entropy counts for it.", 1.0),
+    _value("--mirostat", Whole(0, 2), "Mirostat 1 or 2 instead of top-k, top-p and typical; 0: off.", 0),
+    _value("--mirostat-ent", _NUMBER, "Surprise that Mirostat aims at (tau).", 5.0),
+    _value("--mirostat-lr", _NUMBER, "How fast it learns (eta).", 0.1),
+    _value("--adaptive-target", _NUMBER, "Probability that adaptive-p aims at; -1: off.", -1.0),
+    _value("--adaptive-decay", _NUMBER, "How long adaptive-p remembers.", 0.9),
+    _value("--samplers", str, "Their order, with ';' between: top_k;top_p;temperature.", metavar="NAMES"),
+    _switch("--ignore-eos", "Go on where the model would end."),
+    _value("-l --logit-bias", str, "Added to a token's logit: 15043+1, 15043-1; repeatable.", multiple=True,
+           metavar="TOKEN±BIAS"),
+    _value("--grammar", str, "Answers keep to this grammar (GBNF).", metavar="GBNF"),
+    _value("--grammar-file", _FILE, "The same, from a file."),
+    _value("-j --json-schema", str, "Answers are JSON that fits this schema.", metavar="JSON"),
+    _value("-jf --json-schema-file", _FILE, "The same, from a file."),
+)  # fmt: skip
+
+MODEL = (
+    _value("-m --model", _FILE, "Load this GGUF instead of the one inside."),
+    _value("-c --ctx-size", Whole(0),
+           "Context in tokens, shared by all requests; 0: the model's own, as far as memory allows.", 0),
+    _value("-np --parallel", Whole(0, 256), "Requests at once; 0: up to 16, as the context allows.", 0),
+    _value("-t --threads", Whole(-1, 1024), "Threads; 0 or -1: as many as this process may use.", 0),
+    _value("-b --batch-size", Whole(1), "Tokens of all requests that are computed in one step.", 2048),
+    _value("-ub --ubatch-size", Whole(1),
+           "Tokens that are computed at once; more memory when larger.", 512),
+    _value("-fa --flash-attn", click.Choice(["on", "off", "auto"]), "Flash attention; auto: where the device has it.",
+           "auto", is_flag=False, flag_value="on"),
+    _value("-ctk --cache-type-k", _CACHE_TYPE, "How K is kept.", "f16"),
+    _value("-ctv --cache-type-v", _CACHE_TYPE, "How V is kept.", "f16"),
+    _switch("--no-mmap", "Read the weights into memory instead of mapping the file."),
+    _switch("--mlock", "Keep the weights in memory, never in swap."),
+    _switch("--no-repack",
+            "Use all weights as they lie in the file; otherwise some are laid out anew, for faster prompts."),
+    _switch("--context-shift/--no-context-shift", "Forget the oldest tokens when the context is full, and go on."),
+    _switch("--lookup", "Guess what repeats the prompt, for speed; the text stays the same."),
+    _value("--draft-max", Whole(1, 64), "Tokens that --lookup guesses at once.", 16),
+    _value("--lora", _FILE, "Apply this LoRA adapter (GGUF); repeatable.", multiple=True),
+    _value("--lora-scaled", str, "The same, as strongly as SCALE says.", multiple=True, metavar="FILE:SCALE"),
+    _value("--pooling", click.Choice(["none", "mean", "cls", "last", "rank"]),
+           "How the vectors of a text's tokens become one; otherwise the model's own way, or mean."),
+    _switch("--reranking --rerank", "The same as --pooling rank."),
+)  # fmt: skip
+
+GROUPS: tuple[tuple[str, tuple[click.Option, ...]], ...] = (
+    ("Serving", SERVING),
+    ("Who may call", ACCESS),
+    ("Answers", ANSWERS),
+    ("Sampling, where a request does not say", SAMPLING),
+    ("Model and memory", MODEL),
+)

@@ -1,0 +1,238 @@
+"""Flags into settings: what they mean together, and the files that they name, read.
+
+Raises click's errors for what is wrong with a flag, `OSError` for files that cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runtime.cli.options import SAMPLING
+from runtime.engine.backend import Adapter, LoadSettings, Pooling, Weights
+from runtime.engine.types import SAMPLERS, Sampling
+from runtime.settings import ChatSettings, EngineSettings, Secret, ServerSettings, Settings, TlsFiles
+
+_LONGEST_KEY_FILE = 1024 * 1024
+
+FIELD_NAMES = {
+    "temp": "temperature",
+    "typical": "typical_p",
+    "dynatemp_exp": "dynatemp_exponent",
+    "mirostat_ent": "mirostat_tau",
+    "mirostat_lr": "mirostat_eta",
+}
+"""Flags of sampling that are not called as the field of `Sampling` is."""
+
+_TRANSLATED = frozenset(
+    {"seed", "samplers", "logit_bias", "dry_sequence_breaker", "grammar_file", "json_schema", "json_schema_file"}
+)
+"""Flags of sampling that do not become a field as they are."""
+
+
+def settings_from(system: str | None, flags: dict[str, Any]) -> Settings:
+    """`flags` by click's names of them; `system` is the bundle's own system prompt."""
+    return Settings(
+        model=flags["model"],
+        aliases=flags["alias"] or (),
+        tags=flags["tags"] or (),
+        prompt=flags["prompt"],
+        raw=flags["raw"],
+        system=flags["system"] if flags["system"] is not None else system,
+        max_tokens=None if flags["n_predict"] < 0 else flags["n_predict"],
+        server=_server(flags),
+        engine=_engine(flags),
+        chat=_chat(flags),
+        sampling=_sampling(flags),
+    )
+
+
+def _server(flags: dict[str, Any]) -> ServerSettings:
+    return ServerSettings(
+        hosts=flags["host"],
+        port=flags["port"],
+        api_keys=_api_keys(flags["api_key"], flags["api_key_file"]),
+        cors_origins=flags["cors_origins"] or (),
+        tls=_tls(flags["ssl_cert_file"], flags["ssl_key_file"]),
+        timeout=flags["timeout"],
+        open_browser=not flags["nobrowser"],
+        serves_page=flags["ui"],
+        shows_slots=flags["slots"],
+        shows_metrics=flags["metrics"],
+        shows_props_changes=flags["props"],
+        slot_save_path=flags["slot_save_path"],
+    )
+
+
+def _api_keys(lists: tuple[tuple[str, ...], ...], file: Path | None) -> tuple[Secret, ...]:
+    keys = [key for keys in lists for key in keys]
+    if file is not None:
+        lines = [line.strip() for line in _read(file, _LONGEST_KEY_FILE).splitlines()]
+        if not any(lines):
+            raise click.BadParameter(f"{file} holds no key", param_hint="--api-key-file")
+        keys += [line for line in lines if line]
+    return tuple(Secret(key) for key in keys)
+
+
+def _tls(certificate: Path | None, key: Path | None) -> TlsFiles | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        given, missing = ("--ssl-key-file", "--ssl-cert-file") if key else ("--ssl-cert-file", "--ssl-key-file")
+        raise click.UsageError(f"{given} needs {missing} too.")
+    return TlsFiles(certificate, key)
+
+
+def _engine(flags: dict[str, Any]) -> EngineSettings:
+    return EngineSettings(
+        n_ctx=flags["ctx_size"] or None,
+        n_slots=flags["parallel"] or None,
+        n_batch=flags["batch_size"],
+        n_ubatch=flags["ubatch_size"],
+        n_threads=flags["threads"] if flags["threads"] > 0 else None,
+        flash_attention={"on": True, "off": False, "auto": None}[flags["flash_attn"]],
+        cache_type_k=flags["cache_type_k"],
+        cache_type_v=flags["cache_type_v"],
+        adapters=_adapters(flags["lora"], flags["lora_scaled"]),
+        pooling=_pooling(flags["pooling"], flags["reranking"]),
+        context_shift=flags["context_shift"],
+        max_draft=flags["draft_max"] if flags["lookup"] else 0,
+        load=LoadSettings(mmap=not flags["no_mmap"], mlock=flags["mlock"], repack=not flags["no_repack"]),
+    )
+
+
+def _adapters(plain: tuple[Path, ...], scaled: tuple[str, ...]) -> tuple[Adapter, ...]:
+    adapters = [Adapter(path.stem, Weights(path)) for path in plain]
+    for text in scaled:
+        name, colon, number = text.rpartition(":")
+        try:
+            scale = float(number)
+        except ValueError:
+            scale = math.nan
+        if not colon or not math.isfinite(scale):
+            raise click.BadParameter(
+                f"{text!r}: must be FILE:SCALE, as in adapter.gguf:0.5", param_hint="--lora-scaled"
+            )
+        adapters.append(Adapter(Path(name).stem, Weights(Path(name)), scale))
+    return tuple(adapters)
+
+
+def _pooling(given: Pooling | None, reranking: bool) -> Pooling | None:
+    if not reranking:
+        return given
+    if given not in (None, "rank"):
+        raise click.UsageError(f"--reranking is --pooling rank, not {given}.")
+    return "rank"
+
+
+def _chat(flags: dict[str, Any]) -> ChatSettings:
+    reasoning = {"on": True, "off": False, "auto": None}[flags["reasoning"]]
+    if flags["reasoning_budget"] == 0:
+        if reasoning:
+            raise click.UsageError("--reasoning-budget 0 is --reasoning off, not on.")
+        reasoning = False
+    return ChatSettings(
+        template=_template(_one_of(flags, "chat_template", "chat_template_file")),
+        template_values=_object(flags["chat_template_kwargs"], "--chat-template-kwargs"),
+        reasoning=reasoning,
+        splits_reasoning=flags["reasoning_format"] != "none",
+    )
+
+
+def _template(text: str | None) -> str | None:
+    """llama-server knows some templates by name; of those only the one that nobody has to have read is taken."""
+    if text == "chatml":
+        from runtime.chat.template import CHATML
+
+        return CHATML
+    if text is not None and "{" not in text:
+        raise click.BadParameter(f"{text!r} is neither a Jinja template nor 'chatml'", param_hint="--chat-template")
+    return text
+
+
+def _object(text: str | None, flag: str) -> dict[str, Any]:
+    value = {} if text is None else _json(text, flag)
+    if not isinstance(value, dict):
+        raise click.BadParameter("must be a JSON object", param_hint=flag)
+    return value
+
+
+def _sampling(flags: dict[str, Any]) -> Sampling:
+    given = {
+        FIELD_NAMES.get(name, name): flags[name]
+        for option in SAMPLING
+        if (name := option.name) is not None and name not in _TRANSLATED
+    }
+    if flags["samplers"] is not None:
+        given["samplers"] = _samplers(flags["samplers"])
+    if flags["dry_sequence_breaker"]:
+        given["dry_sequence_breakers"] = tuple(text for text in flags["dry_sequence_breaker"] if text != "none")
+    return Sampling(
+        **given | {"grammar": _grammar(flags)},
+        seed=None if flags["seed"] == -1 else flags["seed"] & 0xFFFFFFFF,
+        logit_bias=tuple(_bias(text) for text in flags["logit_bias"]),
+    )
+
+
+def _samplers(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(";") if name.strip())
+    for name in names:
+        if name not in SAMPLERS:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(SAMPLERS)}", param_hint="--samplers")
+    return names
+
+
+def _bias(text: str) -> tuple[int, float]:
+    match = re.fullmatch(r"(\d{1,9})([+-](?:\d{1,9}(?:\.\d{0,9})?|inf))", text)
+    if match is None:
+        raise click.BadParameter(
+            f"{text!r}: must be TOKEN+BIAS or TOKEN-BIAS, as in 15043+1", param_hint="--logit-bias"
+        )
+    return int(match[1]), float(match[2])
+
+
+def _grammar(flags: dict[str, Any]) -> str:
+    """GBNF, written so or as a JSON schema. Raises `SchemaUnsupported`."""
+    schema = _one_of(flags, "json_schema", "json_schema_file")
+    grammar = _one_of(flags, "grammar", "grammar_file")
+    if schema is None:
+        return grammar or ""
+    if grammar is not None:
+        raise click.UsageError("Either a grammar or a JSON schema, not both.")
+    from runtime.grammar.json_schema import grammar_of
+
+    return grammar_of(_json(schema, "--json-schema"))
+
+
+def _one_of(flags: dict[str, Any], text: str, file: str) -> str | None:
+    """What one of two flags says, the second in a file."""
+    if flags[file] is None:
+        given: str | None = flags[text]
+        return given
+    if flags[text] is not None:
+        raise click.UsageError(f"Either --{text.replace('_', '-')} or --{file.replace('_', '-')}, not both.")
+    return _read(flags[file])
+
+
+def _json(text: str, flag: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint=flag) from error
+
+
+def _read(file: Path, limit: int = 16 * 1024 * 1024) -> str:
+    """UTF-8 text of `limit` bytes at most, so that a wrong file is no surprise."""
+    with file.open("rb") as opened:
+        data = opened.read(limit + 1)
+    if len(data) > limit:
+        raise click.UsageError(f"{file} is larger than {limit:,} bytes.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{file} is not UTF-8 text.") from error

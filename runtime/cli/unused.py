@@ -1,0 +1,99 @@
+"""Flags of llama-server and llamafile that change nothing here: scripts that give them go on working.
+
+A flag that would change what is answered, and cannot be had, is not among them: it is refused as an unknown one.
+"""
+
+from __future__ import annotations
+
+import click
+
+_ALWAYS = None
+"""It is so anyhow: nothing need be said."""
+
+_PROCESSOR = "this version computes on the processor"
+_ONE_COUNT = "--threads counts for prompts and answers alike"
+_NO_LOG = "there is no log; what matters is said on standard error"
+_OF_LLAMAFILE = "llamafile's, without a meaning here"
+
+_SWITCHES: tuple[tuple[str, str | None], ...] = (
+    ("-cb --cont-batching", _ALWAYS),
+    ("-nocb --no-cont-batching", "requests are always computed together"),
+    ("--jinja", _ALWAYS),
+    ("--no-jinja", "chat templates are always Jinja's"),
+    ("-kvu --kv-unified", _ALWAYS),
+    ("-no-kvu --no-kv-unified", "all requests share one pool of the context"),
+    ("--embedding --embeddings", _ALWAYS),
+    ("--offline", _ALWAYS),
+    ("--mmap", _ALWAYS),
+    ("--repack", _ALWAYS),
+    ("--cache-prompt", _ALWAYS),
+    ("--no-cache-prompt", "a request's cache_prompt says so"),
+    ("--warmup", "the first request warms up"),
+    ("--no-warmup", _ALWAYS),
+    ("--no-perf", _ALWAYS),
+    ("--perf", _ALWAYS),
+    ("-e --escape", "prompts are taken as they are"),
+    ("--no-escape", _ALWAYS),
+    ("-v --verbose --log-verbose", _NO_LOG),
+    ("--log-disable", _ALWAYS),
+    ("--log-prefix", _NO_LOG),
+    ("--log-timestamps", _NO_LOG),
+    ("-kvo --kv-offload", _PROCESSOR),
+    ("-nkvo --no-kv-offload", _ALWAYS),
+    ("--op-offload", _PROCESSOR),
+    ("--no-op-offload", _ALWAYS),
+    ("--swa-full", "a sliding window keeps what it needs"),
+    ("--v2", _OF_LLAMAFILE),
+    ("--fast", _OF_LLAMAFILE),
+    ("--precise", _OF_LLAMAFILE),
+    ("--recompile", _OF_LLAMAFILE),
+    ("--nocompile", _OF_LLAMAFILE),
+    ("--tinyblas", _OF_LLAMAFILE),
+    ("--trap", _OF_LLAMAFILE),
+    ("--nologo", _OF_LLAMAFILE),
+    ("--ascii", _OF_LLAMAFILE),
+    ("--silent-prompt", _OF_LLAMAFILE),
+    ("--no-display-prompt", _ALWAYS),
+    ("--unsecure", "there is no sandbox to leave"),
+)
+
+_VALUES: tuple[tuple[str, str | None], ...] = (
+    ("-ngl --gpu-layers --n-gpu-layers", _PROCESSOR),
+    ("-mg --main-gpu", _PROCESSOR),
+    ("-ts --tensor-split", _PROCESSOR),
+    ("-sm --split-mode", _PROCESSOR),
+    ("-dev --device", _PROCESSOR),
+    ("--gpu", _PROCESSOR),
+    ("-tb --threads-batch", _ONE_COUNT),
+    ("--threads-http", _ONE_COUNT),
+    ("-C --cpu-mask", "the system's affinity is kept to (taskset)"),
+    ("--numa", "the system places memory (numactl)"),
+    ("--prio", "the system's priority is kept (nice)"),
+    ("--poll", "threads wait as llama.cpp has them wait"),
+    ("-dt --defrag-thold", "the pool needs no tidying"),
+    ("-sps --slot-prompt-similarity", "the longest common beginning is always used"),
+    ("--cache-reuse", "only a prompt's beginning is used again"),
+    ("-cram --cache-ram", "what was computed stays in the context's own pool"),
+    ("--ctx-checkpoints --swa-checkpoints", "states are kept as the model needs them"),
+    ("--keep", "a request's n_keep says so"),
+    ("--sleep-idle-seconds", "the model stays loaded"),
+    ("-lv --verbosity --log-verbosity", _NO_LOG),
+    ("--log-file", _NO_LOG),
+    ("--log-colors", _NO_LOG),
+)
+
+
+def unused_options() -> list[click.Option]:
+    """Options that are taken, not shown in the help, and answered with a line where one is due."""
+    switches = [_option(names, reason, is_flag=True) for names, reason in _SWITCHES]
+    return switches + [_option(names, reason, is_flag=False) for names, reason in _VALUES]
+
+
+def _option(names: str, reason: str | None, *, is_flag: bool) -> click.Option:
+    def say(_context: click.Context, param: click.Parameter, value: bool | str | None) -> None:
+        if value and reason is not None:
+            click.echo(f"{param.opts[-1]} changes nothing: {reason}", err=True)
+
+    return click.Option(
+        names.split(), is_flag=is_flag, hidden=True, expose_value=False, allow_from_autoenv=False, callback=say
+    )

@@ -1,0 +1,84 @@
+"""What a flag's value may be, beyond what click knows. Refuses to know which flag it is for."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import click
+
+INT32 = 2**31 - 1
+"""What llama.cpp counts with, at most."""
+
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\s/?#@]+")
+
+
+class Whole(click.ParamType[int]):
+    """An integer with limits. The help says what numbers mean, so click's own ranges would only be noise there."""
+
+    name = "N"
+
+    def __init__(self, minimum: int = -INT32, maximum: int = INT32) -> None:
+        self._minimum = minimum
+        self._maximum = maximum
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a whole number.", param, ctx)
+        if not self._minimum <= number <= self._maximum:
+            self.fail(f"{value} is not from {self._minimum} to {self._maximum}.", param, ctx)
+        return number
+
+
+class FiniteNumber(click.ParamType[float]):
+    """A float with a meaning: "nan" and "inf" are floats for Python, and pass every range."""
+
+    name = "x"
+
+    def __init__(self, minimum: float = -math.inf, *, above: float = -math.inf) -> None:
+        self._minimum = minimum
+        self._above = above
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        if number < self._minimum:
+            self.fail(f"{value} is less than {self._minimum:g}.", param, ctx)
+        if number <= self._above:
+            self.fail(f"{value} is not more than {self._above:g}.", param, ctx)
+        return number
+
+
+class CommaList(click.ParamType[tuple[str, ...]]):
+    """`a,b` as a tuple of its parts, without the space around them; an empty part is a slip, and refused."""
+
+    name = "list"
+
+    def convert(
+        self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = tuple(part.strip() for part in value.split(","))
+        if not all(parts):
+            self.fail("a part of the list is empty.", param, ctx)
+        return parts
+
+
+class Origins(CommaList):
+    """Origins as browsers send them (RFC 6454, 6.2): `scheme://host[:port]`, or `*`."""
+
+    def convert(
+        self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        origins = tuple(origin.lower().rstrip("/") for origin in super().convert(value, param, ctx))
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                self.fail(f"{origin!r} is no origin, as in https://example.org:8443, nor '*'.", param, ctx)
+        return origins
