@@ -214,7 +214,8 @@ class Generations:
         sequence.append(sampled.token)
         if self._model.ends_generation(sampled.token):
             return FinishReason.END_OF_TEXT
-        text = sequence.assembler.push(self._model.piece(sampled.token))
+        is_shown = sampled.token in sequence.request.shown
+        text = sequence.assembler.push(self._model.piece(sampled.token, special=is_shown))
         probabilities = () if sampled.probabilities is None else (sampled.probabilities,)
         event = TokenEvent(text, (sampled.token,), probabilities)
         self._outbox.put(run.generation, event, urgent=sequence.generated == 1)

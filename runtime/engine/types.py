@@ -80,7 +80,8 @@ class GenerationRequest(msgspec.Struct, frozen=True):
     """Continue `prompt` (token ids). `max_tokens` None: until the model ends it or the context is full.
 
     `time_limit` in seconds from the first token on. `n_keep` first tokens stay when the context is shifted, -1 for the
-    whole prompt. `scales` of the LoRA adapters, None for those in force.
+    whole prompt. `scales` of the LoRA adapters, None for those in force. `shown` are special tokens whose text is part
+    of the answer's; others say nothing.
     """
 
     prompt: tuple[int, ...]
@@ -91,6 +92,7 @@ class GenerationRequest(msgspec.Struct, frozen=True):
     time_limit: float | None = None
     n_keep: int = 0
     scales: tuple[float, ...] | None = None
+    shown: frozenset[int] = frozenset()
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
-"""HTTP: one module a dialect (`openai`, `llamacpp`), each over the same engine; no dialect knows another.
+"""HTTP: one package a dialect (`openai`, `llamacpp`), each over the same engine; no dialect knows another.
 
-app → the route table    serve → from start to signal    stream → server-sent events    errors → status codes
+app → the dialects   serve → from start to signal   models → which one is asked
+generating, chatting, vectors → what dialects share   stream → how bytes are framed   errors → status codes
 """
 
 from runtime.lean import enter_package

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from aiohttp import web
 
 from runtime import __version__
 from runtime.loading import ServedModel
-from runtime.server import embedding, llamacpp, openai, page, slots
-from runtime.server.errors import answer_errors
-from runtime.server.keys import PROMPTS, SERVED, SETTINGS, STARTED, Prompts
+from runtime.server.errors import answering_errors
+from runtime.server.keys import MODELS, SETTINGS, STARTED
+from runtime.server.llamacpp import LLAMACPP
+from runtime.server.models import HostedModel, Models
+from runtime.server.openai import OPENAI
+from runtime.server.page import index
 from runtime.settings import Settings
+
+DIALECTS = (LLAMACPP, OPENAI)
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes that one request may have: long contexts and pictures, but not the machine's memory."""
 
 
-def build_app(served: ServedModel, settings: Settings) -> web.Application:
-    """The dialects' routes over one model. Answers from the first moment: 503 while the model loads."""
-    app = web.Application(middlewares=[answer_errors], client_max_size=MAX_BODY)
-    app[SERVED] = served
+def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Application:
+    """The dialects' routes over the models. Answers from the first moment: 503 while they load."""
+    app = web.Application(middlewares=[answering_errors(DIALECTS)], client_max_size=MAX_BODY)
+    app[MODELS] = Models([HostedModel(one, settings) for one in served])
     app[SETTINGS] = settings
-    app[PROMPTS] = Prompts(settings.system)
     app[STARTED] = int(time.time())
-    app.add_routes(llamacpp.ROUTES)
-    app.add_routes(openai.ROUTES)
-    app.add_routes(embedding.ROUTES)
-    app.add_routes(slots.ROUTES)
-    app.add_routes(page.ROUTES)
+    app.router.add_get("/", index)
+    for dialect in DIALECTS:
+        for route in dialect.routes:
+            for path in route.paths:
+                app.router.add_route(route.method, path, route.handler)
     app.on_response_prepare.append(_name_the_server)
     return app
 

@@ -1,13 +1,9 @@
-"""Errors become status codes and llama-server's error object, here and nowhere else.
-
-{"error": {"code": 400, "message": "…", "type": "invalid_request_error", …}}
-"""
+"""Errors become status codes here and nowhere else; the dialect of the path writes them in its own form."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
@@ -28,9 +24,10 @@ from runtime.engine.errors import (
 )
 from runtime.errors import LoafError
 from runtime.grammar.errors import SchemaUnsupported
+from runtime.server.dialect import Dialect, Failure, Handler
 from runtime.server.json import json_response
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 
 class BadRequest(LoafError):
@@ -39,6 +36,15 @@ class BadRequest(LoafError):
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)
         self.field = field
+
+
+class UnknownModel(LoafError):
+    """The file holds several models, and none of this name; `names` are theirs."""
+
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        super().__init__(f"model '{name}' not found", f"There are: {', '.join(names)}.")
+        self.name = name
+        self.names = tuple(names)
 
 
 class NoStateFolder(LoafError):
@@ -66,6 +72,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     SchemaUnsupported: (400, "invalid_request_error"),
     TextTooLong: (400, "invalid_request_error"),
     StateFailed: (400, "invalid_request_error"),
+    UnknownModel: (404, "not_found_error"),
     UnknownSlot: (404, "not_found_error"),
     SlotBusy: (409, "unavailable_error"),
     CannotGenerate: (501, "not_supported_error"),
@@ -78,50 +85,55 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
 }
 
 
-@web.middleware
-async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn what handlers raise into answers."""
-    try:
-        return await handler(request)
-    except LoafError as error:
-        return error_response(error)
-    except web.HTTPNotFound:
-        return _response(404, "not_found_error", "File Not Found")
-    except web.HTTPMethodNotAllowed as error:
-        allowed = ", ".join(sorted(error.allowed_methods))
-        return _response(405, "invalid_request_error", f"{request.path} takes {allowed}, not {error.method}")
-    except web.HTTPRequestEntityTooLarge:
-        limit = request.app._client_max_size  # aiohttp keeps no public name for it
-        return _response(413, "invalid_request_error", f"the request is larger than {limit:,} bytes")
-    except web.HTTPException:
-        raise
-    except ConnectionResetError:  # the client left while it was being answered; nobody reads this
-        return web.Response()
-    except Exception as bug:
-        traceback.print_exc()
-        return _response(500, "server_error", f"this is a bug in loaf: {bug!r}")
+def answering_errors(dialects: Sequence[Dialect]) -> Middleware:
+    """A middleware that turns what handlers raise into answers. Paths of nobody's are the first dialect's."""
+
+    @web.middleware
+    async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except LoafError as error:
+            failure = failure_of(error)
+        except web.HTTPNotFound:
+            failure = Failure(404, "not_found_error", "File Not Found")
+        except web.HTTPMethodNotAllowed as error:
+            allowed = ", ".join(sorted(error.allowed_methods))
+            message = f"{request.path} takes {allowed}, not {error.method}"
+            failure = Failure(405, "invalid_request_error", message)
+        except web.HTTPRequestEntityTooLarge:
+            limit = request.app._client_max_size  # aiohttp keeps no public name for it
+            failure = Failure(413, "invalid_request_error", f"the request is larger than {limit:,} bytes")
+        except web.HTTPException:
+            raise
+        except ConnectionResetError:  # the client left while it was being answered; nobody reads this
+            return web.Response()
+        except Exception as bug:
+            traceback.print_exc()
+            failure = Failure(500, "server_error", f"this is a bug in loaf: {bug!r}")
+        return _response(failure, _dialect_of(request.path, dialects))
+
+    return answer_errors
 
 
-def error_object(error: LoafError) -> dict[str, Any]:
-    """What goes under `error`, in an answer or in the middle of a stream."""
-    code, kind = _STATUS.get(type(error), (500, "server_error"))
+def failure_of(error: LoafError) -> Failure:
+    """What a client is told of `error`, in an answer or in the middle of a stream."""
+    status, kind = _STATUS.get(type(error), (500, "server_error"))
     message = f"{error.message}. {error.hint}" if error.hint else error.message
-    fields: dict[str, Any] = {"code": code, "message": message, "type": kind}
+    details: dict[str, str | int] = {}
     if isinstance(error, PromptTooLong):
-        fields |= {"n_prompt_tokens": error.n_prompt, "n_ctx": error.n_ctx}
+        details = {"n_prompt_tokens": error.n_prompt, "n_ctx": error.n_ctx}
     if isinstance(error, BadRequest) and error.field:
-        fields["param"] = error.field
-    return fields
+        details = {"param": error.field}
+    retry_after = 1 if isinstance(error, (QueueFull, StillLoading)) else None
+    return Failure(status, kind, message, details, retry_after)
 
 
-def error_response(error: LoafError) -> web.Response:
-    """The answer for a request that has not been answered yet."""
-    fields = error_object(error)
-    response = json_response({"error": fields}, status=fields["code"])
-    if isinstance(error, (QueueFull, StillLoading)):
-        response.headers["Retry-After"] = "1"
+def _dialect_of(path: str, dialects: Sequence[Dialect]) -> Dialect:
+    return next((one for one in dialects if path.startswith(one.prefixes)), dialects[0])
+
+
+def _response(failure: Failure, dialect: Dialect) -> web.Response:
+    response = json_response(dialect.error(failure), status=failure.status)
+    if failure.retry_after is not None:
+        response.headers["Retry-After"] = str(failure.retry_after)
     return response
-
-
-def _response(status: int, kind: str, message: str) -> web.Response:
-    return json_response({"error": {"code": status, "message": message, "type": kind}}, status=status)

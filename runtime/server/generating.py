@@ -1,6 +1,6 @@
-"""From a request's fields to generations, and from their events to an answer: what all dialects do in the same way.
+"""From a request to generations, and from their events to an answer: what all dialects do in the same way.
 
-Knows streams and whole answers. What a dialect's events look like is the dialect's to know (`Dialect`).
+Knows streams and whole answers. What they look like is the dialect's to know (`Writer`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from runtime.engine.types import (
     TokenEvent,
 )
 from runtime.errors import LoafError
-from runtime.server.errors import BadRequest, error_object
+from runtime.server.dialect import Failure
+from runtime.server.errors import BadRequest, failure_of
 from runtime.server.json import json_response
 from runtime.server.sampling import SamplingFields, stop_strings
-from runtime.server.stream import EventStream, aborting
+from runtime.server.stream import Framing, Stream, aborting
 
 MAX_ANSWERS = 128
 """How many answers one request may ask for: OpenAI's limit of `n`."""
@@ -63,15 +64,20 @@ class Answer(msgspec.Struct, frozen=True):
     finished: FinishedEvent
 
 
-class Dialect(Protocol):
-    """How one dialect writes an answer. A stream is `opening`, for each event `token` or `last`, and `closing`."""
+class Writer(Protocol):
+    """How one request's answers are written down.
 
-    ends_with_done: bool
+    A stream is, for each answer, `opening`, what its events are as `token` and `last`, and once all have ended
+    `closing`; or `failed`, where one cannot go on.
+    """
+
+    framing: Framing
 
     def opening(self, index: int) -> Iterable[Any]: ...
     def token(self, index: int, event: TokenEvent) -> Iterable[Any]: ...
     def last(self, index: int, event: FinishedEvent) -> Iterable[Any]: ...
     def closing(self, finished: Sequence[FinishedEvent]) -> Iterable[Any]: ...
+    def failed(self, failure: Failure) -> Iterable[Any]: ...
     def whole(self, answers: Sequence[Answer]) -> Any: ...
 
 
@@ -108,14 +114,20 @@ def adapter_scales(given: Sequence[LoraField], n_adapters: int, field: str) -> t
 
 
 async def answer(
-    request: web.Request, engine: Engine, wanted: GenerationRequest, fields: GenerationFields, dialect: Dialect
+    request: web.Request,
+    engine: Engine,
+    wanted: GenerationRequest,
+    writer: Writer,
+    *,
+    streams: bool,
+    n: int | None = None,
 ) -> web.StreamResponse:
-    """Generate as often as `fields.n` says, and answer as `dialect` does. The prompt is computed once for all."""
-    generations = _submit(engine, wanted, fields.n)
+    """Generate `n` times, once unless said otherwise, and answer as `writer` does. The prompt is computed once."""
+    generations = _submit(engine, wanted, n)
     async with aborting(generations):
-        if fields.stream:
-            return await _stream(request, generations, dialect)
-        return json_response(dialect.whole([await _collect(generation) for generation in generations]))
+        if streams:
+            return await _stream(request, generations, writer)
+        return json_response(writer.whole([await _collect(generation) for generation in generations]))
 
 
 def _submit(engine: Engine, wanted: GenerationRequest, n: int | None) -> list[Generation]:
@@ -136,8 +148,8 @@ def _submit(engine: Engine, wanted: GenerationRequest, n: int | None) -> list[Ge
     return generations
 
 
-async def _stream(request: web.Request, generations: Sequence[Generation], dialect: Dialect) -> web.StreamResponse:
-    out = EventStream(request)
+async def _stream(request: web.Request, generations: Sequence[Generation], writer: Writer) -> web.StreamResponse:
+    out = Stream(request, writer.framing)
     begun: set[int] = set()
     finished: dict[int, FinishedEvent] = {}
     try:
@@ -145,21 +157,20 @@ async def _stream(request: web.Request, generations: Sequence[Generation], diale
             objects: list[Any] = []
             if index not in begun:
                 begun.add(index)
-                objects += dialect.opening(index)
+                objects += writer.opening(index)
             for event in burst:
                 if isinstance(event, FinishedEvent):
                     finished[index] = event
-                    objects += dialect.last(index, event)
+                    objects += writer.last(index, event)
                 else:
-                    objects += dialect.token(index, event)
+                    objects += writer.token(index, event)
             await out.send_all(objects)
-        await out.send_all(dialect.closing([finished[index] for index in sorted(finished)]))
+        await out.send_all(writer.closing([finished[index] for index in sorted(finished)]))
     except LoafError as error:
         if out.response is None:
             raise
-        await out.send_all([{"error": error_object(error)}])
-    if dialect.ends_with_done:
-        await out.done()
+        await out.send_all(writer.failed(failure_of(error)))
+    await out.end()
     assert out.response is not None
     return out.response
 

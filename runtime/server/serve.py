@@ -20,7 +20,7 @@ from runtime.engine.backend import Backend
 from runtime.errors import LoafError
 from runtime.loading import ServedModel
 from runtime.server.app import build_app
-from runtime.server.keys import SERVED
+from runtime.server.keys import MODELS
 from runtime.settings import ServerSettings, Settings
 
 FINISH_SECONDS = 3.0
@@ -47,7 +47,7 @@ async def _serve(served: ServedModel, settings: Settings, stopped: threading.Eve
     if stopped.is_set():
         return
     runner = web.AppRunner(
-        build_app(served, settings), access_log=None, handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS
+        build_app([served], settings), access_log=None, handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS
     )
     await runner.setup()
     try:
@@ -165,7 +165,7 @@ async def _finish(runner: web.AppRunner) -> None:
     """Stop listening and let running requests finish, for `FINISH_SECONDS` at most."""
     for site in list(runner.sites):
         await site.stop()
-    engine = runner.app[SERVED].engine
+    engines = [hosted.engine for hosted in runner.app[MODELS].all]
     deadline = asyncio.get_running_loop().time() + FINISH_SECONDS
-    while engine.is_busy() and asyncio.get_running_loop().time() < deadline:
+    while any(engine.is_busy() for engine in engines) and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.02)

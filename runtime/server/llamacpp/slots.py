@@ -18,7 +18,7 @@ from runtime.engine.stats import SlotState
 from runtime.server.errors import BadRequest, NoStateFolder
 from runtime.server.generating import LoraField, adapter_scales
 from runtime.server.json import decode, json_response
-from runtime.server.keys import SERVED, SETTINGS
+from runtime.server.keys import MODELS, SETTINGS
 
 _LONGEST_NAME = 200
 """Bytes of a file name: what file systems take, less what a half-written file is called."""
@@ -32,14 +32,14 @@ class StateRequest(msgspec.Struct):
 
 async def slots(request: web.Request) -> web.Response:
     """Every KV sequence, and what runs there."""
-    engine = request.app[SERVED].engine
+    engine = request.app[MODELS].find().engine
     n_ctx = engine.generator().n_ctx
     return json_response([_slot(slot, n_ctx) for slot in engine.stats().slots])
 
 
 async def slot_action(request: web.Request) -> web.Response:
     """`?action=save`, `restore` or `erase`, for one of them."""
-    engine = request.app[SERVED].engine
+    engine = request.app[MODELS].find().engine
     engine.generator()
     number = request.match_info["slot"]
     slot = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else -1
@@ -58,7 +58,7 @@ async def slot_action(request: web.Request) -> web.Response:
 
 async def adapters(request: web.Request) -> web.Response:
     """The LoRA adapters, and how strongly each is applied."""
-    engine = request.app[SERVED].engine
+    engine = request.app[MODELS].find().engine
     names = [adapter.name for adapter in engine.backend().adapters]
     pairs = zip(names, engine.scales, strict=True)
     return json_response([{"id": i, "path": name, "scale": scale} for i, (name, scale) in enumerate(pairs)])
@@ -66,7 +66,7 @@ async def adapters(request: web.Request) -> web.Response:
 
 async def set_adapters(request: web.Request) -> web.Response:
     """Change how strongly adapters are applied to requests from now on; those that are not named are off."""
-    engine = request.app[SERVED].engine
+    engine = request.app[MODELS].find().engine
     engine.backend()
     engine.set_scales(adapter_scales(await decode(request, list[LoraField]), len(engine.scales), "scale"))
     return json_response({"success": True})
@@ -107,11 +107,3 @@ async def _move_state(engine: Engine, action: str, slot: int, path: Path) -> dic
         "n_written" if is_saving else "n_read": state.size,
         "timings": {f"{action}_ms": milliseconds},
     }
-
-
-ROUTES = (
-    web.get("/slots", slots),
-    web.post("/slots/{slot}", slot_action),
-    web.get("/lora-adapters", adapters),
-    web.post("/lora-adapters", set_adapters),
-)

@@ -1,4 +1,4 @@
-"""llama.cpp's native dialect: `/completion` and `/health`, with llama-server's field names.
+"""`/completion`, with llama-server's field names.
 
 A stream holds `data: {…}` events only: no `[DONE]`, no pings, no event names, because its clients take every line
 for text.
@@ -14,13 +14,17 @@ from aiohttp import web
 
 from runtime.engine.backend import Model
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Probabilities, TokenEvent
+from runtime.server.dialect import Failure, error_object
 from runtime.server.errors import BadRequest
 from runtime.server.generating import Answer, GenerationFields, answer, generation_request
-from runtime.server.json import beside_the_loop, decode, json_response
-from runtime.server.keys import SERVED, SETTINGS
+from runtime.server.json import beside_the_loop, decode
+from runtime.server.keys import MODELS, SETTINGS
+from runtime.server.models import HostedModel
 from runtime.server.probabilities import token_probabilities
 from runtime.server.sampling import resolve_sampling, token_limit
+from runtime.server.stream import EVENTS
 from runtime.server.timings import timings
+from runtime.settings import Settings
 
 _STOP_TYPES = {
     FinishReason.END_OF_TEXT: "eos",
@@ -36,42 +40,37 @@ class CompletionRequest(GenerationFields):
     """The body of `/completion`. A prompt is text, token ids, or both in turn."""
 
     prompt: str | list[int | str] = ""
+    model: str | None = None
     n_predict: int | None = None
     max_tokens: int | None = None
     n_cmpl: int | None = None
     return_tokens: bool | None = None
 
 
-async def health(request: web.Request) -> web.Response:
-    """200 once requests can be taken, 503 while the model loads."""
-    request.app[SERVED].engine.backend()
-    return json_response({"status": "ok"})
-
-
 async def completion(request: web.Request) -> web.StreamResponse:
     """Continue a text."""
-    engine = request.app[SERVED].engine
-    engine.generator()
-    model = engine.backend().model
     body = await decode(request, CompletionRequest)
-    if body.n_cmpl is not None:
-        body.n = body.n_cmpl
+    hosted = request.app[MODELS].find(body.model)
+    hosted.engine.generator()
+    settings = request.app[SETTINGS]
     wanted = await beside_the_loop(
-        request, lambda: _generation_request(body, model, request.app), takes_long=body.json_schema is not None
+        request, lambda: _wanted(body, hosted, settings), takes_long=body.json_schema is not None
     )
-    dialect = _Native(model, request.app[SERVED].name, body, wanted)
-    return await answer(request, engine, wanted, body, dialect)
+    n = body.n if body.n_cmpl is None else body.n_cmpl
+    return await answer(
+        request, hosted.engine, wanted, _Writer(hosted, body, wanted), streams=bool(body.stream), n=n
+    )
 
 
-def _generation_request(body: CompletionRequest, model: Model, app: web.Application) -> GenerationRequest:
-    settings = app[SETTINGS]
+def _wanted(body: CompletionRequest, hosted: HostedModel, settings: Settings) -> GenerationRequest:
+    model = hosted.loaded()
     limit = body.n_predict if body.n_predict is not None else body.max_tokens
     return generation_request(
         body,
         _prompt_tokens(body.prompt, model),
         token_limit(limit, settings.max_tokens, "n_predict"),
         resolve_sampling(body, settings.sampling, model),
-        app[SERVED].engine,
+        hosted.engine,
     )
 
 
@@ -89,14 +88,14 @@ def _prompt_tokens(prompt: str | list[int | str], model: Model) -> tuple[int, ..
     return tuple(tokens)
 
 
-class _Native:
+class _Writer:
     """How `/completion` answers."""
 
-    ends_with_done = False
+    framing = EVENTS
 
-    def __init__(self, model: Model, name: str, body: CompletionRequest, wanted: GenerationRequest) -> None:
-        self._model = model
-        self._name = name
+    def __init__(self, hosted: HostedModel, body: CompletionRequest, wanted: GenerationRequest) -> None:
+        self._model = hosted.loaded()
+        self._name = hosted.name
         self._body = body
         self._wanted = wanted
 
@@ -119,6 +118,9 @@ class _Native:
 
     def closing(self, finished: Sequence[FinishedEvent]) -> Iterable[Any]:  # noqa: ARG002
         return ()
+
+    def failed(self, failure: Failure) -> Iterable[Any]:
+        return (error_object(failure),)
 
     def whole(self, answers: Sequence[Answer]) -> Any:
         """One object, or a list of them where more than one answer was asked for."""
@@ -175,11 +177,3 @@ class _Native:
             return {}
         post_sampling = self._wanted.sampling.post_sampling_probs
         return {"completion_probabilities": token_probabilities(self._model, given, post_sampling=post_sampling)}
-
-
-ROUTES = (
-    web.get("/health", health),
-    web.get("/v1/health", health),
-    web.post("/completion", completion),
-    web.post("/completions", completion),
-)

@@ -1,0 +1,52 @@
+"""What a dialect is to the application: its routes, its form of an error, and which paths are its own.
+
+Refuses to know any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """What went wrong with a request, before a dialect writes it down.
+
+    `kind` is llama-server's `type`; `details` are further fields that a program may want to read.
+    """
+
+    status: int
+    kind: str
+    message: str
+    details: dict[str, Any] = {}
+    retry_after: int | None = None
+    """Seconds until trying again makes sense."""
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """What answers on each of `paths`; `body` is the type of what is sent there. `/openapi.json` is made of these."""
+
+    method: str
+    paths: tuple[str, ...]
+    handler: Handler
+    body: Any = None
+
+
+class Dialect(msgspec.Struct, frozen=True):
+    """`error` makes the body of an answer that says what failed, on `routes` and wherever else below `prefixes`."""
+
+    name: str
+    routes: tuple[Route, ...]
+    error: Callable[[Failure], Any]
+    prefixes: tuple[str, ...] = ()
+
+
+def error_object(failure: Failure) -> Any:
+    """llama-server's form, which OpenAI's clients read too: `{"error": {"code", "message", "type", …}}`."""
+    return {"error": {"code": failure.status, "message": failure.message, "type": failure.kind, **failure.details}}

@@ -1,0 +1,80 @@
+"""`/embedding`, `/embeddings` and `/rerank` in llama-server's own forms."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from runtime.server.errors import BadRequest, CannotRerank
+from runtime.server.generating import LoraField
+from runtime.server.json import beside_the_loop, decode, json_response
+from runtime.server.keys import MODELS
+from runtime.server.vectors import MAX_TEXTS, Texts, embed_texts, embed_tokens, normalized, token_usage
+
+
+class EmbeddingRequest(msgspec.Struct):
+    """The body of `/embedding`; `input` is OpenAI's name for `content`."""
+
+    content: Texts | None = None
+    input: Texts | None = None
+    model: str | None = None
+    embd_normalize: int | None = None
+    lora: list[LoraField] | None = None
+
+
+class RerankRequest(msgspec.Struct):
+    """The body of `/rerank`. `texts` is Text Embeddings Inference's name for `documents`."""
+
+    query: str
+    documents: list[str] | None = None
+    texts: list[str] | None = None
+    model: str | None = None
+    top_n: int | None = None
+    return_text: bool | None = None
+
+
+async def embeddings(request: web.Request) -> web.Response:
+    """Turn texts into vectors: for each text a list of them, one unless they are not pooled."""
+    body = await decode(request, EmbeddingRequest)
+    hosted = request.app[MODELS].find_embedder(body.model)
+    given = body.input if body.input is not None else body.content
+    _texts, embedded = await embed_texts(request, hosted, given, body.lora)
+    pooled = embedded.pooling != "none"
+    p = 2 if body.embd_normalize is None else body.embd_normalize
+    return json_response(
+        [
+            {"index": i, "embedding": [(normalized(vector, p) if pooled else vector).tolist() for vector in one]}
+            for i, one in enumerate(embedded.vectors)
+        ]
+    )
+
+
+async def rerank(request: web.Request) -> web.Response:
+    """Order documents by how well they answer a query, best first."""
+    body = await decode(request, RerankRequest)
+    hosted = request.app[MODELS].find_embedder(body.model)
+    model = hosted.loaded()
+    documents = body.documents if body.documents is not None else body.texts
+    if not documents or len(documents) > MAX_TEXTS:
+        raise BadRequest(f"documents: 1 to {MAX_TEXTS:,} texts are needed", "documents")
+    prompts = await beside_the_loop(request, lambda: tuple(model.rerank_prompt(body.query, text) for text in documents))
+    embedded = await embed_tokens(hosted.engine, prompts)
+    if embedded.pooling != "rank":
+        raise CannotRerank
+    scores = sorted(enumerate(one[0][0] for one in embedded.vectors), key=lambda pair: -pair[1])
+    scores = scores[: max(body.top_n, 0) if body.top_n is not None else len(scores)]
+    if body.documents is None:  # Text Embeddings Inference's form
+        return json_response(
+            [
+                {"index": i, "score": score, **({"text": documents[i]} if body.return_text else {})}
+                for i, score in scores
+            ]
+        )
+    return json_response(
+        {
+            "model": hosted.name,
+            "object": "list",
+            "usage": token_usage(prompts),
+            "results": [{"index": i, "relevance_score": score} for i, score in scores],
+        }
+    )

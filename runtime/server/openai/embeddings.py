@@ -1,0 +1,48 @@
+"""`/v1/embeddings`: one vector of length 1 for each text."""
+
+from __future__ import annotations
+
+import base64
+from array import array
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from runtime.server.errors import BadRequest
+from runtime.server.generating import LoraField
+from runtime.server.json import decode, json_response
+from runtime.server.keys import MODELS
+from runtime.server.vectors import Texts, embed_texts, one_vector_each, shortened, token_usage
+
+
+class EmbeddingsRequest(msgspec.Struct):
+    """The body of `/v1/embeddings`; `content` is llama-server's name for `input`."""
+
+    input: Texts | None = None
+    content: Texts | None = None
+    model: str | None = None
+    encoding_format: str | None = None
+    dimensions: int | None = None
+    lora: list[LoraField] | None = None
+
+
+async def embeddings(request: web.Request) -> web.Response:
+    """Turn texts into vectors."""
+    body = await decode(request, EmbeddingsRequest)
+    if body.encoding_format not in (None, "float", "base64"):
+        raise BadRequest("encoding_format: must be float or base64", "encoding_format")
+    hosted = request.app[MODELS].find_embedder(body.model)
+    given = body.input if body.input is not None else body.content
+    texts, embedded = await embed_texts(request, hosted, given, body.lora)
+    as_base64 = body.encoding_format == "base64"
+    data = [
+        {"object": "embedding", "index": i, "embedding": _encoded(shortened(vector, body.dimensions), as_base64)}
+        for i, vector in enumerate(one_vector_each(embedded))
+    ]
+    return json_response({"object": "list", "model": hosted.name, "data": data, "usage": token_usage(texts)})
+
+
+def _encoded(vector: array[float], as_base64: bool) -> Any:
+    """Numbers, or the little-endian 32-bit floats in Base64."""
+    return base64.b64encode(vector.tobytes()).decode("ascii") if as_base64 else vector.tolist()
