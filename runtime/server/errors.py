@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -24,10 +25,11 @@ from runtime.engine.errors import (
 )
 from runtime.errors import LoafError
 from runtime.grammar.errors import SchemaUnsupported
-from runtime.server.dialect import Dialect, Failure, Handler
+from runtime.server.dialect import Dialect, Failure
 from runtime.server.json import json_response
 
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler, Middleware
 
 
 class BadRequest(LoafError):

@@ -18,4 +18,3 @@ async def index(_request: web.Request) -> web.Response:
     """The page."""
     html = (Path(runtime.web.__path__[0]) / "index.html").read_text(encoding="utf-8")
     return web.Response(text=html, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
-

@@ -29,7 +29,8 @@ def _event(value: Any) -> bytes:
 
 
 def _named_event(value: dict[str, Any]) -> bytes:
-    return b"event: " + value["type"].encode("ascii") + b"\n" + _event(value)
+    name: str = value["type"]
+    return b"event: " + name.encode("ascii") + b"\n" + _event(value)
 
 
 def _line(value: Any) -> bytes:

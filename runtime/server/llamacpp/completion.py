@@ -57,9 +57,7 @@ async def completion(request: web.Request) -> web.StreamResponse:
         request, lambda: _wanted(body, hosted, settings), takes_long=body.json_schema is not None
     )
     n = body.n if body.n_cmpl is None else body.n_cmpl
-    return await answer(
-        request, hosted.engine, wanted, _Writer(hosted, body, wanted), streams=bool(body.stream), n=n
-    )
+    return await answer(request, hosted.engine, wanted, _Writer(hosted, body, wanted), streams=bool(body.stream), n=n)
 
 
 def _wanted(body: CompletionRequest, hosted: HostedModel, settings: Settings) -> GenerationRequest:
