@@ -11,17 +11,16 @@ import msgspec
 from aiohttp import web
 
 from runtime.chat.answer import CallDelta, ContentDelta, Delta
-from runtime.chat.conversation import Conversation
 from runtime.engine.backend import Model
 from runtime.engine.types import FinishedEvent, FinishReason, Probabilities, Sampling
+from runtime.server.chat_messages import ChatFields, conversation
 from runtime.server.chatting import Call, ChatAnswer, ChatJob, answer_chat, chat_job
 from runtime.server.dialect import Failure, error_object
 from runtime.server.errors import BadRequest
-from runtime.server.generating import GenerationFields, generation_request
+from runtime.server.generating import generation_request
 from runtime.server.json import beside_the_loop, decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
-from runtime.server.openai.messages import ChatMessage, NamedTool, ToolField, message, tool, tool_choice
 from runtime.server.openai.usage import usage_object
 from runtime.server.probabilities import token_probabilities
 from runtime.server.sampling import resolve_sampling, token_limit
@@ -48,34 +47,13 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class SchemaFormat(msgspec.Struct):
-    """A schema under a name, as OpenAI's clients send it."""
-
-    schema: Any = None
-
-
-class ResponseFormat(msgspec.Struct):
-    """What an answer must look like. llama-server takes a schema beside `json_object` too."""
-
-    type: str
-    json_schema: SchemaFormat | None = None
-    schema: Any = None
-
-
-class ChatRequest(GenerationFields):
+class ChatRequest(ChatFields):
     """The body of `/v1/chat/completions`."""
 
-    messages: list[ChatMessage] = msgspec.field(default_factory=list)
     model: str | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     stream_options: StreamOptions | None = None
-    tools: list[ToolField] | None = None
-    tool_choice: str | NamedTool | None = None
-    parallel_tool_calls: bool | None = None
-    response_format: ResponseFormat | None = None
-    reasoning_effort: str | None = None
-    chat_template_kwargs: dict[str, Any] | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
 
@@ -99,21 +77,6 @@ def _job(body: ChatRequest, hosted: HostedModel, settings: Settings) -> ChatJob:
     return chat_job(hosted, conversation(body), wanted)
 
 
-def conversation(body: ChatRequest) -> Conversation:
-    """What `body` says of the answer, apart from how tokens are sampled. Raises `BadRequest`."""
-    if not body.messages:
-        raise BadRequest("messages: at least one is needed", "messages")
-    return Conversation(
-        messages=tuple(message(i, one) for i, one in enumerate(body.messages)),
-        tools=tuple(tool(i, one) for i, one in enumerate(body.tools or ())),
-        tool_choice=tool_choice(body.tool_choice),
-        parallel_calls=body.parallel_tool_calls is not False,
-        schema=None if body.response_format is None else _schema(body.response_format),
-        effort=body.reasoning_effort,
-        template_values=body.chat_template_kwargs or {},
-    )
-
-
 def _sampling(body: ChatRequest, defaults: Sampling, model: Model) -> Sampling:
     if body.logprobs:
         body.n_probs = body.top_logprobs or 0
@@ -125,20 +88,6 @@ def _sampling(body: ChatRequest, defaults: Sampling, model: Model) -> Sampling:
     if body.logprobs:  # the token's own probability, even where no others are wanted
         sampling = msgspec.structs.replace(sampling, n_probs=max(sampling.n_probs, 1))
     return sampling
-
-
-def _schema(wanted: ResponseFormat) -> Any:
-    """The JSON schema that a format stands for, None for text."""
-    field = "response_format"
-    if wanted.type == "text":
-        return None
-    if wanted.type == "json_schema":
-        if wanted.json_schema is None or wanted.json_schema.schema is None:
-            raise BadRequest(f"{field}.json_schema.schema: is missing", f"{field}.json_schema.schema")
-        return wanted.json_schema.schema
-    if wanted.type == "json_object":
-        return wanted.schema or {"type": "object"}
-    raise BadRequest(f"{field}.type: must be text, json_object or json_schema, not {wanted.type!r}", f"{field}.type")
 
 
 class _Writer:
