@@ -26,7 +26,10 @@ MAX_BODY = 64 * 1024 * 1024
 def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Application:
     """The dialects' routes over the models. Answers from the first moment: 503 while they load."""
     app = web.Application(middlewares=[answering_errors(DIALECTS)], client_max_size=MAX_BODY)
-    app[MODELS] = Models([HostedModel(one, settings) for one in served])
+    first, *others = served
+    app[MODELS] = Models(
+        [HostedModel(first, settings, settings.aliases), *(HostedModel(one, settings) for one in others)]
+    )
     app[SETTINGS] = settings
     app[STARTED] = int(time.time())
     app.router.add_get("/", index)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 from aiohttp import web
 
-from runtime.chat.answer import AnswerParser, CallDelta, ContentDelta, Delta
+from runtime.chat.answer import AnswerParser, CallDelta, ContentDelta, Delta, ReasoningDelta
 from runtime.engine.types import FinishedEvent, GenerationRequest, Probabilities, TokenEvent
 from runtime.server.dialect import Failure
 from runtime.server.errors import BadRequest
@@ -39,6 +39,12 @@ class Call(msgspec.Struct, frozen=True):
     arguments: str
 
 
+class ChatFinished(FinishedEvent, frozen=True):
+    """The end of an answer, and how many of its tokens were thoughts."""
+
+    reasoning_tokens: int = 0
+
+
 class ChatAnswer(msgspec.Struct, frozen=True):
     """A whole answer in its parts."""
 
@@ -46,7 +52,7 @@ class ChatAnswer(msgspec.Struct, frozen=True):
     reasoning: str
     calls: tuple[Call, ...]
     probabilities: tuple[Probabilities, ...]
-    finished: FinishedEvent
+    finished: ChatFinished
 
 
 class ChatWriter(Protocol):
@@ -59,8 +65,8 @@ class ChatWriter(Protocol):
 
     def opening(self, index: int) -> Iterable[Any]: ...
     def part(self, index: int, deltas: Sequence[Delta], probabilities: tuple[Probabilities, ...]) -> Iterable[Any]: ...
-    def last(self, index: int, event: FinishedEvent) -> Iterable[Any]: ...
-    def closing(self, finished: Sequence[FinishedEvent]) -> Iterable[Any]: ...
+    def last(self, index: int, event: ChatFinished) -> Iterable[Any]: ...
+    def closing(self, finished: Sequence[ChatFinished]) -> Iterable[Any]: ...
     def failed(self, failure: Failure) -> Iterable[Any]: ...
     def whole(self, answers: Sequence[ChatAnswer]) -> Any: ...
 
@@ -72,7 +78,7 @@ def chat_job(hosted: HostedModel, conversation: Conversation, wanted: Generation
         raise BadRequest("grammar: either tools or a grammar, not both", "grammar")
     if sampling.triggers is None:
         conversation = msgspec.structs.replace(conversation, grammar=sampling.grammar)
-    prepared = hosted.prompts().prepare(conversation)
+    prepared = hosted.prepare(conversation)
     if sampling.triggers is None:
         sampling = msgspec.structs.replace(sampling, grammar=prepared.grammar, triggers=prepared.triggers)
     request = msgspec.structs.replace(
@@ -99,23 +105,25 @@ class _InParts:
         self.framing = writer.framing
         self._prepared = prepared
         self._writer = writer
-        self._parsers: dict[int, AnswerParser] = {}
+        self._taking: dict[int, _Taking] = {}
+        self._finished: dict[int, ChatFinished] = {}
 
     def opening(self, index: int) -> Iterable[Any]:
-        self._parsers[index] = self._prepared.parser()
+        self._taking[index] = _Taking(self._prepared.parser())
         return self._writer.opening(index)
 
     def token(self, index: int, event: TokenEvent) -> Iterable[Any]:
-        deltas = self._parsers[index].push(event.text) if event.text else ()
-        return self._writer.part(index, deltas, event.probabilities)
+        return self._writer.part(index, self._taking[index].token(event), event.probabilities)
 
     def last(self, index: int, event: FinishedEvent) -> Iterable[Any]:
-        parser = self._parsers[index]
-        yield from self._writer.part(index, (*parser.push(event.text), *parser.finish()), ())
-        yield from self._writer.last(index, event)
+        deltas, finished = self._taking[index].last(event)
+        self._finished[index] = finished
+        yield from self._writer.part(index, deltas, ())
+        yield from self._writer.last(index, finished)
 
     def closing(self, finished: Sequence[FinishedEvent]) -> Iterable[Any]:
-        return self._writer.closing(finished)
+        assert len(finished) == len(self._finished), "every answer has ended"
+        return self._writer.closing([self._finished[index] for index in sorted(self._finished)])
 
     def failed(self, failure: Failure) -> Iterable[Any]:
         return self._writer.failed(failure)
@@ -124,11 +132,13 @@ class _InParts:
         return self._writer.whole([self._apart(one) for one in answers])
 
     def _apart(self, one: Answer) -> ChatAnswer:
-        parser = self._prepared.parser()
+        taking = _Taking(self._prepared.parser())
+        deltas = [delta for event in one.events for delta in taking.token(event)]
+        last, finished = taking.last(one.finished)
         content: list[str] = []
         reasoning: list[str] = []
         calls: dict[int, Call] = {}
-        for delta in (*parser.push(one.text), *parser.finish()):
+        for delta in (*deltas, *last):
             if isinstance(delta, ContentDelta):
                 content.append(delta.text)
             elif isinstance(delta, CallDelta):
@@ -137,4 +147,27 @@ class _InParts:
             else:
                 reasoning.append(delta.text)
         parts = "".join(content), "".join(reasoning), tuple(calls.values())
-        return ChatAnswer(*parts, one.probabilities, one.finished)
+        return ChatAnswer(*parts, one.probabilities, finished)
+
+
+class _Taking:
+    """One answer while it is taken apart: its parser, and the tokens up to the last that brought a thought."""
+
+    def __init__(self, parser: AnswerParser) -> None:
+        self._parser = parser
+        self._tokens = 0
+        self._reasoning_tokens = 0
+
+    def token(self, event: TokenEvent) -> tuple[Delta, ...]:
+        self._tokens += len(event.tokens)
+        return self._counted(self._parser.push(event.text)) if event.text else ()
+
+    def last(self, event: FinishedEvent) -> tuple[tuple[Delta, ...], ChatFinished]:
+        deltas = self._counted((*self._parser.push(event.text), *self._parser.finish()))
+        fields = {field: getattr(event, field) for field in FinishedEvent.__struct_fields__}
+        return deltas, ChatFinished(**fields, reasoning_tokens=self._reasoning_tokens)
+
+    def _counted(self, deltas: tuple[Delta, ...]) -> tuple[Delta, ...]:
+        if any(isinstance(delta, ReasoningDelta) for delta in deltas):
+            self._reasoning_tokens = self._tokens
+        return deltas

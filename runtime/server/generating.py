@@ -58,10 +58,20 @@ class GenerationFields(SamplingFields):
 class Answer(msgspec.Struct, frozen=True):
     """A generation from its beginning to its end."""
 
-    text: str
-    tokens: tuple[int, ...]
-    probabilities: tuple[Probabilities, ...]
+    events: tuple[TokenEvent, ...]
     finished: FinishedEvent
+
+    @property
+    def text(self) -> str:
+        return "".join([*(event.text for event in self.events), self.finished.text])
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        return tuple(token for event in self.events for token in event.tokens)
+
+    @property
+    def probabilities(self) -> tuple[Probabilities, ...]:
+        return tuple(one for event in self.events for one in event.probabilities)
 
 
 class Writer(Protocol):
@@ -123,24 +133,43 @@ async def answer(
     n: int | None = None,
 ) -> web.StreamResponse:
     """Generate `n` times, once unless said otherwise, and answer as `writer` does. The prompt is computed once."""
-    generations = _submit(engine, wanted, n)
+    return await answer_all(request, engine, repeated(wanted, n), writer, streams=streams)
+
+
+async def answer_all(
+    request: web.Request, engine: Engine, wanted: Sequence[GenerationRequest], writer: Writer, *, streams: bool
+) -> web.StreamResponse:
+    """Generate all that is `wanted`, at once, and answer as `writer` does, in this order. Raises `BadRequest`."""
+    if len(wanted) > MAX_ANSWERS:
+        raise BadRequest(f"the request wants {len(wanted):,} answers, and at most {MAX_ANSWERS} can be had")
+    generations = _submit(engine, wanted)
     async with aborting(generations):
         if streams:
             return await _stream(request, generations, writer)
         return json_response(writer.whole([await _collect(generation) for generation in generations]))
 
 
-def _submit(engine: Engine, wanted: GenerationRequest, n: int | None) -> list[Generation]:
-    """Each with a seed of its own, one more than the one before, as llama-server has it."""
+def repeated(wanted: GenerationRequest, n: int | None) -> list[GenerationRequest]:
+    """`wanted` `n` times, once unless said otherwise. Raises `BadRequest`.
+
+    Each has a seed of its own, one more than the one before, as llama-server has it.
+    """
     count = 1 if n is None else n
     if not 1 <= count <= MAX_ANSWERS:
         raise BadRequest(f"n: must be from 1 to {MAX_ANSWERS}", "n")
+    seed = wanted.sampling.seed
+    if seed is None or count == 1:
+        return [wanted] * count
+    samplings = [msgspec.structs.replace(wanted.sampling, seed=seed + i) for i in range(count)]
+    return [msgspec.structs.replace(wanted, sampling=sampling) for sampling in samplings]
+
+
+def _submit(engine: Engine, wanted: Sequence[GenerationRequest]) -> list[Generation]:
+    """All of them or none. Raises what the engine does."""
     generations: list[Generation] = []
     try:
-        for i in range(count):
-            seed = None if wanted.sampling.seed is None else wanted.sampling.seed + i
-            sampling = msgspec.structs.replace(wanted.sampling, seed=seed)
-            generations.append(engine.submit(msgspec.structs.replace(wanted, sampling=sampling)))
+        for one in wanted:
+            generations.append(engine.submit(one))
     except LoafError:
         for generation in generations:
             generation.abort()
@@ -176,15 +205,11 @@ async def _stream(request: web.Request, generations: Sequence[Generation], write
 
 
 async def _collect(generation: Generation) -> Answer:
-    text: list[str] = []
-    tokens: list[int] = []
-    probabilities: list[Probabilities] = []
+    events: list[TokenEvent] = []
     async for event in generation:
-        text.append(event.text)
         if isinstance(event, FinishedEvent):
-            return Answer("".join(text), tuple(tokens), tuple(probabilities), event)
-        tokens += event.tokens
-        probabilities += event.probabilities
+            return Answer(tuple(events), event)
+        events.append(event)
     raise AssertionError("a generation ends with a FinishedEvent")
 
 
