@@ -1,6 +1,6 @@
 """Texts into vectors and scores, the part that all dialects share.
 
-Knows the forms that texts come in. How vectors are computed is the engine's to know, how they are written a dialect's.
+How vectors are computed is the engine's to know, how they are written a dialect's.
 """
 
 from __future__ import annotations
@@ -11,33 +11,28 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from runtime.engine.backend import Embedded, Model
+from runtime.engine.backend import Embedded
 from runtime.engine.engine import Engine
 from runtime.engine.types import EmbeddingRequest
 from runtime.server.errors import BadRequest
 from runtime.server.generating import LoraField, adapter_scales
 from runtime.server.json import beside_the_loop
 from runtime.server.models import HostedModel
+from runtime.server.prompts import Prompts, TokenLists, prompt_tokens
 from runtime.server.stream import aborting
 
 MAX_TEXTS = 2048
 """Texts in one request: OpenAI's limit."""
 
-Texts = str | list[int | str | list[int | str]]
-"""A text, a text's tokens, or a list of either; text and tokens may be mixed, as llama-server takes them."""
-
-TokenLists = tuple[tuple[int, ...], ...]
-"""The tokens of each text."""
-
 
 async def embed_texts(
-    request: web.Request, hosted: HostedModel, given: Texts | None, lora: list[LoraField] | None = None
+    request: web.Request, hosted: HostedModel, given: Prompts | None, lora: list[LoraField] | None = None
 ) -> tuple[TokenLists, Embedded]:
     """The tokens of each text, and what was computed of them. Raises `BadRequest`, and what the engine does."""
     engine, model = hosted.engine, hosted.loaded()
     if given is None:
         raise BadRequest("input: is missing", "input")
-    texts = await beside_the_loop(request, lambda: _tokens(given, model))
+    texts = await beside_the_loop(request, lambda: prompt_tokens(given, model, "input", at_most=MAX_TEXTS))
     scales = None if lora is None else adapter_scales(lora, len(engine.scales), "lora")
     return texts, await embed_tokens(engine, texts, scales)
 
@@ -82,28 +77,3 @@ def token_usage(texts: Sequence[tuple[int, ...]]) -> dict[str, int]:
     """OpenAI's and llama-server's `usage` of texts."""
     tokens = sum(map(len, texts))
     return {"prompt_tokens": tokens, "total_tokens": tokens}
-
-
-def _tokens(given: Texts, model: Model) -> TokenLists:
-    """The tokens of each text. Raises `BadRequest`."""
-    if isinstance(given, str):
-        return (model.tokenize(given, add_special=True, parse_special=True),)
-    if not given or len(given) > MAX_TEXTS:
-        raise BadRequest(f"input: 1 to {MAX_TEXTS:,} texts are needed", "input")
-    if all(isinstance(part, int) for part in given):
-        return (_one_text([part for part in given if isinstance(part, int)], model),)
-    return tuple(_one_text(part, model) for part in given)
-
-
-def _one_text(given: int | str | list[int | str] | list[int], model: Model) -> tuple[int, ...]:
-    if isinstance(given, str):
-        return model.tokenize(given, add_special=True, parse_special=True)
-    tokens: list[int] = []
-    for i, part in enumerate([given] if isinstance(given, int) else given):
-        if isinstance(part, str):
-            tokens += model.tokenize(part, add_special=i == 0, parse_special=True)
-        elif 0 <= part < model.facts.vocabulary_size:
-            tokens.append(part)
-        else:
-            raise BadRequest(f"input: there is no token {part}", "input")
-    return tuple(tokens)

@@ -12,15 +12,14 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from runtime.engine.backend import Model
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Probabilities, TokenEvent
 from runtime.server.dialect import Failure, error_object
-from runtime.server.errors import BadRequest
-from runtime.server.generating import Answer, GenerationFields, answer, generation_request
+from runtime.server.generating import MAX_ANSWERS, Answer, GenerationFields, answer_all, generation_request, repeated
 from runtime.server.json import beside_the_loop, decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.probabilities import token_probabilities
+from runtime.server.prompts import Prompts, prompt_tokens
 from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.server.stream import EVENTS
 from runtime.server.timings import timings
@@ -37,9 +36,9 @@ _STOP_TYPES = {
 
 
 class CompletionRequest(GenerationFields):
-    """The body of `/completion`. A prompt is text, token ids, or both in turn."""
+    """The body of `/completion`."""
 
-    prompt: str | list[int | str] = ""
+    prompt: Prompts = ""
     model: str | None = None
     n_predict: int | None = None
     max_tokens: int | None = None
@@ -56,34 +55,20 @@ async def completion(request: web.Request) -> web.StreamResponse:
     wanted = await beside_the_loop(
         request, lambda: _wanted(body, hosted, settings), takes_long=body.json_schema is not None
     )
-    n = body.n if body.n_cmpl is None else body.n_cmpl
-    return await answer(request, hosted.engine, wanted, _Writer(hosted, body, wanted), streams=bool(body.stream), n=n)
+    writer = _Writer(hosted, body, wanted[0])
+    return await answer_all(request, hosted.engine, wanted, writer, streams=bool(body.stream))
 
 
-def _wanted(body: CompletionRequest, hosted: HostedModel, settings: Settings) -> GenerationRequest:
+def _wanted(body: CompletionRequest, hosted: HostedModel, settings: Settings) -> list[GenerationRequest]:
+    """What the engine is asked for: so many answers to the first prompt, so many to the second."""
     model = hosted.loaded()
     limit = body.n_predict if body.n_predict is not None else body.max_tokens
-    return generation_request(
-        body,
-        _prompt_tokens(body.prompt, model),
-        token_limit(limit, settings.max_tokens, "n_predict"),
-        resolve_sampling(body, settings.sampling, model),
-        hosted.engine,
-    )
-
-
-def _prompt_tokens(prompt: str | list[int | str], model: Model) -> tuple[int, ...]:
-    """As in llama-server: only text at the very beginning is given the model's BOS."""
-    parts = [prompt] if isinstance(prompt, str) else prompt
-    tokens: list[int] = []
-    for i, part in enumerate(parts):
-        if isinstance(part, str):
-            tokens += model.tokenize(part, add_special=i == 0, parse_special=True)
-        elif 0 <= part < model.facts.vocabulary_size:
-            tokens.append(part)
-        else:
-            raise BadRequest(f"prompt: there is no token {part}", "prompt")
-    return tuple(tokens)
+    max_tokens = token_limit(limit, settings.max_tokens, "n_predict")
+    sampling = resolve_sampling(body, settings.sampling, model)
+    prompts = prompt_tokens(body.prompt, model, "prompt", at_most=MAX_ANSWERS)
+    requests = [generation_request(body, prompt, max_tokens, sampling, hosted.engine) for prompt in prompts]
+    n = body.n if body.n_cmpl is None else body.n_cmpl
+    return [again for one in requests for again in repeated(one, n)]
 
 
 class _Writer:

@@ -9,14 +9,15 @@ from runtime.server.errors import BadRequest, CannotRerank
 from runtime.server.generating import LoraField
 from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import MODELS
-from runtime.server.vectors import MAX_TEXTS, Texts, embed_texts, embed_tokens, normalized, token_usage
+from runtime.server.prompts import Prompts
+from runtime.server.vectors import MAX_TEXTS, embed_texts, embed_tokens, normalized, token_usage
 
 
 class EmbeddingRequest(msgspec.Struct):
     """The body of `/embedding`; `input` is OpenAI's name for `content`."""
 
-    content: Texts | None = None
-    input: Texts | None = None
+    content: Prompts | None = None
+    input: Prompts | None = None
     model: str | None = None
     embd_normalize: int | None = None
     lora: list[LoraField] | None = None

@@ -13,14 +13,15 @@ from runtime.server.errors import BadRequest
 from runtime.server.generating import LoraField
 from runtime.server.json import decode, json_response
 from runtime.server.keys import MODELS
-from runtime.server.vectors import Texts, embed_texts, one_vector_each, shortened, token_usage
+from runtime.server.prompts import Prompts
+from runtime.server.vectors import embed_texts, one_vector_each, shortened, token_usage
 
 
 class EmbeddingsRequest(msgspec.Struct):
     """The body of `/v1/embeddings`; `content` is llama-server's name for `input`."""
 
-    input: Texts | None = None
-    content: Texts | None = None
+    input: Prompts | None = None
+    content: Prompts | None = None
     model: str | None = None
     encoding_format: str | None = None
     dimensions: int | None = None

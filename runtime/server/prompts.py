@@ -1,0 +1,75 @@
+"""Prompts in the forms that llama-server takes them in, which OpenAI's are some of: text, tokens, or both in turn.
+
+Knows forms. Refuses to know what a prompt is for.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from runtime.engine.backend import Model
+from runtime.server.errors import BadRequest
+
+TokenLists = tuple[tuple[int, ...], ...]
+"""The tokens of each prompt."""
+
+Mixed = str | list[int | str]
+"""Text, token ids, or both in turn."""
+
+
+class PromptObject(msgspec.Struct):
+    """A prompt with what belongs to it; pictures and sounds are not understood."""
+
+    prompt_string: Mixed
+    multimodal_data: list[str] | None = None
+
+
+Prompts = str | PromptObject | list[int | str | PromptObject | list[int | str]]
+"""A prompt, or a list of prompts. A list that has numbers in it is one prompt, as in llama-server."""
+
+
+def prompt_tokens(given: Prompts, model: Model, field: str, *, at_most: int) -> TokenLists:
+    """The tokens of each prompt. Raises `BadRequest` where there are none, or more than `at_most`."""
+    prompts = _apart(given)
+    if not 1 <= len(prompts) <= at_most:
+        raise BadRequest(f"{field}: 1 to {at_most:,} are needed", field)
+    return tuple(mixed_tokens(_bare(one, field), model, field) for one in prompts)
+
+
+def mixed_tokens(
+    given: Mixed, model: Model, field: str, *, add_special: bool = True, parse_special: bool = True
+) -> tuple[int, ...]:
+    """The tokens of one prompt; only text at its very beginning is given the model's BOS. Raises `BadRequest`."""
+    tokens: list[int] = []
+    for i, part in enumerate([given] if isinstance(given, str) else given):
+        if isinstance(part, str):
+            tokens += model.tokenize(part, add_special=add_special and i == 0, parse_special=parse_special)
+        else:
+            tokens.append(known_token(part, model, field))
+    return tuple(tokens)
+
+
+def known_token(token: int, model: Model, field: str) -> int:
+    """`token`, if the vocabulary has it. Raises `BadRequest`."""
+    if not 0 <= token < model.facts.vocabulary_size:
+        raise BadRequest(f"{field}: there is no token {token}", field)
+    return token
+
+
+def _apart(given: Prompts) -> list[int | str | PromptObject | list[int | str]]:
+    if not isinstance(given, list):
+        return [given]
+    mixed = [part for part in given if isinstance(part, (int, str))]
+    is_one = len(mixed) == len(given) and any(isinstance(part, int) for part in mixed)
+    return [mixed] if is_one else given
+
+
+def _bare(given: int | str | PromptObject | list[int | str], field: str) -> Mixed:
+    """Without the object around it. Raises `BadRequest`."""
+    if isinstance(given, int):
+        raise BadRequest(f"{field}: numbers and lists do not go together", field)
+    if not isinstance(given, PromptObject):
+        return given
+    if given.multimodal_data:
+        raise BadRequest(f"{field}.multimodal_data: this model takes text only", f"{field}.multimodal_data")
+    return given.prompt_string
