@@ -17,13 +17,13 @@ import msgspec
 
 from bundler.archive import ArchiveWriter, Stored, write_all
 from bundler.content import Content, FileRange, Inline, content_size
-from bundler.errors import NoRoom, NotAModel, TargetIsNoFile, TargetIsSource, UnusableText
+from bundler.errors import DigestMismatch, NoRoom, NotAModel, TargetIsNoFile, TargetIsSource, UnusableText
 from bundler.freeze import FrozenRuntime
 from bundler.gguf import FileKind, ModelInfo, weights_content
 from bundler.launcher import LaunchTarget, render_launcher
 from bundler.progress import Progress
 from bundler.replacing import replacing
-from bundler.sources import resolve
+from bundler.sources import Resolved, resolve
 from runtime import __version__
 from runtime.arguments import parse_arguments
 from runtime.bundle import (
@@ -49,12 +49,15 @@ _TAIL_ALLOWANCE = 16 * ALIGNMENT
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """What the user asked for: MODEL as on the command line, and what to bake in."""
+    """What the user asked for: MODEL as on the command line, and what to bake in.
+
+    `args` and `system` None: what came with the weights, if anything.
+    """
 
     model: str
     output: Path | None = None
     name: str | None = None
-    args: str = ""
+    args: str | None = None
     system: str | None = None
 
 
@@ -67,6 +70,8 @@ class Plan:
     model: ModelInfo
     weights: Content
     weights_entry: str
+    sha256: str | None
+    origin: str
     runtime: FrozenRuntime
     args: str
     system: str | None
@@ -89,14 +94,14 @@ def build(request: BuildRequest, freeze: Callable[[], FrozenRuntime], progress: 
 
     Raises `LoafError` for everything a person can act on, `OSError` for what the disk says.
     """
-    source = resolve(request.model)
-    info, weights = weights_content(source.path)
+    source = resolve(request.model, progress)
+    info, weights = weights_content(source.path, source.offset, source.size)
     if info.kind is not FileKind.MODEL:
         raise NotAModel(source.path, info.kind.value)
     _check_texts(request)
     target = request.output or Path(f"{_file_name(request.name or source.name)}.loaf")
     _check_target(target, weights)
-    plan = _plan(request, source.name, target, info, weights, freeze())
+    plan = _plan(request, source, target, info, weights, freeze())
     _check_room(plan)
     with (
         progress.step(f"Writing {plan.target}", _weight(plan), "bytes") as advance,
@@ -112,7 +117,7 @@ def _check_texts(request: BuildRequest) -> None:
             raise UnusableText(option, "it holds bytes that are not UTF-8")
     if request.name is not None and not (0 < len(request.name) <= _MAX_NAME and request.name.isprintable()):
         raise UnusableText("--name", f"a name has 1 to {_MAX_NAME} printable characters")
-    parse_arguments(request.args, {})
+    parse_arguments(request.args or "", {})
 
 
 def _file_name(name: str) -> str:
@@ -121,17 +126,19 @@ def _file_name(name: str) -> str:
 
 
 def _plan(
-    request: BuildRequest, source_name: str, target: Path, info: ModelInfo, weights: Content, runtime: FrozenRuntime
+    request: BuildRequest, source: Resolved, target: Path, info: ModelInfo, weights: Content, runtime: FrozenRuntime
 ) -> Plan:
     return Plan(
         target=target,
-        name=request.name or _file_name(source_name),
+        name=request.name or _file_name(source.name),
         model=info,
         weights=weights,
-        weights_entry=f"{MODELS}{_file_name(source_name)}.gguf",
+        weights_entry=f"{MODELS}{_file_name(source.name)}.gguf",
+        sha256=source.sha256,
+        origin=source.origin,
         runtime=runtime,
-        args=request.args,
-        system=request.system,
+        args=source.args if request.args is None else request.args,
+        system=source.system if request.system is None else request.system,
     )
 
 
@@ -159,6 +166,9 @@ def _write(plan: Plan, fd: int, advance: Callable[[int], None]) -> Built:
     """Write everything behind the launcher's place, then the launcher, which states sizes and positions."""
     writer = ArchiveWriter(fd, ALIGNMENT, ALIGNMENT, advance)
     weights = writer.add(plan.weights_entry, plan.weights, aligned=True)
+    if plan.sha256 not in (None, weights.sha256):
+        hint = "Delete what the source holds of it, and fetch it again (loaf verify tells of a bundle which part)."
+        raise DigestMismatch(plan.origin or plan.weights_entry, hint)
     core = writer.add(*_core(plan.runtime), aligned=True)
     args = writer.add(ARGS, (Inline(plan.args.encode()),))
     licenses = writer.add(f"{LICENSES}runtime.txt", (Inline(plan.runtime.licenses.read_bytes()),))
@@ -214,6 +224,7 @@ def _manifest(plan: Plan, launcher: bytes, stored: list[Stored]) -> Manifest:
                 context_length=info.context_length,
                 license=info.license,
                 has_chat_template=info.chat_template is not None,
+                origin=plan.origin,
             ),
         ),
         runtimes=(

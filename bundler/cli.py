@@ -5,14 +5,20 @@ Imports in the functions, because a command should not wait for what the others 
 
 from __future__ import annotations
 
+import dataclasses
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from runtime import __version__
 from runtime.exits import errors_as_exit_codes
+
+if TYPE_CHECKING:
+    from bundler.errors import SourceAmbiguous
 
 
 def main() -> None:
@@ -32,20 +38,47 @@ def loaf() -> None:
 @click.argument("model")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The bundle to write [NAME.loaf].")
 @click.option("--name", help="What the model is called [the file's name].")
-@click.option("--args", default="", help="Default arguments of the bundle, as in llamafile's .args.")
-@click.option("--system", help="System prompt for chats that bring none.")
-def build(model: str, output: Path | None, name: str | None, args: str, system: str | None) -> None:
-    """Build one executable file from MODEL: a .gguf file (the first of a split one), or `demo`."""
+@click.option("--args", help="Default arguments of the bundle, as in llamafile's .args [the source's own].")
+@click.option("--system", help="System prompt for chats that bring none [the source's own].")
+def build(model: str, output: Path | None, name: str | None, args: str | None, system: str | None) -> None:
+    """Build one executable file from MODEL.
+
+    \b
+    MODEL is one of
+      a path                     a .gguf (the first of a split one), a folder with one,
+                                 another bundle, a .llamafile
+      hf:OWNER/REPO[:QUANT][@REVISION]
+                                 Hugging Face's hub; instead of QUANT also a file's name
+      ollama:NAME[:TAG]          Ollama's store on this machine, else its registry
+      gpt4all:NAME               what GPT4All has downloaded
+      https://...                the address of a .gguf
+      demo                       the embedded model
+    """
     from bundler.build import BuildRequest
     from bundler.build import build as build_bundle
+    from bundler.errors import SourceAmbiguous
     from bundler.freeze import freeze_runtime
     from bundler.progress import progress_for
     from bundler.text import human_size
 
     progress = progress_for()
     request = BuildRequest(model, output, name, args, system)
-    built = build_bundle(request, lambda: freeze_runtime(progress), progress)
+    try:
+        built = build_bundle(request, lambda: freeze_runtime(progress), progress)
+    except SourceAmbiguous as error:
+        request = dataclasses.replace(request, model=_ask_which(error))
+        built = build_bundle(request, lambda: freeze_runtime(progress), progress)
     click.echo(f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}")
+
+
+@loaf.command()
+def models() -> None:
+    """List what this machine has already, in the stores of other programs."""
+    from bundler.sources.installed import installed
+    from bundler.text import human_size
+
+    for found in installed():
+        click.echo(f"{human_size(found.size):>9}  {found.spec}")
 
 
 @loaf.command()
@@ -115,6 +148,19 @@ def build_runtime() -> None:
         f"{frozen.archive}: {frozen.platform}, {human_size(frozen.size)} packed, "
         f"{human_size(frozen.unpacked_size)} unpacked, glibc {frozen.glibc} or newer"
     )
+
+
+def _ask_which(error: SourceAmbiguous) -> str:
+    """The choice of whoever sits at the terminal; where nobody does, the error says what there is."""
+    from bundler.text import human_size
+
+    if not sys.stdin.isatty():
+        raise error
+    click.echo(f"{error.message}:", err=True)
+    for number, choice in enumerate(error.choices, 1):
+        click.echo(f"{number:4}  {human_size(choice.size):>9}  {choice.spec}", err=True)
+    number = click.prompt("Which one", type=click.IntRange(1, len(error.choices)), err=True)
+    return error.choices[number - 1].spec
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

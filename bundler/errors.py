@@ -3,7 +3,10 @@
 LoafError
 ├── SourceError          the weights that MODEL names cannot be had
 │   ├── SourceNotFound
+│   ├── SourceAmbiguous
 │   ├── SourceChanged
+│   ├── DownloadFailed
+│   ├── DigestMismatch
 │   └── NotAModel
 ├── TargetError          the bundle cannot be written where it was asked for
 │   ├── TargetIsSource
@@ -34,9 +37,15 @@ LoafError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bundler.text import human_size
 from runtime.errors import LoafError
+
+if TYPE_CHECKING:
+    from bundler.sources.resolved import Found
 
 
 class GGUFError(LoafError):
@@ -229,6 +238,35 @@ class SourceNotFound(SourceError):
     def __init__(self, model: str, problem: str, hint: str) -> None:
         super().__init__(f"{model}: {problem}", hint)
         self.model = model
+
+
+class SourceAmbiguous(SourceError):
+    """`model` could mean each of `choices`."""
+
+    def __init__(self, model: str, choices: Sequence[Found]) -> None:
+        listed = "\n".join(f"  {choice.spec}  ({human_size(choice.size)})" for choice in choices)
+        super().__init__(f"{model}: could be any of {len(choices)}", f"Name one of them:\n{listed}")
+        self.model = model
+        self.choices = tuple(choices)
+
+
+class DownloadFailed(SourceError):
+    """`source` could not be fetched to its end, however often it was tried."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(
+            f"{source}: the download failed: {reason}", "Try again: what has been downloaded is kept and gone on with."
+        )
+        self.source = source
+        self.reason = reason
+
+
+class DigestMismatch(SourceError):
+    """The bytes of `source` are not what their owner says they are."""
+
+    def __init__(self, source: str, hint: str) -> None:
+        super().__init__(f"{source}: is damaged: the weights do not have the size or digest they should have", hint)
+        self.source = source
 
 
 class SourceChanged(SourceError):

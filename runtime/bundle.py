@@ -45,7 +45,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """Weights in the bundle, and what their header says of them."""
+    """Weights in the bundle, and what their header says of them. `origin`: where they are from, "" where unknown."""
 
     name: str
     entry: str
@@ -56,6 +56,7 @@ class Model(msgspec.Struct, frozen=True):
     context_length: int | None = None
     license: str | None = None
     has_chat_template: bool = False
+    origin: str = ""
 
 
 class Runtime(msgspec.Struct, frozen=True):

@@ -8,14 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from bundler.content import Content
-from bundler.gguf.split import read_weights
+from bundler.gguf.reader import read_gguf
+from bundler.gguf.split import plan_content, read_weights
 from bundler.gguf.summary import ModelInfo, summarize
 
 
-def weights_content(path: Path) -> tuple[ModelInfo, Content]:
+def weights_content(path: Path, offset: int = 0, size: int | None = None) -> tuple[ModelInfo, Content]:
     """The model at `path`, and the bytes of its GGUF: the file's own, or those of all parts merged.
+
+    With a `size`, the GGUF is that many bytes from `offset` on, inside another file.
 
     Raises GGUFError when a file cannot be used, SplitError when parts are missing or do not fit.
     """
+    if size is not None:
+        gguf = read_gguf(path, offset=offset, size=size)
+        return summarize(gguf), plan_content(gguf)
     gguf, content = read_weights(path)
     return summarize(gguf), content

@@ -1,22 +1,52 @@
 """Where weights come from. Each kind of source is a module of its own that ends in a GGUF on this disk.
 
+    demo.py      the embedded model
+    file.py      a path: a GGUF, a folder with one, a bundle, a .llamafile
+    hub.py       hf:OWNER/REPO, Hugging Face's hub
+    ollama.py    ollama:NAME, the local store or a registry
+    gpt4all.py   gpt4all:NAME, what GPT4All has downloaded
+    web.py       https://…
+    installed.py what of all that is on this machine
+
 Knows how a source is named on the command line. Refuses to know what is in the weights.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from bundler.progress import Progress
 from bundler.sources import demo, file
-from bundler.sources.resolved import Resolved
+from bundler.sources.resolved import Found, Resolved
 
 
-def resolve(model: str) -> Resolved:
-    """The weights that MODEL names: `demo`, or the path of a GGUF (the first part of a split one).
+def resolve(model: str, progress: Progress) -> Resolved:
+    """The weights that MODEL names, downloaded first where they are not here yet.
 
-    Raises `SourceNotFound`.
+    Raises `SourceError` where they cannot be had; `SourceAmbiguous` names what could be meant.
     """
+    scheme, colon, rest = model.partition(":")
     if model == demo.NAME:
         return demo.resolve()
+    if not colon or Path(model).exists():
+        return file.resolve(model)
+    if scheme == "hf":
+        from bundler.sources import hub
+
+        return hub.resolve(rest, progress)
+    if scheme == "ollama":
+        from bundler.sources import ollama
+
+        return ollama.resolve(rest, progress)
+    if scheme == "gpt4all":
+        from bundler.sources import gpt4all
+
+        return gpt4all.resolve(rest)
+    if scheme in ("https", "http"):
+        from bundler.sources import web
+
+        return web.resolve(model, progress)
     return file.resolve(model)
 
 
-__all__ = ["Resolved", "resolve"]
+__all__ = ["Found", "Resolved", "resolve"]

@@ -1,22 +1,84 @@
-"""Weights named by a path."""
+"""Weights named by a path: a GGUF, a folder that holds one, or another bundle or .llamafile with one inside.
+
+Refuses to know what GGUFs say; whether a file is an archive is known by its end, not by its name.
+"""
 
 from __future__ import annotations
 
 import re
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from bundler.errors import SourceNotFound
-from bundler.sources.resolved import Resolved
+from bundler.errors import SourceAmbiguous, SourceNotFound
+from bundler.sources import archived
+from bundler.sources.resolved import Found, Resolved
+from runtime.bundle import is_bundle
 
+_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 _SPLIT_SUFFIX = re.compile(r"-\d{5}-of-\d{5}$")
 """What llama.cpp's gguf-split appends to the name of each part."""
 
 
 def resolve(model: str) -> Resolved:
-    """The GGUF at the path `model`. Raises `SourceNotFound`."""
+    """The weights at the path `model`. Raises `SourceNotFound`, `SourceAmbiguous`, `BundleError`."""
     path = Path(model).expanduser()
     if path.is_dir():
-        raise SourceNotFound(model, "is a folder", "Name the .gguf file in it.")
+        path = the_only_model(path)
     if not path.is_file():
-        raise SourceNotFound(model, "no such file", "Name a .gguf file, or 'demo' for the embedded model.")
-    return Resolved(path, _SPLIT_SUFFIX.sub("", path.stem))
+        raise SourceNotFound(
+            model,
+            "no such file",
+            "Name a .gguf file, a folder that holds one, hf:OWNER/REPO, ollama:NAME, an https address, or 'demo'.",
+        )
+    if is_bundle(path):
+        return archived.from_bundle(path)
+    if not _is_gguf(path) and zipfile.is_zipfile(path):
+        return archived.from_llamafile(path)
+    return Resolved(path, model_name(path))
+
+
+def the_only_model(folder: Path) -> Path:
+    """The one model in `folder` or below it: of a split one the first part. Raises as `resolve` does."""
+    models = models_in(folder)
+    if not models:
+        raise SourceNotFound(str(folder), "there is no .gguf file in this folder", "Name another folder, or the file.")
+    if len(models) > 1:
+        raise SourceAmbiguous(str(folder), [Found(str(path), size_of(path)) for path in models])
+    return models[0]
+
+
+def models_in(folder: Path) -> list[Path]:
+    """The GGUFs that hold models, by their names: no later parts, no projectors, no importance matrices."""
+    return sorted(path for path in folder.rglob("*.gguf") if path.is_file() and is_model_name(path.name))
+
+
+def is_model_name(name: str) -> bool:
+    """Whether a file of this name would be a model, or the first part of one."""
+    lower = name.lower()
+    return (
+        lower.endswith(".gguf") and not _LATER_PART.search(lower) and "mmproj" not in lower and "imatrix" not in lower
+    )
+
+
+def model_name(path: Path) -> str:
+    """What the weights in a file are called: its name, without what says that it is the first part."""
+    return _SPLIT_SUFFIX.sub("", path.stem)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a GGUF, with all parts of it that are there."""
+    return sum(part.stat().st_size for part in parts_of(path.name, path.parent.glob("*.gguf")))
+
+
+def parts_of(name: str, candidates: Iterable[Path]) -> list[Path]:
+    """Those of `candidates` that are the GGUF `name`, or parts of the one that `name` is the first of."""
+    if not _SPLIT_SUFFIX.search(Path(name).stem):
+        return [path for path in candidates if path.name == name]
+    stem = _SPLIT_SUFFIX.sub("", Path(name).stem)
+    return [path for path in candidates if re.fullmatch(re.escape(stem) + r"-\d{5}-of-\d{5}\.gguf", path.name)]
+
+
+def _is_gguf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"GGUF"

@@ -1,4 +1,4 @@
-"""What every source ends in."""
+"""What every source ends in: weights on this disk, and what came with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,26 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Weights on this disk. `name` is what they are called where the user gives no other name."""
+    """Weights on this disk. `name` is what they are called where the user gives no other name.
+
+    They begin `offset` bytes into the file `path` and have `size` bytes; None: to its end. `sha256` is what the source
+    says they are, in hex, where it says so. `args` (as in `.args`) and `system` are defaults that came with them.
+    `origin` says where they are from, for whoever has the bundle: "" where that is only a path on this machine.
+    """
 
     path: Path
     name: str
+    offset: int = 0
+    size: int | None = None
+    sha256: str | None = None
+    args: str = ""
+    system: str | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model that could be meant: what to write on the command line for it, and its size in bytes."""
+
+    spec: str
+    size: int

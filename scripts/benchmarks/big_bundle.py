@@ -28,7 +28,7 @@ from weights import write_llama
 
 from bundler.freeze import freeze_runtime
 from bundler.progress import Progress, format_bytes, progress_for
-from bundler.sources import resolve
+from bundler.sources import demo
 from runtime.bundle import Bundle, open_bundle
 
 _FOUR_GIB = 1 << 32
@@ -72,7 +72,7 @@ def _build(folder: Path, wanted: int, findings: Findings, progress: Progress) ->
     """Writes the weights, builds the bundle, compares both and deletes the former."""
     weights, file = folder / "noise.gguf", folder / "noise.loaf"
     with progress.step("Writing the weights", None, "steps"):
-        write_llama(weights, wanted, resolve("demo").path)
+        write_llama(weights, wanted, demo.resolve().path)
     built = run_to_end([*_loaf(), "build", str(weights), "-o", str(file)], os.environ)
     size = format_bytes(file.stat().st_size)
     findings.show("built", f"{size} in {_seconds(built.seconds)}, {format_bytes(built.peak_memory)} of memory")

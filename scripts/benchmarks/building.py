@@ -22,7 +22,7 @@ from weights import write_llama
 
 from bundler.freeze import freeze_runtime
 from bundler.progress import format_bytes, progress_for
-from bundler.sources import resolve
+from bundler.sources import demo
 
 LOAF, CP, SHA256SUM, OPENSSL = "loaf build", "cp", "sha256sum", "openssl sha256"
 TIME, MEMORY = "time", "peak memory"
@@ -44,7 +44,7 @@ def build(size: float, runs: int, folder: Path | None, json_file: Path | None) -
         if free < needed:
             raise click.ClickException(f"needs {format_bytes(needed)} in {name}, and {format_bytes(free)} are free")
         weights = Path(name) / "weights.gguf"
-        written = write_llama(weights, wanted, resolve("demo").path)
+        written = write_llama(weights, wanted, demo.resolve().path)
         samples = Samples(ROWS, [LOAF, CP, SHA256SUM, *([OPENSSL] if shutil.which("openssl") else [])])
         with progress.step("Measuring", runs + 1, "steps") as advance:
             for number in range(runs + 1):  # the first warms the page cache

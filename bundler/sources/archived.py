@@ -1,0 +1,70 @@
+"""Weights inside other files: our own bundles, and llamafiles. They are used where they lie, and their defaults kept.
+
+A llamafile is a program with a ZIP archive behind it: the weights, stored without compression, and `.args`, the
+arguments it starts with, among them the name of the weights.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from bundler.errors import SourceNotFound
+from bundler.sources.resolved import Resolved
+from runtime.bundle import open_bundle
+
+_LOCAL_HEADER = 30  # bytes, without name and extra field: APPNOTE.TXT 4.3.7
+_MAX_ARGS = 1024 * 1024
+
+_NAMES_A_FILE = re.compile(r"""(?<!\S)(?:-m|--model|--mmproj|-mm)\s+('[^']*'|"(?:[^"\\]|\\.)*"|\S+)""")
+"""Arguments of a llamafile that name weights inside it, which will have other names here."""
+
+
+def from_bundle(path: Path) -> Resolved:
+    """The model of a bundle, with its default arguments and system prompt. Raises `BundleError`."""
+    bundle = open_bundle(path)
+    model = bundle.primary_model()
+    span = bundle.spans[model.entry]
+    sha256 = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
+    return Resolved(path, model.name, span.offset, span.size, sha256, args=bundle.args, system=bundle.manifest.system)
+
+
+def from_llamafile(path: Path) -> Resolved:
+    """The weights of a llamafile, with its arguments but for those that name weights. Raises `SourceNotFound`."""
+    with zipfile.ZipFile(path) as archive:
+        args = _read_args(archive)
+        entry = _weights(archive, args, path)
+        offset = _data_offset(path, entry)
+    kept = _NAMES_A_FILE.sub("", args).strip()
+    return Resolved(path, PurePosixPath(entry.filename).stem, offset, entry.file_size, args=kept)
+
+
+def _read_args(archive: zipfile.ZipFile) -> str:
+    try:
+        info = archive.getinfo(".args")
+    except KeyError:
+        return ""
+    return archive.read(info).decode("utf-8", "replace") if info.file_size <= _MAX_ARGS else ""
+
+
+def _weights(archive: zipfile.ZipFile, args: str, path: Path) -> zipfile.ZipInfo:
+    """The entry that `.args` names with -m, else the largest GGUF."""
+    found = [info for info in archive.infolist() if info.filename.lower().endswith(".gguf")]
+    found = [info for info in found if info.compress_type == zipfile.ZIP_STORED]
+    if not found:
+        raise SourceNotFound(str(path), "there are no weights in it", "Name a .gguf file, or a llamafile that has one.")
+    named = re.search(r"""(?<!\S)(?:-m|--model)\s+["']?(?:/zip/)?([^\s"']+)""", args)
+    chosen = [info for info in found if named and PurePosixPath(info.filename).name == PurePosixPath(named[1]).name]
+    return chosen[0] if chosen else max(found, key=lambda info: info.file_size)
+
+
+def _data_offset(path: Path, entry: zipfile.ZipInfo) -> int:
+    """Where the entry's bytes begin in the file: the local header's own name and extra lengths decide."""
+    with path.open("rb") as file:
+        file.seek(entry.header_offset)
+        header = file.read(_LOCAL_HEADER)
+    if header[:4] != b"PK\3\4":
+        raise SourceNotFound(str(path), f"its archive is damaged at {entry.filename}", "Download it again.")
+    lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    return entry.header_offset + _LOCAL_HEADER + lengths
