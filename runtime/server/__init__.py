@@ -1,4 +1,4 @@
-"""HTTP: one package a dialect (`openai`, `llamacpp`), each over the same engine; no dialect knows another.
+"""HTTP: one package a dialect (`llamacpp`, `openai`, …), each over the same engine; no dialect knows another.
 
 app → the dialects   serve → from start to signal   models → which one is asked
 generating, chatting, vectors → what dialects share   stream → how bytes are framed   errors → status codes

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from runtime import __version__
 from runtime.loading import ServedModel
+from runtime.server.anthropic import ANTHROPIC
 from runtime.server.errors import answering_errors
 from runtime.server.keys import MODELS, SETTINGS, STARTED
 from runtime.server.llamacpp import LLAMACPP
@@ -17,7 +18,7 @@ from runtime.server.openai import OPENAI
 from runtime.server.page import index
 from runtime.settings import Settings
 
-DIALECTS = (LLAMACPP, OPENAI)
+DIALECTS = (LLAMACPP, OPENAI, ANTHROPIC)
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes that one request may have: long contexts and pictures, but not the machine's memory."""

@@ -123,12 +123,12 @@ def schema_grammar(schema: Any, field: str, has_grammar: bool) -> str:
     return grammar_of(schema)
 
 
-def stop_strings(value: str | list[str] | None) -> tuple[str, ...]:
-    """What `stop` says, as a tuple. Raises `BadRequest` when it is too much."""
+def stop_strings(value: str | list[str] | None, field: str = "stop") -> tuple[str, ...]:
+    """What `field` says, as a tuple. Raises `BadRequest` when it is too much."""
     words = (value,) if isinstance(value, str) else tuple(value or ())
     if len(words) > _MAX_STOP_STRINGS or sum(map(len, words)) > _MAX_STOP_CHARACTERS:
         limit = f"{_MAX_STOP_STRINGS} strings of {_MAX_STOP_CHARACTERS:,} characters in all"
-        raise BadRequest(f"stop: at most {limit}", "stop")
+        raise BadRequest(f"{field}: at most {limit}", field)
     return words
 
 
