@@ -15,7 +15,8 @@ from runtime.server.keys import MODELS, SETTINGS, STARTED
 from runtime.server.llamacpp import LLAMACPP
 from runtime.server.models import HostedModel, Models
 from runtime.server.openai import OPENAI
-from runtime.server.page import index
+from runtime.server.openapi import describing
+from runtime.server.page import docs, index
 from runtime.settings import Settings
 
 DIALECTS = (LLAMACPP, OPENAI, ANTHROPIC)
@@ -34,6 +35,8 @@ def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Applicat
     app[SETTINGS] = settings
     app[STARTED] = int(time.time())
     app.router.add_get("/", index)
+    app.router.add_get("/docs", docs)
+    app.router.add_get("/openapi.json", describing(DIALECTS))
     for dialect in DIALECTS:
         for route in dialect.routes:
             for path in route.paths:

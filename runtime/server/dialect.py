@@ -30,21 +30,29 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Route(msgspec.Struct, frozen=True):
-    """What answers on each of `paths`; `body` is the type of what is sent there. `/openapi.json` is made of these."""
+    """What answers on each of `paths`; `body` is the type of what is sent there. `/openapi.json` is made of these.
+
+    `answer` is the content type of what comes back, unless a `stream` that is a field of the body was asked for.
+    """
 
     method: str
     paths: tuple[str, ...]
     handler: Handler
     body: Any = None
+    answer: str = "application/json"
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """`error` makes the body of an answer that says what failed, on `routes` and wherever else below `prefixes`."""
+    """`error` makes the body of an answer that says what failed, on `routes` and wherever else below `prefixes`.
+
+    `stream` is the content type of its streams.
+    """
 
     name: str
     routes: tuple[Route, ...]
     error: Callable[[Failure], Any]
     prefixes: tuple[str, ...] = ()
+    stream: str = "text/event-stream"
 
 
 def error_object(failure: Failure) -> Any:

@@ -1,4 +1,4 @@
-"""The page at `/`, one file from `runtime/web/`."""
+"""The pages at `/` and `/docs`, each one file from `runtime/web/`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ _POLICY = (
 
 
 async def index(_request: web.Request) -> web.Response:
-    """The page."""
-    html = (Path(runtime.web.__path__[0]) / "index.html").read_text(encoding="utf-8")
+    """A conversation with the model."""
+    return _page("index.html")
+
+
+async def docs(_request: web.Request) -> web.Response:
+    """What can be asked of the server: `/openapi.json` for people."""
+    return _page("docs.html")
+
+
+def _page(name: str) -> web.Response:
+    html = (Path(runtime.web.__path__[0]) / name).read_text(encoding="utf-8")
     return web.Response(text=html, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
