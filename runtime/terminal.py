@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 
+from runtime.chat.conversation import Conversation
 from runtime.chat.messages import Message
 from runtime.engine.types import GenerationRequest
 from runtime.loading import ServedModel
@@ -26,7 +27,8 @@ async def _answer(served: ServedModel, settings: Settings) -> None:
     else:
         from runtime.chat.prompt import PromptBuilder
 
-        prompt = PromptBuilder(model, settings.system).tokens([Message("user", settings.prompt)])
+        conversation = Conversation((Message("user", settings.prompt),))
+        prompt = PromptBuilder(model, settings.system).prepare(conversation).tokens
     request = GenerationRequest(prompt, settings.max_tokens, sampling=settings.sampling)
     async for event in served.engine.submit(request):
         _write(event.text)

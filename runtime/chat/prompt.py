@@ -10,13 +10,28 @@ from typing import Any, Protocol
 
 import msgspec
 
-from runtime.chat.answer import AnswerParser, PlainParser
+from runtime.chat.answer import AnswerParser
+from runtime.chat.capabilities import capabilities_of
 from runtime.chat.conversation import Conversation
+from runtime.chat.errors import AnswerFormConflict, TemplateFailed, ToolsUnsupported
+from runtime.chat.formats.families import GENERIC, family_of, reasoning_of
+from runtime.chat.formats.format import Format, Span, TaggedArguments, core, first_text
+from runtime.chat.grammar import Constraint, Wanted, constraint_of
+from runtime.chat.history import as_template_takes_it
 from runtime.chat.messages import Message, Tool
+from runtime.chat.parsing.parser import Expected, FormatParser
 from runtime.chat.template import CHATML, ChatTemplate
+from runtime.chat.writing import as_openai_has_it, instructions
 from runtime.engine.backend import ModelFacts
 from runtime.engine.types import Triggers
-from runtime.grammar.json_schema import grammar_of
+
+_SYSTEM_ROLES = ("system", "developer")
+
+_CONTINUED = "qcontinuedq"
+"""Stands in the template where the answer that is to be continued ends."""
+
+_REMEMBERED = 32
+"""Grammars that are kept: a client sends the same tools with each turn."""
 
 
 class Tokenizer(Protocol):
@@ -31,19 +46,20 @@ class Prepared(msgspec.Struct, frozen=True):
     """A prompt, and what the engine needs besides it.
 
     `grammar` and `triggers` belong into `Sampling`, `shown` and `stop` into `GenerationRequest`: special tokens whose
-    text the parser has to see, and texts that end the answer.
+    text the parser has to see, and texts that end the answer. `expected` is what the parser knows beforehand.
     """
 
     text: str
     tokens: tuple[int, ...]
-    grammar: str = ""
-    triggers: Triggers | None = None
-    shown: frozenset[int] = frozenset()
-    stop: tuple[str, ...] = ()
+    grammar: str
+    triggers: Triggers | None
+    shown: frozenset[int]
+    stop: tuple[str, ...]
+    expected: Expected
 
     def parser(self) -> AnswerParser:
         """A new one, for one answer to this prompt."""
-        return PlainParser()
+        return FormatParser(self.expected)
 
 
 class PromptBuilder:
@@ -57,35 +73,173 @@ class PromptBuilder:
         self._model = model
         self._system = system
         self.template = template or facts.chat_template or CHATML
-        self.thinks = "think" in self.template
-        self.takes_tools = "tools" in self.template
         self._template = ChatTemplate(self.template, facts.bos, facts.eos)
+        self._can = capabilities_of(self._template)
+        self.takes_tools = self._can.tools
+        self._format = family_of(self.template) or GENERIC
+        if self._format is GENERIC:  # the template's own way of writing calls is not the one that the model is told
+            self._can = msgspec.structs.replace(self._can, tools=False, calls=False)
+        self._reasoning = self._format.reasoning or reasoning_of(self.template)
+        self._shown: dict[bool, frozenset[int]] = {}
+        self._constraints: dict[bytes, Constraint] = {}
+        self.thinks = self._reasoning is not None
 
     def prepare(self, conversation: Conversation) -> Prepared:
         """The prompt; a conversation that brings no system prompt begins with the default one, if there is any.
 
         Raises `TemplateFailed`, `ToolsUnsupported`, `AnswerFormConflict` and `SchemaUnsupported`.
         """
-        text = self._render(conversation.messages, [_as_openai_has_it(tool) for tool in conversation.tools])
-        grammar = conversation.grammar if conversation.schema is None else grammar_of(conversation.schema)
-        return Prepared(text, self._tokens(text), grammar)
+        tools = _offered(conversation)
+        text = self._render(conversation, tools)
+        begun = self._begins_reasoning(text, conversation)
+        thinks = _thinks(conversation)
+        if begun and thinks is False:
+            assert self._reasoning is not None
+            text, begun = f"{text.rstrip()}\n\n{self._reasoning.end}\n\n", False
+        opening = self._format.opening if text.endswith(self._format.opening) else ""
+        constraint = self._constraint(conversation, tools, begun=begun, opening=opening)
+        expected = Expected(
+            format=self._format,
+            tools=tools,
+            reasoning=self._reasoning,
+            begun=begun,
+            opening=opening,
+            splits_reasoning=conversation.splits_reasoning,
+            calls_before=sum(len(message.tool_calls) for message in conversation.messages),
+        )
+        return Prepared(
+            text=text,
+            tokens=self._model.tokenize(text, add_special=True, parse_special=True),
+            grammar=constraint.grammar,
+            triggers=constraint.triggers,
+            shown=self._shown_tokens(has_tools=bool(tools)),
+            stop=(),
+            expected=expected,
+        )
 
-    def tokens(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()) -> tuple[int, ...]:
-        """The prompt's tokens alone; `tools` in OpenAI's form."""
-        return self._tokens(self._render(messages, tools))
-
-    def _render(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> str:
-        if self._system and not any(message.role in ("system", "developer") for message in messages):
+    def _render(self, conversation: Conversation, tools: tuple[Tool, ...]) -> str:
+        messages: Sequence[Message] = conversation.messages
+        if self._system and not any(message.role in _SYSTEM_ROLES for message in messages):
             messages = [Message("system", self._system), *messages]
-        return self._template.render(messages, tools)
-
-    def _tokens(self, text: str) -> tuple[int, ...]:
+        given: list[dict[str, Any]] | None = [] if self._can.no_tools_is_a_list else None
+        if tools and not self._can.tools:
+            messages = _told(messages, instructions(tools, self._format.calls))
+        elif tools:
+            given = [as_openai_has_it(tool) for tool in tools]
+        values = self._values(conversation)
+        continued = conversation.continues_last and bool(messages) and messages[-1].role == "assistant"
+        if continued:
+            last = messages[-1]
+            messages = [*messages[:-1], msgspec.structs.replace(last, content=last.content + _CONTINUED)]
+        turns = as_template_takes_it(messages, self._can, self._format, knows_developer="developer" in self.template)
+        text = self._template.render(turns, given, values, opens_answer=not continued)
+        if continued:
+            text, found, _ = text.rpartition(_CONTINUED)
+            if not found:
+                raise TemplateFailed("it leaves out the answer that is to be continued")
         facts = self._model.facts
-        if facts.adds_bos:
-            text = text.removeprefix(facts.bos)  # the tokenizer adds it, a template may have, once is right
-        return self._model.tokenize(text, add_special=True, parse_special=True)
+        # the tokenizer adds it, a template may have, once is right
+        return text.removeprefix(facts.bos) if facts.adds_bos else text
+
+    def _values(self, conversation: Conversation) -> dict[str, Any]:
+        """What templates ask for by name."""
+        values: dict[str, Any] = {}
+        if conversation.thinks is not None:
+            values |= {"enable_thinking": conversation.thinks, "thinking": conversation.thinks}
+            values |= {} if conversation.thinks else dict(self._format.off)
+        if conversation.effort is not None:
+            values["reasoning_effort"] = conversation.effort
+        return values | conversation.template_values
+
+    def _begins_reasoning(self, text: str, conversation: Conversation) -> bool:
+        """Whether the prompt ends within reasoning."""
+        span = self._reasoning
+        if span is None:
+            return False
+        begin, end = core(span.begin), core(span.end)
+        place = text.rfind(begin)
+        if place < 0 or place < text.rfind(end):
+            return False
+        return conversation.continues_last or not text[place + len(begin) :].strip()
+
+    def _constraint(
+        self, conversation: Conversation, tools: tuple[Tool, ...], *, begun: bool, opening: str
+    ) -> Constraint:
+        choice = conversation.tool_choice
+        must_call = choice.name is not None or choice.mode == "required"
+        if choice.name is not None:
+            tools = tuple(tool for tool in tools if tool.name == choice.name)
+        may_reason = begun or (_thinks(conversation) is not False and not conversation.continues_last)
+        wanted = Wanted(
+            format=self._format,
+            tools=tools,
+            must_call=must_call,
+            parallel=conversation.parallel_calls,
+            schema=None if must_call else conversation.schema,
+            grammar="" if must_call else conversation.grammar,
+            reasoning=self._reasoning if may_reason else None,
+            begun=begun,
+            opening=opening,
+        )
+        key = msgspec.json.encode(wanted)
+        constraint = self._constraints.get(key)
+        if constraint is None:
+            constraint = constraint_of(wanted)
+            while len(self._constraints) >= _REMEMBERED:
+                self._constraints.pop(next(iter(self._constraints)), None)
+            self._constraints[key] = constraint
+        return constraint
+
+    def _shown_tokens(self, *, has_tools: bool) -> frozenset[int]:
+        """The tokens of all that the parser looks for."""
+        if has_tools not in self._shown:
+            texts = _texts_of(self._format, self._reasoning, has_tools=has_tools)
+            tokens = (self._model.tokenize(text, add_special=False, parse_special=True) for text in texts)
+            self._shown[has_tools] = frozenset(token for several in tokens for token in several)
+        return self._shown[has_tools]
 
 
-def _as_openai_has_it(tool: Tool) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": function}
+def _offered(conversation: Conversation) -> tuple[Tool, ...]:
+    """The tools that the model may call. Raises `ToolsUnsupported` and `AnswerFormConflict`."""
+    choice = conversation.tool_choice
+    if conversation.schema is not None and conversation.grammar:
+        raise AnswerFormConflict("a schema", "a grammar")
+    if choice.name is not None:
+        if not any(tool.name == choice.name for tool in conversation.tools):
+            raise ToolsUnsupported(f"{choice.name!r} is to be called, and is not among them")
+        return conversation.tools
+    if choice.mode == "required" and not conversation.tools:
+        raise ToolsUnsupported("one is to be called, and there are none", "Send tools, or another tool_choice.")
+    return () if choice.mode == "none" else conversation.tools
+
+
+def _thinks(conversation: Conversation) -> bool | None:
+    if conversation.thinks is not None:
+        return conversation.thinks
+    value = conversation.template_values.get("enable_thinking")
+    return value if isinstance(value, bool) else None
+
+
+def _told(messages: Sequence[Message], text: str) -> list[Message]:
+    """`messages` with `text` at the end of what the system says first."""
+    if messages and messages[0].role in _SYSTEM_ROLES:
+        first = msgspec.structs.replace(messages[0], content=f"{messages[0].content}\n\n{text}")
+        return [first, *messages[1:]]
+    return [Message("system", text), *messages]
+
+
+def _texts_of(format: Format, reasoning: Span | None, *, has_tools: bool) -> list[str]:
+    texts = [*format.content, *format.noise]
+    if reasoning is not None:
+        texts += [reasoning.begin, reasoning.end]
+    if has_tools:
+        if format.calls.section is not None:
+            texts += [format.calls.section.begin, format.calls.section.end]
+        for form in format.calls.forms:
+            texts.append(first_text(form))
+            for part in form:
+                if isinstance(part, str):
+                    texts.append(core(part))
+                elif isinstance(part, TaggedArguments):
+                    texts += [core(part.begin), *part.middle.split(), core(part.end)]
+    return [text for text in texts if text]

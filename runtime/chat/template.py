@@ -1,22 +1,19 @@
-"""A model's chat template: Jinja2, sandboxed, with what Hugging Face's templates expect to find.
+"""A model's chat template: a conversation into text.
 
-A template comes with the weights, so it is not trusted: it runs in Jinja2's immutable sandbox and sees nothing but
-the conversation. Knows how to render; refuses to know which model it is for.
+A template comes with the weights, so it is not trusted: it runs in a sandbox, sees nothing but the conversation, and
+may do so much and no more. Knows how to render; refuses to know which model it is for and what it can do.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from runtime.chat.budget import Budget, size
 from runtime.chat.errors import TemplateFailed
-from runtime.chat.messages import Message
+from runtime.chat.sandbox import ChatEnvironment
 
 CHATML = (
     "{% for message in messages %}"
@@ -26,58 +23,62 @@ CHATML = (
 )
 """What a model without a template of its own is given, as in llama-server."""
 
+_UNITS, _UNITS_OF_CHARACTER, _UNITS_OF_MESSAGE = 20_000_000, 32, 20_000
+"""What a template may spend (`Budget`): about two seconds, and more for long conversations."""
+
+Rendered = Mapping[str, Any]
+"""A message or a tool as templates index it; in OpenAI's form."""
+
 
 class ChatTemplate:
     """A parsed template. `bos` and `eos` are the texts of the model's own tokens. Raises `TemplateFailed`."""
 
     def __init__(self, source: str, bos: str, eos: str) -> None:
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-        environment.filters["tojson"] = _tojson
-        environment.globals["raise_exception"] = _raise_exception
-        environment.globals["strftime_now"] = _strftime_now
+        self.source = source
+        self._environment = ChatEnvironment()
         self._tokens = {"bos_token": bos, "eos_token": eos}
         try:
-            self._template = environment.from_string(source)
+            self._template = self._environment.from_string(source)
         except (jinja2.TemplateError, RecursionError) as error:
             raise TemplateFailed(str(error)) from error
 
-    def render(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()) -> str:
-        """The prompt that ends where the assistant's answer begins. `tools` are in OpenAI's form."""
+    def render(
+        self,
+        messages: Sequence[Rendered],
+        tools: Sequence[Rendered] | None = None,
+        values: Mapping[str, Any] | None = None,
+        *,
+        opens_answer: bool = True,
+    ) -> str:
+        """The prompt; one that ends where the assistant's answer begins, if the template is to say so.
+
+        `values` are what else the template may ask for.
+        """
+        given = {
+            **self._tokens,
+            **(values or {}),
+            "messages": list(messages),
+            "tools": None if tools is None else list(tools),
+            "documents": None,
+            "add_generation_prompt": opens_answer,
+        }
+        budget = Budget(_UNITS + _UNITS_OF_CHARACTER * _characters_in(given) + _UNITS_OF_MESSAGE * len(messages))
         try:
-            text: str = self._template.render(
-                messages=[_as_template_sees(message) for message in messages],
-                tools=list(tools) or None,
-                add_generation_prompt=True,
-                **self._tokens,
-            )
-            return text
+            with self._environment.spending(budget, given["messages"], given["tools"] or ()):
+                text: str = self._template.render(given)
         except Exception as error:  # whatever a template does, it is the template's
             raise TemplateFailed(str(error)) from error
+        return text
 
 
-def _as_template_sees(message: Message) -> dict[str, Any]:
-    """The dictionary that templates index: absent parts are left out, so that `is defined` works."""
-    seen: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        seen["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id is not None:
-        seen["tool_call_id"] = message.tool_call_id
-    if message.name is not None:
-        seen["name"] = message.name
-    return seen
-
-
-def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
-    """As `transformers` defines it: no HTML escapes, unlike Jinja2's own."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
-
-
-def _raise_exception(message: str) -> str:
-    raise jinja2.TemplateError(message)
-
-
-def _strftime_now(pattern: str) -> str:
-    return datetime.now().strftime(pattern)
+def _characters_in(value: Any) -> int:
+    count = 0
+    todo = [value]
+    while todo:
+        value = todo.pop()
+        count += size(value)
+        if isinstance(value, Mapping):
+            todo += value.values()
+        elif isinstance(value, (list, tuple)):
+            todo += value
+    return count

@@ -71,6 +71,7 @@ class Rules:
         self._rules: dict[str, tuple[Sequence, ...]] = {}
         self._named: dict[tuple[Sequence, ...], str] = {}
         self._next_number: dict[str, int] = {}
+        self._foreign: set[str] = set()
         self._work = work
 
     def reserve(self, base: str) -> str:
@@ -95,6 +96,11 @@ class Rules:
             self.define(name, alternatives)
         return self._named[alternatives]
 
+    def write_elsewhere(self, name: str) -> None:
+        """`name`, which no rule has, is that of a rule that is added to what `write` gives."""
+        self._rules[name] = ((),)
+        self._foreign.add(name)
+
     def repeat(self, rule: str, low: int, high: int | None) -> Sequence:
         """`rule`, which is never empty, `low` to `high` times."""
         if high is None:
@@ -116,7 +122,8 @@ class Rules:
                 if used not in written:
                     written[used] = ""
                     todo.append(used)
-        return "".join(f"{name} ::= {written[name]}\n" for name in self._rules if name in written)
+        ours = [name for name in self._rules if name in written and name not in self._foreign]
+        return "".join(f"{name} ::= {written[name]}\n" for name in ours)
 
     def _exactly(self, rule: str, count: int) -> Sequence:
         if count <= _MAX_REPEAT:

@@ -43,13 +43,23 @@ def grammar_of(schema: object) -> str:
     work = Work()
     rules = Rules(work)
     root = rules.reserve("root")
-    values = Values(Document(schema), rules, work)
-    rules.define(root, [(Ref(values.rule(("",), "answer")),)])
-    values.write()
+    rules.define(root, [(Ref(schema_rule(schema, rules, work, "answer")),)])
     grammar = rules.write(root)
     if not grammar:
         raise SchemaUnsupported("", "no value fits it", "Look for parts that contradict each other.")
     return grammar
+
+
+def schema_rule(schema: object, rules: Rules, work: Work, base: str, place: str = "") -> str:
+    """The rule, among others in a grammar, of the JSON that fits `schema`; its name is like `base`.
+
+    `place` is a JSON pointer to the part of `schema` that is meant. Nothing fits the rule where the schema contradicts
+    itself. Raises `SchemaUnsupported`.
+    """
+    values = Values(Document(schema), rules, work)
+    rule = values.rule((place,), base)
+    values.write()
+    return rule
 
 
 def any_object_grammar() -> str:

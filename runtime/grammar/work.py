@@ -18,10 +18,15 @@ class Work:
     def __init__(self) -> None:
         self.spent = 0
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has been enough."""
+        return self.spent > _LIMIT
+
     def spend(self, steps: int) -> None:
         """Raises `SchemaUnsupported` when it has been enough."""
         self.spent += steps
-        if self.spent > _LIMIT:
+        if self.is_spent:
             raise SchemaUnsupported(
                 "",
                 "it would take too long, or too large a grammar",
