@@ -209,17 +209,21 @@ class _Builder:
             return (first, *more)
         inside: Sequence = (first, *more)
         if calls.listed:
-            inside = (Text("["), *self._space(), *inside, *self._space(), Text("]"))
+            inside = (*self._space(), Text("["), *self._space(), *inside, *self._space(), Text("]"))
         return (*self._text(calls.section.begin), *inside, *self._text(calls.section.end))
 
     def _ways(self, calls: Calls, opening: str) -> list[Sequence]:
         return [self._call(form, tool, opening) for form in calls.forms for tool in self._wanted.tools]
 
     def _call(self, form: Form, tool: Tool, opening: str) -> Sequence:
-        sequence: list[Sequence] = []
-        for i, part in enumerate(form):
-            sequence.append(self._part(_without(part, opening) if i == 0 and isinstance(part, str) else part, tool))
-        return tuple(symbol for symbols in sequence for symbol in symbols)
+        sequence: Sequence = ()
+        parts = form
+        if opening and isinstance(form[0], str) and form[0].startswith(opening):
+            rest = form[0][len(opening) :]
+            sequence, parts = (Text(rest),) if rest else (), form[1:]
+        for part in parts:
+            sequence += self._part(part, tool)
+        return sequence
 
     def _part(self, part: Part, tool: Tool) -> Sequence:
         rules = self._rules
@@ -275,7 +279,7 @@ class _Builder:
             one: Sequence = (
                 *self._text(tags.begin),
                 Text(name),
-                *self._text(tags.middle),
+                *self._middle(tags),
                 *self._value(tags, tool, name),
             )
             optional = name not in required
@@ -302,6 +306,14 @@ class _Builder:
         value = self._until([core(tags.end)], self._text(tags.end))
         one = self._rules.rule("argument", (*self._text(tags.begin), *name, *value))
         return (Repeat(one, 0, None),)
+
+    def _middle(self, tags: TaggedArguments) -> Sequence:
+        """What stands between a name and its value: a line break in it may be left out."""
+        first, *others = tags.middle.split()
+        middle: Sequence = (Text(first),)
+        for text in others:
+            middle = (*middle, self._line, Text(text))
+        return (*middle, self._line) if tags.middle[-1].isspace() else middle
 
     def _arguments(self, tool: Tool) -> Ref:
         if tool.name in self._open_tools or not tool.parameters:

@@ -64,7 +64,7 @@ FAMILIES = (
     Format(
         "functionary-v3.2",
         (">>>all", ">>>${recipient}"),
-        Calls(((">>>", Name(), "\n", Arguments()),)),
+        Calls(((">>>", Name(), "\n", Arguments()),), between="\n"),
         content=(">>>all\n",),
         opening=">>>",
         channels=True,

@@ -106,13 +106,13 @@ class FormatParser:
             if mark is None:
                 self._flush_space()
                 return
-            self._space = ""
+            space, self._space = self._space, ""
             if reasoning is not None and mark == core(reasoning.begin):
                 yield from self._reason(reasoning)
                 if expected.tools and self._calls.bare:
                     yield from self._bare_call()
             elif mark in self._begins or (self._calls.section and mark == core(self._calls.section.begin)):
-                yield from self._call_or_content(mark)
+                yield from self._call_or_content(mark, space)
             elif mark in expected.format.content:
                 self._skips_space = False
 
@@ -142,9 +142,9 @@ class FormatParser:
                 self._say(reader.taken)
         self._after_calls()
 
-    def _call_or_content(self, mark: str) -> Reading[None]:
-        """The call or the section that `mark` begins; content after all if it is none."""
-        self._reader.taken = mark
+    def _call_or_content(self, mark: str, space: str) -> Reading[None]:
+        """The call or the section that `mark` begins; content after all, with `space` before it, if it is none."""
+        self._reader.taken = space + mark
         try:
             section = self._calls.section
             if section is not None and mark == core(section.begin):
