@@ -15,6 +15,7 @@ LoafError
     ├── SlotBusy             the sequence is in use
     ├── StateFailed          a sequence cannot be saved or restored
     ├── GrammarInvalid       the grammar cannot be parsed
+    ├── GrammarTooCostly     following the grammar would hold up everybody else
     ├── GrammarStuck         the grammar lets no token come next
     ├── QueueFull            too many requests wait already
     ├── EngineStopped        the engine is shutting down, or a failure has stopped it
@@ -146,10 +147,24 @@ class StateFailed(EngineError):
 
 
 class GrammarInvalid(EngineError):
-    """llama.cpp cannot parse the grammar, or it is left-recursive."""
+    """The grammar cannot be parsed, or a rule begins with itself. `reason` says where, if that is known."""
 
-    def __init__(self) -> None:
-        super().__init__("the grammar cannot be parsed", "It must be in GBNF, with a rule named root.")
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(
+            f"the grammar cannot be parsed{reason and f': {reason}'}", "It must be in GBNF, with a rule named root."
+        )
+        self.reason = reason
+
+
+class GrammarTooCostly(EngineError):
+    """`reason` says what there is too much of."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the grammar takes too long to follow: {reason}",
+            "Let each text have one way to be read: put before alternatives what all of them begin with.",
+        )
+        self.reason = reason
 
 
 class GrammarStuck(EngineError):

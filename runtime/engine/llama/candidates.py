@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 from runtime.engine.types import TokenProbability
@@ -39,6 +40,12 @@ class Candidates:
     def ban(self, token: int) -> None:
         """Let `token` not be chosen, while nothing has been sorted or dropped."""
         self._data[token].logit = float("-inf")
+
+    def leave_out(self, tokens: Sequence[int]) -> None:
+        """Drop `tokens`, which are in ascending order, while nothing has been sorted or dropped."""
+        for token in reversed(tokens):
+            self._array.size -= 1
+            self._data[token] = self._data[self._array.size]
 
     def selected(self) -> int:
         """The id of the token that was selected."""

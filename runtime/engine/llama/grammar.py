@@ -3,14 +3,19 @@
 llama.cpp has lazy grammars of its own. They end the process with a C++ exception when what follows the trigger, in
 the same token, does not fit the grammar, or when a pattern is not one that std::regex knows: nothing that a request
 may cause. So the waiting is done here, and a token that would begin the grammar wrongly is not allowed.
+
+llama.cpp sets no limit to what following a grammar may cost either; `gbnf/ways.py` does, beside it.
 """
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from runtime.engine.errors import GrammarInvalid
+from runtime.engine.gbnf.reading import read_gbnf
+from runtime.engine.gbnf.ways import Ways
 from runtime.engine.llama.candidates import Candidates
 from runtime.engine.llama.vocabulary import Vocabulary
 from runtime.engine.types import Triggers
@@ -28,29 +33,49 @@ class Restriction(Protocol):
 
 
 class Grammar:
-    """Every token must continue what `text` (GBNF) allows from the rule `root` on. Raises `GrammarInvalid`."""
+    """Every token must continue what `text` (GBNF) allows from the rule `root` on.
+
+    Raises `GrammarInvalid`, and `GrammarTooCostly` when it is made or when a token is accepted.
+    """
 
     def __init__(self, lib: Any, vocabulary: Vocabulary, text: str, root: str = "root") -> None:
         self._lib = lib
+        self._vocabulary = vocabulary
         data = text.encode("utf-8", "replace")
+        self._ways = Ways(read_gbnf(data.decode()), root)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._sampler = lib.llama_sampler_init_grammar(vocabulary.handle, data, root.encode())
         if not self._sampler:
             raise GrammarInvalid
 
     def allows(self, token: int) -> bool:
-        """Whether `token` may come next."""
-        return Candidates.allows(self._lib, self._sampler, token)
+        """Whether `token` may come next. One that it would take too long to say of may not."""
+        return self._is_quickly_said(token) and Candidates.allows(self._lib, self._sampler, token)
 
     def restrict(self, candidates: Candidates, refused: Sequence[int]) -> None:  # noqa: ARG002
         """Leave in `candidates` only what may come next."""
+        length = self._ways.cheap_length()
+        if length is not None:
+            candidates.leave_out(self._vocabulary.longer_than(length))
         candidates.apply(self._sampler)
 
     def accept(self, token: int) -> None:
         """`token`, which is allowed, comes next."""
+        if token not in self._vocabulary.ends:
+            self._ways.accept(self._decoder.decode(self._vocabulary.piece(token, special=True)))
         self._lib.llama_sampler_accept(self._sampler, token)
 
     def close(self) -> None:
         self._lib.llama_sampler_free(self._sampler)
+
+    def _is_quickly_said(self, token: int) -> bool:
+        if token in self._vocabulary.ends:
+            return True
+        state = self._decoder.getstate()
+        text = self._decoder.decode(self._vocabulary.piece(token, special=True))
+        is_whole = not self._decoder.getstate()[0]
+        self._decoder.setstate(state)
+        return self._ways.are_few(text, is_whole=is_whole)
 
 
 class LazyGrammar:

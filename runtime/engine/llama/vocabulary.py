@@ -6,6 +6,7 @@ May be asked from any thread: llama.cpp only reads it.
 from __future__ import annotations
 
 import ctypes
+from array import array
 from typing import Any
 
 
@@ -20,6 +21,7 @@ class Vocabulary:
         self.suppressed = self._suppressed()
         self._pieces: dict[int, bytes] = {}
         """Of tokens that have been asked for, as they are said: asked again for each token of every stream."""
+        self._lengths: array[int] | None = None
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
         """Token ids of `text`; `add_special` adds BOS and EOS as the model wants them."""
@@ -40,6 +42,13 @@ class Vocabulary:
         if piece is None:
             piece = self._pieces[token] = self._piece(token, special=False)
         return piece
+
+    def longer_than(self, length: int) -> list[int]:
+        """The tokens that stand for more characters than that, in order. Asked for the first time, it takes long."""
+        if self._lengths is None:
+            pieces = (self._piece(token, special=True) for token in range(self.size))
+            self._lengths = array("L", (len(piece.decode("utf-8", "replace")) for piece in pieces))
+        return [token for token, characters in enumerate(self._lengths) if characters > length]
 
     def pair(self, query: str, document: str) -> tuple[int, ...]:
         """Both in one text, as a reranker reads them: llama-server's `format_prompt_rerank` (server-common.cpp)."""
