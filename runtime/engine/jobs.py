@@ -44,7 +44,8 @@ class Generation(_Job[Event]):
     def __init__(self, sequence: Sequence, mailbox: Mailbox, abort: Callable[[Any], None]) -> None:
         super().__init__(mailbox, abort)
         self.sequence = sequence
-        self._events: asyncio.Queue[Event | EngineError] = asyncio.Queue()
+        self._events: list[Event | EngineError] = []
+        self._arrived: asyncio.Future[None] | None = None
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         async for burst in self.bursts():
@@ -54,9 +55,10 @@ class Generation(_Job[Event]):
     async def bursts(self) -> AsyncIterator[list[Event]]:
         """The same events, all that have come by then at once."""
         while True:
-            events = [await self._events.get()]
-            while not self._events.empty():
-                events.append(self._events.get_nowait())
+            if not self._events:
+                self._arrived = asyncio.get_running_loop().create_future()
+                await self._arrived
+            events, self._events = self._events, []
             burst = [event for event in events if not isinstance(event, EngineError)]
             if burst:
                 yield burst
@@ -66,7 +68,9 @@ class Generation(_Job[Event]):
                 return
 
     def deliver(self, result: Event | EngineError) -> None:
-        self._events.put_nowait(result)
+        self._events.append(result)
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
 
 
 class Embedding(_Job[Embedded]):
@@ -113,8 +117,8 @@ class Outbox:
     step of 6 ms on two cores).
     """
 
-    PATIENCE = 0.008
-    """Seconds: 125 times a second is more often than anybody can see."""
+    PATIENCE = 1 / 60
+    """Seconds: no screen shows more."""
 
     def __init__(self) -> None:
         self._addressed: set[Mailbox] = set()
