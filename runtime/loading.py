@@ -55,7 +55,9 @@ def open_model(bundle: Bundle | None, settings: Settings) -> ServedModel:
             model.close()
             raise
 
-    engine = Engine(open_backend, shifts=settings.engine.context_shift)
+    # Where states of slots are kept, slots are known by their numbers: what is in them stays there.
+    shelf_bytes = 0 if settings.server.slot_save_path else settings.engine.shelf_bytes
+    engine = Engine(open_backend, shifts=settings.engine.context_shift, shelf_bytes=shelf_bytes)
     engine.start()
     return ServedModel(name, weights, size, engine, abort_load)
 

@@ -54,7 +54,10 @@ class ServerSettings(msgspec.Struct, frozen=True):
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
-    """Sizes in tokens. None: chosen by what the model and the machine allow. `max_draft` 0: nothing is guessed."""
+    """Sizes in tokens. None: chosen by what the model and the machine allow. `max_draft` 0: nothing is guessed.
+
+    `shelf_bytes` of memory are for what was computed and nobody uses just now, besides the context's.
+    """
 
     n_ctx: int | None = None
     n_slots: int | None = None
@@ -68,6 +71,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
     adapters: tuple[Adapter, ...] = ()
     pooling: Pooling | None = None
     context_shift: bool = False
+    shelf_bytes: int = 256 * 2**20
     max_draft: int = 0
 
 

@@ -180,6 +180,17 @@ class FakeContext:
         assert not self.held[target], "copies go into empty sequences"
         self.held[target] = self.held[source][:length]
 
+    def state_size(self, slot: int) -> int:
+        return 8 * len(self.held[slot])
+
+    def state(self, slot: int) -> memoryview | None:
+        return memoryview(array("q", [token for token, _cell in self.held[slot]])).cast("B")
+
+    def set_state(self, slot: int, state: memoryview) -> bool:
+        assert not self.held[slot], "states go into empty sequences"
+        self.held[slot] = [(token, object()) for token in state.cast("q")[: self.n_ctx - self.used()]]
+        return len(self.held[slot]) == len(state) // 8
+
     def save(self, slot: int, tokens: Sequence[int], path: Path) -> int:
         assert [token for token, _cell in self.held[slot]] == list(tokens)
         return path.write_text(" ".join(map(str, tokens)))

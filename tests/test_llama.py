@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, PoolFull, Pooling, Weights
-from runtime.engine.errors import GrammarInvalid, GrammarStuck, StateFailed
+from runtime.engine.errors import GrammarInvalid, GrammarStuck, GrammarTooCostly, StateFailed
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
@@ -152,6 +152,28 @@ def test_a_grammar_holds_from_the_beginning(backend: LlamaBackend, context: Cont
         context.new_sampler(msgspec.structs.replace(GREEDY, grammar="root ::= missing"), ())
 
 
+def test_a_grammar_with_ever_more_ways_ends_its_request(backend: LlamaBackend, context: Context) -> None:
+    """Twice as many after each letter: llama.cpp alone would fill the memory."""
+    doubling = msgspec.structs.replace(GREEDY, grammar='root ::= "a" root "b" | "a" root "c"')
+    with pytest.raises(GrammarTooCostly):
+        go_on(context, 0, 0, tokens_of(backend, PROMPT), 200, doubling)
+    with pytest.raises(GrammarTooCostly):
+        context.new_sampler(msgspec.structs.replace(GREEDY, grammar="root ::= " + "(" * 9_999 + ")" * 9_999), ())
+
+
+def test_words_that_can_be_read_in_many_ways_are_said(backend: LlamaBackend, context: Context) -> None:
+    words = msgspec.structs.replace(GREEDY, grammar='root ::= ([A-Za-z]+ " "?)+')
+    said = text_of(backend, go_on(context, 0, 0, tokens_of(backend, PROMPT), 20, words))
+    assert said.replace(" ", "").isalpha()
+
+
+def test_long_tokens_can_be_left_out(backend: LlamaBackend) -> None:
+    vocabulary = backend.model.vocabulary
+    longer = vocabulary.longer_than(3)
+    assert all(len(vocabulary.piece(token, special=True).decode("utf-8", "replace")) > 3 for token in longer)
+    assert 0 < len(longer) < len(vocabulary.longer_than(0)) <= vocabulary.size
+
+
 LAZY: list[tuple[str, str, str]] = [
     ("the trigger is what the model says anyway", "Neil", 'root ::= "Neil" " " "X"+'),
     ("it begins in the middle of a token", "eil", 'root ::= "eil" "y"+'),
@@ -218,6 +240,26 @@ def test_a_restored_state_goes_on_as_the_saved_one_would_have(
     assert context.restore(2, tmp_path / "state") == held
     assert context.holds(2, len(held))
     assert go_on(context, 2, len(held), (said[-1],), 5) == expected
+
+
+def test_a_state_kept_in_memory_goes_on_too(backend: LlamaBackend, context: Context) -> None:
+    prompt = tokens_of(backend, PROMPT)
+    said = go_on(context, 0, 0, prompt, 5)
+    held = len(prompt) + 4
+    state = context.state(0)
+    assert state is not None
+    assert len(state) == context.state_size(0)
+    expected = go_on(context, 0, held, (said[-1],), 5)
+    context.keep_prefix(0, 0)
+    assert context.set_state(3, state)
+    assert context.holds(3, held)
+    assert go_on(context, 3, held, (said[-1],), 5) == expected
+    context.keep_prefix(3, 0)
+    for slot in range(3):
+        length = (context.n_ctx - held // 2) // 3
+        for begin in range(0, length, 100):
+            context.decode([BatchItem(slot, begin, (1,) * min(100, length - begin), 0)], ())
+    assert not context.set_state(3, state), "there is no room for it"
 
 
 def test_a_damaged_state_is_refused(backend: LlamaBackend, context: Context, tmp_path: Path) -> None:

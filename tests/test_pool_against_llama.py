@@ -7,6 +7,7 @@ fits and one more does not, and whether what comes next is what comes next when 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from runtime.engine.cache import PrefixCache
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
+from runtime.engine.storage import Storage
 from runtime.engine.types import Probabilities, Sampling
 
 SLOTS = 4
@@ -37,6 +39,7 @@ class Library:
 
     def __init__(self, gguf: Path) -> None:
         model = load_model(Weights(gguf), LoadSettings(), threading.Event())
+        self.facts = model.facts
         wanted = ContextSettings(CELLS, SLOTS + 1, CELLS, CELLS, 1, max_draft=5)
         self.pool, self.alone = (LlamaBackend(model, wanted).generator for _ in range(2))
         self._known: dict[tuple[int, ...], Any] = {}
@@ -66,7 +69,7 @@ def library() -> Library:
 
 
 class PoolMachine(RuleBasedStateMachine):
-    """As the engine does it: admit, compute in chunks, drop what was guessed wrong, finish, evict."""
+    """As the engine does it: admit, compute in chunks, drop what was guessed wrong, finish, put away."""
 
     library: Library
     running = Bundle("running")
@@ -79,11 +82,27 @@ class PoolMachine(RuleBasedStateMachine):
         for slot in range(SLOTS + 1):
             self.context.keep_prefix(slot, 0)
         self.cache = PrefixCache(SLOTS, self.context.holds)
+        self.storage = Storage(self.context, self.library.facts, self.cache, 64 * 2**20)
         self.held: list[list[int]] = [[] for _ in range(SLOTS)]
 
     @precondition(lambda self: self.cache.has_free_slot())
     @rule(target=running, prompt=TOKENS)
     def admit(self, prompt: list[int]) -> tuple[int, list[int]]:
+        return self._admit(prompt)
+
+    @precondition(lambda self: self.cache.has_free_slot())
+    @rule(prompt=TOKENS)
+    def run_and_put_away(self, prompt: list[int]) -> None:
+        slot, rest = self._admit(prompt)
+        if self.cache.cells + len(rest) <= CELLS:
+            self.context.decode([BatchItem(slot, len(self.held[slot]), tuple(rest), 0)], ())
+            self.cache.computed(slot, rest)
+        self.cache.release(slot)
+        self.put_away(Storage.evict)
+
+    def _admit(self, prompt: list[int]) -> tuple[int, list[int]]:
+        self.storage.fetch(prompt, ())
+        self._look_again()
         start = self.cache.acquire(prompt)
         if start.copy_from is not None:
             assert self.context.keep_prefix(start.slot, 0)
@@ -120,13 +139,16 @@ class PoolMachine(RuleBasedStateMachine):
     def finish(self, request: tuple[int, list[int]]) -> None:
         self.cache.release(request[0])
 
-    @rule()
-    def evict(self) -> None:
-        slot = self.cache.evict()
-        if slot is not None:
-            self.context.keep_prefix(slot, 0)
-            self.cache.cut(slot, 0)
-            self.held[slot] = []
+    @rule(what=st.sampled_from([Storage.evict, Storage.tidy, Storage.make_way]))
+    def put_away(self, what: Callable[[Storage], object]) -> None:
+        what(self.storage)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """What does not run may have been moved, whole."""
+        for slot in range(SLOTS):
+            if not self.cache.is_running(slot):
+                self.held[slot] = list(self.cache.tokens(slot))
 
     @rule()
     def the_free_cells_are_free_and_no_more(self) -> None:
@@ -151,7 +173,8 @@ def _full() -> None:
     raise PoolFull
 
 
-def test_any_order_of_requests(library: Library) -> None:
+def test_any_order_of_requests(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.engine.storage.WORTH_WAITING", 1)  # so that much is fetched
     PoolMachine.library = library
     case = PoolMachine.TestCase()
     case.settings = settings(

@@ -126,6 +126,8 @@ MODEL = (
     _switch("--no-repack",
             "Use all weights as they lie in the file; otherwise some are laid out anew, for faster prompts."),
     _switch("--context-shift/--no-context-shift", "Forget the oldest tokens when the context is full, and go on."),
+    _value("-cram --cache-ram", Whole(-1),
+           "MiB for prompts that nobody uses just now, beside the context; 0: none, -1: without a limit.", 256),
     _switch("--lookup", "Guess what repeats the prompt, for speed; the text stays the same."),
     _value("--draft-max", Whole(1, 64), "Tokens that --lookup guesses at once.", 16),
     _value("--lora", _FILE, "Apply this LoRA adapter (GGUF); repeatable.", multiple=True),

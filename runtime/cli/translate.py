@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,14 @@ def _engine(flags: dict[str, Any]) -> EngineSettings:
         adapters=_adapters(flags["lora"], flags["lora_scaled"]),
         pooling=_pooling(flags["pooling"], flags["reranking"]),
         context_shift=flags["context_shift"],
+        shelf_bytes=_shelf_bytes(flags["cache_ram"]),
         max_draft=flags["draft_max"] if flags["lookup"] else 0,
         load=LoadSettings(mmap=not flags["no_mmap"], mlock=flags["mlock"], repack=not flags["no_repack"]),
     )
+
+
+def _shelf_bytes(mebibytes: int) -> int:
+    return sys.maxsize if mebibytes < 0 else mebibytes * 2**20
 
 
 def _adapters(plain: tuple[Path, ...], scaled: tuple[str, ...]) -> tuple[Adapter, ...]:

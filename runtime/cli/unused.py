@@ -73,7 +73,6 @@ _VALUES: tuple[tuple[str, str | None], ...] = (
     ("-dt --defrag-thold", "the pool needs no tidying"),
     ("-sps --slot-prompt-similarity", "the longest common beginning is always used"),
     ("--cache-reuse", "only a prompt's beginning is used again"),
-    ("-cram --cache-ram", "what was computed stays in the context's own pool"),
     ("--ctx-checkpoints --swa-checkpoints", "states are kept as the model needs them"),
     ("--keep", "a request's n_keep says so"),
     ("--sleep-idle-seconds", "the model stays loaded"),

@@ -1,10 +1,13 @@
 """Runs a model for many clients at once.
 
-types → what a request and its events are         cache → which tokens each KV sequence holds
-scheduler → what goes into the next batch         text → tokens' bytes into text, stop strings
-sequence → one request's state                    llama → the only importer of llama_cpp
-engine → the worker thread that ties them together
-generation → a request's events    backend → what the engine needs of llama
+engine → the worker thread                        jobs, mailbox → requests' results on their way back
+generating, embedding → its steps                 slots → states of sequences, saved and restored
+scheduler → what goes into the next batch         lookup → guesses of what comes next
+cache, pool → what each KV sequence holds         shelf, storage → what was moved out of the pool
+sequence → one request's state                    text → tokens' bytes into text, stop strings
+types → what a request and its events are         stats → numbers of all of it
+backend → what the engine needs of a model        gbnf → grammars, and what they cost
+llama → the only importer of llama_cpp
 
 Nothing in here knows of HTTP or of chats.
 """

@@ -10,7 +10,7 @@ Pure bookkeeping: it says what should be done (`Start`), the engine does it. Ref
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Tokens
 
 import msgspec
@@ -101,6 +101,19 @@ class PrefixCache:
         self._touch(target)
         return Start(target, length, source if source != target and length else None)
 
+    def present(self, prompt: Tokens[int], scales: Scales = ()) -> int:
+        """How many tokens of `prompt` would be there already."""
+        return self._longest_prefix(prompt, scales)[1]
+
+    def free_slot(self) -> int:
+        """The slot that can be emptied at the least loss. There must be a free one."""
+        return self._oldest(i for i, slot in enumerate(self._slots) if not slot.running)
+
+    def idle(self) -> list[int]:
+        """The slots that hold something and do not run; the least recently used first."""
+        held = [i for i, slot in enumerate(self._slots) if not slot.running and slot.tokens]
+        return sorted(held, key=lambda i: self._slots[i].last_used)
+
     def is_coming(self, prompt: Tokens[int], scales: Scales = ()) -> bool:
         """Whether a running sequence is still computing a beginning of `prompt` that is worth waiting for."""
         if self._keeps_state:
@@ -108,8 +121,7 @@ class PrefixCache:
         coming = max((common_prefix(slot.promised, prompt) for slot in self._unfinished(scales)), default=0)
         if coming < WORTH_WAITING:
             return False
-        _source, present = self._longest_prefix(prompt, scales)
-        return min(coming, len(prompt) - 1) - present >= WORTH_WAITING
+        return min(coming, len(prompt) - 1) - self.present(prompt, scales) >= WORTH_WAITING
 
     def computed(self, slot: int, tokens: Tokens[int]) -> None:
         """`tokens` have been added to the end of what `slot` holds."""
@@ -135,8 +147,7 @@ class PrefixCache:
 
     def evict(self) -> int | None:
         """The finished slot whose cache is to be emptied first; None when there is nothing to empty."""
-        cached = [i for i, slot in enumerate(self._slots) if not slot.running and slot.tokens]
-        return min(cached, key=lambda i: self._slots[i].last_used, default=None)
+        return next(iter(self.idle()), None)
 
     def _unfinished(self, scales: Scales) -> list[_Slot]:
         return [s for s in self._slots if s.running and s.scales == scales and len(s.tokens) < len(s.promised)]
@@ -163,9 +174,13 @@ class PrefixCache:
             others = any(not slot.running for i, slot in enumerate(self._slots) if i != source)
             if keeps_most or not others:
                 return source
-        free = [i for i, slot in enumerate(self._slots) if not slot.running and i != source]
-        assert free, "acquire() needs a free slot"
-        return min(free, key=lambda i: (bool(self._slots[i].tokens), self._slots[i].last_used))
+        return self._oldest(i for i, slot in enumerate(self._slots) if not slot.running and i != source)
+
+    def _oldest(self, free: Iterable[int]) -> int:
+        """An empty one of `free`, if there is any."""
+        found = min(free, key=lambda i: (bool(self._slots[i].tokens), self._slots[i].last_used), default=None)
+        assert found is not None, "there is a free slot"
+        return found
 
     def _touch(self, slot: int) -> None:
         self._uses += 1

@@ -45,11 +45,16 @@ class Engine:
     """Generates and embeds for many requests at once. `open_backend` loads the model; it runs in the worker thread.
 
     `ready` completes with the backend, or with what went wrong while it was loaded; `finished` when the worker thread
-    has ended, with the bug that ended it if it was not `stop`. `shifts`: see `Generations`.
+    has ended, with the bug that ended it if it was not `stop`. `shifts` and `shelf_bytes`: see `Generations`.
     """
 
     def __init__(
-        self, open_backend: Callable[[], Backend], *, max_waiting: int = MAX_WAITING, shifts: bool = False
+        self,
+        open_backend: Callable[[], Backend],
+        *,
+        max_waiting: int = MAX_WAITING,
+        shifts: bool = False,
+        shelf_bytes: int = 0,
     ) -> None:
         self.ready: Future[Backend] = Future()
         self.ready.set_running_or_notify_cancel()  # who waits for it may stop waiting, but not cancel it
@@ -58,6 +63,7 @@ class Engine:
         self._open_backend = open_backend
         self._max_waiting = max_waiting
         self._shifts = shifts
+        self._shelf_bytes = shelf_bytes
         self._wake = threading.Condition()
         self._submitted: deque[Job] = deque()
         self._aborted: set[Job] = set()
@@ -245,7 +251,12 @@ class Engine:
         self._embeddings = Embeddings(backend, self._outbox, self._counters)
         if backend.generator is not None:
             self._generations = Generations(
-                backend.generator, backend.model, self._outbox, self._counters, shifts=self._shifts
+                backend.generator,
+                backend.model,
+                self._outbox,
+                self._counters,
+                shifts=self._shifts,
+                shelf_bytes=self._shelf_bytes,
             )
         self.ready.set_result(backend)
         try:
@@ -261,10 +272,12 @@ class Engine:
 
     def _take_in(self) -> bool:
         """Wait until there is something to do; False when the engine is to end."""
-        if self._has_work() and not (self._submitted or self._aborted or self._tasks or self._stopping):
+        if self._has_work() and not self._is_called():
             return True  # without the lock, as after most batches: what comes now is taken in after the next
+        while not self._has_work() and not self._is_called() and self._tidy():
+            pass
         with self._wake:
-            while not (self._has_work() or self._submitted or self._aborted or self._tasks or self._stopping):
+            while not (self._has_work() or self._is_called()):
                 self._wake.wait()
             if self._stopping:
                 return False
@@ -278,6 +291,13 @@ class Engine:
         for task in tasks:
             task()
         return True
+
+    def _is_called(self) -> bool:
+        """Whether there is something to take in."""
+        return bool(self._submitted or self._aborted or self._tasks or self._stopping)
+
+    def _tidy(self) -> bool:
+        return self._generations is not None and self._generations.tidy()
 
     def _add(self, job: Job) -> None:
         if isinstance(job, Embedding):

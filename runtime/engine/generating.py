@@ -19,6 +19,7 @@ from runtime.engine.lookup import Lookup, StepCost
 from runtime.engine.scheduler import Chunk, Limits, Scales, plan_batch
 from runtime.engine.sequence import Sequence
 from runtime.engine.stats import Counters, SlotState
+from runtime.engine.storage import Storage
 from runtime.engine.types import FinishedEvent, FinishReason, TokenEvent
 
 
@@ -35,10 +36,21 @@ class _Run(msgspec.Struct, eq=False):
 
 
 class Generations:
-    """All requests for text, over one context. `shifts` where a full context forgets its oldest tokens and goes on."""
+    """All requests for text, over one context.
+
+    `shifts` where a full context forgets its oldest tokens and goes on. What nobody uses is kept beside the pool, in
+    up to `shelf_bytes`.
+    """
 
     def __init__(
-        self, context: Generator, model: Model, outbox: Outbox, counters: Counters, *, shifts: bool = False
+        self,
+        context: Generator,
+        model: Model,
+        outbox: Outbox,
+        counters: Counters,
+        *,
+        shifts: bool = False,
+        shelf_bytes: int = 0,
     ) -> None:
         settings = context.settings
         self.cache = PrefixCache(settings.n_slots, context.holds, keeps_state=model.facts.keeps_state)
@@ -47,6 +59,7 @@ class Generations:
         self._outbox = outbox
         self._counters = counters
         self._shifts = shifts
+        self._storage = Storage(context, model.facts, self.cache, shelf_bytes)
         self._max_draft = 0 if model.facts.keeps_state else settings.max_draft
         self._limits = Limits(batch=settings.n_batch, beside_streams=settings.n_ubatch)
         self._waiting: deque[_Run] = deque()
@@ -92,6 +105,10 @@ class Generations:
             for slot in range(self._context.settings.n_slots)
         )
 
+    def tidy(self) -> bool:
+        """Move something out of the pool while there is nothing else to do; False when all is tidy."""
+        return self._storage.tidy()
+
     def step(self) -> None:
         """Admit, plan one batch, compute it, sample. Requests fail with errors of the backend; nothing is raised."""
         self._admit_waiting()
@@ -126,6 +143,7 @@ class Generations:
     def _admit_waiting(self) -> None:
         """Start what finds a free slot, in order of arrival. Who shares a prefix that is being computed waits."""
         held: list[_Run] = []
+        waited = len(self._waiting)
         while self._waiting and self.cache.has_free_slot() and not self._pool_is_short:
             run = self._waiting.popleft()
             sequence = run.sequence
@@ -134,6 +152,8 @@ class Generations:
             else:
                 self._admit(run)
         self._waiting.extendleft(reversed(held))
+        if waited and not self._waiting:
+            self._storage.make_way()
 
     def _admit(self, run: _Run) -> None:
         """Give a waiting request a slot and whatever prefix of it is computed already."""
@@ -146,6 +166,8 @@ class Generations:
                 return
         if self._max_draft:
             run.lookup = Lookup(sequence.tokens)
+        if sequence.request.reuse_prefix:
+            self._storage.fetch(sequence.tokens, sequence.scales)
         start = self.cache.acquire(sequence.tokens, sequence.scales, reuse=sequence.request.reuse_prefix)
         sequence.slot, sequence.computed = start.slot, start.reuse
         if start.copy_from is not None:
@@ -237,9 +259,8 @@ class Generations:
         run.lookup.settle(len(draft), accepted, self._step_cost.of_guess(len(self._running)))
 
     def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> None:
-        tokens = sum(chunk.count + len(chunk.draft) for chunk in chunks)
-        if all(chunk.count == 1 and chunk.outputs for chunk in chunks):
-            self._step_cost.observe(tokens, seconds)
+        if self._max_draft and all(chunk.count == 1 and chunk.outputs for chunk in chunks):
+            self._step_cost.observe(sum(1 + len(chunk.draft) for chunk in chunks), seconds)
         self._counters.batches += 1
         self._counters.busy_slots += len(chunks)
         self._counters.most_tokens = max(
@@ -280,15 +301,11 @@ class Generations:
 
     def make_cache_room(self) -> bool:
         """Empty the oldest sequence that is only cache; False when there is none."""
-        slot = self.cache.evict()
-        if slot is not None:
-            self.empty(slot)
-        return slot is not None
+        return self._storage.evict()
 
     def empty(self, slot: int) -> None:
         """Forget what a sequence holds that is not running."""
-        self._context.keep_prefix(slot, 0)
-        self.cache.cut(slot, 0)
+        self._storage.empty(slot)
 
     def _make_room(self) -> None:
         """The pool is full: drop the oldest cache; else let the youngest wait again; else shift or end the only one."""

@@ -50,13 +50,14 @@ def bundle(path: Path, load: Load, scratch: Path) -> Contestant:
     return Contestant(LOAF, [str(path), "--version"], [str(path), *serve], env, scratch)
 
 
-def bundle_with(path: Path, weights: Path, load: Load, scratch: Path, *, lookup: bool = False) -> Contestant:
+def bundle_with(path: Path, weights: Path, load: Load, scratch: Path, *more: str, lookup: bool = False) -> Contestant:
     """A .loaf that serves other weights than its own, so that one is enough for all models."""
     scratch.mkdir(mode=0o700, exist_ok=True)
     serve = ["--server", "--nobrowser", "--port", "{port}", "-m", str(weights), *load.flags]
     env = plain_environment(LOAF_CACHE_DIR=str(scratch))
     name = LOOKUP if lookup else LOAF
-    return Contestant(name, [str(path), "--version"], [str(path), *serve, *["--lookup"] * lookup], env, scratch)
+    serve += [*more, *["--lookup"] * lookup]
+    return Contestant(name, [str(path), "--version"], [str(path), *serve], env, scratch)
 
 
 def onefile(path: Path, weights: Path, load: Load, scratch: Path) -> Contestant:

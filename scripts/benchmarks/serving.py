@@ -36,7 +36,7 @@ _MB = 1_000_000
 class Match:
     """A case, and what the contestants serve in it.
 
-    `also`: who takes part besides loaf and llama-server. `flags` are for llama-server alone.
+    `also`: who takes part besides loaf and llama-server. `flags` are for all, `peer_flags` for llama-server alone.
     """
 
     case: Case
@@ -44,6 +44,7 @@ class Match:
     load: Load
     also: str | None = None
     flags: tuple[str, ...] = ()
+    peer_flags: tuple[str, ...] = ()
 
 
 @click.command()
@@ -103,7 +104,7 @@ def _matches(case: CaseName, model: str | None, models: Models) -> list[Match]:
         load = Load(context=16384, slots=32, ubatch=2048)
         tests = [("embedder.gguf", _TESTS_EMBEDDER)] if _TESTS_EMBEDDER.exists() else []
         return [
-            Match(Embeddings(name), path, load, flags=("--embeddings",))
+            Match(Embeddings(name), path, load, peer_flags=("--embeddings",))
             for name, path in [*tests, ("bert-33m", models.file("bert-33m"))]
         ]
     if case == "single":
@@ -134,12 +135,12 @@ def _single(model: str, models: Models) -> Match:
 
 
 def _contestants(match: Match, file: Path, server: Path | None, folder: Path) -> list[Contestant]:
-    found = [bundle_with(file, match.weights, match.load, folder / LOAF)]
+    found = [bundle_with(file, match.weights, match.load, folder / LOAF, *match.flags)]
     if match.also == LOOKUP:
-        found.append(bundle_with(file, match.weights, match.load, folder / LOAF, lookup=True))
+        found.append(bundle_with(file, match.weights, match.load, folder / LOAF, *match.flags, lookup=True))
     if server is not None:
         for split in [False, *[True] * (match.also == SPLIT)]:
-            scratch, flags = folder / LLAMA_SERVER, ("--no-webui", *match.flags)
+            scratch, flags = folder / LLAMA_SERVER, ("--no-webui", *match.flags, *match.peer_flags)
             found.append(llama_server(server, match.weights, match.load, scratch, *flags, split=split))
     return found
 

@@ -16,7 +16,7 @@ from runtime.engine.errors import ContextFailed, DecodeFailed, EngineStopped
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.sampler import ChainSampler
-from runtime.engine.llama.states import count_saved_tokens, restore_state, save_state
+from runtime.engine.llama.states import count_saved_tokens, get_state, restore_state, save_state, set_state
 from runtime.engine.types import Sampling
 
 _ABORTED = 2
@@ -87,6 +87,18 @@ class Context:
     def copy_prefix(self, source: int, target: int, length: int) -> None:
         """Let `target`, which is empty, share the first `length` tokens of `source`."""
         self._lib.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def state_size(self, slot: int) -> int:
+        """How many bytes the state of `slot` has."""
+        return int(self._lib.llama_state_seq_get_size(self._handle, slot))
+
+    def state(self, slot: int) -> memoryview | None:
+        """As `states.get_state`."""
+        return get_state(self._lib, self._handle, slot)
+
+    def set_state(self, slot: int, state: memoryview) -> bool:
+        """As `states.set_state`."""
+        return set_state(self._lib, self._handle, slot, state)
 
     def save(self, slot: int, tokens: Sequence[int], path: Path) -> int:
         """As `states.save_state`."""

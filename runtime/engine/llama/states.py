@@ -1,4 +1,4 @@
-"""The state of one sequence in a file: its tokens, and what llama.cpp computed of them.
+"""The state of one sequence: what llama.cpp computed of its tokens. In memory, or with its tokens in a file:
 
     8 bytes   b"LOAFKV1\\n"
     32 bytes  SHA-256 of all that follows
@@ -10,7 +10,7 @@
 
 llama.cpp's own files of this kind carry no checksum, and a truncated one ends the process with an assertion: so the
 file is ours, and what is in it reaches llama.cpp only when it is whole. Nothing is copied: both ways the file is
-mapped.
+mapped. So is memory, for itself, which goes back to the system when nobody looks at it any more.
 """
 
 from __future__ import annotations
@@ -31,6 +31,20 @@ _DIGEST = 32
 _NUMBERS = struct.Struct("<IQ")
 _HEADER = len(_MAGIC) + 2 * _DIGEST + _NUMBERS.size
 _TOKEN = 4
+
+
+def get_state(lib: Any, context: Any, slot: int) -> memoryview | None:
+    """The state of `slot`; None if llama.cpp does not give it."""
+    size: int = lib.llama_state_seq_get_size(context, slot)
+    if not size:
+        return None
+    content = mmap.mmap(-1, size)
+    return memoryview(content) if _get_data(lib, context, slot, content, 0, size) == size else None
+
+
+def set_state(lib: Any, context: Any, slot: int, state: memoryview) -> bool:
+    """Put into `slot`, which is empty, what `get_state` gave. If False, `slot` may hold a part of it."""
+    return _set_data(lib, context, slot, state, 0, len(state)) == len(state)
 
 
 def save_state(lib: Any, context: Any, fits: bytes, slot: int, tokens: Sequence[int], path: Path) -> int:
@@ -106,7 +120,7 @@ def _get_data(lib: Any, context: Any, slot: int, content: mmap.mmap, start: int,
         del buffer  # a mapping that is still looked at cannot be closed
 
 
-def _set_data(lib: Any, context: Any, slot: int, content: mmap.mmap, start: int, size: int) -> int:
+def _set_data(lib: Any, context: Any, slot: int, content: mmap.mmap | memoryview, start: int, size: int) -> int:
     buffer = (ctypes.c_uint8 * size).from_buffer(content, start)
     try:
         return int(lib.llama_state_seq_set_data(context, buffer, size, slot))

@@ -1,0 +1,83 @@
+"""What is done with sequences that nobody runs: emptied when their room is needed, moved out of the way, fetched again.
+
+Knows the order of things between the pool (`cache.py` says what is in it) and the shelf beside it (`shelf.py`). Used
+by the worker thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Tokens
+
+from runtime.engine.backend import Generator, ModelFacts
+from runtime.engine.cache import WORTH_WAITING, PrefixCache, Scales
+from runtime.engine.shelf import Kept, Shelf
+
+_SHARE = 8
+"""Of the weights' size, what may be moved before a batch: each token needs all of them read, so it costs no token."""
+
+
+class Storage:
+    """Keeps `cache` and the memory of `context` in step. With no `shelf_bytes`, nothing is moved.
+
+    Neither is it where a sequence keeps a state: those cells that attention looks past are few there.
+    """
+
+    def __init__(self, context: Generator, facts: ModelFacts, cache: PrefixCache, shelf_bytes: int) -> None:
+        self._context = context
+        self._cache = cache
+        self._shelf = Shelf(0 if facts.keeps_state else shelf_bytes)
+        self._before_a_batch = facts.size // _SHARE
+
+    def empty(self, slot: int) -> None:
+        """Forget what `slot` holds, which does not run."""
+        self._context.keep_prefix(slot, 0)
+        self._cache.cut(slot, 0)
+
+    def evict(self) -> bool:
+        """Empty the sequence that has not been used for longest; False when none is only cache."""
+        slot = self._cache.evict()
+        if slot is None:
+            return False
+        if not self._move(slot, self._before_a_batch):
+            self.empty(slot)
+        return True
+
+    def tidy(self) -> bool:
+        """Move one sequence onto the shelf; False when only the one that was used last is left in the pool."""
+        return any(self._move(slot, self._shelf.capacity) for slot in self._cache.idle()[:-1])
+
+    def make_way(self) -> None:
+        """Move onto the shelf what can be moved in no time."""
+        left = self._before_a_batch
+        for slot in self._cache.idle():
+            left -= self._move(slot, left)
+
+    def fetch(self, prompt: Tokens[int], scales: Scales) -> None:
+        """Put back into the pool what `prompt` begins with, if more of it is on the shelf than in the pool.
+
+        There must be a free slot.
+        """
+        kept, length = self._shelf.longest_prefix(prompt, scales)
+        if kept is None or length < self._cache.present(prompt, scales) + WORTH_WAITING:
+            return
+        self._shelf.remove(kept)
+        slot = self._cache.free_slot()
+        self.empty(slot)
+        while self._cache.cells + len(kept.tokens) > self._context.n_ctx and self.evict():
+            pass
+        if self._context.set_state(slot, kept.state):
+            self._cache.put(slot, kept.tokens, kept.scales)
+        else:
+            self.empty(slot)
+
+    def _move(self, slot: int, at_most: int) -> int:
+        """Move `slot` onto the shelf; returns the bytes of its state, 0 when they are more than `at_most`."""
+        at_most = min(at_most, self._shelf.capacity)
+        if not at_most or self._context.state_size(slot) > at_most:
+            return 0
+        state = self._context.state(slot)
+        if state is None:
+            return 0
+        self._shelf.put(Kept(tuple(self._cache.tokens(slot)), self._cache.scales(slot), state))
+        self.empty(slot)
+        return len(state)
