@@ -133,6 +133,9 @@ def test_multibyte_text_is_never_cut(server: Server) -> None:
         json.loads(data)["content"].encode()  # no lone surrogate
 
 
+DOUBLING = 'root ::= "a" root "b" | "a" root "c"'
+"""Twice as many ways to read it after each letter, and llama.cpp follows all of them."""
+
 BAD_REQUESTS: list[tuple[str, str, Any, int, str]] = [
     ("not JSON", "/completion", b"{", 400, "not valid JSON"),
     ("no body", "/completion", b"", 400, "not valid JSON"),
@@ -155,6 +158,7 @@ BAD_REQUESTS: list[tuple[str, str, Any, int, str]] = [
     ("a grammar that does not parse", "/completion", {"prompt": "x", "grammar": "root ::= ("}, 400, "grammar"),
     ("a grammar that goes round", "/completion", {"prompt": "x", "grammar": "root ::= root"}, 400, "grammar"),
     ("a grammar without a root", "/completion", {"prompt": "x", "grammar": 'a ::= "x"'}, 400, "grammar"),
+    ("a grammar whose ways double", "/completion", {"prompt": "x", "grammar": DOUBLING, "n_predict": 200}, 400, "ways"),
     ("empty prompt", "/completion", {"prompt": ""}, 400, "empty"),
     ("prompt over the context", "/completion", {"prompt": "word " * 30_000}, 400, "context"),
     ("no messages", CHAT, {"messages": []}, 400, "messages"),
