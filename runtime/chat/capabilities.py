@@ -19,6 +19,7 @@ _ID, _OTHER_ID = "qidqidqid", "qidqidqie"
 """Nine letters: Mistral's templates want just that."""
 
 _ASKED = {"role": "user", "content": _USER}
+_RESULT_OF_CALL = {"role": "tool", "name": _TOOL, "tool_call_id": _ID, "content": _RESULT}
 _DESCRIBED: list[Rendered] = [
     {
         "type": "function",
@@ -78,14 +79,13 @@ def capabilities_of(template: ChatTemplate) -> Capabilities:
         return {"role": "assistant", "content": content, "tool_calls": made}
 
     made = turn(_TOOL) if calls else {"role": "assistant", "content": _SAID}
-    result = {"role": "tool", "name": _TOOL, "tool_call_id": _ID, "content": _RESULT}
     said_and_called = turn(_TOOL, content=_SAID)
     shown_call = f"{_TOOL}{_VALUE}"
     thought = {"reasoning_content": _THOUGHT, "thinking": _THOUGHT}
     return Capabilities(
         tools=tools,
         calls=calls,
-        results=_shows(template, [asked, made, result], _RESULT, given),
+        results=_shows(template, [asked, made, _RESULT_OF_CALL], _RESULT, given),
         several_calls=calls and _shows(template, [asked, turn(_TOOL, _OTHER)], f"{_OTHER}{_VALUE}", given),
         text_arguments=bool(text_arguments),
         null_content=null_content,
@@ -102,9 +102,12 @@ def _forms_of_calls(template: ChatTemplate, asked: Rendered, tools: list[Rendere
     for text in (False, True):
         for content in ("", None):
             made = {"role": "assistant", "content": content, "tool_calls": [_call(_TOOL, 0, text=text)]}
-            shown = _rendered(template, [asked, made], tools)
+            # some leave out calls that nothing follows, some refuse what a tool gave
+            shown = _rendered(template, [asked, made, _RESULT_OF_CALL], tools) or _rendered(
+                template, [asked, made], tools
+            )
             # a template that writes an object as Python does wants text; one that escapes text wants an object
-            is_odd = f"{{'{_ARGUMENT}'" in shown or f'\\"{_ARGUMENT}' in shown
+            is_odd = f"'{_ARGUMENT}': '{_TOOL}{_VALUE}'" in shown or f'\\"{_TOOL}{_VALUE}' in shown
             if f"{_TOOL}{_VALUE}" in shown and not is_odd:
                 return text, content is None
     return None, False

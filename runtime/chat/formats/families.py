@@ -181,7 +181,6 @@ FAMILIES = (
         ("<TOOLCALL>",),
         Calls(((JsonCall(),),), section=Span("<TOOLCALL>", "</TOOLCALL>"), listed=True),
     ),
-    Format("firefunction-v2", (" functools[",), Calls(((JsonCall(),),), section=Span("functools", ""), listed=True)),
     Format("hermes", ("<tool_call>", '"arguments": '), GENERIC.calls),
     Format(
         "llama-3",
