@@ -188,14 +188,22 @@ class PrefixCache:
 
 
 def common_prefix(a: Tokens[int], b: Tokens[int]) -> int:
-    """How many tokens `a` and `b` begin with in common. Halves the rest until it is found: slices compare fast."""
-    low, high = 0, min(len(a), len(b))
-    if list(a[:high]) == list(b[:high]):
-        return high
+    """How many tokens `a` and `b` begin with in common.
+
+    Compares longer and longer pieces, since most have little in common, then halves the one that differs.
+    """
+    low, size, end = 0, 8, min(len(a), len(b))
+    while low < end and _agree(a, b, low, min(low + size, end)):
+        low, size = min(low + size, end), 2 * size
+    high = min(low + size, end)
     while high - low > 1:  # the first `low` are equal, the first `high` are not
         middle = (low + high) // 2
-        if list(a[low:middle]) == list(b[low:middle]):
+        if _agree(a, b, low, middle):
             low = middle
         else:
             high = middle
     return low
+
+
+def _agree(a: Tokens[int], b: Tokens[int], start: int, end: int) -> bool:
+    return list(a[start:end]) == list(b[start:end])
