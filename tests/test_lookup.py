@@ -80,13 +80,31 @@ def test_the_cost_follows_from_how_long_steps_take(
     """As a share of a token's time: nothing where batches cost what one token costs, all of it where each costs."""
     cost = StepCost()
     for tokens in (1, 3, 9, 2, 17, 5, 8):
-        cost.observe(tokens, fixed + per_token * tokens)
+        cost.observe(tokens, 0, fixed + per_token * tokens)
     assert cost.of_guess(streams) == pytest.approx(expected, abs=0.01)
 
 
-@given(st.lists(st.tuples(st.integers(1, 256), st.floats(0, 10)), max_size=40), st.integers(1, 256))
-def test_the_cost_is_a_share_whatever_was_measured(steps: list[tuple[int, float]], streams: int) -> None:
+@pytest.mark.parametrize(
+    ("streams", "guesses", "seconds", "expected"),
+    [(1, 1, 8.0, 0.6), (1, 3, 8.0, 0.2), (1, 1, 20.0, 1.0), (1, 1, 4.0, 0.0), (4, 2, 11.0, 0.2), (2, 1, 9.0, 1.0)],
+)
+def test_what_a_guess_has_cost_is_what_its_step_took_longer(
+    streams: int, guesses: int, seconds: float, expected: float
+) -> None:
+    """All streams are held up by it. One that took longer than a token of its own was held up by something else."""
     cost = StepCost()
-    for tokens, seconds in steps:
-        cost.observe(tokens, seconds)
+    for number, plain in ((1, 5.0), (2, 6.0), (4, 10.0)):
+        for _ in range(3):
+            assert cost.observe(number, 0, plain) == 0
+    assert cost.observe(streams, guesses, seconds) == pytest.approx(expected)
+
+
+STEPS = st.tuples(st.integers(1, 256), st.integers(0, 64), st.floats(0, 10))
+
+
+@given(st.lists(STEPS, max_size=40), st.integers(1, 256))
+def test_the_cost_is_a_share_whatever_was_measured(steps: list[tuple[int, int, float]], streams: int) -> None:
+    cost = StepCost()
+    for tokens, guesses, seconds in steps:
+        assert 0 <= cost.observe(tokens, guesses, seconds) <= 1
     assert 0.02 <= cost.of_guess(streams) <= 1

@@ -130,13 +130,13 @@ class Generations:
         except DecodeFailed as error:
             self._fail_batch(chunks, error)
             return
+        guess_cost = self._measure(chunks, time.perf_counter() - began)
         runs = {run.sequence.slot: run for run in self._running}
         for chunk in chunks:
             self._count(chunk)
             slot = chunk.sequence.slot
             if slot in outputs:
-                self._go_on(runs[slot], chunk, outputs[slot])
-        self._measure(chunks, time.perf_counter() - began)
+                self._go_on(runs[slot], chunk, outputs[slot], guess_cost)
 
     # -- before a batch ---------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class Generations:
         self.cache.computed(_slot(sequence), sequence.tokens[chunk.start : chunk.start + chunk.count])
         sequence.computed += chunk.count
 
-    def _go_on(self, run: _Run, chunk: Chunk, output: int) -> None:
+    def _go_on(self, run: _Run, chunk: Chunk, output: int, guess_cost: float) -> None:
         """Sample the next token of a sequence whose tokens are all computed, and further ones while guesses are right.
 
         `output` is the batch's index of the sequence's last token; its guesses follow.
@@ -213,7 +213,7 @@ class Generations:
             accepted += 1
             ending = self._sample_next(run, output + accepted)
         if chunk.draft:
-            self._settle(run, chunk.draft, accepted)
+            self._settle(run, chunk.draft, accepted, guess_cost)
         if isinstance(ending, EngineError):
             self._end(run, ending)
         elif ending is FinishReason.CONTEXT_FULL and self._shifts:
@@ -245,7 +245,7 @@ class Generations:
             return FinishReason.STOP_STRING
         return sequence.reason_to_stop(self._context.n_ctx, time.monotonic())
 
-    def _settle(self, run: _Run, draft: tuple[int, ...], accepted: int) -> None:
+    def _settle(self, run: _Run, draft: tuple[int, ...], accepted: int, guess_cost: float) -> None:
         """Keep what was computed of the guesses that were right, and drop the others."""
         sequence = run.sequence
         self.cache.computed(_slot(sequence), draft[:accepted])
@@ -256,16 +256,20 @@ class Generations:
         sequence.drafted += len(draft)
         sequence.accepted += accepted
         assert run.lookup is not None, "there was a guess"
-        run.lookup.settle(len(draft), accepted, self._step_cost.of_guess(len(self._running)))
+        run.lookup.settle(len(draft), accepted, guess_cost)
 
-    def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> None:
-        if self._max_draft and all(chunk.count == 1 and chunk.outputs for chunk in chunks):
-            self._step_cost.observe(sum(1 + len(chunk.draft) for chunk in chunks), seconds)
+    def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> float:
+        """Note that the batch took so long; returns what each guess in it has cost."""
         self._counters.batches += 1
         self._counters.busy_slots += len(chunks)
         self._counters.most_tokens = max(
             self._counters.most_tokens, max(len(chunk.sequence.tokens) for chunk in chunks)
         )
+        if not self._max_draft:
+            return 0.0
+        if any(chunk.count > 1 or not chunk.outputs for chunk in chunks):
+            return self._step_cost.of_guess(len(chunks))  # prompts took their part of the time
+        return self._step_cost.observe(len(chunks), sum(len(chunk.draft) for chunk in chunks), seconds)
 
     # -- endings ----------------------------------------------------------------------------------------------
 

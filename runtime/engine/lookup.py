@@ -36,9 +36,25 @@ class StepCost:
 
     def __init__(self) -> None:
         self._weight = self._x = self._y = self._xx = self._xy = 0.0
+        self._plain: dict[int, float] = {}
+        """Seconds of steps without guesses, by how many streams they had."""
 
-    def observe(self, tokens: int, seconds: float) -> None:
-        """A step over `tokens` of streams, and nothing else, took so long."""
+    def observe(self, streams: int, guesses: int, seconds: float) -> float:
+        """A step over `streams` and their `guesses`, and nothing else, took so long.
+
+        Returns what each guess of it has cost, in the measure of `of_guess`: the line tells what to expect, but the
+        second token of a batch may cost more than the third.
+        """
+        self._fit(streams + guesses, seconds)
+        plain = self._plain.get(streams)
+        if not guesses:
+            self._plain[streams] = seconds if plain is None else self._FADE * plain + (1 - self._FADE) * seconds
+            return 0.0
+        if not plain:
+            return self.of_guess(streams)
+        return min(max((seconds / plain - 1) * streams / guesses, 0.0), 1.0)
+
+    def _fit(self, tokens: int, seconds: float) -> None:
         fade = self._FADE
         self._weight = fade * self._weight + 1
         self._x = fade * self._x + tokens
