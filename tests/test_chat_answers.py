@@ -20,7 +20,8 @@ from runtime.chat.formats.families import FAMILIES, GENERIC
 from runtime.chat.formats.format import Format, Span, core, first_text
 from runtime.chat.grammar import Wanted, constraint_of
 from runtime.chat.messages import Tool
-from runtime.chat.parsing.parser import Expected, FormatParser
+from runtime.chat.parsing.expected import Expected
+from runtime.chat.parsing.parser import FormatParser
 
 try:
     import tomllib

@@ -19,7 +19,8 @@ from runtime.chat.formats.format import Format, Span, TaggedArguments, core, fir
 from runtime.chat.grammar import Constraint, Wanted, constraint_of
 from runtime.chat.history import as_template_takes_it
 from runtime.chat.messages import Message, Tool
-from runtime.chat.parsing.parser import Expected, FormatParser
+from runtime.chat.parsing.expected import Expected
+from runtime.chat.parsing.parser import FormatParser
 from runtime.chat.template import CHATML, ChatTemplate
 from runtime.chat.writing import as_openai_has_it, instructions
 from runtime.engine.backend import ModelFacts

@@ -104,18 +104,22 @@ class Reader:
             raise Unexpected
         self.take(len(text))
 
-    def until(self, marks: Marks, emit: Callable[[str], None]) -> Reading[str | None]:
-        """Hand on text up to the first of `marks`, which is read; None if the text ends before one comes."""
+    def up_to(self, marks: Marks, emit: Callable[[str], None]) -> Reading[str | None]:
+        """Hand on text up to the first of `marks`, which is left; None if the text ends before one comes."""
         while True:
             place, mark = marks.find(self.text, ended=self.ended)
             if place:
                 emit(self.take(place))
-            if mark is not None:
-                self.take(len(mark))
+            if mark is not None or self.ended:
                 return mark
-            if self.ended:
-                return None
             yield
+
+    def until(self, marks: Marks, emit: Callable[[str], None]) -> Reading[str | None]:
+        """As `up_to`, and read the mark."""
+        mark = yield from self.up_to(marks, emit)
+        if mark is not None:
+            self.take(len(mark))
+        return mark
 
     def json(self, emit: Callable[[str], None]) -> Reading[None]:
         """Hand on one JSON value, as it is written. Raises `Unexpected` and `Ended`."""
