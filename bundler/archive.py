@@ -10,21 +10,12 @@ Refuses to know what the entries mean (`build.py`) and how they are read back (`
 
 from __future__ import annotations
 
-import hashlib
-import os
-import queue
 import struct
-import threading
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from bundler.content import Content, FileRange, content_size
-from bundler.errors import SourceChanged
-
-CHUNK = 1024 * 1024
-"""Bytes read, hashed and written at a time: small enough to stay in the processor's cache between them."""
+from bundler.content import Content, content_size
+from bundler.copying import Digests, copy, write_all
 
 _NEEDS_ZIP64 = 0xFFFFFFFF
 _FLAG_UTF8 = 0x0800
@@ -58,16 +49,18 @@ class ArchiveWriter:
         self._advance = advance
         self._stored: list[Stored] = []
 
-    def add(self, name: str, content: Content, *, aligned: bool = False) -> Stored:
+    def add(self, name: str, content: Content, *, aligned: bool = False, known: Digests | None = None) -> Stored:
         """Write one entry and return where it lies; with `aligned`, its data begins at the alignment.
+
+        `known` digests are taken for its own, and need not be computed.
 
         Raises `SourceChanged` when a file turns out shorter than it was, `OSError` when it cannot be
         read or written (a full disk among others).
         """
         size = content_size(content)
         header_offset, data_offset = place(self._position, name, size, self._alignment if aligned else 1)
-        crc32, sha256 = copy(content, self._fd, data_offset, self._advance)
-        stored = Stored(name, header_offset, data_offset, size, crc32, sha256)
+        digests = copy(content, self._fd, data_offset, self._advance, known)
+        stored = Stored(name, header_offset, data_offset, size, digests.crc32, digests.sha256)
         write_all(self._fd, local_header(stored), header_offset)
         self._stored.append(stored)
         self._position = data_offset + size
@@ -130,87 +123,6 @@ def central_directory(entries: Sequence[Stored], offset: int) -> bytes:
         ) + struct.pack("<4sIQI", b"PK\6\7", 0, offset + size, 1)
     end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, size, min(offset, _NEEDS_ZIP64), 0)
     return directory + zip64 + end
-
-
-def copy(content: Content, fd: int, offset: int, advance: Callable[[int], None]) -> tuple[int, str]:
-    """Copy `content` into `fd` at `offset`, reading it once; returns (CRC-32, SHA-256 in hex).
-
-    SHA-256 is the slowest part by far, so it runs in a thread of its own beside reading, CRC and writing. (A third
-    thread, for the CRC, made it slower: 2.7 s for 2.2 s.)
-    """
-    crc32 = 0
-    with _Hasher() as hasher:
-        for chunk in read(content):
-            hasher.update(chunk)
-            crc32 = zlib.crc32(chunk, crc32)
-            write_all(fd, chunk, offset)
-            offset += len(chunk)
-            advance(len(chunk))
-        return crc32, hasher.hexdigest()
-
-
-def read(content: Content) -> Iterator[bytes]:
-    """The bytes of `content`, in chunks of at most `CHUNK`. Raises `SourceChanged` and `OSError`."""
-    for piece in content:
-        if isinstance(piece, FileRange):
-            yield from _read_range(piece)
-        elif piece.data:
-            yield piece.data
-
-
-def write_all(fd: int, data: bytes, offset: int) -> None:
-    """`pwrite` until everything is written."""
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, offset)
-        view, offset = view[written:], offset + written
-
-
-class _Hasher:
-    """SHA-256 in a thread. At most a few chunks wait, so memory stays flat at any size."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
-        self._chunks: queue.Queue[bytes | None] = queue.Queue(maxsize=8)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> _Hasher:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._thread.is_alive():
-            self._stop()
-
-    def update(self, chunk: bytes) -> None:
-        self._chunks.put(chunk)
-
-    def hexdigest(self) -> str:
-        self._stop()
-        return self._digest.hexdigest()
-
-    def _stop(self) -> None:
-        self._chunks.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (chunk := self._chunks.get()) is not None:
-            self._digest.update(chunk)
-
-
-def _read_range(piece: FileRange) -> Iterator[bytes]:
-    fd = os.open(piece.path, os.O_RDONLY)
-    try:
-        os.posix_fadvise(fd, piece.offset, piece.size, os.POSIX_FADV_SEQUENTIAL)
-        position, end = piece.offset, piece.offset + piece.size
-        while position < end:
-            chunk = os.pread(fd, min(CHUNK, end - position), position)
-            if not chunk:
-                raise SourceChanged(Path(piece.path), position, end)
-            yield chunk
-            position += len(chunk)
-    finally:
-        os.close(fd)
 
 
 def _central_header(entry: Stored) -> bytes:

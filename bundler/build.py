@@ -15,8 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from bundler.archive import ArchiveWriter, Stored, write_all
+from bundler.archive import ArchiveWriter, Stored
 from bundler.content import Content, FileRange, Inline, content_size
+from bundler.copying import Digests, write_all
+from bundler.digests import recall, remember
 from bundler.errors import DigestMismatch, NoRoom, NotAModel, TargetIsNoFile, TargetIsSource, UnusableText
 from bundler.freeze import FrozenRuntime
 from bundler.gguf import FileKind, ModelInfo, weights_content
@@ -165,10 +167,13 @@ def _weight(plan: Plan) -> int:
 def _write(plan: Plan, fd: int, advance: Callable[[int], None]) -> Built:
     """Write everything behind the launcher's place, then the launcher, which states sizes and positions."""
     writer = ArchiveWriter(fd, ALIGNMENT, ALIGNMENT, advance)
-    weights = writer.add(plan.weights_entry, plan.weights, aligned=True)
+    known = recall(plan.weights)
+    weights = writer.add(plan.weights_entry, plan.weights, aligned=True, known=known)
     if plan.sha256 not in (None, weights.sha256):
         hint = "Delete what the source holds of it, and fetch it again (loaf verify tells of a bundle which part)."
         raise DigestMismatch(plan.origin or plan.weights_entry, hint)
+    if known is None:
+        remember(plan.weights, Digests(weights.sha256, weights.crc32))
     core = writer.add(*_core(plan.runtime), aligned=True)
     args = writer.add(ARGS, (Inline(plan.args.encode()),))
     licenses = writer.add(f"{LICENSES}runtime.txt", (Inline(plan.runtime.licenses.read_bytes()),))

@@ -270,12 +270,11 @@ class DigestMismatch(SourceError):
 
 
 class SourceChanged(SourceError):
-    """A file became shorter while it was read. Offsets in bytes."""
+    """A file was changed, or became shorter, while it was read."""
 
-    def __init__(self, path: Path, read: int, expected: int) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path}: ended at byte {read:,}, {expected:,} were there when the build began",
-            "Something is writing to it: build again when that is done.",
+            f"{path}: changed while it was read", "Something is writing to it: build again when that is done."
         )
         self.path = path
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from bundler.archive import copy
 from bundler.content import FileRange
+from bundler.copying import transfer
 from bundler.errors import UnsafeEntryName
 from bundler.replacing import replacing
 from runtime.bundle import Bundle
@@ -25,7 +25,7 @@ def extract(bundle: Bundle, folder: Path, advance: Callable[[int], None]) -> tup
         target = targets[name]
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, 0o666) as fd:
-            copy((FileRange(bundle.path, span.offset, span.size),), fd, 0, advance)
+            transfer((FileRange(bundle.path, span.offset, span.size),), fd, 0, advance)
     return tuple(targets.values())
 
 

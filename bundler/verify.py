@@ -18,8 +18,9 @@ from pathlib import Path
 
 import msgspec
 
-from bundler.archive import Stored, central_directory, local_header, read
+from bundler.archive import Stored, central_directory, local_header
 from bundler.content import FileRange
+from bundler.copying import read
 from runtime.bundle import ALIGNMENT, MANIFEST, Bundle
 
 

@@ -199,17 +199,6 @@ def test_an_interrupted_build_leaves_the_old_file(tmp_path: Path, number: signal
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.gguf", "x.loaf"]
 
 
-def test_the_source_may_not_shrink_meanwhile(tmp_path: Path) -> None:
-    from bundler.archive import copy
-    from bundler.content import FileRange
-    from bundler.errors import SourceChanged
-
-    source = tmp_path / "s"
-    source.write_bytes(b"x" * 100)
-    with (tmp_path / "t").open("wb") as out, pytest.raises(SourceChanged):
-        copy((FileRange(source, 0, 200),), out.fileno(), 0, lambda _n: None)
-
-
 def test_inspect_says_the_same_of_the_gguf_and_the_bundle(demo: Path, demo_gguf: Path) -> None:
     of_gguf = json.loads(loaf("inspect", "--json", str(demo_gguf), check=True).stdout)["models"][0]
     of_bundle = json.loads(loaf("inspect", "--json", str(demo), check=True).stdout)

@@ -5,6 +5,9 @@ more than the time of the slower one. Where `sha256sum` does not use the process
 times slower than it could be, so `openssl` is measured as well. They take turns with the build. Before each turn the
 file is copied once, untimed, and the copy deleted: what is free then is memory that the machine really has. (A virtual
 one gives free memory back to its host and has to ask for it again, page by page, at the expense of whoever writes.)
+
+A build remembers the digest of what it has hashed. So the weights are touched before each first build, and built from
+once, untimed, before each second one.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import click
@@ -24,10 +28,12 @@ from bundler.freeze import freeze_runtime
 from bundler.progress import format_bytes, progress_for
 from bundler.sources import demo
 
-LOAF, CP, SHA256SUM, OPENSSL = "loaf build", "cp", "sha256sum", "openssl sha256"
+LOAF, KNOWN, CP, SHA256SUM, OPENSSL = "loaf build", "the same again", "cp", "sha256sum", "openssl sha256"
 TIME, MEMORY = "time", "peak memory"
 ROWS: dict[str, Unit] = {TIME: "s", MEMORY: "bytes"}
 _SPARE_BYTES = 500_000_000
+_SETTLED_SECONDS = 2.5
+"""Only after that much time without a change is a file's digest remembered (`bundler/digests.py`)."""
 
 
 @click.command()
@@ -45,7 +51,7 @@ def build(size: float, runs: int, folder: Path | None, json_file: Path | None) -
             raise click.ClickException(f"needs {format_bytes(needed)} in {name}, and {format_bytes(free)} are free")
         weights = Path(name) / "weights.gguf"
         written = write_llama(weights, wanted, demo.resolve().path)
-        samples = Samples(ROWS, [LOAF, CP, SHA256SUM, *([OPENSSL] if shutil.which("openssl") else [])])
+        samples = Samples(ROWS, [LOAF, KNOWN, CP, SHA256SUM, *([OPENSSL] if shutil.which("openssl") else [])])
         with progress.step("Measuring", runs + 1, "steps") as advance:
             for number in range(runs + 1):  # the first warms the page cache
                 _round(weights, number, samples if number else Samples(ROWS, samples.columns))
@@ -60,6 +66,7 @@ def _round(weights: Path, number: int, samples: Samples) -> None:
     output = weights.with_name("output")
     commands = {
         LOAF: [str(Path(sys.executable).with_name("loaf")), "build", str(weights), "-o", str(output)],
+        KNOWN: [str(Path(sys.executable).with_name("loaf")), "build", str(weights), "-o", str(output)],
         CP: ["cp", str(weights), str(output)],
         SHA256SUM: ["sha256sum", str(weights)],
         OPENSSL: ["openssl", "dgst", "-sha256", str(weights)],
@@ -67,10 +74,14 @@ def _round(weights: Path, number: int, samples: Samples) -> None:
     names = list(samples.columns)
     begins = number % len(names)
     for name in names[begins:] + names[:begins]:
+        weights.touch()
+        if name == KNOWN:
+            time.sleep(_SETTLED_SECONDS)
+            run_to_end(commands[KNOWN], os.environ)
         run_to_end(commands[CP], plain_environment())
         output.unlink()
         os.sync()
-        ended = run_to_end(commands[name], os.environ if name == LOAF else plain_environment())
+        ended = run_to_end(commands[name], os.environ if name in (LOAF, KNOWN) else plain_environment())
         output.unlink(missing_ok=True)
         samples.add(TIME, name, ended.seconds)
         samples.add(MEMORY, name, ended.peak_memory)
@@ -78,12 +89,13 @@ def _round(weights: Path, number: int, samples: Samples) -> None:
 
 def held_against(samples: Samples) -> list[Target]:
     """The project's targets (docs/benchmarks.md)."""
-    time, copying = samples.median(TIME, LOAF), samples.median(TIME, CP)
+    taken, copying = samples.median(TIME, LOAF), samples.median(TIME, CP)
     targets = [
         Target(
-            f"1.25 times the slower of cp and {hashing}", time / max(copying, samples.median(TIME, hashing)), 1.25, "x"
+            f"1.25 times the slower of cp and {hashing}", taken / max(copying, samples.median(TIME, hashing)), 1.25, "x"
         )
         for hashing in samples.columns
         if hashing in (SHA256SUM, OPENSSL)
     ]
-    return [*targets, Target("150 MB of memory at most", samples.median(MEMORY, LOAF), 150_000_000, "bytes")]
+    again = Target("1.3 times cp, where the digest is known", samples.median(TIME, KNOWN) / copying, 1.3, "x")
+    return [*targets, again, Target("150 MB of memory at most", samples.median(MEMORY, LOAF), 150_000_000, "bytes")]

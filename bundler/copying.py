@@ -1,0 +1,202 @@
+"""Moves bytes of files into another file: shared where the file system can, by the kernel where it can, hashed once.
+
+Knows file systems and digests. Refuses to know what the bytes are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import queue
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from isal.isal_zlib import crc32 as crc32_of
+
+from bundler.content import Content, FileRange, Inline
+from bundler.errors import SourceChanged
+
+CHUNK = 1024 * 1024
+"""Bytes read, hashed and written at a time: small enough to stay in the processor's cache between them."""
+
+_KERNEL_CHUNK = 64 * CHUNK
+_FICLONERANGE = 0x4020940D  # linux/fs.h: _IOW(0x94, 13, struct file_clone_range)
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What an entry's bytes come to: SHA-256 in hex, and the CRC-32 that ZIP wants."""
+
+    sha256: str
+    crc32: int
+
+
+def copy(content: Content, fd: int, offset: int, advance: Advance, known: Digests | None = None) -> Digests:
+    """Write `content` into `fd` at `offset`, and return its digests; with `known` ones nothing need be read for them.
+
+    Raises `SourceChanged` when a file is changed meanwhile, and `OSError`.
+    """
+    with _unchanged(content):
+        if known is not None:
+            transfer(content, fd, offset, advance)
+            return known
+        shared = _share(content, fd, offset)
+        return _hashed(content, fd, offset + shared, advance, skip=shared)
+
+
+def transfer(content: Content, fd: int, offset: int, advance: Advance) -> None:
+    """Write `content` into `fd` at `offset`. Raises as `copy` does."""
+    shared = _share(content, fd, offset)
+    advance(shared)
+    for piece in content:
+        begin, shared = min(shared, piece.size), max(0, shared - piece.size)
+        if isinstance(piece, Inline):
+            write_all(fd, piece.data[begin:], offset + begin)
+            advance(piece.size - begin)
+        else:
+            _copy_range(FileRange(piece.path, piece.offset + begin, piece.size - begin), fd, offset + begin, advance)
+        offset += piece.size
+
+
+def read(content: Content) -> Iterator[bytes]:
+    """The bytes of `content`, in chunks of at most `CHUNK`. Raises `SourceChanged` and `OSError`."""
+    for piece in content:
+        if isinstance(piece, FileRange):
+            yield from _read_range(piece)
+        elif piece.data:
+            yield piece.data
+
+
+def write_all(fd: int, data: bytes, offset: int) -> None:
+    """`pwrite` until everything is written."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
+
+
+@contextmanager
+def _unchanged(content: Content) -> Iterator[None]:
+    """Raises `SourceChanged` where a file is not, after the block, what it was before: it is read more than once."""
+    paths = {Path(piece.path) for piece in content if isinstance(piece, FileRange)}
+    before = {path: path.stat() for path in paths}
+    yield
+    for path, status in before.items():
+        now = path.stat()
+        if (now.st_mtime_ns, now.st_size, now.st_ino) != (status.st_mtime_ns, status.st_size, status.st_ino):
+            raise SourceChanged(path)
+
+
+def _hashed(content: Content, fd: int, offset: int, advance: Advance, *, skip: int) -> Digests:
+    """Read everything once, for its digests, and write what comes after the first `skip` bytes to `offset`.
+
+    SHA-256 is the slowest part by far, so it runs in a thread of its own beside reading, CRC and writing.
+    """
+    crc32 = 0
+    with _Hasher() as hasher:
+        for chunk in read(content):
+            hasher.update(chunk)
+            crc32 = crc32_of(chunk, crc32)
+            written = chunk[skip:] if skip else chunk
+            write_all(fd, written, offset)
+            offset += len(written)
+            skip = max(0, skip - len(chunk))
+            advance(len(chunk))
+        return Digests(hasher.hexdigest(), crc32)
+
+
+def _share(content: Content, fd: int, offset: int) -> int:
+    """Let `fd` have the blocks of the first file's bytes, as far as they fill blocks; returns how many bytes those are.
+
+    FICLONERANGE of Linux: btrfs, XFS and others keep one copy for both. 0 where that cannot be done.
+    """
+    piece = content[0] if content else None
+    if not isinstance(piece, FileRange):
+        return 0
+    block = os.fstatvfs(fd).f_bsize
+    size = piece.size - piece.size % block
+    if not size or offset % block or piece.offset % block:
+        return 0
+    source = os.open(piece.path, os.O_RDONLY)
+    try:
+        fcntl.ioctl(fd, _FICLONERANGE, struct.pack("=qQQQ", source, piece.offset, size, offset))
+    except OSError:  # another file system, or one that cannot
+        return 0
+    finally:
+        os.close(source)
+    return size
+
+
+def _copy_range(piece: FileRange, fd: int, offset: int, advance: Advance) -> None:
+    """In the kernel, without a copy in our memory; what it does not take is read and written."""
+    source = os.open(piece.path, os.O_RDONLY)
+    done = 0
+    try:
+        with suppress(OSError):  # across file systems, or not supported: the rest is read and written
+            while done < piece.size:
+                wanted = min(_KERNEL_CHUNK, piece.size - done)
+                copied = os.copy_file_range(source, fd, wanted, piece.offset + done, offset + done)
+                if not copied:
+                    break
+                done += copied
+                advance(copied)
+    finally:
+        os.close(source)
+    for chunk in _read_range(FileRange(piece.path, piece.offset + done, piece.size - done)):
+        write_all(fd, chunk, offset + done)
+        done += len(chunk)
+        advance(len(chunk))
+
+
+def _read_range(piece: FileRange) -> Iterator[bytes]:
+    fd = os.open(piece.path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(fd, piece.offset, piece.size, os.POSIX_FADV_SEQUENTIAL)
+        position, end = piece.offset, piece.offset + piece.size
+        while position < end:
+            chunk = os.pread(fd, min(CHUNK, end - position), position)
+            if not chunk:
+                raise SourceChanged(Path(piece.path))
+            yield chunk
+            position += len(chunk)
+    finally:
+        os.close(fd)
+
+
+class _Hasher:
+    """SHA-256 in a thread. At most a few chunks wait, so memory stays flat at any size."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._chunks: queue.Queue[bytes | None] = queue.Queue(maxsize=8)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> _Hasher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread.is_alive():
+            self._stop()
+
+    def update(self, chunk: bytes) -> None:
+        self._chunks.put(chunk)
+
+    def hexdigest(self) -> str:
+        self._stop()
+        return self._digest.hexdigest()
+
+    def _stop(self) -> None:
+        self._chunks.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (chunk := self._chunks.get()) is not None:
+            self._digest.update(chunk)

@@ -1,0 +1,64 @@
+"""Remembers what files come to, so that bundling one again need not hash it again.
+
+A file is known by its device, inode, size and times: who changes it changes those. One whose times are younger than a
+moment is not remembered, since it could still change within the same tick of the clock. What is remembered lies in the
+build cache; losing it costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from bundler.cache import build_cache
+from bundler.content import Content, FileRange
+from bundler.copying import Digests
+from bundler.replacing import replacing
+
+_MOST = 1000
+_SETTLED_SECONDS = 2.0
+
+
+def recall(content: Content) -> Digests | None:
+    """What `content` is known to come to: one piece of a file that has been hashed before, and not changed since."""
+    key = _key(content)
+    return _load().get(key) if key else None
+
+
+def remember(content: Content, digests: Digests) -> None:
+    """Keep it for the next time, where that is safe."""
+    key = _key(content)
+    if key is None:
+        return
+    known = {**_load(), key: digests}
+    kept = dict(list(known.items())[-_MOST:])
+    with contextlib.suppress(OSError):  # a cache that cannot be written to
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        with replacing(_file(), 0o600) as fd, os.fdopen(os.dup(fd), "wb") as file:
+            file.write(msgspec.json.encode(kept))
+
+
+def _key(content: Content) -> str | None:
+    if len(content) != 1 or not isinstance(content[0], FileRange):
+        return None
+    piece = content[0]
+    status = Path(piece.path).stat()
+    if time.time() - max(status.st_mtime, status.st_ctime) < _SETTLED_SECONDS:
+        return None
+    identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return "-".join(map(str, (*identity, piece.offset, piece.size)))
+
+
+def _load() -> dict[str, Digests]:
+    try:
+        return msgspec.json.decode(_file().read_bytes(), type=dict[str, Digests])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _file() -> Path:
+    return build_cache() / "digests.json"
