@@ -14,6 +14,10 @@ from runtime.engine.jobs import Embedding, Job, Outbox
 from runtime.engine.scheduler import TextLimits, plan_texts
 from runtime.engine.stats import Counters
 
+TOKENS_AT_ONCE = 512
+"""Of several texts. Each token is held against all others of its batch, those of other texts too, if in vain: more at
+once take longer. One text may have as many as the embedder takes."""
+
 
 class Embeddings:
     """All requests for vectors, over one backend, whose embedder is made when the first comes."""
@@ -64,7 +68,8 @@ class Embeddings:
         scales = self._waiting[0].scales
         jobs = [job for job in self._waiting if job.scales == scales]
         texts = [(job, text) for job in jobs for text in job.waiting]
-        count = plan_texts((len(text) for _job, text in texts), TextLimits(embedder.max_texts, embedder.max_batch))
+        limits = TextLimits(embedder.max_texts, min(embedder.max_batch, TOKENS_AT_ONCE))
+        count = plan_texts((len(text) for _job, text in texts), limits)
         batch = texts[:count]
         try:
             vectors = embedder.embed([text for _job, text in batch], scales)
