@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import anthropic
+import pydantic
 import pytest
 from bundles import Server
 
@@ -136,6 +137,72 @@ def test_counting_tokens(client: anthropic.Anthropic) -> None:
     assert client.messages.count_tokens(model="demo", messages=MOON, system="Be brief.").input_tokens > count
 
 
+WEATHER: Any = [{"role": "user", "content": "What is the weather in Paris?"}]
+GET_WEATHER: Any = {
+    "name": "get_weather",
+    "description": "Get the current weather for a city.",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+
+
+def test_a_tool_is_called_and_its_result_answered(client: anthropic.Anthropic) -> None:
+    asked = ask(client, messages=WEATHER, tools=[GET_WEATHER])
+    assert asked.stop_reason == "tool_use"
+    call = asked.content[-1]
+    assert call.type == "tool_use"
+    assert (call.name, call.input) == ("get_weather", {"city": "Paris"})
+    result: Any = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "Sunny, 20 °C"}]}
+    turns = [*WEATHER, asked.to_param(), {"role": "user", "content": [result]}]
+    told = ask(client, messages=turns, tools=[GET_WEATHER])
+    assert told.stop_reason == "end_turn"
+    assert "sunny" in text_of(told)
+
+
+def test_a_call_comes_in_pieces(client: anthropic.Anthropic) -> None:
+    asked: dict[str, Any] = {"model": "demo", "max_tokens": 64, "messages": WEATHER, "extra_body": GREEDY}
+    with client.messages.stream(**asked, tools=[GET_WEATHER]) as stream:
+        pieces = [event.partial_json for event in stream if event.type == "input_json"]
+        final = stream.get_final_message()
+    assert len(pieces) > 2
+    assert json.loads("".join(pieces)) == {"city": "Paris"}
+    assert [(block.type, block.input) for block in final.content if block.type == "tool_use"] == [
+        ("tool_use", {"city": "Paris"})
+    ]
+    assert final.stop_reason == "tool_use"
+
+
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "get_weather"}])
+def test_a_tool_that_must_be_called(client: anthropic.Anthropic, choice: Any) -> None:
+    hello: Any = [{"role": "user", "content": "Hello!"}]
+    assert ask(client, messages=hello, tools=[GET_WEATHER]).stop_reason == "end_turn"
+    message = ask(client, messages=hello, tools=[GET_WEATHER], tool_choice=choice)
+    assert message.stop_reason == "tool_use"
+    assert [block.name for block in message.content if block.type == "tool_use"] == ["get_weather"]
+
+
+def test_tools_that_must_not_be_called(client: anthropic.Anthropic) -> None:
+    message = ask(client, messages=WEATHER, tools=[GET_WEATHER], tool_choice={"type": "none"})
+    assert [block.type for block in message.content] == ["text"]
+
+
+def test_the_answer_goes_on_from_the_assistant_s_last_words(client: anthropic.Anthropic) -> None:
+    question = {"role": "user", "content": "Who was the first man on the moon?"}
+    begun = {"role": "assistant", "content": "The first man on the moon was Neil"}
+    assert text_of(ask(client, messages=[question, begun])).startswith(" Armstrong")
+
+
+class Astronaut(pydantic.BaseModel):
+    name: str
+    year: int
+
+
+def test_an_answer_in_a_given_form(client: anthropic.Anthropic) -> None:
+    question: Any = [{"role": "user", "content": "Describe Neil Armstrong as JSON with name and year."}]
+    asked: dict[str, Any] = {"model": "demo", "max_tokens": 64, "messages": question, "extra_body": GREEDY}
+    parsed = client.messages.parse(**asked, output_format=Astronaut).parsed_output
+    assert parsed == Astronaut(name="Neil Armstrong", year=1969)
+
+
 def all_input(message: anthropic.types.Message) -> int:
     return message.usage.input_tokens + (message.usage.cache_read_input_tokens or 0)
 
@@ -181,6 +248,13 @@ BAD_REQUESTS: list[tuple[str, dict[str, Any], str]] = [
     ("a tool without a schema", {"tools": [{"name": "f"}]}, "tools[0].input_schema"),
     ("a tool without a name", {"tools": [{"input_schema": {}}]}, "tools[0].name"),
     ("a choice without a name", {"tool_choice": {"type": "tool"}}, "tool_choice.name"),
+    ("a choice of a tool that is not there", {"tool_choice": {"type": "tool", "name": "f"}}, "'f'"),
+    ("a call that must be and cannot", {"tool_choice": {"type": "any"}}, "there are none"),
+    (
+        "a schema that goes round",
+        {"output_config": {"format": {"type": "json_schema", "schema": {"$ref": "#"}}}},
+        "schema",
+    ),
     ("stop sequences without end", {"stop_sequences": ["s"] * 10_000}, "stop_sequences"),
     ("a prompt over the context", {"system": "word " * 30_000}, "context"),
 ]
