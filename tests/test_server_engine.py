@@ -169,6 +169,15 @@ def test_embeddings_in_the_native_dialect(server: Server) -> None:
     assert math.hypot(*as_it_is[0]["embedding"][0]) != pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize("p", [1, 2, 3, 2**40, 2**200])
+def test_vectors_have_the_norm_that_was_asked_for(server: Server, p: int) -> None:
+    status, body = server.post("/embedding", {"content": "hello", "embd_normalize": p})
+    assert status == 200, body
+    vector = body[0]["embedding"][0]
+    norm = math.fsum(abs(value) ** p for value in vector) ** (1 / p) if p < 4 else max(map(abs, vector))
+    assert norm == pytest.approx(1, abs=1e-5)
+
+
 DATA = Path(__file__).parent / "data"
 ARMSTRONG = "The first man on the moon was Neil Armstrong, on July 20, 1969."
 OTHERS = ["The capital of Norway is Oslo.", "No, Alpine uses musl, which is not supported yet."]

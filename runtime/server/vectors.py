@@ -24,6 +24,9 @@ from runtime.server.stream import aborting
 MAX_TEXTS = 2048
 """Texts in one request: OpenAI's limit."""
 
+_LARGEST_P = 2**31 - 1
+"""llama.cpp's largest `int`; beyond a few hundred, a p-norm is the largest value."""
+
 
 async def embed_texts(
     request: web.Request, hosted: HostedModel, given: Prompts | None, lora: list[LoraField] | None = None
@@ -62,15 +65,17 @@ def shortened(vector: array[float], dimensions: int | None) -> array[float]:
 
 def normalized(vector: array[float], p: int) -> array[float]:
     """As llama.cpp's `common_embd_normalize`: -1 not at all, 0 to 32,760 at most, otherwise to a p-norm of 1."""
-    if p < 0:
+    largest = max(map(abs, vector), default=0.0)
+    if p < 0 or largest == 0:
         return vector
     if p == 0:
-        norm = max(map(abs, vector), default=0.0) / 32760
+        norm = largest / 32760
     elif p == 2:
         norm = math.hypot(*vector)
-    else:
-        norm = math.fsum(abs(value) ** p for value in vector) ** (1 / p)
-    return array("f", [value / norm for value in vector]) if norm > 0 else vector
+    else:  # of values up to 1: their powers are never too large, whatever p is
+        p = min(p, _LARGEST_P)
+        norm = largest * math.fsum((abs(value) / largest) ** p for value in vector) ** (1 / p)
+    return array("f", [value / norm for value in vector])
 
 
 def token_usage(texts: Sequence[tuple[int, ...]]) -> dict[str, int]:
