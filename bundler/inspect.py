@@ -21,6 +21,7 @@ from bundler.gguf import (
     weights_content,
 )
 from bundler.text import human_count, human_size, printable
+from runtime.arguments import shown_arguments
 from runtime.bundle import Bundle, is_bundle, open_bundle
 
 
@@ -79,7 +80,7 @@ def to_json(report: Report) -> str:
             "name": manifest.name,
             "build_id": manifest.build_id,
             "loaf": manifest.loaf,
-            "args": report.bundle.args,
+            "args": shown_arguments(report.bundle.args),
             "system": manifest.system,
             "runtimes": [
                 {"platform": one.platform, "glibc": one.glibc, "python": one.python, "packages": dict(one.packages)}
@@ -132,7 +133,7 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
         size = human_size(bundle.spans[one.entry].size)
         lines.append(_line("runs on", f"{one.platform}, glibc {one.glibc} or newer ({size})"))
     if bundle.args.strip():
-        lines.append(_line("arguments", " ".join(bundle.args.split())))
+        lines.append(_line("arguments", shown_arguments(bundle.args)))
     if manifest.system:
         lines.append(_line("system prompt", manifest.system))
     return lines

@@ -5,7 +5,7 @@ Tokens are split on white space; `#` at a token's start begins a comment that en
 replaced from the environment without being split, an unset one by nothing. A token `...` stands for the user's own
 arguments; where there is none they come last.
 
-Refuses to know which flags there are.
+Refuses to know which flags there are, but for one whose value is nobody's to see.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ _C_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _C_CONTROLS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "e": "\x1b"}
 
 
+_KEY = re.compile(r"""(--api-key(?:=|\s+))(?:"(?:[^"\\]|\\.)*"|'[^']*'|\\.|[^\s"'\\])+""", re.DOTALL)
+
+
 class BadArguments(LoafError):
     """`.args` cannot be split into arguments. `position` counts characters."""
 
@@ -58,6 +61,11 @@ def parse_arguments(text: str, environment: Mapping[str, str]) -> DefaultArgumen
     place = tokens.index(USER_ARGUMENTS)
     after = (token for token in tokens[place + 1 :] if token != USER_ARGUMENTS)
     return DefaultArguments(tuple(tokens[:place]), tuple(after))
+
+
+def shown_arguments(text: str) -> str:
+    """The text of `.args` on one line, for people: without the keys that clients are asked for."""
+    return " ".join(_KEY.sub(r"\1…", text).split())
 
 
 def _split(text: str, environment: Mapping[str, str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 
 from runtime import __version__
+from runtime.arguments import shown_arguments
 from runtime.bundle import Bundle
 
 
@@ -26,7 +27,7 @@ def describe(bundle: Bundle | None) -> str:
         lines.append(f"runtime {frozen.platform}, glibc {frozen.glibc} or newer, Python {frozen.python}")
         lines += [f"        {name} {version}" for name, version in frozen.packages]
     if bundle.args.strip():
-        lines.append(f".args   {' '.join(bundle.args.split())}")
+        lines.append(f".args   {shown_arguments(bundle.args)}")
     if manifest.system:
         lines.append(f"system  {manifest.system}")
     return "\n".join(lines)

@@ -108,8 +108,8 @@ class Server:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.said.append(line)
-            if match := re.search(r"http://[^ ]*:(\d+)", line):
-                self.port = int(match[1])
+            if match := re.search(r"Serving on (?:https?://[^ ]*:(\d+))?", line):
+                self.port = int(match[1] or 0)
                 break
         else:
             raise AssertionError(f"the server ended with {self.process.wait()}: {''.join(self.said)}")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.arguments import BadArguments, DefaultArguments, parse_arguments
+from runtime.arguments import BadArguments, DefaultArguments, parse_arguments, shown_arguments
 
 ENVIRONMENT = {"PORT": "9000", "TWO": "a b"}
 
@@ -59,3 +59,19 @@ def test_no_text_is_too_odd(text: str) -> None:
         parse_arguments(text, ENVIRONMENT)
     except BadArguments as error:
         assert 0 <= error.position < len(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["--api-key swordfish", "--api-key=swordfish", "--api-key 'a swordfish'", '--api-key\n"a \\" swordfish"',
+     "--api-key a\\ swordfish", "--api-key a'b swordfish'c"],
+)  # fmt: skip
+def test_keys_are_not_shown(text: str) -> None:
+    shown = shown_arguments(f"--port 1\n{text} --temp 0")
+    assert "swordfish" not in shown
+    assert shown.startswith("--port 1 --api-key")
+    assert shown.endswith("… --temp 0")
+
+
+def test_what_is_no_key_is_shown() -> None:
+    assert shown_arguments("--api-key-file  keys\n-p x") == "--api-key-file keys -p x"

@@ -218,7 +218,7 @@ def test_a_signal_ends_long_answers(demo: Path, warm_cache: Path) -> None:
         Server(demo, "--ctx-size", "1000000", cache=warm_cache) as server,
         socket.create_connection(("127.0.0.1", server.port)) as raw,
     ):
-        raw.sendall(b"POST /completion HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        raw.sendall(b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         assert raw.recv(1000).startswith(b"HTTP/1.1 200")
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(timeout=10) == 0
@@ -268,7 +268,7 @@ def health(port: int) -> int:
     """The status of /health; 0 while nobody listens."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
-            raw.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            raw.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return int(raw.recv(100).split()[1])
     except ConnectionError:
         return 0

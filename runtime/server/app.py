@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from runtime import __version__
 from runtime.loading import ServedModel
+from runtime.server.access import answer_headers, guard
 from runtime.server.anthropic import ANTHROPIC
+from runtime.server.connections import SERVER_NAME
 from runtime.server.errors import answering_errors
 from runtime.server.keys import MODELS, SETTINGS, STARTED
 from runtime.server.llamacpp import LLAMACPP
@@ -17,9 +18,14 @@ from runtime.server.models import HostedModel, Models
 from runtime.server.openai import OPENAI
 from runtime.server.openapi import describing
 from runtime.server.page import docs, index
+from runtime.server.receiving import receiving
 from runtime.settings import Settings
 
 DIALECTS = (LLAMACPP, OPENAI, ANTHROPIC)
+
+PUBLIC = frozenset({"/", "/docs", "/openapi.json", "/health", "/v1/health"})
+"""Paths that are answered without a key: the page (which asks for one itself), how requests look, and whether the
+server is well."""
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes that one request may have: long contexts and pictures, but not the machine's memory."""
@@ -27,23 +33,27 @@ MAX_BODY = 64 * 1024 * 1024
 
 def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Application:
     """The dialects' routes over the models. Answers from the first moment: 503 while they load."""
-    app = web.Application(middlewares=[answering_errors(DIALECTS)], client_max_size=MAX_BODY)
+    server = settings.server
+    middlewares = [answering_errors(DIALECTS), guard(server, PUBLIC), receiving(server.timeout, MAX_BODY)]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     first, *others = served
     app[MODELS] = Models(
         [HostedModel(first, settings, settings.aliases), *(HostedModel(one, settings) for one in others)]
     )
     app[SETTINGS] = settings
     app[STARTED] = int(time.time())
-    app.router.add_get("/", index)
-    app.router.add_get("/docs", docs)
+    if server.serves_page:
+        app.router.add_get("/", index)
+        app.router.add_get("/docs", docs)
     app.router.add_get("/openapi.json", describing(DIALECTS))
     for dialect in DIALECTS:
         for route in dialect.routes:
             for path in route.paths:
                 app.router.add_route(route.method, path, route.handler)
+    app.on_response_prepare.append(answer_headers(server))
     app.on_response_prepare.append(_name_the_server)
     return app
 
 
 async def _name_the_server(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = f"loaf/{__version__}"
+    response.headers["Server"] = SERVER_NAME

@@ -28,6 +28,15 @@ from runtime.errors import LoafError
 from runtime.grammar.errors import SchemaUnsupported
 from runtime.server.dialect import Dialect, Failure
 from runtime.server.json import json_response
+from runtime.server.refusals import (
+    ForeignHost,
+    ForeignOrigin,
+    HeadersTooLarge,
+    InvalidKey,
+    MalformedRequest,
+    SlowBody,
+    TooManyConnections,
+)
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
@@ -86,6 +95,13 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     StillLoading: (503, "unavailable_error"),
     QueueFull: (503, "unavailable_error"),
     EngineStopped: (503, "unavailable_error"),
+    MalformedRequest: (400, "invalid_request_error"),
+    InvalidKey: (401, "authentication_error"),
+    ForeignHost: (403, "permission_error"),
+    ForeignOrigin: (403, "permission_error"),
+    SlowBody: (408, "invalid_request_error"),
+    HeadersTooLarge: (431, "invalid_request_error"),
+    TooManyConnections: (503, "unavailable_error"),
 }
 
 
@@ -128,7 +144,7 @@ def failure_of(error: LoafError) -> Failure:
         details = {"n_prompt_tokens": error.n_prompt, "n_ctx": error.n_ctx}
     if isinstance(error, BadRequest) and error.field:
         details = {"param": error.field}
-    retry_after = 1 if isinstance(error, (QueueFull, StillLoading)) else None
+    retry_after = 1 if isinstance(error, (QueueFull, StillLoading, TooManyConnections)) else None
     return Failure(status, kind, message, details, retry_after)
 
 

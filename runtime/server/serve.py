@@ -6,7 +6,6 @@ SIGTERM and Ctrl-C: no new connections; what is running may finish for a moment,
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import signal
 import sys
@@ -21,20 +20,12 @@ from runtime.errors import LoafError
 from runtime.loading import ServedModel
 from runtime.server.app import build_app
 from runtime.server.keys import MODELS
-from runtime.settings import ServerSettings, Settings
+from runtime.server.listening import Addresses, listening
+from runtime.settings import Settings
 
 FINISH_SECONDS = 3.0
 CLOSE_SECONDS = 1.0
 """How long running requests may go on after the signal, and how long clients that do not read are waited for then."""
-
-
-class CannotListen(LoafError):
-    """The address cannot be had; `reason` is the system's."""
-
-    def __init__(self, host: str, port: int, reason: str, hint: str) -> None:
-        super().__init__(f"cannot listen on {host}:{port}: {reason}", hint)
-        self.host = host
-        self.port = port
 
 
 def serve(served: ServedModel, settings: Settings, stopped: threading.Event) -> None:
@@ -46,17 +37,15 @@ async def _serve(served: ServedModel, settings: Settings, stopped: threading.Eve
     stop = _stop_on_signals()
     if stopped.is_set():
         return
-    runner = web.AppRunner(
-        build_app([served], settings), access_log=None, handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS
-    )
+    runner = web.AppRunner(build_app([served], settings), handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     try:
-        address = await _listen(runner, settings.server)
-        backend = await _unless(stop, served)
-        if backend is not None:
-            _announce(served, backend, address, settings)
-            await _until_stopped(stop, served)
-            await _finish(runner)
+        async with listening(runner, settings.server) as addresses:
+            backend = await _unless(stop, served)
+            if backend is not None:
+                _announce(served, backend, addresses, settings)
+                await _until_stopped(stop, served)
+                await _finish(runner)
     finally:
         served.stop()
         await runner.cleanup()
@@ -77,25 +66,6 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def _listen(runner: web.AppRunner, server: ServerSettings) -> str:
-    """Begin to listen; returns the address to open in a browser."""
-    for host in server.hosts:
-        site = web.TCPSite(runner, host, server.port)
-        try:
-            await site.start()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise CannotListen(
-                    host, server.port, "another program does already", "Choose another port with --port."
-                ) from error
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-            raise CannotListen(host, server.port, reason, "Choose another address with --host or --port.") from error
-    host, port = runner.addresses[0][:2]
-    if host in ("0.0.0.0", "::"):
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 async def _unless(stop: asyncio.Event, served: ServedModel) -> Backend | None:
     """The loaded backend, or None when a signal came first. Raises what made loading fail."""
     loading = asyncio.wrap_future(served.engine.ready)
@@ -111,16 +81,21 @@ async def _unless(stop: asyncio.Event, served: ServedModel) -> Backend | None:
     return None
 
 
-def _announce(served: ServedModel, backend: Backend, address: str, settings: Settings) -> None:
+def _announce(served: ServedModel, backend: Backend, addresses: Addresses, settings: Settings) -> None:
     """A few lines for people, and the page where there is a screen to show it on."""
-    print(
-        "\n".join([*_description(served, backend, settings), f"Serving on {address} (Ctrl-C stops)"]), file=sys.stderr
-    )
+    lines = _description(served, backend, settings)
+    if addresses.exposed and not settings.server.api_keys:
+        lines.append(
+            f"Warning: whoever can reach {', '.join(addresses.exposed)} may use the model (--api-key asks for a key)"
+        )
+    lines.append(f"Serving on {', '.join((*addresses.urls, *addresses.paths))} (Ctrl-C stops)")
+    print("\n".join(lines), file=sys.stderr)
     sys.stderr.flush()
-    if settings.server.open_browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    shows_page = settings.server.open_browser and settings.server.serves_page and addresses.urls
+    if shows_page and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         from runtime.desktop import open_page
 
-        open_page(address)
+        open_page(addresses.urls[0])
 
 
 def _description(served: ServedModel, backend: Backend, settings: Settings) -> list[str]:
