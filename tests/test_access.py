@@ -190,8 +190,8 @@ def test_a_key_is_asked_for(guarded: tuple[Server, Path], headers: dict[str, str
         assert answer_headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("path", ["/health", "/v1/health", "/"])
-def test_health_and_the_page_are_public(guarded: tuple[Server, Path], path: str) -> None:
+@pytest.mark.parametrize("path", ["/health", "/v1/health", "/", "/docs", "/openapi.json"])
+def test_health_and_pages_are_public(guarded: tuple[Server, Path], path: str) -> None:
     assert ask(guarded[0].port, path)[0] == 200
 
 
@@ -436,7 +436,7 @@ def test_what_cannot_be_is_told(demo: Path, run: Run, flags: list[str], code: in
 
 @pytest.fixture(scope="module")
 def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a certificate of 127.0.0.1, its key, that key encrypted, and a key of nothing."""
+    """A folder with a certificate of 127.0.0.1, its key, that key encrypted, and keys of nothing."""
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl: apt-get install openssl")
     folder = tmp_path_factory.mktemp("pems")
@@ -447,7 +447,8 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     name = ["-subj", "/CN=loaf test", "-addext", "subjectAltName=IP:127.0.0.1"]
     openssl("req", "-x509", *new, *name, "-days", "2", "-keyout", "key.pem", "-out", "cert.pem")
-    openssl("genpkey", "-algorithm", "ed25519", "-out", "other.pem")
+    openssl("genpkey", "-algorithm", "ed25519", "-out", "of-another-type.pem")
+    openssl("genpkey", "-algorithm", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-out", "another.pem")
     openssl("pkey", "-in", "key.pem", "-aes256", "-passout", "pass:x", "-out", "encrypted.pem")
     return folder
 
@@ -473,7 +474,12 @@ def test_https(demo: Path, warm_cache: Path, pems: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "says"),
-    [("other.pem", "is not the key of"), ("encrypted.pem", "encrypted"), ("cert.pem", "PEM")],
+    [
+        ("of-another-type.pem", "is not the key of"),
+        ("another.pem", "is not the key of"),
+        ("encrypted.pem", "encrypted"),
+        ("cert.pem", "PEM"),
+    ],
 )
 def test_a_key_that_does_not_fit_is_told(demo: Path, run: Run, pems: Path, key: str, says: str) -> None:
     flags: list[Any] = ["--ssl-cert-file", pems / "cert.pem", "--ssl-key-file", pems / key]

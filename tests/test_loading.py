@@ -29,7 +29,7 @@ def with_app(open_context: Callable[[], Any], body: Callable[[Ask, Engine], Awai
         engine = Engine(open_context)
         engine.start()
         served = ServedModel("fake", Weights(Path("fake.gguf")), 0, engine, threading.Event())
-        runner = web.AppRunner(build_app(served, Settings()), handler_cancellation=True)
+        runner = web.AppRunner(build_app([served], Settings()), handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

@@ -8,6 +8,9 @@ from pathlib import Path
 from runtime.errors import LoafError
 from runtime.settings import TlsFiles
 
+_DIFFERENT_PAIR = ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+"""OpenSSL's reasons for a key that is not the certificate's: of the same type, and of another."""
+
 
 class TlsInvalid(LoafError):
     """One of the two files cannot be used; `reason` says why."""
@@ -26,7 +29,7 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
     try:
         context.load_cert_chain(files.certificate, files.key, password=lambda: _refuse_password(files.key))
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        if error.reason in _DIFFERENT_PAIR:
             raise TlsInvalid(
                 files.key, f"is not the key of {files.certificate}", "Give the pair that was made together."
             ) from error
