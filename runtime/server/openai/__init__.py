@@ -1,11 +1,16 @@
-"""OpenAI's dialect: chat, models and embeddings below `/v1`, and the same without it."""
+"""OpenAI's dialect below `/v1`, and the same without it."""
 
 from __future__ import annotations
 
 from runtime.server.dialect import Dialect, Route, error_object
-from runtime.server.openai.chat import ChatRequest, chat_completions
+from runtime.server.openai.chat import ChatRequest, chat_completions, count_chat_tokens
 from runtime.server.openai.embeddings import EmbeddingsRequest, embeddings
 from runtime.server.openai.models import model, models
+from runtime.server.openai.responses.handlers import count_response_tokens, create_response
+from runtime.server.openai.responses.request import ResponsesRequest
+
+_CHAT = ("/v1/chat/completions", "/chat/completions")
+_RESPONSES = ("/v1/responses", "/responses")
 
 OPENAI = Dialect(
     name="openai",
@@ -13,7 +18,10 @@ OPENAI = Dialect(
     routes=(
         Route("GET", ("/v1/models", "/models"), models),
         Route("GET", ("/v1/models/{id:.+}", "/models/{id:.+}"), model),
-        Route("POST", ("/v1/chat/completions", "/chat/completions"), chat_completions, ChatRequest),
+        Route("POST", _CHAT, chat_completions, ChatRequest),
+        Route("POST", tuple(f"{path}/input_tokens" for path in _CHAT), count_chat_tokens, ChatRequest),
+        Route("POST", _RESPONSES, create_response, ResponsesRequest),
+        Route("POST", tuple(f"{path}/input_tokens" for path in _RESPONSES), count_response_tokens, ResponsesRequest),
         Route("POST", ("/v1/embeddings",), embeddings, EmbeddingsRequest),
     ),
 )

@@ -1,0 +1,140 @@
+"""Items of a response's output while they come: thoughts, words, and each call of a function are one.
+
+Knows what an item sends. Refuses to know the events' numbers, and when an item ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from runtime.chat.answer import CallDelta, ContentDelta, Delta
+from runtime.server.openai.responses.output import (
+    Status,
+    call_item,
+    message_item,
+    new_id,
+    reasoning_item,
+    reasoning_part,
+    text_part,
+)
+
+Event = dict[str, Any]
+
+
+class OpenItem(Protocol):
+    """An item of the output while it comes: what is sent at its beginning, for more of it, and at its end."""
+
+    def takes(self, delta: Delta) -> bool:
+        """Whether `delta` belongs to it."""
+
+    def begin(self) -> Iterable[Event]: ...
+    def more(self, delta: Delta, logprobs: list[dict[str, Any]]) -> Iterable[Event]: ...
+    def end(self, status: Status) -> Iterable[Event]: ...
+    def item(self, status: Status) -> dict[str, Any]:
+        """The item as far as it came."""
+
+
+def item_for(delta: Delta, output_index: int) -> OpenItem:
+    """The item that begins with `delta`."""
+    if isinstance(delta, CallDelta):
+        return _Call(output_index, delta)
+    return _Message(output_index) if isinstance(delta, ContentDelta) else _Reasoning(output_index)
+
+
+class _Message:
+    """What is said to the user."""
+
+    def __init__(self, output_index: int) -> None:
+        self._id = new_id("msg")
+        self._place = {"output_index": output_index}
+        self._part = {"item_id": self._id, "output_index": output_index, "content_index": 0}
+        self._text: list[str] = []
+        self._logprobs: list[dict[str, Any]] = []
+
+    def takes(self, delta: Delta) -> bool:
+        return isinstance(delta, ContentDelta)
+
+    def begin(self) -> Iterable[Event]:
+        yield {"type": "response.output_item.added", **self._place, "item": message_item(self._id, [], "in_progress")}
+        yield {"type": "response.content_part.added", **self._part, "part": text_part("", [])}
+
+    def more(self, delta: Delta, logprobs: list[dict[str, Any]]) -> Iterable[Event]:
+        assert isinstance(delta, ContentDelta)
+        self._text.append(delta.text)
+        self._logprobs += logprobs
+        yield {"type": "response.output_text.delta", **self._part, "delta": delta.text, "logprobs": logprobs}
+
+    def end(self, status: Status) -> Iterable[Event]:
+        part = text_part("".join(self._text), self._logprobs)
+        said = {"text": part["text"], "logprobs": self._logprobs}
+        yield {"type": "response.output_text.done", **self._part, **said}
+        yield {"type": "response.content_part.done", **self._part, "part": part}
+        yield {"type": "response.output_item.done", **self._place, "item": self.item(status)}
+
+    def item(self, status: Status) -> dict[str, Any]:
+        return message_item(self._id, [text_part("".join(self._text), self._logprobs)], status)
+
+
+class _Reasoning:
+    """What the model thinks."""
+
+    def __init__(self, output_index: int) -> None:
+        self._id = new_id("rs")
+        self._place = {"output_index": output_index}
+        self._part = {"item_id": self._id, "output_index": output_index, "content_index": 0}
+        self._text: list[str] = []
+
+    def takes(self, delta: Delta) -> bool:
+        return not isinstance(delta, (CallDelta, ContentDelta))
+
+    def begin(self) -> Iterable[Event]:
+        yield {"type": "response.output_item.added", **self._place, "item": reasoning_item(self._id, "", "in_progress")}
+        yield {"type": "response.content_part.added", **self._part, "part": reasoning_part("")}
+
+    def more(self, delta: Delta, logprobs: list[dict[str, Any]]) -> Iterable[Event]:  # noqa: ARG002
+        assert not isinstance(delta, CallDelta)
+        self._text.append(delta.text)
+        yield {"type": "response.reasoning_text.delta", **self._part, "delta": delta.text}
+
+    def end(self, status: Status) -> Iterable[Event]:
+        text = "".join(self._text)
+        yield {"type": "response.reasoning_text.done", **self._part, "text": text}
+        yield {"type": "response.content_part.done", **self._part, "part": reasoning_part(text)}
+        yield {"type": "response.output_item.done", **self._place, "item": self.item(status)}
+
+    def item(self, status: Status) -> dict[str, Any]:
+        return reasoning_item(self._id, "".join(self._text), status)
+
+
+class _Call:
+    """A call of a function."""
+
+    def __init__(self, output_index: int, first: CallDelta) -> None:
+        self._id = new_id("fc")
+        self._place = {"output_index": output_index}
+        self._part = {"item_id": self._id, "output_index": output_index}
+        self._index = first.index
+        self._call_id = first.id
+        self._name = first.name
+        self._arguments: list[str] = []
+
+    def takes(self, delta: Delta) -> bool:
+        return isinstance(delta, CallDelta) and delta.index == self._index
+
+    def begin(self) -> Iterable[Event]:
+        yield {"type": "response.output_item.added", **self._place, "item": self.item("in_progress")}
+
+    def more(self, delta: Delta, logprobs: list[dict[str, Any]]) -> Iterable[Event]:  # noqa: ARG002
+        assert isinstance(delta, CallDelta)
+        if delta.arguments:
+            self._arguments.append(delta.arguments)
+            yield {"type": "response.function_call_arguments.delta", **self._part, "delta": delta.arguments}
+
+    def end(self, status: Status) -> Iterable[Event]:
+        done = {"name": self._name, "arguments": "".join(self._arguments)}
+        yield {"type": "response.function_call_arguments.done", **self._part, **done}
+        yield {"type": "response.output_item.done", **self._place, "item": self.item(status)}
+
+    def item(self, status: Status) -> dict[str, Any]:
+        return call_item(self._id, self._call_id, self._name, "".join(self._arguments), status)

@@ -1,0 +1,144 @@
+"""What a request to `/v1/responses` says, and what is refused because it would need a memory of earlier ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from runtime.chat.conversation import Conversation, ToolChoice
+from runtime.chat.messages import Message, Tool
+from runtime.server.chat_messages import allowed, effort, tool_choice
+from runtime.server.errors import BadRequest
+from runtime.server.generating import GenerationFields
+from runtime.server.openai.responses.items import InputItem, messages_of
+
+
+class ResponseTool(msgspec.Struct):
+    """What the model may call; functions are the only kind."""
+
+    type: str
+    name: str | None = None
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class ChosenTool(msgspec.Struct):
+    """The one tool that must be called (type "function"), or those that may be ("allowed_tools")."""
+
+    type: str
+    name: str | None = None
+    mode: str | None = None
+    tools: list[ChosenTool] | None = None
+
+
+class TextFormat(msgspec.Struct):
+    """What an answer must look like."""
+
+    type: str
+    name: str | None = None
+    schema: Any = None
+    strict: bool | None = None
+
+
+class TextOptions(msgspec.Struct):
+    """What is said of the answer's text."""
+
+    format: TextFormat | None = None
+    verbosity: str | None = None
+
+
+class ReasoningOptions(msgspec.Struct):
+    """How much is to be thought. There are no summaries of it: the thoughts themselves are in the answer."""
+
+    effort: str | None = None
+    summary: str | None = None
+
+
+class ResponsesRequest(GenerationFields):
+    """The body of `/v1/responses`."""
+
+    input: str | list[InputItem] = ""
+    model: str | None = None
+    instructions: str | None = None
+    max_output_tokens: int | None = None
+    tools: list[ResponseTool] | None = None
+    tool_choice: str | ChosenTool | None = None
+    parallel_tool_calls: bool | None = None
+    text: TextOptions | None = None
+    reasoning: ReasoningOptions | None = None
+    include: list[str] | None = None
+    top_logprobs: int | None = None
+    metadata: dict[str, Any] | None = None
+    previous_response_id: str | None = None
+    conversation: Any = None
+    prompt: Any = None
+    background: bool | None = None
+
+
+def conversation_of(body: ResponsesRequest) -> Conversation:
+    """The conversation that is asked about, and what the answer may be. Raises `BadRequest`."""
+    _must_need_no_memory(body)
+    messages = messages_of(body.input)
+    if not messages:
+        raise BadRequest("input: is missing", "input")
+    system = (Message("system", body.instructions),) if body.instructions else ()
+    tools, choice = _tools(body)
+    given = body.reasoning.effort if body.reasoning else None
+    last = messages[-1]
+    return Conversation(
+        messages=(*system, *messages),
+        tools=tools,
+        tool_choice=choice,
+        parallel_calls=body.parallel_tool_calls is not False,
+        schema=_schema(body.text),
+        thinks=False if given == "none" else None,
+        effort=effort(given, "reasoning.effort"),
+        continues_last=last.role == "assistant" and bool(last.content) and not last.tool_calls,
+    )
+
+
+def _must_need_no_memory(body: ResponsesRequest) -> None:
+    for field in ("previous_response_id", "conversation", "prompt"):
+        if getattr(body, field) is not None:
+            raise BadRequest(f"{field}: nothing is kept here between requests: send the whole conversation", field)
+    if body.background:
+        raise BadRequest("background: answers are given at once here, or as a stream", "background")
+    if body.n not in (None, 1):
+        raise BadRequest("n: there is one answer here; /v1/chat/completions gives several", "n")
+
+
+def _tools(body: ResponsesRequest) -> tuple[tuple[Tool, ...], ToolChoice]:
+    """The tools that may be called, and whether one must be. Raises `BadRequest`."""
+    tools = tuple(_tool(i, one) for i, one in enumerate(body.tools or ()))
+    given = body.tool_choice
+    if given is None or isinstance(given, str):
+        return tools, tool_choice(given)
+    if given.type == "function" and given.name:
+        return tools, ToolChoice(name=given.name)
+    if given.type == "allowed_tools" and given.tools is not None:
+        return allowed(tools, {one.name for one in given.tools if one.name}), tool_choice(given.mode)
+    raise BadRequest(f"tool_choice: only functions can be called here, not {given.type!r}", "tool_choice")
+
+
+def _tool(index: int, given: ResponseTool) -> Tool:
+    field = f"tools[{index}]"
+    if given.type != "function" or not given.name:
+        raise BadRequest(f"{field}: only functions with a name can be called here, not {given.type!r}", field)
+    return Tool(given.name, given.description or "", given.parameters or {})
+
+
+def _schema(text: TextOptions | None) -> Any:
+    """The JSON schema that a format stands for, None for text. Raises `BadRequest`."""
+    wanted = text.format if text else None
+    if wanted is None or wanted.type == "text":
+        return None
+    if wanted.type == "json_object":
+        return {"type": "object"}
+    if wanted.type != "json_schema":
+        field = "text.format.type"
+        raise BadRequest(f"{field}: must be text, json_object or json_schema, not {wanted.type!r}", field)
+    if wanted.schema is None:
+        raise BadRequest("text.format.schema: is missing", "text.format.schema")
+    return wanted.schema
