@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtime.server.dialect import Dialect, Route, error_object
 from runtime.server.openai.chat import ChatRequest, chat_completions, count_chat_tokens
+from runtime.server.openai.completions import CompletionRequest, completions
 from runtime.server.openai.embeddings import EmbeddingsRequest, embeddings
 from runtime.server.openai.models import model, models
 from runtime.server.openai.responses.handlers import count_response_tokens, create_response
@@ -20,6 +21,7 @@ OPENAI = Dialect(
         Route("GET", ("/v1/models/{id:.+}", "/models/{id:.+}"), model),
         Route("POST", _CHAT, chat_completions, ChatRequest),
         Route("POST", tuple(f"{path}/input_tokens" for path in _CHAT), count_chat_tokens, ChatRequest),
+        Route("POST", ("/v1/completions",), completions, CompletionRequest),
         Route("POST", _RESPONSES, create_response, ResponsesRequest),
         Route("POST", tuple(f"{path}/input_tokens" for path in _RESPONSES), count_response_tokens, ResponsesRequest),
         Route("POST", ("/v1/embeddings",), embeddings, EmbeddingsRequest),

@@ -40,7 +40,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     hosted.engine.generator()
     settings = request.app[SETTINGS]
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=_takes_long(body))
-    writer = ChatWriter(hosted, _shape(body))
+    writer = ChatWriter(hosted.loaded(), hosted.name, _shape(body))
     return await answer_chat(request, hosted, job, writer, streams=bool(body.stream), n=body.n)
 
 

@@ -11,10 +11,10 @@ import msgspec
 
 from runtime import __version__
 from runtime.chat.answer import CallDelta, ContentDelta, Delta
+from runtime.engine.backend import Model
 from runtime.engine.types import Probabilities
 from runtime.server.chatting import ChatAnswer, ChatFinished
 from runtime.server.dialect import Failure, error_object
-from runtime.server.models import HostedModel
 from runtime.server.openai.endings import FINISH_REASONS, chat_usage
 from runtime.server.probabilities import token_probabilities
 from runtime.server.stream import EVENTS_UNTIL_DONE
@@ -37,9 +37,9 @@ class ChatWriter:
 
     framing = EVENTS_UNTIL_DONE
 
-    def __init__(self, hosted: HostedModel, shape: ChatShape) -> None:
-        self._model = hosted.loaded()
-        self._name = hosted.name
+    def __init__(self, model: Model, name: str, shape: ChatShape) -> None:
+        self._model = model
+        self._name = name
         self._shape = shape
         self._id = f"chatcmpl-{secrets.token_urlsafe(18)}"
         self._created = int(time.time())
