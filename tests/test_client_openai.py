@@ -138,8 +138,11 @@ def test_stop_and_bias_and_seed(client: openai.OpenAI) -> None:
     assert token.choices[0].logprobs is not None
     without = client.chat.completions.create(messages=QUESTION, logit_bias={" Neil": -100}, **GREEDY)
     assert "Neil" not in (without.choices[0].message.content or "")
+    anything: dict[str, Any] = {"top_k": 0, "min_p": 0}
     drawn = [
-        client.chat.completions.create(model="demo", messages=QUESTION, temperature=2, seed=seed, max_tokens=20)
+        client.chat.completions.create(
+            model="demo", messages=QUESTION, temperature=2, top_p=1, seed=seed, max_tokens=20, extra_body=anything
+        )
         for seed in (1, 1, 2)
     ]
     texts = [one.choices[0].message.content for one in drawn]
