@@ -28,11 +28,15 @@ class NoModel(LoafError):
 
 
 class ServedModel(msgspec.Struct, frozen=True):
-    """The model being served: its name for clients, its weights, and the engine that runs it."""
+    """The model being served: its name for clients, its weights, and the engine that runs it.
+
+    `size` of the weights in bytes, `digest` their SHA-256 in hex: "" where no bundle has it.
+    """
 
     name: str
     weights: Weights
     size: int
+    digest: str
     engine: Engine
     abort_load: threading.Event
 
@@ -44,7 +48,7 @@ class ServedModel(msgspec.Struct, frozen=True):
 
 def open_model(bundle: Bundle | None, settings: Settings) -> ServedModel:
     """Start loading the model that `settings` name, or the bundle's own. Raises `NoModel`, `OSError`."""
-    name, weights, size = _find_weights(bundle, settings.model)
+    name, weights, size, digest = _find_weights(bundle, settings.model)
     abort_load = threading.Event()
 
     def open_backend() -> Backend:
@@ -59,19 +63,20 @@ def open_model(bundle: Bundle | None, settings: Settings) -> ServedModel:
     shelf_bytes = 0 if settings.server.slot_save_path else settings.engine.shelf_bytes
     engine = Engine(open_backend, shifts=settings.engine.context_shift, shelf_bytes=shelf_bytes)
     engine.start()
-    return ServedModel(name, weights, size, engine, abort_load)
+    return ServedModel(name, weights, size, digest, engine, abort_load)
 
 
-def _find_weights(bundle: Bundle | None, outside: Path | None) -> tuple[str, Weights, int]:
+def _find_weights(bundle: Bundle | None, outside: Path | None) -> tuple[str, Weights, int, str]:
     if outside is not None:
         with outside.open("rb"):  # says now what is wrong with it, in the system's words
             pass
-        return outside.stem, Weights(outside), outside.stat().st_size
+        return outside.stem, Weights(outside), outside.stat().st_size, ""
     if bundle is None:
         raise NoModel
     model = bundle.primary_model()
     span = bundle.spans[model.entry]
-    return model.name, Weights(bundle.path, span.offset), span.size
+    digest = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
+    return model.name, Weights(bundle.path, span.offset), span.size, digest
 
 
 def _context_settings(settings: EngineSettings, facts: ModelFacts) -> ContextSettings:

@@ -21,6 +21,9 @@ from runtime.engine.types import Sampling
 
 FACTS = ModelFacts(
     description="fake",
+    architecture="fake",
+    quantization="F32",
+    license="",
     size=1000,
     parameter_count=10,
     vocabulary_size=1000,

@@ -28,7 +28,7 @@ def with_app(open_context: Callable[[], Any], body: Callable[[Ask, Engine], Awai
     async def main() -> None:
         engine = Engine(open_context)
         engine.start()
-        served = ServedModel("fake", Weights(Path("fake.gguf")), 0, engine, threading.Event())
+        served = ServedModel("fake", Weights(Path("fake.gguf")), 0, "", engine, threading.Event())
         runner = web.AppRunner(build_app([served], Settings()), handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

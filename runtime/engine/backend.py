@@ -76,10 +76,14 @@ class ModelFacts(msgspec.Struct, frozen=True):
     """What the weights say of themselves. `kv_bytes` of memory a token of context takes, in F16.
 
     `repacked` bytes of the weights are in memory of their own, laid out for this processor. `keeps_state` instead of,
-    or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut.
+    or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut. `quantization` as
+    people name it ("Q4_K_M"), "unknown" where nobody can tell; `license` "" where none is named.
     """
 
     description: str
+    architecture: str
+    quantization: str
+    license: str
     size: int
     parameter_count: int
     vocabulary_size: int

@@ -15,13 +15,14 @@ from runtime.server.errors import answering_errors
 from runtime.server.keys import MODELS, SETTINGS, STARTED
 from runtime.server.llamacpp import LLAMACPP
 from runtime.server.models import HostedModel, Models
+from runtime.server.ollama import OLLAMA
 from runtime.server.openai import OPENAI
 from runtime.server.openapi import describing
 from runtime.server.page import docs, index
 from runtime.server.receiving import receiving
 from runtime.settings import Settings
 
-DIALECTS = (LLAMACPP, OPENAI, ANTHROPIC)
+DIALECTS = (LLAMACPP, OPENAI, OLLAMA, ANTHROPIC)
 
 PUBLIC = frozenset({"/", "/docs", "/openapi.json", "/health", "/v1/health"})
 """Paths that are answered without a key: the page (which asks for one itself), how requests look, and whether the

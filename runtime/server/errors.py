@@ -59,6 +59,18 @@ class UnknownModel(LoafError):
         self.names = tuple(names)
 
 
+class ModelsFixed(LoafError):
+    """`action` would change which models there are; `names` are theirs."""
+
+    def __init__(self, action: str, names: Sequence[str]) -> None:
+        super().__init__(
+            f"cannot {action}: the models of this file are fixed: {', '.join(names)}",
+            "Another one is built with: loaf build MODEL.gguf",
+        )
+        self.action = action
+        self.names = tuple(names)
+
+
 class NoStateFolder(LoafError):
     """Nobody said where states may be kept."""
 
@@ -87,6 +99,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     StateFailed: (400, "invalid_request_error"),
     UnknownModel: (404, "not_found_error"),
     UnknownSlot: (404, "not_found_error"),
+    ModelsFixed: (403, "permission_error"),
     SlotBusy: (409, "unavailable_error"),
     CannotGenerate: (501, "not_supported_error"),
     NoStateFolder: (501, "not_supported_error"),

@@ -6,6 +6,7 @@ A model's vocabulary (`tokenize`, `piece`, `facts`) may be asked from any thread
 from __future__ import annotations
 
 import ctypes
+import re
 from typing import Any
 
 from runtime.engine.backend import Adapter, ModelFacts
@@ -65,6 +66,9 @@ class LlamaModel:
         template = lib.llama_model_chat_template(handle, None)
         return ModelFacts(
             description=description.value.decode("utf-8", "replace"),
+            architecture=architecture,
+            quantization=_quantization(description.value.decode("utf-8", "replace")),
+            license=self._metadata("general.license"),
             size=lib.llama_model_size(handle),
             parameter_count=lib.llama_model_n_params(handle),
             vocabulary_size=vocabulary.size,
@@ -85,3 +89,12 @@ class LlamaModel:
         buffer = ctypes.create_string_buffer(256)
         length = self.lib.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace") if length >= 0 else ""
+
+
+_QUANTIZATION = re.compile(r"\b(I?Q\d_\w+|TQ\d_\d|BF16|F16|F32|(?:MX|NV)FP4)(?: - (S)mall| - (M)edium| - (L)arge)?")
+
+
+def _quantization(description: str) -> str:
+    """What `llama_model_desc` says of it ("llama 7B Q4_K - Medium"), as people name it ("Q4_K_M")."""
+    found = _QUANTIZATION.search(description)
+    return "_".join(filter(None, found.groups())) if found else "unknown"

@@ -1,0 +1,112 @@
+"""What the bodies of generate and chat have in common, and what the engine is asked for because of it.
+
+Refuses to know prompts and conversations.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from runtime.engine.types import GenerationRequest
+from runtime.server.errors import BadRequest
+from runtime.server.generating import generation_request
+from runtime.server.json import decode
+from runtime.server.models import HostedModel
+from runtime.server.ollama.options import Options, default_sampling, generation_fields, max_tokens
+from runtime.server.sampling import resolve_sampling
+from runtime.settings import Settings
+
+T = TypeVar("T")
+
+_MAX_TOP_LOGPROBS = 20
+"""Ollama's limit."""
+
+_EFFORTS = {"low": "low", "medium": "medium", "high": "high", "max": "high"}
+"""How much to think, in Ollama's words and in those of templates."""
+
+_DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
+"""Go's `time.ParseDuration`."""
+
+
+class AnswerFields(msgspec.Struct):
+    """What both bodies say of the answer. Null counts as absent."""
+
+    model: str | None = None
+    stream: bool | None = None
+    format: Any = None
+    options: Options | None = None
+    think: bool | str | None = None
+    keep_alive: int | float | str | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+
+
+async def read_body(request: web.Request, type_: type[T]) -> T:
+    """As `decode`, with Ollama's word for no body at all. Raises `BadRequest`."""
+    if not await request.read():
+        raise BadRequest("missing request body")
+    return await decode(request, type_)
+
+
+def answering_name(body: AnswerFields, hosted: HostedModel) -> str:
+    """What the answer calls the model: as the client did."""
+    return body.model or full_name(hosted.name)
+
+
+def full_name(name: str) -> str:
+    """With a tag, as Ollama lists models: its clients look for the name and a colon."""
+    return name if ":" in name else f"{name}:latest"
+
+
+def check_fields(body: AnswerFields, name: str, hosted: HostedModel, task: str) -> None:
+    """Raises `BadRequest` for what cannot be, or cannot be had of this model; `task` is what is asked of it."""
+    if hosted.engine.backend().generator is None:
+        raise BadRequest(f'"{name}" does not support {task}', "model")
+    if not 0 <= (body.top_logprobs or 0) <= _MAX_TOP_LOGPROBS:
+        raise BadRequest(f"top_logprobs must be between 0 and {_MAX_TOP_LOGPROBS}", "top_logprobs")
+    if isinstance(body.think, str) and body.think not in _EFFORTS:
+        words = '"high", "medium", "low", "max", true, or false'
+        raise BadRequest(f'think: invalid think value: "{body.think}" (must be {words})', "think")
+    wanted_schema(body.format)
+    ends_at_once(body.keep_alive)
+
+
+def wanted_schema(given: Any) -> Any:
+    """The JSON schema that a `format` stands for, None for text. Raises `BadRequest`."""
+    if given is None or given == "":
+        return None
+    if given == "json":
+        return {"type": "object"}
+    if not isinstance(given, dict):
+        raise BadRequest(f'invalid format: {given!r}; expected "json" or a valid JSON Schema object', "format")
+    return given
+
+
+def ends_at_once(keep_alive: int | float | str | None) -> bool:
+    """Whether the model is to be unloaded now, which is said and not done. Raises `BadRequest` for no duration."""
+    if isinstance(keep_alive, str):
+        if _DURATION.fullmatch(keep_alive) is None:
+            raise BadRequest(f'keep_alive: invalid duration "{keep_alive}"', "keep_alive")
+        return not any(digit in keep_alive for digit in "123456789")
+    return keep_alive == 0
+
+
+def thinking(body: AnswerFields, name: str, *, can_think: bool) -> tuple[bool | None, str | None]:
+    """Whether to think, and how much; None is as the template has it. Raises `BadRequest` where it cannot."""
+    if not body.think:
+        return (body.think, None) if body.think is False else (None, None)
+    if not can_think:
+        raise BadRequest(f'"{name}" does not support thinking', "think")
+    return True, _EFFORTS[body.think] if isinstance(body.think, str) else None
+
+
+def wanted_generation(body: AnswerFields, hosted: HostedModel, settings: Settings) -> GenerationRequest:
+    """What the engine is asked for, still without a prompt. Raises `BadRequest`."""
+    options = body.options or Options()
+    fields = generation_fields(options, max(body.top_logprobs or 0, 1) if body.logprobs else 0)
+    sampling = resolve_sampling(fields, default_sampling(settings.sampling), hosted.loaded())
+    return generation_request(fields, (), max_tokens(options, settings.max_tokens), sampling, hosted.engine)

@@ -1,0 +1,86 @@
+"""What Ollama does with its store of models, and a file that holds its own cannot: each is answered with the reason.
+
+Pulling a model that is there succeeds, since many programs pull what they use before they use it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from runtime.server.errors import BadRequest, ModelsFixed
+from runtime.server.json import json_response
+from runtime.server.keys import MODELS
+from runtime.server.ollama.fields import read_body
+from runtime.server.stream import LINES, Stream
+
+
+class ModelRequest(msgspec.Struct):
+    """Which model; `name` is what older clients call it."""
+
+    model: str | None = None
+    name: str | None = None
+    stream: bool | None = None
+
+
+class CopyRequest(msgspec.Struct):
+    """Which model is to be copied, and what the copy is to be called."""
+
+    source: str
+    destination: str
+
+
+async def pull(request: web.Request) -> web.StreamResponse:
+    """Say that the model is there. Raises `ModelsFixed` where it is not."""
+    body = await read_body(request, ModelRequest)
+    name = _name(body)
+    models = request.app[MODELS]
+    if not any(name.removesuffix(":latest") in model.names for model in models.all):
+        raise ModelsFixed(f"pull '{name}'", [model.name for model in models.all])
+    if body.stream is False:
+        return json_response({"status": "success"})
+    stream = Stream(request, LINES)
+    await stream.send_all([{"status": "pulling manifest"}, {"status": "success"}])
+    assert stream.response is not None
+    return stream.response
+
+
+async def push(request: web.Request) -> web.StreamResponse:
+    """Raises `ModelsFixed`."""
+    raise _fixed(request, f"push '{_name(await read_body(request, ModelRequest))}'")
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """Raises `ModelsFixed`."""
+    raise _fixed(request, f"create '{_name(await read_body(request, ModelRequest))}'")
+
+
+async def delete(request: web.Request) -> web.StreamResponse:
+    """Raises `ModelsFixed`."""
+    raise _fixed(request, f"delete '{_name(await read_body(request, ModelRequest))}'")
+
+
+async def copy(request: web.Request) -> web.StreamResponse:
+    """Raises `ModelsFixed`."""
+    raise _fixed(request, f"copy '{(await read_body(request, CopyRequest)).source}'")
+
+
+async def find_blob(_request: web.Request) -> web.StreamResponse:
+    """There are none."""
+    raise web.HTTPNotFound
+
+
+async def send_blob(request: web.Request) -> web.StreamResponse:
+    """Raises `ModelsFixed`, without reading what is sent: it may be a model."""
+    raise _fixed(request, "take in a file")
+
+
+def _name(body: ModelRequest) -> str:
+    name = body.model or body.name
+    if not name:
+        raise BadRequest("model is required", "model")
+    return name
+
+
+def _fixed(request: web.Request, action: str) -> ModelsFixed:
+    return ModelsFixed(action, [model.name for model in request.app[MODELS].all])

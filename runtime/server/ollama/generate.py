@@ -1,0 +1,192 @@
+"""`/api/generate`: one answer to a prompt, in a conversation of one turn or to the bare text."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from runtime.chat.answer import AnswerParser, ContentDelta, Delta, PlainParser, ReasoningDelta
+from runtime.chat.conversation import Conversation
+from runtime.chat.messages import Message
+from runtime.engine.backend import Model
+from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Probabilities, TokenEvent
+from runtime.server.chatting import chat_job
+from runtime.server.dialect import Failure
+from runtime.server.errors import BadRequest
+from runtime.server.generating import Answer, answer
+from runtime.server.json import beside_the_loop, json_response
+from runtime.server.keys import MODELS, SETTINGS
+from runtime.server.models import HostedModel
+from runtime.server.ollama.answers import ending, head, logprobs, without_text
+from runtime.server.ollama.fields import (
+    AnswerFields,
+    answering_name,
+    check_fields,
+    ends_at_once,
+    read_body,
+    thinking,
+    wanted_generation,
+    wanted_schema,
+)
+from runtime.server.ollama.template import render
+from runtime.server.sampling import schema_grammar
+from runtime.server.stream import LINES
+from runtime.settings import Settings
+
+
+class GenerateRequest(AnswerFields):
+    """The body of `/api/generate`. `context` is the tokens of what was said before, as an answer brings them."""
+
+    prompt: str | None = None
+    suffix: str | None = None
+    system: str | None = None
+    template: str | None = None
+    context: list[int] | None = None
+    raw: bool | None = None
+    images: list[str] | None = None
+
+
+class _Wanted(msgspec.Struct, frozen=True):
+    """What the engine is asked for, and how the text it answers with is taken apart."""
+
+    request: GenerationRequest
+    parser: Callable[[], AnswerParser]
+
+
+async def generate(request: web.Request) -> web.StreamResponse:
+    """Answer a prompt; without one, say that the model is loaded, or was unloaded."""
+    began = time.monotonic()
+    body = await read_body(request, GenerateRequest)
+    hosted = request.app[MODELS].find(body.model)
+    name = answering_name(body, hosted)
+    check_fields(body, name, hosted, "generate")
+    if not body.prompt:
+        return json_response({**without_text(name, unloads=ends_at_once(body.keep_alive)), "response": ""})
+    settings = request.app[SETTINGS]
+    wanted = await beside_the_loop(
+        request, lambda: _wanted(body, name, hosted, settings), takes_long=isinstance(body.format, dict)
+    )
+    writer = _Writer(body, name, hosted.loaded(), wanted, began)
+    return await answer(request, hosted.engine, wanted.request, writer, streams=body.stream is not False)
+
+
+def _wanted(body: GenerateRequest, name: str, hosted: HostedModel, settings: Settings) -> _Wanted:
+    if body.images:
+        raise BadRequest(f'"{name}" does not support images', "images")
+    if body.raw and (body.template or body.system or body.context):
+        raise BadRequest("raw mode does not support template, system, or context", "raw")
+    if body.suffix:
+        raise BadRequest(f'"{name}" does not support insert', "suffix")
+    if body.raw or body.template:
+        wanted = _of_text(body, hosted, settings)
+    else:
+        wanted = _of_conversation(body, name, hosted, settings)
+    prompt = _after_context(body.context or [], wanted.request.prompt, hosted.loaded())
+    return _Wanted(msgspec.structs.replace(wanted.request, prompt=prompt), wanted.parser)
+
+
+def _of_text(body: GenerateRequest, hosted: HostedModel, settings: Settings) -> _Wanted:
+    """The prompt as it is, or in the client's template; the answer is taken as it comes."""
+    text = body.prompt or ""
+    if body.template:
+        text = render(body.template, {"System": body.system or settings.system or "", "Prompt": text})
+    wanted = wanted_generation(body, hosted, settings)
+    schema = wanted_schema(body.format)
+    if schema is not None:
+        sampling = msgspec.structs.replace(wanted.sampling, grammar=schema_grammar(schema, "format", False))
+        wanted = msgspec.structs.replace(wanted, sampling=sampling)
+    prompt = hosted.loaded().tokenize(text, add_special=True, parse_special=True)
+    return _Wanted(msgspec.structs.replace(wanted, prompt=prompt), PlainParser)
+
+
+def _of_conversation(body: GenerateRequest, name: str, hosted: HostedModel, settings: Settings) -> _Wanted:
+    thinks, effort = thinking(body, name, can_think=hosted.prompts().thinks)
+    turns = [Message("system", body.system)] if body.system else []
+    conversation = Conversation(
+        messages=(*turns, Message("user", body.prompt or "")),
+        schema=wanted_schema(body.format),
+        thinks=thinks,
+        effort=effort,
+    )
+    job = chat_job(hosted, conversation, wanted_generation(body, hosted, settings))
+    return _Wanted(job.request, job.prepared.parser)
+
+
+def _after_context(context: list[int], prompt: tuple[int, ...], model: Model) -> tuple[int, ...]:
+    """Both, with one BOS only. Raises `BadRequest` for tokens that there are not."""
+    for token in context:
+        if not 0 <= token < model.facts.vocabulary_size:
+            raise BadRequest(f"context: there is no token {token}", "context")
+    if context and model.facts.adds_bos:
+        prompt = prompt[1:]
+    return (*context, *prompt)
+
+
+class _Writer:
+    """How `/api/generate` answers."""
+
+    framing = LINES
+
+    def __init__(self, body: GenerateRequest, name: str, model: Model, wanted: _Wanted, began: float) -> None:
+        self._body = body
+        self._name = name
+        self._model = model
+        self._prompt = wanted.request.prompt
+        self._parser = wanted.parser()
+        self._began = began
+        self._tokens: list[int] = []
+
+    def opening(self, index: int) -> Iterable[Any]:  # noqa: ARG002
+        return ()
+
+    def token(self, index: int, event: TokenEvent) -> Iterable[Any]:  # noqa: ARG002
+        self._tokens += event.tokens
+        return self._chunk(self._parser.push(event.text), event.probabilities)
+
+    def last(self, index: int, event: FinishedEvent) -> Iterable[Any]:  # noqa: ARG002
+        yield from self._chunk((*self._parser.push(event.text), *self._parser.finish()), ())
+        yield {**head(self._name), "response": "", **ending(event, self._began), **self._context(event)}
+
+    def closing(self, finished: Sequence[FinishedEvent]) -> Iterable[Any]:  # noqa: ARG002
+        return ()
+
+    def failed(self, failure: Failure) -> Iterable[Any]:
+        return ({"error": failure.message},)
+
+    def whole(self, answers: Sequence[Answer]) -> Any:
+        one = answers[0]
+        self._tokens += one.tokens
+        return {
+            **head(self._name),
+            **_texts((*self._parser.push(one.text), *self._parser.finish())),
+            **ending(one.finished, self._began),
+            **self._context(one.finished),
+            **self._logprobs(one.probabilities),
+        }
+
+    def _chunk(self, deltas: Sequence[Delta], probabilities: tuple[Probabilities, ...]) -> Iterable[Any]:
+        given = self._logprobs(probabilities)
+        if deltas or given:
+            yield {**head(self._name), **_texts(deltas), "done": False, **given}
+
+    def _context(self, event: FinishedEvent) -> dict[str, Any]:
+        """The tokens of all that was said, for the next request; the end of the turn is part of it."""
+        if self._body.raw:
+            return {}
+        eos = self._model.facts.eos if event.reason is FinishReason.END_OF_TEXT else ""
+        end = self._model.tokenize(eos, add_special=False, parse_special=True) if eos else ()
+        return {"context": [*self._prompt, *self._tokens, *end]}
+
+    def _logprobs(self, given: tuple[Probabilities, ...]) -> dict[str, Any]:
+        return logprobs(self._model, given, self._body.top_logprobs or 0)
+
+
+def _texts(deltas: Sequence[Delta]) -> dict[str, Any]:
+    """`response`, and `thinking` where there is some."""
+    response = "".join(delta.text for delta in deltas if isinstance(delta, ContentDelta))
+    thoughts = "".join(delta.text for delta in deltas if isinstance(delta, ReasoningDelta))
+    return {"response": response, "thinking": thoughts} if thoughts else {"response": response}
