@@ -72,12 +72,21 @@ class BatchItem(msgspec.Struct, frozen=True):
     outputs: int
 
 
+class InfillTokens(msgspec.Struct, frozen=True):
+    """What stands before the text above a gap, before the text below it, and before what fills it."""
+
+    above: int
+    below: int
+    gap: int
+
+
 class ModelFacts(msgspec.Struct, frozen=True):
     """What the weights say of themselves. `kv_bytes` of memory a token of context takes, in F16.
 
     `repacked` bytes of the weights are in memory of their own, laid out for this processor. `keeps_state` instead of,
     or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut. `quantization` as
-    people name it ("Q4_K_M"), "unknown" where nobody can tell; `license` "" where none is named.
+    people name it ("Q4_K_M"), "unknown" where nobody can tell; `license` "" where none is named. `infill` None for a
+    model that has not learnt to fill gaps.
     """
 
     description: str
@@ -96,6 +105,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
     bos: str
     eos: str
     chat_template: str | None
+    infill: InfillTokens | None = None
 
 
 Vectors = tuple["array[float]", ...]

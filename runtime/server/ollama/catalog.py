@@ -118,11 +118,12 @@ async def _capabilities(hosted: HostedModel) -> list[str]:
     """What can be asked of it, in Ollama's words. A thread reads the template, which takes a while the first time."""
     if hosted.engine.backend().generator is None:
         return ["embedding"]
+    words = ["completion", "insert"] if hosted.loaded().facts.infill else ["completion"]
     try:
         prompts = await asyncio.to_thread(hosted.prompts)
     except TemplateFailed:
-        return ["completion"]
-    return ["completion", *(["tools"] if prompts.takes_tools else []), *(["thinking"] if prompts.thinks else [])]
+        return words
+    return [*words, *(["tools"] if prompts.takes_tools else []), *(["thinking"] if prompts.thinks else [])]
 
 
 def _human(count: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from runtime.server.errors import BadRequest, ModelsFixed
+from runtime.server.errors import BadRequest, ModelsFixed, UnknownModel
 from runtime.server.json import json_response
 from runtime.server.keys import MODELS
 from runtime.server.ollama.fields import read_body
@@ -34,9 +34,10 @@ async def pull(request: web.Request) -> web.StreamResponse:
     """Say that the model is there. Raises `ModelsFixed` where it is not."""
     body = await read_body(request, ModelRequest)
     name = _name(body)
-    models = request.app[MODELS]
-    if not any(name.removesuffix(":latest") in model.names for model in models.all):
-        raise ModelsFixed(f"pull '{name}'", [model.name for model in models.all])
+    try:
+        request.app[MODELS].named(name)
+    except UnknownModel as error:
+        raise _fixed(request, f"pull '{name}'") from error
     if body.stream is False:
         return json_response({"status": "success"})
     stream = Stream(request, LINES)

@@ -79,28 +79,44 @@ def _wanted(body: GenerateRequest, name: str, hosted: HostedModel, settings: Set
         raise BadRequest(f'"{name}" does not support images', "images")
     if body.raw and (body.template or body.system or body.context):
         raise BadRequest("raw mode does not support template, system, or context", "raw")
-    if body.suffix:
-        raise BadRequest(f'"{name}" does not support insert', "suffix")
-    if body.raw or body.template:
-        wanted = _of_text(body, hosted, settings)
+    if body.raw or body.template or body.suffix:
+        wanted = _of_text(body, name, hosted, settings)
     else:
         wanted = _of_conversation(body, name, hosted, settings)
     prompt = _after_context(body.context or [], wanted.request.prompt, hosted.loaded())
     return _Wanted(msgspec.structs.replace(wanted.request, prompt=prompt), wanted.parser)
 
 
-def _of_text(body: GenerateRequest, hosted: HostedModel, settings: Settings) -> _Wanted:
-    """The prompt as it is, or in the client's template; the answer is taken as it comes."""
-    text = body.prompt or ""
-    if body.template:
-        text = render(body.template, {"System": body.system or settings.system or "", "Prompt": text})
+def _of_text(body: GenerateRequest, name: str, hosted: HostedModel, settings: Settings) -> _Wanted:
+    """The bare text; the answer is taken as it comes."""
     wanted = wanted_generation(body, hosted, settings)
     schema = wanted_schema(body.format)
     if schema is not None:
         sampling = msgspec.structs.replace(wanted.sampling, grammar=schema_grammar(schema, "format", False))
         wanted = msgspec.structs.replace(wanted, sampling=sampling)
-    prompt = hosted.loaded().tokenize(text, add_special=True, parse_special=True)
+    prompt = _text_tokens(body, name, hosted.loaded(), settings)
     return _Wanted(msgspec.structs.replace(wanted, prompt=prompt), PlainParser)
+
+
+def _text_tokens(body: GenerateRequest, name: str, model: Model, settings: Settings) -> tuple[int, ...]:
+    """The prompt as it is, in the client's template, or before a gap. Raises `BadRequest`."""
+    text = body.prompt or ""
+    if body.template:
+        text = render(body.template, {"System": body.system or settings.system or "", "Prompt": text})
+    elif body.suffix and not body.raw:
+        return _around_gap(text, body.suffix, name, model)
+    return model.tokenize(text, add_special=True, parse_special=True)
+
+
+def _around_gap(above: str, below: str, name: str, model: Model) -> tuple[int, ...]:
+    """In the order of llama-server's `format_prompt_infill`: BOS, what is above, what is below."""
+    marks = model.facts.infill
+    if marks is None:
+        raise BadRequest(f'"{name}" does not support insert', "suffix")
+    bos = model.tokenize("", add_special=True, parse_special=False)[:1] if model.facts.adds_bos else ()
+    above_tokens = model.tokenize(above, add_special=False, parse_special=False)
+    below_tokens = model.tokenize(below, add_special=False, parse_special=False)
+    return (*bos, marks.above, *above_tokens, marks.below, *below_tokens, marks.gap)
 
 
 def _of_conversation(body: GenerateRequest, name: str, hosted: HostedModel, settings: Settings) -> _Wanted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,17 +54,7 @@ class ToolField(msgspec.Struct):
 
 def messages(given: Sequence[ChatMessage], model: str) -> tuple[Message, ...]:
     """The turns. Raises `BadRequest` where there are pictures, which `model` does not see."""
-    ids = _CallIds()
-    turns = []
-    for i, one in enumerate(given):
-        if one.images:
-            raise BadRequest(f'messages[{i}].images: "{model}" does not support images', f"messages[{i}].images")
-        calls = tuple(
-            ToolCall(ids.of_call(call), call.function.name, call.function.arguments) for call in one.tool_calls or ()
-        )
-        answers = ids.of_answer(one) if one.role == "tool" else None
-        turns.append(Message(one.role, one.content or "", one.thinking or "", calls, answers, one.tool_name))
-    return tuple(turns)
+    return tuple(_message(f"messages[{i}]", one, model) for i, one in enumerate(given))
 
 
 def tools(given: Sequence[ToolField]) -> tuple[Tool, ...]:
@@ -74,25 +63,15 @@ def tools(given: Sequence[ToolField]) -> tuple[Tool, ...]:
     return tuple(Tool(one.name, one.description or "", one.parameters or {}) for one in functions)
 
 
-class _CallIds:
-    """Names for calls that came without, since some templates want them: results are for the calls in their order."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._open: deque[tuple[str, str]] = deque()
-
-    def of_call(self, call: CalledTool) -> str:
-        self._count += 1
-        name = call.id or f"call{self._count:05}"  # Mistral's templates want nine letters and digits
-        self._open.append((name, call.function.name))
-        return name
-
-    def of_answer(self, message: ChatMessage) -> str | None:
-        """The first call that waits for a result, of this tool if the message says which."""
-        if message.tool_call_id:
-            return message.tool_call_id
-        for one in self._open:
-            if message.tool_name in (None, one[1]):
-                self._open.remove(one)
-                return one[0]
-        return None
+def _message(field: str, given: ChatMessage, model: str) -> Message:
+    if given.images:
+        raise BadRequest(f'{field}.images: "{model}" does not support images', f"{field}.images")
+    calls = [ToolCall(call.id or "", call.function.name, call.function.arguments) for call in given.tool_calls or ()]
+    return Message(
+        role=given.role,
+        content=given.content or "",
+        reasoning=given.thinking or "",
+        tool_calls=tuple(calls),
+        tool_call_id=given.tool_call_id,
+        name=given.tool_name,
+    )
