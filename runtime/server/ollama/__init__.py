@@ -35,6 +35,7 @@ OLLAMA = Dialect(
     name="ollama",
     error=_error,
     prefixes=("/api/",),
+    stream="application/x-ndjson",
     routes=(
         Route("POST", ("/api/generate",), generate, GenerateRequest),
         Route("POST", ("/api/chat",), chat, ChatRequest),

@@ -20,7 +20,8 @@ from runtime.server.models import HostedModel
 from runtime.server.ollama.answers import nanoseconds
 from runtime.server.ollama.fields import full_name, read_body
 from runtime.server.ollama.options import Options
-from runtime.server.vectors import TokenLists, embed_tokens, one_vector_each, shortened
+from runtime.server.prompts import TokenLists
+from runtime.server.vectors import embed_tokens, one_vector_each, shortened
 
 _MAX_TEXTS = 16_384
 """LangChain sends all of its texts in one request. A vector of a thousand numbers takes 20 kB in JSON."""

@@ -47,32 +47,32 @@ async def pull(request: web.Request) -> web.StreamResponse:
 
 
 async def push(request: web.Request) -> web.StreamResponse:
-    """Raises `ModelsFixed`."""
+    """Send a model to a registry, which is refused. Raises `ModelsFixed`."""
     raise _fixed(request, f"push '{_name(await read_body(request, ModelRequest))}'")
 
 
 async def create(request: web.Request) -> web.StreamResponse:
-    """Raises `ModelsFixed`."""
+    """Make a model of another, which is refused. Raises `ModelsFixed`."""
     raise _fixed(request, f"create '{_name(await read_body(request, ModelRequest))}'")
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
-    """Raises `ModelsFixed`."""
+    """Delete a model, which is refused. Raises `ModelsFixed`."""
     raise _fixed(request, f"delete '{_name(await read_body(request, ModelRequest))}'")
 
 
 async def copy(request: web.Request) -> web.StreamResponse:
-    """Raises `ModelsFixed`."""
+    """Give a model another name, which is refused. Raises `ModelsFixed`."""
     raise _fixed(request, f"copy '{(await read_body(request, CopyRequest)).source}'")
 
 
 async def find_blob(_request: web.Request) -> web.StreamResponse:
-    """There are none."""
+    """Look for a part of a model; there is none."""
     raise web.HTTPNotFound
 
 
 async def send_blob(request: web.Request) -> web.StreamResponse:
-    """Raises `ModelsFixed`, without reading what is sent: it may be a model."""
+    """Take in a part of a model, which is refused without reading it. Raises `ModelsFixed`."""
     raise _fixed(request, "take in a file")
 
 
