@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import time
 from datetime import datetime, timezone
 from typing import Any
 
@@ -62,6 +63,16 @@ def test_a_stream_is_what_nobody_asked_not_to_have(server: Server) -> None:
     for part in (*parts, last):
         assert part["model"] == "demo"
         assert datetime.fromisoformat(part["created_at"].replace("Z", "+00:00")).tzinfo == timezone.utc
+
+
+def test_parts_come_while_others_are_made(server: Server) -> None:
+    request = {"model": "demo", "prompt": "Once", "raw": True, "options": {"num_predict": 1500, "temperature": 2.0}}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("POST", GENERATE, json.dumps(request))
+    began = time.monotonic()
+    came = [(time.monotonic() - began, line) for line in connection.getresponse()]
+    connection.close()
+    assert came[0][0] < came[-1][0] - json.loads(came[-1][1])["eval_duration"] / 1e9 / 2
 
 
 def test_a_whole_answer_is_the_stream_s(server: Server) -> None:
@@ -162,6 +173,12 @@ def test_probabilities(server: Server, path: str) -> None:
     assert "top_logprobs" not in whole["logprobs"][0]
 
 
+def test_an_answer_is_continued(server: Server) -> None:
+    begun = [*QUESTION, {"role": "assistant", "content": "The first man on the moon was Neil"}]
+    _status, body = server.post(CHAT, {"model": "demo", "messages": begun, "stream": False, "options": GREEDY})
+    assert body["message"]["content"].startswith(" Armstrong")
+
+
 # -- options --------------------------------------------------------------------------------------------------
 
 
@@ -250,7 +267,7 @@ def test_a_gap_is_filled_by_models_that_can() -> None:
     model.facts = type(FACTS)(
         **{
             **{name: getattr(FACTS, name) for name in FACTS.__struct_fields__},
-            "infill": InfillTokens(above=500, below=501, gap=20),
+            "infill": InfillTokens(prefix=500, suffix=501, middle=20),
         }
     )
     context = FakeContext(model=model)

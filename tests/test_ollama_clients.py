@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import ollama
 import pytest
 from bundles import Server
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_ollama import ChatOllama, OllamaEmbeddings, OllamaLLM
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 PROMPT = "The first man on the moon was ..."
 GREEDY = {"temperature": 0}
@@ -32,6 +32,10 @@ class Person(BaseModel):
 
     name: str
     year: int
+
+
+get_weather_class = create_model("get_weather", __doc__="Get the current weather for a city.", city=str)
+"""The same as `get_weather`, as an answer's form."""
 
 
 def get_weather(city: str) -> str:
@@ -95,6 +99,22 @@ def test_generate_and_chat_without_blocking(server: Server) -> None:
 def test_a_format(client: ollama.Client, format: Any) -> None:
     answer = client.chat("demo", [{"role": "user", "content": AS_JSON}], format=format, options=GREEDY)
     assert Person.model_validate_json(answer.message.content) == Person(name="Neil Armstrong", year=1969)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_function_is_called(client: ollama.Client, stream: bool) -> None:
+    answer = client.chat("demo", WEATHER, tools=[get_weather], options=GREEDY, stream=stream)
+    parts = answer if isinstance(answer, Iterator) else [answer]
+    calls = [call for part in parts for call in part.message.tool_calls or ()]
+    assert [(call.function.name, call.function.arguments) for call in calls] == [("get_weather", {"city": "Paris"})]
+
+
+def test_a_result_goes_back(client: ollama.Client) -> None:
+    called = client.chat("demo", WEATHER, tools=[get_weather], options=GREEDY).message
+    result = {"role": "tool", "tool_name": "get_weather", "content": get_weather("Paris")}
+    answer = client.chat("demo", [*WEATHER, called, result], tools=[get_weather], options=GREEDY)
+    assert answer.message.content
+    assert answer.done_reason == "stop"
 
 
 def test_vectors(server: Server, client: ollama.Client) -> None:
@@ -194,16 +214,45 @@ def test_chat_ollama(server: Server) -> None:
     assert asyncio.run(stream()) == [part.text for part in parts]
 
 
-@pytest.mark.parametrize("method", ["json_schema", "json_mode", "function_calling"])
-def test_chat_ollama_structures_its_output(server: Server, method: Any) -> None:
-    llm = ChatOllama(model="demo", base_url=server.url, temperature=0).with_structured_output(
-        Person, method=method, include_raw=True
-    )
-    answer = llm.invoke(AS_JSON)
-    if method == "function_calling":  # the demo model answers in JSON without calling anything, unless it must
-        assert isinstance(answer["raw"], AIMessage)
-    else:
-        assert answer["parsed"] == Person(name="Neil Armstrong", year=1969)
+def test_chat_ollama_calls_tools(server: Server) -> None:
+    llm = ChatOllama(model="demo", base_url=server.url, temperature=0).bind_tools([get_weather])
+    question = HumanMessage(WEATHER[0]["content"])
+    answer = llm.invoke([question])
+    assert [(call["name"], call["args"]) for call in answer.tool_calls] == [("get_weather", {"city": "Paris"})]
+    streamed = [call for part in llm.stream([question]) for call in part.tool_calls]
+    assert [(call["name"], call["args"]) for call in streamed] == [("get_weather", {"city": "Paris"})]
+    result = ToolMessage(get_weather("Paris"), tool_call_id=answer.tool_calls[0]["id"])
+    assert isinstance(llm.invoke([question, answer, result]), AIMessage)
+
+
+STRUCTURES: list[tuple[Any, str, BaseModel]] = [
+    ("json_schema", AS_JSON, Person(name="Neil Armstrong", year=1969)),
+    ("json_mode", AS_JSON, Person(name="Neil Armstrong", year=1969)),
+    ("function_calling", WEATHER[0]["content"], get_weather_class(city="Paris")),
+]
+
+
+@pytest.mark.parametrize(("method", "question", "expected"), STRUCTURES, ids=[row[0] for row in STRUCTURES])
+def test_chat_ollama_structures_its_output(server: Server, method: Any, question: str, expected: BaseModel) -> None:
+    llm = ChatOllama(model="demo", base_url=server.url, temperature=0)
+    assert llm.with_structured_output(type(expected), method=method).invoke(question) == expected
+
+
+def test_thoughts_come_apart(demo: Path, warm_cache: Path) -> None:
+    """The demo model does not think: a template makes a thought of all that it says."""
+    with Server(demo, "--chat-template", THINKING, cache=warm_cache) as server:
+        llm = ChatOllama(model="demo", base_url=server.url, temperature=0, reasoning=True)
+        answer = llm.invoke(PROMPT)
+        assert answer.additional_kwargs["reasoning_content"]
+        assert answer.text == ""
+        parts = [part.additional_kwargs.get("reasoning_content", "") for part in llm.stream(PROMPT)]
+        assert "".join(parts) == answer.additional_kwargs["reasoning_content"]
+        client = ollama.Client(server.url)
+        generated = client.generate("demo", PROMPT, think=True, options=GREEDY)
+        assert (generated.thinking, generated.response) == (answer.additional_kwargs["reasoning_content"], "")
+        assert client.show("demo").capabilities == ["completion", "thinking"]
+        unthinking = ChatOllama(model="demo", base_url=server.url, temperature=0, reasoning=False).invoke(PROMPT)
+        assert unthinking.text
 
 
 def test_ollama_embeddings(server: Server) -> None:

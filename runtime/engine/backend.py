@@ -75,9 +75,9 @@ class BatchItem(msgspec.Struct, frozen=True):
 class InfillTokens(msgspec.Struct, frozen=True):
     """What stands before the text above a gap, before the text below it, and before what fills it."""
 
-    above: int
-    below: int
-    gap: int
+    prefix: int
+    suffix: int
+    middle: int
 
 
 class ModelFacts(msgspec.Struct, frozen=True):

@@ -116,7 +116,7 @@ def _around_gap(above: str, below: str, name: str, model: Model) -> tuple[int, .
     bos = model.tokenize("", add_special=True, parse_special=False)[:1] if model.facts.adds_bos else ()
     above_tokens = model.tokenize(above, add_special=False, parse_special=False)
     below_tokens = model.tokenize(below, add_special=False, parse_special=False)
-    return (*bos, marks.above, *above_tokens, marks.below, *below_tokens, marks.gap)
+    return (*bos, marks.prefix, *above_tokens, marks.suffix, *below_tokens, marks.middle)
 
 
 def _of_conversation(body: GenerateRequest, name: str, hosted: HostedModel, settings: Settings) -> _Wanted:
