@@ -87,6 +87,9 @@ CHOICES: list[Any] = [
     {"type": "json_schema", "json_schema": {"schema": {"$ref": "#"}}},
 ]
 
+ODDEST: list[Any] = [None, -1, 2**64, float("inf"), "", "\0", "\ud800", [], {}]
+"""What every part of a request is tried with."""
+
 ODD: list[Any] = [
     None,
     True,

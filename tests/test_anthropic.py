@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -269,6 +270,15 @@ def test_bad_requests_raise_what_the_client_documents(
         ask(client, **fields, stream=stream)
     assert caught.value.type == "invalid_request_error"
     assert says in str(caught.value.api_message)
+
+
+def test_a_key_that_is_wrong(demo: Path, warm_cache: Path) -> None:
+    with Server(demo, "--api-key", "swordfish", cache=warm_cache) as server:
+        keyed = anthropic.Anthropic(base_url=server.url, api_key="swordfish", max_retries=0)
+        assert keyed.messages.count_tokens(model="demo", messages=MOON).input_tokens > 0
+        with pytest.raises(anthropic.AuthenticationError) as caught:
+            keyed.copy(api_key="perch").messages.count_tokens(model="demo", messages=MOON)
+        assert caught.value.type == "authentication_error"
 
 
 def test_what_is_missing_is_named(server: Server) -> None:

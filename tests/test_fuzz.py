@@ -6,26 +6,24 @@ that runs beside all this goes on as if nothing happened. scripts/fuzz draws mor
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import pytest
 import schemathesis
 from bundles import Server
+from fuzzing import DESCRIPTION, STREAMS, Answer, Beside, ask, dumped, fields_of, judge, places, with_part
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from oddities import GOOD, NO_REQUESTS, ODD
+from oddities import GOOD, NO_REQUESTS, ODD, ODDEST
+from rich_requests import RICH
 from schemathesis import GenerationMode
 
-from runtime.server.app import DIALECTS, MAX_BODY
-from runtime.server.openapi import description
+from runtime.server.app import MAX_BODY
 
 pytestmark = pytest.mark.slow
 
@@ -39,72 +37,25 @@ drawn = settings(
     phases=[Phase.generate, Phase.shrink] if EXAMPLES else [Phase.generate],
 )
 
-DESCRIPTION = description(DIALECTS)
-API = schemathesis.openapi.from_dict(DESCRIPTION)
-
 
 def operations() -> dict[str, Any]:
     """One for each handler, by method and path: its other paths go the same way."""
     found: dict[tuple[str, str, str], Any] = {}
-    for result in API.get_all_operations():
+    for result in schemathesis.openapi.from_dict(DESCRIPTION).get_all_operations():
         operation = result.ok()
-        raw = DESCRIPTION["paths"][operation.path][operation.method]
+        raw = operation.definition.raw
         found.setdefault((operation.method, raw["tags"][0], raw["summary"]), operation)
     return {operation.label: operation for operation in found.values()}
 
 
-def fields_of(body: dict[str, Any]) -> list[str]:
-    """The names of a body's fields; none, if it is a list."""
-    schema = body["content"]["application/json"]["schema"]
-    name = schema["$ref"].rpartition("/")[2] if "$ref" in schema else None
-    return sorted(DESCRIPTION["components"]["schemas"][name]["properties"]) if name else []
-
-
 OPERATIONS = operations()
-WITH_BODY = [label for label, one in OPERATIONS.items() if "requestBody" in one.definition.raw]
-WITHOUT_BODY = [label for label in OPERATIONS if label not in WITH_BODY]
-WITH_FIELDS = {
-    label: fields for label in WITH_BODY if (fields := fields_of(OPERATIONS[label].definition.raw["requestBody"]))
-}
-POSTS = [path for path, one in DESCRIPTION["paths"].items() if "post" in one]
-ONE_OF_EACH_DIALECT = {
-    one["post"]["tags"][0]: path for path, one in DESCRIPTION["paths"].items() if "requestBody" in one.get("post", {})
-}
-
-
-class Beside:
-    """Asks the same question in a stream, over and over, while others are answered; every answer must be whole.
-
-    It pauses in between, because it takes the processor from what draws the examples.
-    """
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.expected = self._ask()
-        self.answers = 0
-        self.wrong: list[str] = []
-        self._thread.start()
-
-    def end(self) -> None:
-        self._stop.set()
-        self._thread.join(timeout=60)
-        assert not self._thread.is_alive(), "the stream hangs"
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.1):
-            try:
-                text = self._ask()
-            except Exception as error:  # whatever it is, the test wants to say it
-                text = repr(error)
-            self.answers += 1
-            if text != self.expected:
-                self.wrong.append(text)
-
-    def _ask(self) -> str:
-        body = {"prompt": "The first man on the moon was", "temperature": 0, "n_predict": 40, "stream": True}
-        return "".join(json.loads(data)["content"] for _when, data in self._server.stream("/completion", body))
+WITH_FIELDS = {label: fields for label, one in OPERATIONS.items() if (fields := fields_of(one.definition.raw))}
+MODES = [
+    (label, mode)
+    for label, one in OPERATIONS.items()
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    if mode is GenerationMode.POSITIVE or "requestBody" in one.definition.raw
+]
 
 
 @pytest.fixture(scope="module")
@@ -121,40 +72,7 @@ def fuzzed(demo: Path, warm_cache: Path) -> Iterator[Server]:
         assert "Traceback" not in "".join(server.said)
 
 
-def judge(status: int, headers: Any, content: bytes, operation: Any) -> None:
-    """Fails unless it is an answer that `operation` may give; 501 and 503 are: what is not done, or not now."""
-    kind = (headers["Content-Type"] or "").partition(";")[0]
-    said = f"{status} {kind} {content[:500]!r}"
-    assert status < 500 or status in (501, 503), said
-    responses = operation["responses"]
-    if status >= 400:
-        assert kind == "application/json", said
-        refusal = DESCRIPTION["components"]["responses"][operation["tags"][0]]["content"]["application/json"]
-        jsonschema_rs.validate(refusal["schema"], json.loads(content))
-        return
-    assert kind in responses["200"]["content"], said
-    if kind == "application/json":
-        json.loads(content)
-    elif kind == "application/x-ndjson":
-        assert [json.loads(line) for line in content.splitlines()], said
-    elif kind == "text/event-stream":
-        data = [line[6:] for line in content.split(b"\n") if line.startswith(b"data: ")]
-        assert data, said
-        assert [json.loads(one) for one in data if one != b"[DONE]"], said
-
-
-def send(server: Server, method: str, path: str, body: bytes) -> tuple[int, Any, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    try:
-        connection.request(method, path, body)
-        response = connection.getresponse()
-        return response.status, response.headers, response.read()
-    finally:
-        connection.close()
-
-
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "forbidden"])
-@pytest.mark.parametrize("label", WITH_BODY)
+@pytest.mark.parametrize(("label", "mode"), MODES, ids=[f"{label}-{mode.name.lower()}" for label, mode in MODES])
 def test_what_the_description_allows_and_forbids(fuzzed: Server, label: str, mode: GenerationMode) -> None:
     operation = OPERATIONS[label]
 
@@ -162,30 +80,13 @@ def test_what_the_description_allows_and_forbids(fuzzed: Server, label: str, mod
     @given(operation.as_strategy(mode))
     def check(case: schemathesis.Case) -> None:
         response = case.call(base_url=fuzzed.url, timeout=60)
-        kind = {"Content-Type": response.headers.get("content-type", [""])[0]}
-        judge(response.status_code, kind, response.content, operation.definition.raw)
-
-    check()
-
-
-@pytest.mark.parametrize("label", WITHOUT_BODY)
-def test_paths_without_a_body(fuzzed: Server, label: str) -> None:
-    operation = OPERATIONS[label]
-
-    @drawn
-    @given(operation.as_strategy(GenerationMode.POSITIVE))
-    def check(case: schemathesis.Case) -> None:
-        response = case.call(base_url=fuzzed.url, timeout=60)
-        kind = {"Content-Type": response.headers.get("content-type", [""])[0]}
+        kind = response.headers.get("content-type", [""])[0].partition(";")[0]
         if response.request.method != "HEAD":
-            judge(response.status_code, kind, response.content, operation.definition.raw)
+            judge(
+                Answer(case.as_curl_command(), response.status_code, kind, response.content), operation.definition.raw
+            )
 
     check()
-
-
-def dumped(value: Any) -> bytes:
-    """As JSON, lone surrogates escaped; infinity as a number that is too large for a float."""
-    return json.dumps(value).replace("Infinity", "1e400").encode("ascii")
 
 
 @pytest.mark.parametrize("label", WITH_FIELDS)
@@ -193,69 +94,80 @@ def test_a_good_request_with_some_odd_fields(fuzzed: Server, label: str) -> None
     operation = OPERATIONS[label]
     fields = WITH_FIELDS[label]
     good = {name: value for name, value in GOOD.items() if name in fields}
-    odd = st.dictionaries(st.sampled_from(fields), st.sampled_from(ODD), min_size=1, max_size=2)
-    path = operation.path.replace("{slot}", "0")
 
     @settings(drawn, max_examples=4 * drawn.max_examples)
-    @given(odd)
+    @given(st.dictionaries(st.sampled_from(fields), st.sampled_from(ODD), min_size=1, max_size=2))
     def check(changes: dict[str, Any]) -> None:
-        judge(*send(fuzzed, operation.method.upper(), path, dumped(good | changes)), operation.definition.raw)
+        judge(ask(fuzzed, operation.method.upper(), operation.path, good | changes), operation.definition.raw)
+
+    check()
+
+
+@pytest.mark.parametrize(("path", "body"), RICH, ids=[f"{path}-{i}" for i, (path, _body) in enumerate(RICH)])
+def test_a_rich_request_with_an_odd_part(fuzzed: Server, path: str, body: Any) -> None:
+    """Every part of it is once each of the oddest things; of others, as many as time allows."""
+    operation = DESCRIPTION["paths"][path]["post"]
+    answer = ask(fuzzed, "POST", path, body)
+    assert answer.status in (200, 501), answer
+    for place in places(body):
+        for part in ODDEST:
+            judge(ask(fuzzed, "POST", path, with_part(body, place, part)), operation)
+
+    @settings(drawn, max_examples=4 * drawn.max_examples)
+    @given(st.sampled_from(list(places(body))), st.sampled_from(ODD))
+    def check(place: tuple[Any, ...], part: Any) -> None:
+        judge(ask(fuzzed, "POST", path, with_part(body, place, part)), operation)
 
     check()
 
 
 @pytest.mark.parametrize("body", NO_REQUESTS.values(), ids=NO_REQUESTS)
 def test_bodies_that_are_no_request(fuzzed: Server, body: bytes) -> None:
-    for path in POSTS:
-        judge(*send(fuzzed, "POST", path.replace("{slot}", "0"), body), DESCRIPTION["paths"][path]["post"])
+    for path, one in DESCRIPTION["paths"].items():
+        if "post" in one:
+            judge(ask(fuzzed, "POST", path, body), one["post"])
 
 
-@pytest.mark.parametrize("path", ONE_OF_EACH_DIALECT.values(), ids=ONE_OF_EACH_DIALECT)
+@pytest.mark.parametrize("path", STREAMS.values(), ids=STREAMS)
 def test_a_body_without_end_is_refused(fuzzed: Server, path: str) -> None:
-    status, headers, content = send(fuzzed, "POST", path, b'{"model": "' + b"x" * MAX_BODY + b'"}')
-    assert status == 413
-    judge(status, headers, content, DESCRIPTION["paths"][path]["post"])
+    answer = ask(fuzzed, "POST", path, b'{"model": "' + b"x" * MAX_BODY + b'"}')
+    assert answer.status == 413
+    judge(answer, DESCRIPTION["paths"][path]["post"])
 
 
 def test_schemas_that_are_deep(fuzzed: Server) -> None:
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(400):
         schema = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+    messages = GOOD["messages"]
+    named = {"type": "json_schema", "json_schema": {"schema": schema}}
     for path, body in {
         "/completion": {"prompt": "x", "json_schema": schema},
-        "/v1/messages": {
-            "max_tokens": 2,
-            "messages": GOOD["messages"],
-            "tools": [{"name": "f", "input_schema": schema}],
-        },
-        "/v1/chat/completions": {
-            "messages": GOOD["messages"],
-            "response_format": {"type": "json_schema", "json_schema": {"schema": schema}},
-        },
+        "/v1/messages": {"max_tokens": 2, "messages": messages, "tools": [{"name": "f", "input_schema": schema}]},
+        "/v1/chat/completions": {"messages": messages, "response_format": named},
+        "/api/chat": {"messages": messages, "format": schema},
     }.items():
-        judge(*send(fuzzed, "POST", path, dumped(body)), DESCRIPTION["paths"][path]["post"])
+        judge(ask(fuzzed, "POST", path, body), DESCRIPTION["paths"][path]["post"])
 
 
 NO_ROUTES = ["/", "/nothing", "/v1", "/v1/messages/x", "/v1/messages", "/api/x", "/%00", "/%ff", "//", "/../x"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-@pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/v1", "/v1/messages/x", "/v1/messages", "/api/x", "/%00", "/%ff", "//", "/../x"]
-)
+@pytest.mark.parametrize("path", NO_ROUTES)
 def test_routes_and_methods_that_are_none(fuzzed: Server, method: str, path: str) -> None:
-    status, headers, content = send(fuzzed, method, path, b"")
-    assert status < 500
-    if status >= 400 and method != "HEAD":
-        assert "error" in json.loads(content), headers
+    answer = ask(fuzzed, method, path)
+    assert answer.status < 500, answer
+    if answer.status >= 400 and method != "HEAD":
+        assert "error" in json.loads(answer.content), answer
 
 
 def test_a_method_that_is_none(fuzzed: Server) -> None:
     """Refused before anybody can say whose it is."""
-    assert send(fuzzed, "BREW", "/", b"")[0] == 400
+    assert ask(fuzzed, "BREW", "/").status == 400
 
 
-@pytest.mark.parametrize("path", ONE_OF_EACH_DIALECT.values(), ids=ONE_OF_EACH_DIALECT)
+@pytest.mark.parametrize("path", STREAMS.values(), ids=STREAMS)
 def test_clients_that_leave(fuzzed: Server, path: str) -> None:
     """Before the body, in the middle of it, after it, and in the middle of the answer."""
     body = dumped(GOOD | {"stream": True, "max_tokens": 200})
@@ -286,7 +198,7 @@ def test_templates_that_fail(demo: Path, warm_cache: Path, template: str) -> Non
             if "messages" in fields:
                 operation = OPERATIONS[label]
                 good = {name: value for name, value in GOOD.items() if name in fields}
-                status, headers, content = send(server, "POST", operation.path, dumped(good))
-                assert status == 400, content
-                judge(status, headers, content, operation.definition.raw)
+                answer = ask(server, "POST", operation.path, good)
+                assert answer.status == 400, answer
+                judge(answer, operation.definition.raw)
         assert server.post("/completion", {"prompt": "The"})[0] == 200

@@ -22,6 +22,12 @@ from runtime.server.json import encode
 _PARAMETER = re.compile(r"{(\w+)(?::[^}]*)?}")
 """A variable part of a path, with the pattern that it may have in aiohttp's form."""
 
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "x-api-key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+}
+"""How a key is sent, where the server wants one (`access.py`)."""
+
 
 def describing(dialects: tuple[Dialect, ...]) -> Handler:
     """A handler that answers with their description."""
@@ -59,8 +65,13 @@ def description(dialects: Sequence[Dialect]) -> dict[str, Any]:
             "description": "One language model in several dialects. Unknown fields are ignored, null counts as absent.",
         },
         "tags": [{"name": dialect.name} for dialect in dialects],
+        "security": [{}, *({name: []} for name in _KEYS)],
         "paths": paths,
-        "components": {"schemas": components, "responses": {one.name: _refusal(one) for one in dialects}},
+        "components": {
+            "schemas": components,
+            "responses": {one.name: _refusal(one) for one in dialects},
+            "securitySchemes": _KEYS,
+        },
     }
 
 
