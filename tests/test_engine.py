@@ -30,7 +30,7 @@ from runtime.engine.errors import (
     UnknownSlot,
 )
 from runtime.engine.jobs import Generation
-from runtime.engine.types import EmbeddingRequest, FinishedEvent, FinishReason, GenerationRequest
+from runtime.engine.types import EmbeddingRequest, Event, FinishedEvent, FinishReason, GenerationRequest, TokenEvent
 
 
 def with_engine(
@@ -66,6 +66,10 @@ async def collect(generation: Generation) -> tuple[str, FinishedEvent]:
         if isinstance(event, FinishedEvent):
             return text, event
     raise AssertionError("no FinishedEvent")
+
+
+async def events_of(generation: Generation) -> list[Event]:
+    return [event async for event in generation]
 
 
 ENDINGS: list[tuple[str, dict[str, Any], str, FinishReason]] = [
@@ -509,7 +513,7 @@ def test_a_restored_state_takes_the_room_of_other_cache(tmp_path: Path) -> None:
     async def body(engine: Engine) -> None:
         await collect(engine.submit(request(*range(50, 60), max_tokens=3)))
         await asyncio.wrap_future(engine.restore_slot(2, tmp_path / "state"))
-        assert [slot.cached_tokens for slot in engine.stats().slots] == [0, 0, 12]
+        assert [slot.held_tokens for slot in engine.stats().slots] == [0, 0, 12]
 
     with_engine(context, body)
 
@@ -547,6 +551,57 @@ def test_what_was_done_is_counted() -> None:
         assert (counters.requests, counters.prefix_hits) == (2, 1)
         assert (counters.prompt_tokens, counters.cached_tokens, counters.generated_tokens) == (4, 3, 5)
         assert counters.batches == len(context.batches)
-        assert [slot.is_running for slot in stats.slots] == [False, False]
+        assert [slot.occupant for slot in stats.slots] == [None, None]
 
     with_engine(context, body)
+
+
+# -- what is told on the way ----------------------------------------------------------------------------------
+
+
+def test_progress_is_told_where_it_is_wanted() -> None:
+    async def body(engine: Engine) -> None:
+        prompt = tuple(range(1, 41))
+        wanted = GenerationRequest(prompt, max_tokens=2, reports_progress=True)
+        told = [event for event in await events_of(engine.submit(wanted)) if isinstance(event, TokenEvent)]
+        progress = [event.progress for event in told]
+        assert [one.processed for one in progress if one] == [0, 16, 32, 40, 40, 40]
+        assert [one.usage.generated_tokens for one in progress if one] == [0, 0, 0, 0, 1, 2]
+        assert [event.tokens for event in told] == [(), (), (), (), (41,), (42,)]
+        again = [event for event in await events_of(engine.submit(wanted)) if isinstance(event, TokenEvent)]
+        first = again[0].progress
+        assert first is not None
+        assert (first.processed, first.usage.cached_tokens, first.usage.prompt_tokens) == (39, 39, 40)
+        plain = await events_of(engine.submit(GenerationRequest(prompt, max_tokens=1)))
+        assert [event.progress for event in plain if isinstance(event, TokenEvent)] == [None]
+
+    with_engine(FakeContext(), body)
+
+
+def test_slots_tell_what_runs_in_them() -> None:
+    gate = threading.Semaphore(0)
+
+    async def body(engine: Engine) -> None:
+        assert [slot.occupant for slot in engine.stats().slots] == [None] * 4
+        await collect_through(gate, engine.submit(request(1, max_tokens=1)))
+        running = engine.submit(request(5, 6, 7, max_tokens=3))
+        events = aiter(running)
+        gate.release()
+        await anext(events)
+        (slot,) = [slot for slot in engine.stats().slots if slot.occupant]
+        occupant = slot.occupant
+        assert occupant is not None
+        assert occupant.number == 1
+        assert occupant.request.prompt == (5, 6, 7)
+        assert occupant.progress.usage.generated_tokens == 1
+        gate.release(10)
+        *_, last = [event async for event in events]
+        assert isinstance(last, FinishedEvent)
+        assert last.slot == slot.slot
+
+    with_engine(FakeContext(gate=gate), body)
+
+
+async def collect_through(gate: threading.Semaphore, generation: Generation) -> None:
+    gate.release()
+    await collect(generation)

@@ -73,11 +73,19 @@ class BatchItem(msgspec.Struct, frozen=True):
 
 
 class InfillTokens(msgspec.Struct, frozen=True):
-    """What stands before the text above a gap, before the text below it, and before what fills it."""
+    """Tokens that a model for code marks a gap with. `repository`, `file` and `bos` None: it has or wants none."""
 
     prefix: int
     suffix: int
     middle: int
+    repository: int | None = None
+    file: int | None = None
+    bos: int | None = None
+
+    def prompt(self, prefix: Sequence[int], suffix: Sequence[int]) -> tuple[int, ...]:
+        """After which the middle comes: llama-server's order (`format_prompt_infill`, server-common.cpp)."""
+        begin = () if self.bos is None else (self.bos,)
+        return (*begin, self.prefix, *prefix, self.suffix, *suffix, self.middle)
 
 
 class ModelFacts(msgspec.Struct, frozen=True):

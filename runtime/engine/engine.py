@@ -7,6 +7,7 @@ Knows threads. What a batch is, `generating.py` and `embedding.py` know.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import threading
 from collections import deque
@@ -70,6 +71,7 @@ class Engine:
         self._tasks: deque[Callable[[], None]] = deque()
         self._stopping = False
         self._scales: tuple[float, ...] = ()
+        self._numbers = itertools.count()
         self._mailboxes: dict[asyncio.AbstractEventLoop, Mailbox] = {}
         self._outbox = Outbox()
         self._counters = Counters()
@@ -109,7 +111,8 @@ class Engine:
             raise EmptyPrompt
         if len(request.prompt) >= n_ctx:
             raise PromptTooLong(len(request.prompt), n_ctx)
-        generation = Generation(Sequence(request, self._scales_of(request.scales)), self._mailbox(), self._abort)
+        sequence = Sequence(request, self._scales_of(request.scales), next(self._numbers))
+        generation = Generation(sequence, self._mailbox(), self._abort)
         self._queue(generation)
         return generation
 

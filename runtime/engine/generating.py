@@ -18,7 +18,7 @@ from runtime.engine.jobs import Generation, Job, Outbox
 from runtime.engine.lookup import Lookup, StepCost
 from runtime.engine.scheduler import Chunk, Limits, Scales, plan_batch
 from runtime.engine.sequence import Sequence
-from runtime.engine.stats import Counters, SlotState
+from runtime.engine.stats import Counters, Occupant, SlotState
 from runtime.engine.storage import Storage
 from runtime.engine.types import FinishedEvent, FinishReason, TokenEvent
 
@@ -135,6 +135,8 @@ class Generations:
         for chunk in chunks:
             self._count(chunk)
             slot = chunk.sequence.slot
+            assert slot is not None, "a chunk is of a running sequence"
+            self._report(runs[slot])
             if slot in outputs:
                 self._go_on(runs[slot], chunk, outputs[slot], guess_cost)
 
@@ -179,6 +181,7 @@ class Generations:
             sequence.started_at = time.monotonic()
             sequence.cached = sequence.computed
         self._running.append(run)
+        self._report(run)
 
     def _guess(self) -> None:
         """Let streams guess what comes next, as long as the pool has room for all of it."""
@@ -237,13 +240,20 @@ class Generations:
         if self._model.ends_generation(sampled.token):
             return FinishReason.END_OF_TEXT
         is_shown = sampled.token in sequence.request.shown
-        text = sequence.assembler.push(self._model.piece(sampled.token, special=is_shown))
+        text = sequence.lines.push(sequence.assembler.push(self._model.piece(sampled.token, special=is_shown)))
         probabilities = () if sampled.probabilities is None else (sampled.probabilities,)
-        event = TokenEvent(text, (sampled.token,), probabilities)
+        progress = sequence.progress() if sequence.request.reports_progress else None
+        event = TokenEvent(text, (sampled.token,), probabilities, progress)
         self._outbox.put(run.generation, event, urgent=sequence.generated == 1)
         if sequence.assembler.stopped:
             return FinishReason.STOP_STRING
         return sequence.reason_to_stop(self._context.n_ctx, time.monotonic())
+
+    def _report(self, run: _Run) -> None:
+        """How far the prompt has come, where that is wanted."""
+        sequence = run.sequence
+        if sequence.request.reports_progress and not sequence.generated:
+            self._outbox.put(run.generation, TokenEvent("", (), progress=sequence.progress()))
 
     def _settle(self, run: _Run, draft: tuple[int, ...], accepted: int, guess_cost: float) -> None:
         """Keep what was computed of the guesses that were right, and drop the others."""
@@ -254,6 +264,7 @@ class Generations:
             self._cut(sequence, sequence.computed)
         sequence.draft = ()
         sequence.drafted += len(draft)
+        self._counters.drafts += 1
         sequence.accepted += accepted
         assert run.lookup is not None, "there was a guess"
         run.lookup.settle(len(draft), accepted, guess_cost)
@@ -275,7 +286,7 @@ class Generations:
 
     def _finish(self, run: _Run, reason: FinishReason) -> None:
         """End a sequence with the text that was held back, which may turn out to hold a stop string."""
-        text = run.sequence.assembler.finish()
+        text = run.sequence.lines.push(run.sequence.assembler.finish())
         if run.sequence.assembler.stopped:
             reason = FinishReason.STOP_STRING
         self._end(run, run.sequence.finished(reason, text))
@@ -371,7 +382,14 @@ def _slot(sequence: Sequence) -> int:
     return sequence.slot
 
 
-def _slot_state(slot: int, cached: int, sequence: Sequence | None) -> SlotState:
-    if sequence is None:
-        return SlotState(slot, is_running=False, cached_tokens=cached)
-    return SlotState(slot, True, cached, len(sequence.request.prompt), sequence.generated)
+def _slot_state(slot: int, held: int, sequence: Sequence | None) -> SlotState:
+    return SlotState(slot, held, None if sequence is None else _occupant(sequence))
+
+
+def _occupant(sequence: Sequence) -> Occupant:
+    return Occupant(
+        number=sequence.number,
+        request=sequence.request,
+        progress=sequence.progress(),
+        has_ended_line=sequence.lines.has_ended_one,
+    )

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 
+from runtime.engine.lines import Lines
 from runtime.engine.text import TextAssembler
-from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Usage
+from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Progress, Usage
 
 
 class Sequence:
@@ -17,12 +18,13 @@ class Sequence:
     `slot` is its KV sequence id, None while it waits. The first `computed` of `tokens` are in the KV cache; the token
     after the last is sampled when all of them are. `draft` are guesses of what comes then. `cached` of the prompt
     needed no computing. `scales` of the adapters that it is computed with. Times are those of `time.monotonic`, None
-    for what has not happened.
+    for what has not happened. `number` tells requests apart, in order of arrival.
     """
 
-    def __init__(self, request: GenerationRequest, scales: tuple[float, ...] = ()) -> None:
+    def __init__(self, request: GenerationRequest, scales: tuple[float, ...] = (), number: int = 0) -> None:
         self.request = request
         self.scales = scales
+        self.number = number
         self.slot: int | None = None
         self.tokens = list(request.prompt)
         self.draft: tuple[int, ...] = ()
@@ -35,6 +37,7 @@ class Sequence:
         self.started_at: float | None = None
         self.first_token_at: float | None = None
         self.assembler = TextAssembler(request.stop)
+        self.lines = Lines(request.n_indent)
 
     @property
     def pending(self) -> int:
@@ -68,6 +71,8 @@ class Sequence:
     def reason_to_stop(self, n_ctx: int, now: float) -> FinishReason | None:
         """Why nothing more is to be sampled, if so; `now` as from `time.monotonic`."""
         request = self.request
+        if self.lines.is_outside:
+            return FinishReason.INDENTATION
         if request.max_tokens is not None and self.generated >= request.max_tokens:
             return FinishReason.MAX_TOKENS
         began = self.first_token_at
@@ -77,12 +82,19 @@ class Sequence:
             return FinishReason.CONTEXT_FULL
         return None
 
+    def progress(self) -> Progress:
+        """How far it has come by now."""
+        return Progress(min(self.computed, len(self.request.prompt)), self._usage(time.monotonic()))
+
     def finished(self, reason: FinishReason, text: str = "") -> FinishedEvent:
         """The event that ends this sequence now."""
-        now = time.monotonic()
+        usage = self._usage(time.monotonic())
+        return FinishedEvent(reason, usage, text, self.assembler.stop_string, self.shifted, self.slot)
+
+    def _usage(self, now: float) -> Usage:
         started = self.started_at or now
         first = self.first_token_at or now
-        usage = Usage(
+        return Usage(
             prompt_tokens=len(self.request.prompt),
             cached_tokens=self.cached,
             generated_tokens=self.generated,
@@ -91,4 +103,3 @@ class Sequence:
             drafted_tokens=self.drafted,
             accepted_tokens=self.accepted,
         )
-        return FinishedEvent(reason, usage, text, self.assembler.stop_string, self.shifted)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import msgspec
 
-from runtime.engine.types import FinishedEvent
+from runtime.engine.types import FinishedEvent, GenerationRequest, Progress
 
 
 class Counters(msgspec.Struct):
     """Since the start. Tokens, seconds, requests and batches. The worker thread alone writes them.
 
     `prompt_tokens` were computed, `cached_tokens` did not need to be; a request with some of those is a prefix hit.
-    `busy_slots` sums up how many sequences each batch had.
+    `drafts` is how often anything was guessed. `busy_slots` sums up how many sequences each batch had.
     """
 
     requests: int = 0
@@ -24,6 +24,7 @@ class Counters(msgspec.Struct):
     prompt_seconds: float = 0.0
     generated_tokens: int = 0
     generation_seconds: float = 0.0
+    drafts: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
     embedded_texts: int = 0
@@ -46,14 +47,21 @@ class Counters(msgspec.Struct):
         self.accepted_tokens += usage.accepted_tokens
 
 
+class Occupant(msgspec.Struct, frozen=True):
+    """A request that runs; `number` tells it from others. `has_ended_line`: its text has a line end."""
+
+    number: int
+    request: GenerationRequest
+    progress: Progress
+    has_ended_line: bool
+
+
 class SlotState(msgspec.Struct, frozen=True):
-    """A KV sequence: what it holds, and the request that runs in it. In tokens; counts are 0 where none does."""
+    """A KV sequence: how many tokens it holds, and the request that runs in it, if one does."""
 
     slot: int
-    is_running: bool
-    cached_tokens: int
-    prompt_tokens: int = 0
-    generated_tokens: int = 0
+    held_tokens: int
+    occupant: Occupant | None = None
 
 
 class EngineStats(msgspec.Struct, frozen=True):

@@ -81,7 +81,8 @@ class GenerationRequest(msgspec.Struct, frozen=True):
 
     `time_limit` in seconds from the first token on. `n_keep` first tokens stay when the context is shifted, -1 for the
     whole prompt. `scales` of the LoRA adapters, None for those in force. `shown` are special tokens whose text is part
-    of the answer's; others say nothing.
+    of the answer's; others say nothing. Lines after the first have `n_indent` spaces or tabs before them: one with
+    fewer ends the answer. With `reports_progress`, events tell how far it has come, those of the prompt included.
     """
 
     prompt: tuple[int, ...]
@@ -93,6 +94,8 @@ class GenerationRequest(msgspec.Struct, frozen=True):
     n_keep: int = 0
     scales: tuple[float, ...] | None = None
     shown: frozenset[int] = frozenset()
+    n_indent: int = 0
+    reports_progress: bool = False
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True):
@@ -111,6 +114,8 @@ class FinishReason(Enum):
     MAX_TOKENS = "max_tokens"
     CONTEXT_FULL = "context_full"
     TIME_LIMIT = "time_limit"
+    INDENTATION = "indentation"
+    """A line began further to the left than the request wanted."""
     ABORTED = "aborted"
 
 
@@ -128,17 +133,6 @@ class Probabilities(msgspec.Struct, frozen=True):
     top: tuple[TokenProbability, ...]
 
 
-class TokenEvent(msgspec.Struct, frozen=True):
-    """Text that is safe to show: whole characters, and no part of a stop string.
-
-    `tokens` are those sampled since the last event; text may lag behind them. `probabilities` of each, if asked for.
-    """
-
-    text: str
-    tokens: tuple[int, ...]
-    probabilities: tuple[Probabilities, ...] = ()
-
-
 class Usage(msgspec.Struct, frozen=True):
     """Counts in tokens, times in seconds. `cached_tokens` of the prompt needed no computing.
 
@@ -154,10 +148,31 @@ class Usage(msgspec.Struct, frozen=True):
     accepted_tokens: int = 0
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far a generation has come: `processed` tokens of its prompt are computed, those that were cached included."""
+
+    processed: int
+    usage: Usage
+
+
+class TokenEvent(msgspec.Struct, frozen=True):
+    """Text that is safe to show: whole characters, and no part of a stop string.
+
+    `tokens` are those sampled since the last event; text may lag behind them. `probabilities` of each, and `progress`
+    up to here, if asked for. While the prompt is computed there are events of `progress` only.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    probabilities: tuple[Probabilities, ...] = ()
+    progress: Progress | None = None
+
+
 class FinishedEvent(msgspec.Struct, frozen=True):
     """The last event of a generation. `text` is what was still held back.
 
-    `shifted` when the context was too small, and the oldest tokens were forgotten on the way.
+    `shifted` when the context was too small, and the oldest tokens were forgotten on the way. `slot` is the KV sequence
+    that it ran in, None where it never ran.
     """
 
     reason: FinishReason
@@ -165,6 +180,7 @@ class FinishedEvent(msgspec.Struct, frozen=True):
     text: str = ""
     stop_string: str = ""
     shifted: bool = False
+    slot: int | None = None
 
 
 Event = TokenEvent | FinishedEvent

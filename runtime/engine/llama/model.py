@@ -9,7 +9,7 @@ import ctypes
 import re
 from typing import Any
 
-from runtime.engine.backend import Adapter, InfillTokens, ModelFacts
+from runtime.engine.backend import Adapter, ModelFacts
 from runtime.engine.llama.logs import LogTail
 from runtime.engine.llama.vocabulary import Vocabulary
 
@@ -82,13 +82,8 @@ class LlamaModel:
             bos=vocabulary.text_of(lib.llama_vocab_bos(vocabulary.handle)),
             eos=vocabulary.text_of(lib.llama_vocab_eos(vocabulary.handle)),
             chat_template=template.decode("utf-8", "replace") if template else None,
-            infill=self._infill(),
+            infill=vocabulary.infill_tokens(),
         )
-
-    def _infill(self) -> InfillTokens | None:
-        lib, handle = self.lib, self.vocabulary.handle
-        tokens = lib.llama_vocab_fim_pre(handle), lib.llama_vocab_fim_suf(handle), lib.llama_vocab_fim_mid(handle)
-        return InfillTokens(*tokens) if min(tokens) >= 0 else None
 
     def _metadata(self, key: str) -> str:
         """The value of `key` in the GGUF, as text; empty where there is none."""

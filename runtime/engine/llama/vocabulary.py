@@ -9,6 +9,8 @@ import ctypes
 from array import array
 from typing import Any
 
+from runtime.engine.backend import InfillTokens
+
 
 class Vocabulary:
     """`size` tokens; `ends` of them end a generation, and those `suppressed` are never to be said."""
@@ -60,6 +62,20 @@ class Vocabulary:
         first = self.tokenize(query, add_special=False, parse_special=False)
         second = self.tokenize(document, add_special=False, parse_special=False)
         return (*begin, *first, *between, *second, *end)
+
+    def infill_tokens(self) -> InfillTokens | None:
+        """How a gap is marked, None where the model cannot fill one."""
+        lib, handle = self._lib, self.handle
+        marks = (lib.llama_vocab_fim_pre(handle), lib.llama_vocab_fim_suf(handle), lib.llama_vocab_fim_mid(handle))
+        if min(marks) < 0:
+            return None
+        repository, file = lib.llama_vocab_fim_rep(handle), lib.llama_vocab_fim_sep(handle)
+        return InfillTokens(
+            *marks,
+            repository=None if repository < 0 else repository,
+            file=None if file < 0 else file,
+            bos=lib.llama_vocab_bos(handle) if lib.llama_vocab_get_add_bos(handle) else None,
+        )
 
     def text_of(self, token: int) -> str:
         """The text of a token that has a meaning of its own, "" where there is none."""

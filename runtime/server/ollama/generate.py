@@ -109,14 +109,12 @@ def _text_tokens(body: GenerateRequest, name: str, model: Model, settings: Setti
 
 
 def _around_gap(above: str, below: str, name: str, model: Model) -> tuple[int, ...]:
-    """In the order of llama-server's `format_prompt_infill`: BOS, what is above, what is below."""
     marks = model.facts.infill
     if marks is None:
         raise BadRequest(f'"{name}" does not support insert', "suffix")
-    bos = model.tokenize("", add_special=True, parse_special=False)[:1] if model.facts.adds_bos else ()
     above_tokens = model.tokenize(above, add_special=False, parse_special=False)
     below_tokens = model.tokenize(below, add_special=False, parse_special=False)
-    return (*bos, marks.prefix, *above_tokens, marks.suffix, *below_tokens, marks.middle)
+    return marks.prompt(above_tokens, below_tokens)
 
 
 def _of_conversation(body: GenerateRequest, name: str, hosted: HostedModel, settings: Settings) -> _Wanted:
