@@ -166,12 +166,12 @@ def test_embeddings_in_the_native_dialect(server: Server) -> None:
     assert [one["index"] for one in body] == [0, 1]
     assert [len(one["embedding"]) for one in body] == [1, 1]
     _status, as_it_is = server.post("/embedding", {"content": "hello", "embd_normalize": -1})
-    assert math.hypot(*as_it_is[0]["embedding"][0]) != pytest.approx(1, abs=1e-3)
+    assert math.hypot(*as_it_is["embedding"]) != pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("p", [1, 2, 3, 2**40, 2**200])
 def test_vectors_have_the_norm_that_was_asked_for(server: Server, p: int) -> None:
-    status, body = server.post("/embedding", {"content": "hello", "embd_normalize": p})
+    status, body = server.post("/embeddings", {"content": "hello", "embd_normalize": p})
     assert status == 200, body
     vector = body[0]["embedding"][0]
     norm = math.fsum(abs(value) ** p for value in vector) ** (1 / p) if p < 4 else max(map(abs, vector))
@@ -221,7 +221,7 @@ def test_slots_tell_what_they_hold(server: Server) -> None:
     server.post("/completion", {"prompt": PROMPT, "n_predict": 1})
     _status, slots = server.get("/slots")
     assert [slot["id"] for slot in slots] == list(range(len(slots)))
-    assert any(slot["n_prompt_tokens_cache"] for slot in slots)
+    assert any(slot["n_prompt_tokens"] for slot in slots)
     assert not any(slot["is_processing"] for slot in slots)
 
 

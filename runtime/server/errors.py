@@ -71,6 +71,28 @@ class ModelsFixed(LoafError):
         self.names = tuple(names)
 
 
+class CannotInfill(LoafError):
+    """The model was not trained to fill gaps."""
+
+    def __init__(self) -> None:
+        super().__init__("this model cannot fill gaps: its vocabulary has no tokens for it", "Ask a model for code.")
+
+
+class SwitchedOff(LoafError):
+    """The server was started without it; `flag` turns it on."""
+
+    def __init__(self, what: str, flag: str) -> None:
+        super().__init__(f"this server does not offer {what}", f"Start it with {flag}.")
+        self.flag = flag
+
+
+class NoSlotFree(LoafError):
+    """Every slot has a request that runs, and the client wants to know just that."""
+
+    def __init__(self) -> None:
+        super().__init__("no slot available")
+
+
 class NoStateFolder(LoafError):
     """Nobody said where states may be kept."""
 
@@ -103,10 +125,13 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     SlotBusy: (409, "unavailable_error"),
     CannotGenerate: (501, "not_supported_error"),
     NoStateFolder: (501, "not_supported_error"),
+    SwitchedOff: (501, "not_supported_error"),
+    CannotInfill: (501, "not_supported_error"),
     CannotRerank: (501, "not_supported_error"),
     PromptTooLong: (400, "exceed_context_size_error"),
     StillLoading: (503, "unavailable_error"),
     QueueFull: (503, "unavailable_error"),
+    NoSlotFree: (503, "unavailable_error"),
     EngineStopped: (503, "unavailable_error"),
     MalformedRequest: (400, "invalid_request_error"),
     InvalidKey: (401, "authentication_error"),

@@ -24,6 +24,20 @@ _MAX_BREAKERS = 64
 _MAX_SAMPLERS = 32
 _MAX_TRIGGERS = 64
 
+_SAMPLER_LETTERS = {
+    "e": "penalties",
+    "d": "dry",
+    "s": "top_n_sigma",
+    "k": "top_k",
+    "y": "typ_p",
+    "p": "top_p",
+    "m": "min_p",
+    "x": "xtc",
+    "t": "temperature",
+    "a": "adaptive_p",
+}
+"""llama.cpp's `common_sampler_type_to_chr`."""
+
 
 class GrammarTrigger(msgspec.Struct):
     """llama-server's `common_grammar_trigger`: type 0 is a token, 1 a word. Its patterns (2 and 3) are not taken."""
@@ -62,7 +76,7 @@ class SamplingFields(msgspec.Struct):
     mirostat_eta: float | None = None
     adaptive_target: float | None = None
     adaptive_decay: float | None = None
-    samplers: list[str] | None = None
+    samplers: list[str] | str | None = None
     ignore_eos: bool | None = None
     logit_bias: list[tuple[int | str, float | bool]] | dict[str, float | bool] | None = None
     grammar: str | None = None
@@ -72,6 +86,18 @@ class SamplingFields(msgspec.Struct):
     n_probs: int | None = None
     post_sampling_probs: bool | None = None
 
+
+_CLAMPED: dict[str, tuple[float, float]] = {
+    "temperature": (0, _INT32),
+    "top_k": (0, _INT32),
+    "top_p": (0, 1),
+    "min_p": (0, 1),
+    "xtc_probability": (0, 1),
+    "xtc_threshold": (0, 1),
+    "min_keep": (0, _INT32),
+    "mirostat": (0, 2),
+}
+"""Values beyond these mean the nearest one, as in llama-server (server-schema.cpp: `set_limits`)."""
 
 _TRANSLATED = {"logit_bias", "samplers", "dry_sequence_breakers", "grammar_lazy", "grammar_triggers", "json_schema"}
 """Fields that do not become one of `Sampling` as they are."""
@@ -89,18 +115,16 @@ def resolve_sampling(fields: SamplingFields, defaults: Sampling, model: Model) -
     for name, value in given.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise BadRequest(f"{name}: must be a finite number", name)
-        if name != "seed" and isinstance(value, int):
-            given[name] = value if isinstance(value, bool) else max(-_INT32, min(value, _INT32))
+        if name != "seed" and isinstance(value, (int, float)) and not isinstance(value, bool):
+            least, most = _CLAMPED.get(name, (-_INT32, _INT32))
+            given[name] = max(least, min(value, most))
     if given.get("repeat_penalty", 1.0) <= 0:
         raise BadRequest("repeat_penalty: must be greater than 0", "repeat_penalty")
-    if given.get("mirostat", 0) not in (0, 1, 2):
-        raise BadRequest("mirostat: must be 0, 1 or 2", "mirostat")
     for name in ("repeat_last_n", "dry_penalty_last_n"):
         if given.get(name, 0) < -1:
             raise BadRequest(f"{name}: must be -1 (the whole context) or more", name)
     if not 0 <= given.get("n_probs", 0) <= _MAX_PROBABILITIES:
         raise BadRequest(f"n_probs: must be from 0 to {_MAX_PROBABILITIES}", "n_probs")
-    given["min_keep"] = max(given.get("min_keep", defaults.min_keep), 0)
     if fields.samplers is not None:
         given["samplers"] = _samplers(fields.samplers)
     if fields.dry_sequence_breakers is not None:
@@ -145,10 +169,11 @@ def _seed(seed: int) -> int | None:
     return None if masked == 0xFFFFFFFF else masked
 
 
-def _samplers(names: list[str]) -> tuple[str, ...]:
-    """Unknown names are left out, as llama-server does it; each may come more than once."""
-    if len(names) > _MAX_SAMPLERS:
+def _samplers(given: list[str] | str) -> tuple[str, ...]:
+    """By name or by letter. Unknown ones are left out, as llama-server does it; each may come more than once."""
+    if len(given) > _MAX_SAMPLERS:
         raise BadRequest(f"samplers: at most {_MAX_SAMPLERS}", "samplers")
+    names = [_SAMPLER_LETTERS.get(letter, "") for letter in given] if isinstance(given, str) else given
     return tuple(name for name in names if name in SAMPLERS)
 
 

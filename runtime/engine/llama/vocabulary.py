@@ -21,8 +21,9 @@ class Vocabulary:
         self.size: int = lib.llama_vocab_n_tokens(handle)
         self.ends = frozenset(token for token in range(self.size) if lib.llama_vocab_is_eog(handle, token))
         self.suppressed = self._suppressed()
-        self._pieces: dict[int, bytes] = {}
-        """Of tokens that have been asked for, as they are said: asked again for each token of every stream."""
+        self._said: dict[int, bytes] = {}
+        self._written: dict[int, bytes] = {}
+        """The pieces that have been asked for, without special ones and with: each token of every stream is."""
         self._lengths: array[int] | None = None
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
@@ -38,11 +39,10 @@ class Vocabulary:
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """The bytes that `token` stands for; control tokens stand for nothing unless `special`."""
-        if special:
-            return self._piece(token, special=True)
-        piece = self._pieces.get(token)
+        known = self._written if special else self._said
+        piece = known.get(token)
         if piece is None:
-            piece = self._pieces[token] = self._piece(token, special=False)
+            piece = known[token] = self._piece(token, special=special)
         return piece
 
     def longer_than(self, length: int) -> list[int]:

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from runtime.server.dialect import Dialect, Route, error_object
 from runtime.server.generating import LoraField
+from runtime.server.llamacpp.adapters import adapters, set_adapters
 from runtime.server.llamacpp.completion import CompletionRequest, completion
-from runtime.server.llamacpp.embedding import EmbeddingRequest, RerankRequest, embeddings, rerank
+from runtime.server.llamacpp.embedding import EmbeddingRequest, RerankRequest, embedding, embeddings, rerank
 from runtime.server.llamacpp.health import health
-from runtime.server.llamacpp.slots import StateRequest, adapters, set_adapters, slot_action, slots
+from runtime.server.llamacpp.infill import InfillRequest, infill
+from runtime.server.llamacpp.metrics import metrics
+from runtime.server.llamacpp.props import props, set_props
+from runtime.server.llamacpp.slots import StateRequest, slot_action, slots
+from runtime.server.llamacpp.tokens import (
+    DetokenizeRequest,
+    TemplateRequest,
+    TokenizeRequest,
+    apply_template,
+    detokenize,
+    tokenize,
+)
 
 LLAMACPP = Dialect(
     name="llamacpp",
@@ -15,8 +27,16 @@ LLAMACPP = Dialect(
     routes=(
         Route("GET", ("/health", "/v1/health"), health),
         Route("POST", ("/completion", "/completions"), completion, CompletionRequest),
-        Route("POST", ("/embedding", "/embeddings"), embeddings, EmbeddingRequest),
+        Route("POST", ("/infill",), infill, InfillRequest),
+        Route("POST", ("/tokenize",), tokenize, TokenizeRequest),
+        Route("POST", ("/detokenize",), detokenize, DetokenizeRequest),
+        Route("POST", ("/apply-template",), apply_template, TemplateRequest),
+        Route("POST", ("/embedding",), embedding, EmbeddingRequest),
+        Route("POST", ("/embeddings",), embeddings, EmbeddingRequest),
         Route("POST", ("/rerank", "/reranking", "/v1/rerank", "/v1/reranking"), rerank, RerankRequest),
+        Route("GET", ("/props",), props),
+        Route("POST", ("/props",), set_props),
+        Route("GET", ("/metrics",), metrics, answer="text/plain"),
         Route("GET", ("/slots",), slots),
         Route("POST", ("/slots/{slot}",), slot_action, StateRequest),
         Route("GET", ("/lora-adapters",), adapters),

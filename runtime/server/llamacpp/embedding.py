@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from aiohttp import web
 
@@ -34,20 +36,18 @@ class RerankRequest(msgspec.Struct):
     return_text: bool | None = None
 
 
+async def embedding(request: web.Request) -> web.Response:
+    """Turn a text into its vector, as llamafile does it and its clients need it; several as `/embeddings` does."""
+    body = await decode(request, EmbeddingRequest)
+    vectors = await _vectors(request, body)
+    if isinstance(body.content, str) and body.input is None and len(vectors[0]) == 1:
+        return json_response({"embedding": vectors[0][0]})
+    return json_response(_listed(vectors))
+
+
 async def embeddings(request: web.Request) -> web.Response:
     """Turn texts into vectors: for each text a list of them, one unless they are not pooled."""
-    body = await decode(request, EmbeddingRequest)
-    hosted = request.app[MODELS].find_embedder(body.model)
-    given = body.input if body.input is not None else body.content
-    _texts, embedded = await embed_texts(request, hosted, given, body.lora)
-    pooled = embedded.pooling != "none"
-    p = 2 if body.embd_normalize is None else body.embd_normalize
-    return json_response(
-        [
-            {"index": i, "embedding": [(normalized(vector, p) if pooled else vector).tolist() for vector in one]}
-            for i, one in enumerate(embedded.vectors)
-        ]
-    )
+    return json_response(_listed(await _vectors(request, await decode(request, EmbeddingRequest))))
 
 
 async def rerank(request: web.Request) -> web.Response:
@@ -79,3 +79,17 @@ async def rerank(request: web.Request) -> web.Response:
             "results": [{"index": i, "relevance_score": score} for i, score in scores],
         }
     )
+
+
+async def _vectors(request: web.Request, body: EmbeddingRequest) -> list[list[list[float]]]:
+    """For each text its vectors, at the length that is asked for where they are pooled."""
+    hosted = request.app[MODELS].find_embedder(body.model)
+    given = body.input if body.input is not None else body.content
+    _texts, embedded = await embed_texts(request, hosted, given, body.lora)
+    pooled = embedded.pooling != "none"
+    p = 2 if body.embd_normalize is None else body.embd_normalize
+    return [[(normalized(vector, p) if pooled else vector).tolist() for vector in one] for one in embedded.vectors]
+
+
+def _listed(vectors: list[list[list[float]]]) -> list[dict[str, Any]]:
+    return [{"index": i, "embedding": one} for i, one in enumerate(vectors)]

@@ -1,4 +1,4 @@
-"""llama-server's look into the engine: `/slots` and what can be done with them, and `/lora-adapters`.
+"""llama-server's look into the engine: `/slots`, and what can be done with them.
 
 Saved states live in the one folder that `--slot-save-path` names, under plain file names; without it there are none.
 """
@@ -14,12 +14,13 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.engine import Engine
-from runtime.engine.stats import SlotState
-from runtime.server.errors import BadRequest, NoStateFolder
-from runtime.server.generating import LoraField, adapter_scales
+from runtime.engine.stats import Occupant, SlotState
+from runtime.server.errors import BadRequest, NoSlotFree, NoStateFolder, SwitchedOff
 from runtime.server.json import decode, json_response
 from runtime.server.keys import MODELS, SETTINGS
+from runtime.server.llamacpp.generation_settings import default_settings, running_settings
 
+_LONGEST_NUMBER = 6
 _LONGEST_NAME = 200
 """Bytes of a file name: what file systems take, less what a half-written file is called."""
 
@@ -31,18 +32,26 @@ class StateRequest(msgspec.Struct):
 
 
 async def slots(request: web.Request) -> web.Response:
-    """Every KV sequence, and what runs there."""
-    engine = request.app[MODELS].find().engine
-    n_ctx = engine.generator().n_ctx
-    return json_response([_slot(slot, n_ctx) for slot in engine.stats().slots])
+    """Every KV sequence, and what runs there. With `?fail_on_no_slot=1` an error where each is busy."""
+    settings = request.app[SETTINGS]
+    if not settings.server.shows_slots:
+        raise SwitchedOff("/slots", "--slots")
+    engine = _engine_of(request)
+    generator, now = engine.generator(), engine.stats().slots
+    if request.query.get("fail_on_no_slot") and all(slot.occupant for slot in now):
+        raise NoSlotFree
+    idle = default_settings(settings.sampling, settings.max_tokens)
+    guesses = generator.settings.max_draft > 0
+    return json_response([_slot(slot, generator.n_ctx, idle, guesses=guesses) for slot in now])
 
 
 async def slot_action(request: web.Request) -> web.Response:
     """`?action=save`, `restore` or `erase`, for one of them."""
-    engine = request.app[MODELS].find().engine
-    engine.generator()
+    engine = _engine_of(request)
     number = request.match_info["slot"]
-    slot = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else -1
+    if not (number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER):
+        raise BadRequest("the slot must be a number")
+    slot = int(number)
     action = request.query.get("action", "")
     if action == "erase":
         erased = await asyncio.wrap_future(engine.erase_slot(slot))
@@ -56,30 +65,48 @@ async def slot_action(request: web.Request) -> web.Response:
         raise BadRequest(f"filename: {path.name}: {error.strerror}", "filename") from error
 
 
-async def adapters(request: web.Request) -> web.Response:
-    """The LoRA adapters, and how strongly each is applied."""
-    engine = request.app[MODELS].find().engine
-    names = [adapter.name for adapter in engine.backend().adapters]
-    pairs = zip(names, engine.scales, strict=True)
-    return json_response([{"id": i, "path": name, "scale": scale} for i, (name, scale) in enumerate(pairs)])
+def _engine_of(request: web.Request) -> Engine:
+    """The engine of the model that `?model=` names, which must generate. Raises as `Engine.generator` does."""
+    engine = request.app[MODELS].find(request.query.get("model")).engine
+    engine.generator()
+    return engine
 
 
-async def set_adapters(request: web.Request) -> web.Response:
-    """Change how strongly adapters are applied to requests from now on; those that are not named are off."""
-    engine = request.app[MODELS].find().engine
-    engine.backend()
-    engine.set_scales(adapter_scales(await decode(request, list[LoraField]), len(engine.scales), "scale"))
-    return json_response({"success": True})
-
-
-def _slot(slot: SlotState, n_ctx: int) -> dict[str, Any]:
+def _slot(slot: SlotState, n_ctx: int, idle: dict[str, Any], *, guesses: bool) -> dict[str, Any]:
+    """One slot in llama-server's form; `idle` are the settings that are shown where no request runs."""
     return {
         "id": slot.slot,
         "n_ctx": n_ctx,
-        "is_processing": slot.is_running,
-        "n_prompt_tokens": slot.prompt_tokens,
-        "n_prompt_tokens_cache": slot.cached_tokens,
-        "next_token": [{"n_decoded": slot.generated_tokens}],
+        "speculative": guesses,
+        "is_processing": slot.occupant is not None,
+        "n_prompt_tokens": slot.held_tokens,
+        **(_IDLE | {"params": idle} if slot.occupant is None else _occupied(slot.occupant)),
+    }
+
+
+_IDLE: dict[str, Any] = {
+    "id_task": -1,
+    "n_prompt_tokens_processed": 0,
+    "n_prompt_tokens_cache": 0,
+    "next_token": [{"has_next_token": False, "has_new_line": False, "n_remain": -1, "n_decoded": 0}],
+}
+
+
+def _occupied(occupant: Occupant) -> dict[str, Any]:
+    wanted, progress = occupant.request, occupant.progress
+    decoded = progress.usage.generated_tokens
+    token = {
+        "has_next_token": True,
+        "has_new_line": occupant.has_ended_line,
+        "n_remain": -1 if wanted.max_tokens is None else wanted.max_tokens - decoded,
+        "n_decoded": decoded,
+    }
+    return {
+        "id_task": occupant.number,
+        "n_prompt_tokens_processed": max(progress.processed - progress.usage.cached_tokens, 0),
+        "n_prompt_tokens_cache": progress.usage.cached_tokens,
+        "params": running_settings(wanted),
+        "next_token": [token],
     }
 
 
