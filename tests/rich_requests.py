@@ -148,6 +148,13 @@ RICH: list[tuple[str, Any]] = [
     ("/v1/completions", {"prompt": [1, 2], "max_tokens": 3, "logprobs": 2, **SAMPLING}),
     ("/v1/embeddings", {"input": ["a", [1, 2]], "dimensions": 8, "encoding_format": "base64"}),
     ("/completion", COMPLETION),
+    (
+        "/infill",
+        {"input_prefix": "a", "input_suffix": "b", "input_extra": [{"text": "a", "filename": "b"}], "n_predict": 3},
+    ),
+    ("/apply-template", CHAT),
+    ("/tokenize", {"content": ["a", 1], "add_special": True, "with_pieces": True}),
+    ("/detokenize", {"tokens": [1, 2]}),
     ("/api/chat", OLLAMA_CHAT),
     ("/api/generate", OLLAMA_GENERATE),
     (

@@ -61,7 +61,7 @@ MODES = [
 @pytest.fixture(scope="module")
 def fuzzed(demo: Path, warm_cache: Path) -> Iterator[Server]:
     """A server whose answers are short, with a stream beside that is judged at the end."""
-    with Server(demo, "-n", "4", "--ctx-size", "512", "--threads", "1", cache=warm_cache) as server:
+    with Server(demo, "-n", "4", "--ctx-size", "512", "--threads", "1", "--props", cache=warm_cache) as server:
         beside = Beside(server)
         assert "Neil Armstrong" in beside.expected
         yield server
