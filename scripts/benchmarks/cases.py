@@ -71,7 +71,7 @@ class Streams:
 
     async def measure(self, server: RunningServer, number: int) -> dict[str, float]:
         prompts = [self.prompts.random(f"{self.name} {number} {client}", self.prompt) for client in range(self.clients)]
-        answers = await _answers(server, prompts, self.tokens, USUAL)
+        answers = await answers_to(server, prompts, self.tokens, USUAL)
         waits = [answer.first_token for answer in answers]
         speed = self.clients * self.tokens / _seconds(answers)
         figures = {self.speed: speed, self.first: statistics.median(waits)}
@@ -114,8 +114,8 @@ class LongPrompt:
 
     async def _last_chunk(self, server: RunningServer, number: int) -> float:
         prompt = self.prompts.random(f"alone {number}", self.LENGTH)
-        await _answers(server, [prompt[: -self.CHUNK]], 1, USUAL)
-        (answer,) = await _answers(server, [prompt], 1, USUAL)
+        await answers_to(server, [prompt[: -self.CHUNK]], 1, USUAL)
+        (answer,) = await answers_to(server, [prompt], 1, USUAL)
         return answer.first_token
 
 
@@ -135,7 +135,7 @@ class SharedPrefix:
     async def measure(self, server: RunningServer, number: int) -> dict[str, float]:
         prefix = self.prompts.random(f"prefix {number}", 700)
         own = [self.prompts.random(f"own {number} {client}", 20) for client in range(self.CLIENTS)]
-        return {self.ALL: _seconds(await _answers(server, [prefix + each for each in own], 32, USUAL))}
+        return {self.ALL: _seconds(await answers_to(server, [prefix + each for each in own], 32, USUAL))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ def _completion(server: RunningServer, prompt: list[int], tokens: int, sampling:
     return Exchange(server.port, "/completion", body | dict(sampling))
 
 
-async def _answers(
+async def answers_to(
     server: RunningServer, prompts: Sequence[list[int]], tokens: int, sampling: Mapping[str, Any]
 ) -> list[Answer]:
     """All at once; each of them has `tokens` tokens."""
@@ -264,7 +264,7 @@ async def _answers(
 
 async def _speed_of(server: RunningServer, prompt: list[int], expected: list[int]) -> float:
     """Tokens a second between the first and the last. Raises AnswerFailed unless the answer is as expected."""
-    (answer,) = await _answers(server, [prompt], len(expected), GREEDY)
+    (answer,) = await answers_to(server, [prompt], len(expected), GREEDY)
     if list(answer.tokens) != expected:
         raise AnswerFailed(f"tokens {answer.tokens} instead of {expected[0]} and so on")
     return (len(expected) - 1) / (answer.ended - answer.arrivals[0])

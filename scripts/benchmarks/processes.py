@@ -89,6 +89,14 @@ class RunningServer:
         rollups = [_rollup(pid) for pid in process_tree(self.pid)]
         return Memory(*(sum(each[field] for each in rollups) for field in ("Rss", "Pss", "Anonymous")))
 
+    def processor_time(self) -> float:
+        """Seconds that the process and its descendants have had of processors so far (proc(5), utime and stime)."""
+        ticks = 0
+        for pid in process_tree(self.pid):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def written(self) -> int:
         """Bytes handed to a file system on disk so far, by the process, its descendants and those it waited for."""
         pids = process_tree(self.pid)

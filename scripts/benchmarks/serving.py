@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import click
 from cases import Case, Copying, Embeddings, LongPrompt, MemoryAfter, NewText, Prompts, SharedPrefix, Streams
 from contestants import LLAMA_SERVER, LOAF, LOOKUP, SPLIT, Contestant, Load, bundle_with, llama_server
+from dialects import ASKED, Dialects, ManyStreams, first_of, speed_of
 from models import Models, vocabulary_size
 from processes import Disturbance, served
 from report import Samples, Target, save, show
@@ -26,8 +27,8 @@ from bundler.build import build as build_bundle
 from bundler.freeze import freeze_runtime
 from bundler.progress import Progress, progress_for
 
-CaseName = Literal["single", "8", "32", "long", "prefix", "copy", "embeddings", "memory"]
-CASES: tuple[CaseName, ...] = ("single", "8", "32", "long", "prefix", "copy", "embeddings", "memory")
+CaseName = Literal["single", "8", "32", "64", "long", "prefix", "copy", "embeddings", "memory", "dialects"]
+CASES: tuple[CaseName, ...] = get_args(CaseName)
 _TESTS_EMBEDDER = Path(__file__).parents[2] / "tests" / "data" / "embedder.gguf"
 _MB = 1_000_000
 
@@ -36,7 +37,8 @@ _MB = 1_000_000
 class Match:
     """A case, and what the contestants serve in it.
 
-    `also`: who takes part besides loaf and llama-server. `flags` are for all, `peer_flags` for llama-server alone.
+    `also`: who takes part besides loaf and llama-server; with LOAF nobody does, not even that. `flags` are for all,
+    `peer_flags` for llama-server alone.
     """
 
     case: Case
@@ -109,8 +111,8 @@ def _matches(case: CaseName, model: str | None, models: Models) -> list[Match]:
         ]
     if case == "single":
         return [_single(name, models) for name in ([model] if model else ["demo", "100m", "1b"])]
-    # The cases of `copy` know what a counting model will answer.
-    weights = models.file(model if model and case != "copy" else "100m")
+    # These know what a counting model will answer.
+    weights = models.file(model if model and case not in ("copy", "dialects") else "100m")
     prompts = Prompts(vocabulary_size(weights))
     many = Streams("32 clients", prompts, clients=32, prompt=64, tokens=128)
     eight = Streams("8 clients", prompts, clients=8, prompt=64, tokens=256)
@@ -122,6 +124,8 @@ def _matches(case: CaseName, model: str | None, models: Models) -> list[Match]:
         "copy": lambda: [
             Match(each, weights, Load(context=4096), also=LOOKUP) for each in (Copying(prompts), NewText(prompts))
         ],
+        "64": lambda: [Match(ManyStreams(prompts), weights, Load(context=16384, slots=64))],
+        "dialects": lambda: [Match(Dialects(prompts), weights, Load(context=4096, slots=4), also=LOAF)],
         "memory": lambda: [Match(MemoryAfter(eight), weights, Load(context=8192), flags=("--cache-ram", "0"))],
     }
     return made[case]()
@@ -138,7 +142,7 @@ def _contestants(match: Match, file: Path, server: Path | None, folder: Path) ->
     found = [bundle_with(file, match.weights, match.load, folder / LOAF, *match.flags)]
     if match.also == LOOKUP:
         found.append(bundle_with(file, match.weights, match.load, folder / LOAF, *match.flags, lookup=True))
-    if server is not None:
+    if server is not None and match.also != LOAF:
         for split in [False, *[True] * (match.also == SPLIT)]:
             scratch, flags = folder / LLAMA_SERVER, ("--no-webui", *match.flags, *match.peer_flags)
             found.append(llama_server(server, match.weights, match.load, scratch, *flags, split=split))
@@ -166,8 +170,24 @@ def held_against(samples: Samples) -> list[Target]:
     if (LongPrompt.RATIO, LOAF) in samples.values:
         gap = samples.median(LongPrompt.RATIO, LOAF)
         targets.append(Target("longest gap: 1.2 of a prefill chunk at most", gap, 1.2, "x"))
+    ratio("64 streams: 1.1 of llama-server's time", ManyStreams.TIME, LOAF, LLAMA_SERVER, 1.1, at_least=False)
+    if (speed_of("native"), LOAF) in samples.values:
+        targets += _dialect_targets(samples)
     memory = [samples.values.get((MemoryAfter.RESIDENT, name)) for name in (LOAF, LLAMA_SERVER)]
     if all(memory):
         more = samples.median(MemoryAfter.RESIDENT, LOAF) - samples.median(MemoryAfter.RESIDENT, LLAMA_SERVER)
         targets.append(Target("60 MB more than llama-server at most", more, 60 * _MB, "bytes"))
+    return targets
+
+
+def _dialect_targets(samples: Samples) -> list[Target]:
+    """Every dialect within 3 % of the native one."""
+    targets = []
+    for name in ASKED:
+        if name != "native":
+            speed, first = (
+                samples.median(row(name), LOAF) / samples.median(row("native"), LOAF) for row in (speed_of, first_of)
+            )
+            targets.append(Target(f"{name}: 0.97 of native tokens a second", speed, 0.97, "x", at_least=True))
+            targets.append(Target(f"{name}: 1.03 of the native first piece", first, 1.03, "x"))
     return targets

@@ -105,6 +105,10 @@ class Exchange(asyncio.Protocol):
             raise self._failed()
         return Answer(self._sent, tuple(arrivals), tuple(tokens))
 
+    def arrivals(self) -> tuple[float, list[float]]:
+        """When the request was sent, and when each piece of what was answered came, whatever is in it."""
+        return self._sent, [arrived for arrived, data in body_of(self._pieces) if data]
+
     def content(self) -> Any:
         """The JSON that arrived, once it is finished. Raises AnswerFailed."""
         try:
