@@ -18,7 +18,7 @@ import pytest
 
 from bundler.cache import build_cache, cached, key_of
 from bundler.errors import CacheFull, CacheUnusable, CompilerMissing, PackagesUnreachable, StepFailed
-from bundler.freeze import packages, pins, pipeline, wheel
+from bundler.freeze import compiler, ninja, packages, pins, pipeline, wheel
 from bundler.freeze.environment import tidy_libraries
 from bundler.freeze.pack import needed_glibc, pack, unpacked_size
 from bundler.freeze.process import CommandFailed, clean_environment, run
@@ -123,13 +123,13 @@ class TestKeys:
     def test_the_wheel_depends_on_the_compiler(self, field: str) -> None:
         fields = {"c": "cc", "cxx": "c++", "version": "c++ 12.2.0"}
         other = fields | {field: "another"}
-        assert wheel.wheel_key(wheel.Compiler(**fields)) != wheel.wheel_key(wheel.Compiler(**other))
+        assert wheel.wheel_key(compiler.Compiler(**fields)) != wheel.wheel_key(compiler.Compiler(**other))
 
     def test_the_wheel_depends_on_the_flags(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        compiler = wheel.Compiler("cc", "c++", "c++ 12.2.0")
-        before = wheel.wheel_key(compiler)
+        found = compiler.Compiler("cc", "c++", "c++ 12.2.0")
+        before = wheel.wheel_key(found)
         monkeypatch.setattr(wheel, "RECIPE", wheel.RECIPE + " -DGGML_CUDA=ON")
-        assert wheel.wheel_key(compiler) != before
+        assert wheel.wheel_key(found) != before
 
     def test_the_runtime_depends_on_each_of_its_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         source = tmp_path / "runtime"
@@ -168,7 +168,7 @@ class TestNinja:
         ],
     )
     def test_lines(self, line: str, step: tuple[int, int] | None) -> None:
-        assert wheel.ninja_step(line) == step
+        assert ninja.ninja_step(line) == step
 
 
 class TestPack:
@@ -285,7 +285,7 @@ class TestWhatIsSaid:
     def test_the_compiler_that_cxx_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CXX", "no-such-compiler -m64")
         with pytest.raises(CompilerMissing, match="no-such-compiler"):
-            wheel.find_compiler()
+            compiler.find_compiler()
 
     def test_no_network(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(packages, "run", _fails_with("NewConnectionError: Name or service not known"))

@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 
 from bundler.cache import key_of, log_file
+from bundler.freeze.compiler import find_compiler
 from bundler.freeze.environment import check_python
 from bundler.freeze.packages import install, new_environment, pip
 from bundler.freeze.pins import LLAMA, pins
-from bundler.freeze.wheel import RECIPE, compiled_wheel, find_compiler
+from bundler.freeze.wheel import RECIPE, compiled_wheel
 from bundler.progress import Progress, progress_for
 from runtime.errors import LoafError
 

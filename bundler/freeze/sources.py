@@ -1,0 +1,51 @@
+"""llama.cpp's sources, as llama-cpp-python's sdist brings them, and the pinned tools that compile them.
+
+The wheel and the packs are compiled from the same sources, so a pack's library fits the runtime's. Refuses to know how.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from bundler.freeze.packages import install, new_environment, pip
+from bundler.freeze.pins import LLAMA, llama_version, pins
+from bundler.freeze.process import clean_environment
+from bundler.progress import Progress
+
+
+def build_tools(work: Path, log: Path, progress: Progress) -> Path:
+    """Installs CMake, Ninja and what else compiles into `work`/tools; returns the interpreter there.
+
+    Raises PythonUnsuitable, PackagesUnreachable and StepFailed.
+    """
+    (work / "tmp").mkdir(parents=True)
+    python = new_environment(work / "tools", log)
+    install(python, pins("compile"), what="the build tools", log=log, progress=progress)
+    return python
+
+
+def unpacked_sources(python: Path, work: Path, log: Path, progress: Progress) -> Path:
+    """Fetches the pinned sdist with the pip of `build_tools`; returns the folder that it unpacks to.
+
+    llama.cpp itself is in `vendor/llama.cpp` there. Raises PackagesUnreachable and StepFailed.
+    """
+    wanted, sdist = f"{LLAMA}=={llama_version()}", work / "sdist"
+    with progress.step(f"Fetching {wanted}", None, "steps"):
+        pip(
+            python,
+            ["download", "--no-deps", "--no-build-isolation", "--no-binary", LLAMA, "-d", sdist, wanted],
+            step=f"fetching {wanted}",
+            wanted=wanted,
+            log=log,
+            env=tools_first(work),
+        )
+        shutil.unpack_archive(next(sdist.iterdir()), work / "source")
+    return next((work / "source").iterdir())
+
+
+def tools_first(work: Path) -> dict[str, str]:
+    """An environment in which the tools of `work` are found before the system's."""
+    path = f"{work / 'tools' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return clean_environment(PATH=path, TMPDIR=str(work / "tmp"))
