@@ -1,7 +1,7 @@
 """Builds a bundle: resolve → inspect → plan → write.
 
 Knows the order of things in the file. Refuses to know where weights come from (`sources/`), how a GGUF is
-laid out (`gguf/`), how the archive is written (`archive.py`) and how the runtime came to be (`freeze/`).
+laid out (`gguf/`), how the archive is written (`archive.py`) and how the programs came to be (`freeze/`, `packs/`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bundler.errors import DigestMismatch, NoRoom, NotAModel, TargetIsNoFile, Ta
 from bundler.freeze import FrozenRuntime
 from bundler.gguf import FileKind, ModelInfo, weights_content
 from bundler.launcher import LaunchTarget, render_launcher
+from bundler.packs import BackendPack, Recipe, compiled_pack
 from bundler.progress import Progress
 from bundler.replacing import replacing
 from bundler.sources import Resolved, resolve
@@ -39,6 +40,7 @@ from runtime.bundle import (
     Entry,
     Manifest,
     Model,
+    Pack,
     Runtime,
 )
 
@@ -53,7 +55,7 @@ _TAIL_ALLOWANCE = 16 * ALIGNMENT
 class BuildRequest:
     """What the user asked for: MODEL as on the command line, and what to bake in.
 
-    `args` and `system` None: what came with the weights, if anything.
+    `args` and `system` None: what came with the weights, if anything. `backends`: for which there are to be packs.
     """
 
     model: str
@@ -61,6 +63,7 @@ class BuildRequest:
     name: str | None = None
     args: str | None = None
     system: str | None = None
+    backends: tuple[Recipe, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Plan:
     sha256: str | None
     origin: str
     runtime: FrozenRuntime
+    packs: tuple[BackendPack, ...]
     args: str
     system: str | None
 
@@ -92,7 +96,7 @@ class Built:
 def build(request: BuildRequest, freeze: Callable[[], FrozenRuntime], progress: Progress) -> Built:
     """Build the bundle and return what was built. The target is replaced only when the new file is whole.
 
-    `freeze` is called once the weights are known to be good: it may take minutes.
+    `freeze` is called once the weights are known to be good: it may take minutes, and so may compiling packs.
 
     Raises `LoafError` for everything a person can act on, `OSError` for what the disk says.
     """
@@ -103,7 +107,8 @@ def build(request: BuildRequest, freeze: Callable[[], FrozenRuntime], progress: 
     _check_texts(request)
     target = request.output or Path(f"{_file_name(request.name or source.name)}.loaf")
     _check_target(target, weights)
-    plan = _plan(request, source, target, info, weights, freeze())
+    packs = tuple(compiled_pack(recipe, progress) for recipe in request.backends)
+    plan = _plan(request, source, target, info, weights, freeze(), packs)
     _check_room(plan)
     with (
         progress.step(f"Writing {plan.target}", _weight(plan), "bytes") as advance,
@@ -128,7 +133,13 @@ def _file_name(name: str) -> str:
 
 
 def _plan(
-    request: BuildRequest, source: Resolved, target: Path, info: ModelInfo, weights: Content, runtime: FrozenRuntime
+    request: BuildRequest,
+    source: Resolved,
+    target: Path,
+    info: ModelInfo,
+    weights: Content,
+    runtime: FrozenRuntime,
+    packs: tuple[BackendPack, ...],
 ) -> Plan:
     return Plan(
         target=target,
@@ -139,6 +150,7 @@ def _plan(
         sha256=source.sha256,
         origin=source.origin,
         runtime=runtime,
+        packs=packs,
         args=source.args if request.args is None else request.args,
         system=source.system if request.system is None else request.system,
     )
@@ -154,14 +166,14 @@ def _check_target(target: Path, weights: Content) -> None:
 
 
 def _check_room(plan: Plan) -> None:
-    needed = _weight(plan) + ALIGNMENT + _TAIL_ALLOWANCE
+    needed = _weight(plan) + (1 + len(plan.packs)) * ALIGNMENT + _TAIL_ALLOWANCE
     free = shutil.disk_usage(plan.target.parent).free
     if free < needed:
         raise NoRoom(plan.target, needed, free)
 
 
 def _weight(plan: Plan) -> int:
-    return content_size(plan.weights) + plan.runtime.size
+    return content_size(plan.weights) + plan.runtime.size + sum(pack.size for pack in plan.packs)
 
 
 def _write(plan: Plan, fd: int, advance: Callable[[int], None]) -> Built:
@@ -175,9 +187,12 @@ def _write(plan: Plan, fd: int, advance: Callable[[int], None]) -> Built:
     if known is None:
         remember(plan.weights, Digests(weights.sha256, weights.crc32))
     core = writer.add(*_core(plan.runtime), aligned=True)
+    packs = [
+        writer.add(_pack_entry(pack), (FileRange(pack.archive, 0, pack.size),), aligned=True) for pack in plan.packs
+    ]
     args = writer.add(ARGS, (Inline(plan.args.encode()),))
     licenses = writer.add(f"{LICENSES}runtime.txt", (Inline(plan.runtime.licenses.read_bytes()),))
-    stored = [weights, core, args, licenses]
+    stored = [weights, core, *packs, args, licenses]
 
     manifest_size = len(_encode(_manifest(plan, b"", stored)))
     bundle_size = writer.end_with(MANIFEST, manifest_size)
@@ -196,6 +211,10 @@ def _core(runtime: FrozenRuntime) -> tuple[str, Content]:
 
 def _core_entry(runtime: FrozenRuntime) -> str:
     return f"{RUNTIMES}{runtime.platform}/core.tar.gz"
+
+
+def _pack_entry(pack: BackendPack) -> str:
+    return f"{RUNTIMES}{pack.platform}/{pack.backend}.tar.gz"
 
 
 def _target(runtime: FrozenRuntime, core: Stored) -> LaunchTarget:
@@ -247,9 +266,14 @@ def _manifest(plan: Plan, launcher: bytes, stored: list[Stored]) -> Manifest:
             *(Entry(entry.name, entry.size, entry.sha256) for entry in stored),
         ),
         system=plan.system,
+        packs=tuple(_pack(pack) for pack in plan.packs),
     )
     build_id = hashlib.sha256(msgspec.json.encode(unsigned)).hexdigest()
     return msgspec.structs.replace(unsigned, build_id=build_id)
+
+
+def _pack(pack: BackendPack) -> Pack:
+    return Pack(pack.platform, pack.backend, _pack_entry(pack), pack.unpacked_size, pack.library, pack.needs)
 
 
 def _encode(manifest: Manifest) -> bytes:

@@ -40,7 +40,16 @@ def loaf() -> None:
 @click.option("--name", help="What the model is called [the file's name].")
 @click.option("--args", help="Default arguments of the bundle, as in llamafile's .args [the source's own].")
 @click.option("--system", help="System prompt for chats that bring none [the source's own].")
-def build(model: str, output: Path | None, name: str | None, args: str | None, system: str | None) -> None:
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="BACKEND[:CHIPS]",
+    help="Also compute on GPUs, by vulkan, cuda or rocm; repeatable.",
+)
+def build(
+    model: str, output: Path | None, name: str | None, args: str | None, system: str | None, backends: tuple[str, ...]
+) -> None:
     """Build one executable file from MODEL.
 
     \b
@@ -58,11 +67,15 @@ def build(model: str, output: Path | None, name: str | None, args: str | None, s
     from bundler.build import build as build_bundle
     from bundler.errors import SourceAmbiguous
     from bundler.freeze import freeze_runtime
+    from bundler.packs import find_recipe
     from bundler.progress import progress_for
     from bundler.text import human_size
 
     progress = progress_for()
-    request = BuildRequest(model, output, name, args, system)
+    recipes = tuple(find_recipe(backend) for backend in backends)
+    for recipe in recipes:
+        recipe.find_toolchain()  # says what is missing before anything is downloaded
+    request = BuildRequest(model, output, name, args, system, recipes)
     try:
         built = build_bundle(request, lambda: freeze_runtime(progress), progress)
     except SourceAmbiguous as error:
@@ -148,6 +161,35 @@ def build_runtime() -> None:
         f"{frozen.archive}: {frozen.platform}, {human_size(frozen.size)} packed, "
         f"{human_size(frozen.unpacked_size)} unpacked, glibc {frozen.glibc} or newer"
     )
+
+
+@runtime.command("pack")
+@click.argument("backend", metavar="BACKEND[:CHIPS]")
+def pack_backend(backend: str) -> None:
+    """Compile the pack of BACKEND now, rather than when the first bundle with it is built.
+
+    \b
+    BACKEND is one of vulkan, cuda, rocm, metal. CHIPS, for cuda and rocm, lists what to compile for,
+    as CMake has it: cuda:75-real;86-real;90-virtual (the last: PTX, for newer cards too).
+    """
+    from bundler.packs import compiled_pack, find_recipe
+    from bundler.progress import progress_for
+    from bundler.text import human_size
+
+    pack = compiled_pack(find_recipe(backend), progress_for())
+    click.echo(
+        f"{pack.archive}: {pack.platform}, {human_size(pack.size)} packed, {human_size(pack.unpacked_size)} unpacked, "
+        f"needs {', '.join(pack.needs) or 'nothing'}"
+    )
+
+
+@runtime.command("list")
+def list_runtimes() -> None:
+    """List the backends that packs can be made of, and the packs that this machine has made."""
+    from bundler.packs import describe_packs
+
+    for line in describe_packs():
+        click.echo(line)
 
 
 def _ask_which(error: SourceAmbiguous) -> str:

@@ -30,6 +30,8 @@ LoafError
 │   └── CacheUnusable
 └── FreezeError          making the runtime that goes into a bundle
     ├── CompilerMissing
+    ├── ToolchainMissing
+    ├── NoSuchPack
     ├── PythonUnsuitable
     ├── PackagesUnreachable
     └── StepFailed
@@ -196,6 +198,26 @@ class CompilerMissing(FreezeError):
             "Arch: pacman -S base-devel), or set CC and CXX",
         )
         self.command = command
+
+
+class ToolchainMissing(FreezeError):
+    """The pack of `backend` has to be compiled, and `missing` is not there to do it."""
+
+    def __init__(self, backend: str, missing: Sequence[str], hint: str) -> None:
+        super().__init__(f"the {backend} pack cannot be compiled here: missing {', '.join(missing)}", hint)
+        self.backend = backend
+        self.missing = tuple(missing)
+
+
+class NoSuchPack(FreezeError):
+    """There is no recipe for the pack of `backend`."""
+
+    def __init__(self, backend: str, known: Sequence[str]) -> None:
+        if backend == "rpc":
+            super().__init__("rpc needs no pack", "the RPC backend is a part of every runtime")
+        else:
+            super().__init__(f"there is no pack {backend}", f"there are: {', '.join(known)}; cuda:CHIPS and rocm:CHIPS")
+        self.backend = backend
 
 
 class PythonUnsuitable(FreezeError):

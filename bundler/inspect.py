@@ -86,6 +86,7 @@ def to_json(report: Report) -> str:
                 {"platform": one.platform, "glibc": one.glibc, "python": one.python, "packages": dict(one.packages)}
                 for one in manifest.runtimes
             ],
+            "packs": [{"platform": one.platform, "backend": one.backend, "needs": one.needs} for one in manifest.packs],
             "entries": {
                 entry.name or "launcher": {"size": entry.size, "sha256": entry.sha256} for entry in manifest.entries
             },
@@ -132,6 +133,9 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
     for one in manifest.runtimes:
         size = human_size(bundle.spans[one.entry].size)
         lines.append(_line("runs on", f"{one.platform}, glibc {one.glibc} or newer ({size})"))
+    for pack in manifest.packs:
+        size = human_size(bundle.spans[pack.entry].size)
+        lines.append(_line("on GPUs", f"{pack.backend} on {pack.platform}, needs {', '.join(pack.needs)} ({size})"))
     if bundle.args.strip():
         lines.append(_line("arguments", shown_arguments(bundle.args)))
     if manifest.system:

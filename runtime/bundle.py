@@ -34,6 +34,8 @@ _MAX_MANIFEST = 16 * 1024 * 1024
 _LOCAL_HEADER = 30  # bytes, without name and extra field: APPNOTE.TXT 4.3.7
 
 Role = Literal["model", "lora", "draft", "projector"]
+Backend = Literal["cuda", "rocm", "metal", "vulkan"]
+"""What computes on GPUs; in the order in which a machine that has several of them takes them."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -70,6 +72,20 @@ class Runtime(msgspec.Struct, frozen=True):
     packages: tuple[tuple[str, str], ...] = ()
 
 
+class Pack(msgspec.Struct, frozen=True):
+    """A backend for the runtime of `platform`: an archive with the file `library`, `unpacked_size` bytes.
+
+    `needs` are the libraries that a machine must have for it, by the names that the loader looks for.
+    """
+
+    platform: str
+    backend: Backend
+    entry: str
+    unpacked_size: int
+    library: str
+    needs: tuple[str, ...] = ()
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """`manifest.json`. `build_id` is a hash over everything else in it, so over every byte of the bundle."""
 
@@ -81,6 +97,7 @@ class Manifest(msgspec.Struct, frozen=True):
     runtimes: tuple[Runtime, ...]
     entries: tuple[Entry, ...]
     system: str | None = None
+    packs: tuple[Pack, ...] = ()
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -236,7 +253,7 @@ def _check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> No
             raise BundleDamaged(path, entry.name, "the archive does not hold it as the manifest says")
     listed = {entry.name for entry in manifest.entries}
     named = [model.entry for model in manifest.models] + [frozen.entry for frozen in manifest.runtimes]
-    for name in named:
+    for name in (*named, *(pack.entry for pack in manifest.packs)):
         if name not in listed:
             raise BundleDamaged(path, name, "the manifest names it but does not list it")
     if not any(model.role == "model" for model in manifest.models):

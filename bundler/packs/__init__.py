@@ -1,0 +1,11 @@
+"""Backend packs: ggml's backends for GPUs, each compiled on its own as a library that a runtime loads where it can.
+
+Knows which there are and what each takes to compile. Refuses to know how the runtime itself is made (`freeze/`) and
+when a pack is used (`runtime/backends/`).
+"""
+
+from bundler.packs.listing import describe_packs
+from bundler.packs.pipeline import BackendPack, compiled_pack
+from bundler.packs.recipes import Recipe, find_recipe
+
+__all__ = ["BackendPack", "Recipe", "compiled_pack", "describe_packs", "find_recipe"]

@@ -1,0 +1,57 @@
+"""Compiles one backend's library with CMake. Refuses to know which flags and why."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+from bundler.errors import StepFailed
+from bundler.freeze.compiler import Compiler, compile_environment
+from bundler.freeze.ninja import NinjaProgress
+from bundler.freeze.packages import complaints
+from bundler.freeze.process import CommandFailed, clean_environment, run
+from bundler.freeze.sources import build_tools, unpacked_sources
+from bundler.packs.recipes import Recipe
+from bundler.progress import Progress
+
+_NEEDED = re.compile(r"\(NEEDED\).*\[(.+)\]")
+
+_IN_THE_RUNTIME = re.compile(r"(libggml|libstdc\+\+|libgcc_s|libgomp|libm\.|libc\.|libpthread|libdl|librt|ld-linux)")
+"""What every frozen runtime brings, and what is part of the C library that it needs anyhow."""
+
+
+def compile_library(
+    recipe: Recipe, flags: tuple[str, ...], compiler: Compiler, work: Path, log: Path, progress: Progress
+) -> Path:
+    """Compiles the target of `recipe` and what it needs, nothing else; returns the stripped library.
+
+    Raises PackagesUnreachable, StepFailed and PythonUnsuitable.
+    """
+    python = build_tools(work, log, progress)
+    source = unpacked_sources(python, work, log, progress) / "vendor" / "llama.cpp"
+    target = work / "build"
+    cores = len(os.sched_getaffinity(0))
+    env = compile_environment(work, compiler, cores)
+    step = f"compiling the {recipe.title} backend"
+    try:
+        with progress.step(f"Configuring the {recipe.title} backend", None, "steps"):
+            run(["cmake", "-S", source, "-B", target, *flags], log=log, env=env)
+        with ExitStack() as bars:
+            bar = NinjaProgress(f"Compiling the {recipe.title} backend", progress, bars)
+            run(["cmake", "--build", target, "--target", recipe.target], log=log, env=env, on_line=bar)
+        library = next(target.rglob(f"lib{recipe.target}.so"))
+        run(["strip", "--strip-unneeded", library], log=log, env=env)
+    except CommandFailed as error:
+        raise StepFailed(step, complaints(error.tail), log) from error
+    return library
+
+
+def needed_libraries(library: Path) -> tuple[str, ...]:
+    """The libraries by which `library` asks for a driver or a toolkit: `libvulkan.so.1`."""
+    shown = subprocess.run(
+        ["readelf", "-d", str(library)], capture_output=True, text=True, env=clean_environment(), check=True
+    )
+    return tuple(name for name in _NEEDED.findall(shown.stdout) if not _IN_THE_RUNTIME.match(name))
