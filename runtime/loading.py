@@ -11,12 +11,13 @@ from pathlib import Path
 import msgspec
 
 from runtime.bundle import Bundle
-from runtime.engine.backend import Backend, ContextSettings, ModelFacts, Weights
+from runtime.engine.backend import Backend, ContextSettings, ModelFacts, Placement, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
 from runtime.errors import LoafError
 from runtime.machine import available_memory, usable_processors
+from runtime.offloading import open_where_it_fits, placements
 from runtime.settings import EngineSettings, Settings
 
 
@@ -51,13 +52,16 @@ def open_model(bundle: Bundle | None, settings: Settings) -> ServedModel:
     name, weights, size, digest = _find_weights(bundle, settings.model)
     abort_load = threading.Event()
 
-    def open_backend() -> Backend:
-        model = load_model(weights, settings.engine.load, abort_load, settings.engine.adapters)
+    def open_with(placement: Placement) -> Backend:
+        model = load_model(weights, settings.engine.load, abort_load, settings.engine.adapters, placement.offload)
         try:
-            return LlamaBackend(model, _context_settings(settings.engine, model.facts))
+            return LlamaBackend(model, _context_settings(settings.engine, model.facts, placement), placement)
         except BaseException:
             model.close()
             raise
+
+    def open_backend() -> Backend:
+        return open_where_it_fits(placements(bundle, settings.gpu, settings.engine, weights), open_with)
 
     # Where states of slots are kept, slots are known by their numbers: what is in them stays there.
     shelf_bytes = 0 if settings.server.slot_save_path else settings.engine.shelf_bytes
@@ -79,8 +83,8 @@ def _find_weights(bundle: Bundle | None, outside: Path | None) -> tuple[str, Wei
     return model.name, Weights(bundle.path, span.offset), span.size, digest
 
 
-def _context_settings(settings: EngineSettings, facts: ModelFacts) -> ContextSettings:
-    n_ctx = settings.n_ctx or choose_context(facts, available_memory())
+def _context_settings(settings: EngineSettings, facts: ModelFacts, placement: Placement) -> ContextSettings:
+    n_ctx = settings.n_ctx or _context(facts, placement)
     n_slots = settings.n_slots or choose_slots(facts, n_ctx)
     return ContextSettings(
         n_ctx=n_ctx,
@@ -94,6 +98,13 @@ def _context_settings(settings: EngineSettings, facts: ModelFacts) -> ContextSet
         max_draft=settings.max_draft,
         pooling=settings.pooling,
     )
+
+
+def _context(facts: ModelFacts, placement: Placement) -> int:
+    if placement.is_whole and placement.n_ctx is not None:
+        return placement.n_ctx
+    n_ctx = choose_context(facts, available_memory())
+    return n_ctx if placement.n_ctx is None else min(n_ctx, placement.n_ctx)
 
 
 MINIMUM_CONTEXT = 512

@@ -7,11 +7,12 @@ Refuses to know where each value came from and what is done with it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from runtime.engine.backend import Adapter, CacheType, LoadSettings, Pooling
+from runtime.bundle import Backend
+from runtime.engine.backend import Adapter, CacheType, LoadSettings, Pooling, SplitMode
 from runtime.engine.types import Sampling
 
 
@@ -51,6 +52,22 @@ class ServerSettings(msgspec.Struct, frozen=True):
     shows_metrics: bool = True
     shows_props_changes: bool = False
     slot_save_path: Path | None = None
+
+
+class GpuSettings(msgspec.Struct, frozen=True):
+    """Which GPUs compute, and how much of the model.
+
+    `backend` "auto": the best that the file and the machine have; "disable": none. `devices` by their labels, None:
+    chosen. `n_layers` None: as many as fit. `main_gpu` counts among the devices that are used, `tensor_split` has a
+    share for each of them; empty: by what is free.
+    """
+
+    backend: Backend | Literal["auto", "disable"] = "auto"
+    devices: tuple[str, ...] | None = None
+    n_layers: int | None = None
+    split_mode: SplitMode = "layer"
+    main_gpu: int = 0
+    tensor_split: tuple[float, ...] = ()
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
@@ -103,5 +120,6 @@ class Settings(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
     server: ServerSettings = msgspec.field(default_factory=ServerSettings)
     engine: EngineSettings = msgspec.field(default_factory=EngineSettings)
+    gpu: GpuSettings = msgspec.field(default_factory=GpuSettings)
     chat: ChatSettings = msgspec.field(default_factory=ChatSettings)
     sampling: Sampling = msgspec.field(default_factory=Sampling)

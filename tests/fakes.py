@@ -15,7 +15,16 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.engine.backend import Adapter, BatchItem, ContextSettings, ModelFacts, PoolFull, Sampled
+from runtime.engine.backend import (
+    ON_THE_PROCESSOR,
+    Adapter,
+    BatchItem,
+    ContextSettings,
+    ModelFacts,
+    Placement,
+    PoolFull,
+    Sampled,
+)
 from runtime.engine.errors import DecodeFailed, StateFailed
 from runtime.engine.types import Sampling
 
@@ -116,6 +125,7 @@ class FakeContext:
     max_draft: int = 0
     model: FakeModel = field(default_factory=FakeModel)
     adapters: tuple[Adapter, ...] = ()
+    placement: Placement = ON_THE_PROCESSOR
     fail_at: int | None = None
     gate: threading.Semaphore | None = None
     generates: bool = True

@@ -40,6 +40,8 @@ def may_import(importer: str, imported: str) -> bool:
         return within(importer, "bundler")
     if within(imported, "llama_cpp"):
         return within(importer, "runtime.engine.llama")
+    if within(importer, "runtime.backends"):
+        return not any(within(imported, part) for part in ("runtime.engine.llama", "runtime.server", "aiohttp"))
     if within(importer, "runtime.engine"):
         return not any(within(imported, part) for part in ("runtime.server", "runtime.chat", "aiohttp", "jinja2"))
     if within(importer, "runtime.chat"):
@@ -61,6 +63,7 @@ def test_the_rule_can_fail() -> None:
     assert not may_import("bundler.build", "runtime.engine.llama")
     assert not may_import("runtime.server.openai.chat", "runtime.server.llamacpp.slots")
     assert not may_import("runtime.loading", "llama_cpp")
+    assert not may_import("runtime.backends.fitting", "runtime.engine.llama.devices")
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)

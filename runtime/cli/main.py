@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime import __version__
+from runtime.backends import ASK_FOR_DEVICES
 from runtime.cli.command import GroupedCommand
 from runtime.cli.options import GROUPS
 from runtime.cli.unused import unused_options
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 def main() -> None:
     """The program. The launcher names the bundle in `LOAF_BUNDLE`."""
     _restore_library_path()
+    if sys.argv[1:2] == [ASK_FOR_DEVICES]:
+        from runtime.backends.probe import answer
+
+        answer(sys.argv[2])
     with errors_as_exit_codes():
         path = os.environ.pop("LOAF_BUNDLE", None)
         bundle = None if path is None or _asks_about_the_program() else _open_bundle(path)
@@ -42,15 +47,24 @@ def main() -> None:
 
 @click.command(cls=GroupedCommand, groups=GROUPS, hidden=unused_options())
 @click.option("--info", is_flag=True, allow_from_autoenv=False, help="Say what is in this file, and exit.")
+@click.option(
+    "--list-devices", is_flag=True, allow_from_autoenv=False, help="Say which GPUs this file can use here, and exit."
+)
 @click.version_option(__version__, message="%(prog)s, loaf %(version)s", allow_from_autoenv=False)
 @click.help_option("-h", "--help", allow_from_autoenv=False)
 @click.pass_obj
-def command(bundle: Bundle | None, /, info: bool, **flags: Any) -> None:
+def command(bundle: Bundle | None, /, info: bool, list_devices: bool, **flags: Any) -> None:
     """A language model in one file: it serves an API and a page, or answers in the terminal."""
     if info:
         from runtime.info import describe
 
         click.echo(describe(bundle))
+        return
+    if list_devices:
+        from runtime.backends.listing import describe_devices
+
+        for line in describe_devices(bundle):
+            click.echo(line)
         return
     from runtime.cli.translate import settings_from
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from runtime.cli.values import CommaList, FiniteNumber, Origins, Whole
+from runtime.cli.values import CommaList, FiniteNumber, GpuName, LayerCount, Origins, Shares, Whole
 
 _FILE = click.Path(path_type=Path)
 _COUNT = Whole()
@@ -137,10 +137,23 @@ MODEL = (
     _switch("--reranking --rerank", "The same as --pooling rank."),
 )  # fmt: skip
 
+GPUS = (
+    _value("--gpu", GpuName(), "What computes: auto, cuda, rocm, vulkan, metal, or disable for the processor alone.",
+           "auto"),
+    _value("-dev --device", CommaList(), "Compute on these devices of --list-devices, comma-separated, or on none."),
+    _value("-ngl --gpu-layers --n-gpu-layers", LayerCount(), "Layers on GPUs: a number, all, or auto: as many as fit.",
+           "auto"),
+    _value("-sm --split-mode", click.Choice(["none", "layer", "row"]),
+           "How several GPUs share the model: not at all, by layers, or by rows of its matrices.", "layer"),
+    _value("-mg --main-gpu", Whole(0, 63), "Which of them, from 0 on, with --split-mode none and row.", 0),
+    _value("-ts --tensor-split", Shares(), "How much of the model each gets, as in 3,1; otherwise by what is free."),
+)  # fmt: skip
+
 GROUPS: tuple[tuple[str, tuple[click.Option, ...]], ...] = (
     ("Serving", SERVING),
     ("Who may call", ACCESS),
     ("Answers", ANSWERS),
     ("Sampling, where a request does not say", SAMPLING),
     ("Model and memory", MODEL),
+    ("GPUs", GPUS),
 )

@@ -17,7 +17,7 @@ import click
 from runtime.cli.options import SAMPLING
 from runtime.engine.backend import Adapter, LoadSettings, Pooling, Weights
 from runtime.engine.types import SAMPLERS, Sampling
-from runtime.settings import ChatSettings, EngineSettings, Secret, ServerSettings, Settings, TlsFiles
+from runtime.settings import ChatSettings, EngineSettings, GpuSettings, Secret, ServerSettings, Settings, TlsFiles
 
 _LONGEST_KEY_FILE = 1024 * 1024
 
@@ -48,6 +48,7 @@ def settings_from(system: str | None, flags: dict[str, Any]) -> Settings:
         max_tokens=None if flags["n_predict"] < 0 else flags["n_predict"],
         server=_server(flags),
         engine=_engine(flags),
+        gpu=_gpu(flags),
         chat=_chat(flags),
         sampling=_sampling(flags),
     )
@@ -105,6 +106,17 @@ def _engine(flags: dict[str, Any]) -> EngineSettings:
         shelf_bytes=_shelf_bytes(flags["cache_ram"]),
         max_draft=flags["draft_max"] if flags["lookup"] else 0,
         load=LoadSettings(mmap=not flags["no_mmap"], mlock=flags["mlock"], repack=not flags["no_repack"]),
+    )
+
+
+def _gpu(flags: dict[str, Any]) -> GpuSettings:
+    return GpuSettings(
+        backend=flags["gpu"],
+        devices=flags["device"],
+        n_layers=flags["gpu_layers"],
+        split_mode=flags["split_mode"],
+        main_gpu=flags["main_gpu"],
+        tensor_split=flags["tensor_split"] or (),
     )
 
 

@@ -10,7 +10,7 @@ import click
 _ALWAYS = None
 """It is so anyhow: nothing need be said."""
 
-_PROCESSOR = "this version computes on the processor"
+_ON_THE_GPU = "what belongs to a layer on the GPU is there, too"
 _ONE_COUNT = "--threads counts for prompts and answers alike"
 _NO_LOG = "there is no log; what matters is said on standard error"
 _OF_LLAMAFILE = "llamafile's, without a meaning here"
@@ -38,10 +38,10 @@ _SWITCHES: tuple[tuple[str, str | None], ...] = (
     ("--log-disable", _ALWAYS),
     ("--log-prefix", _NO_LOG),
     ("--log-timestamps", _NO_LOG),
-    ("-kvo --kv-offload", _PROCESSOR),
-    ("-nkvo --no-kv-offload", _ALWAYS),
-    ("--op-offload", _PROCESSOR),
-    ("--no-op-offload", _ALWAYS),
+    ("-kvo --kv-offload", _ALWAYS),
+    ("-nkvo --no-kv-offload", _ON_THE_GPU),
+    ("--op-offload", _ALWAYS),
+    ("--no-op-offload", _ON_THE_GPU),
     ("--swa-full", "a sliding window keeps what it needs"),
     ("--v2", _OF_LLAMAFILE),
     ("--fast", _OF_LLAMAFILE),
@@ -58,12 +58,6 @@ _SWITCHES: tuple[tuple[str, str | None], ...] = (
 )
 
 _VALUES: tuple[tuple[str, str | None], ...] = (
-    ("-ngl --gpu-layers --n-gpu-layers", _PROCESSOR),
-    ("-mg --main-gpu", _PROCESSOR),
-    ("-ts --tensor-split", _PROCESSOR),
-    ("-sm --split-mode", _PROCESSOR),
-    ("-dev --device", _PROCESSOR),
-    ("--gpu", _PROCESSOR),
     ("-tb --threads-batch", _ONE_COUNT),
     ("--threads-http", _ONE_COUNT),
     ("-C --cpu-mask", "the system's affinity is kept to (taskset)"),

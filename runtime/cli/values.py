@@ -10,6 +10,8 @@ import click
 INT32 = 2**31 - 1
 """What llama.cpp counts with, at most."""
 
+_GPU_NAMES = ("auto", "cuda", "rocm", "vulkan", "metal", "disable")
+_GPU_ALIASES = {"nvidia": "cuda", "amd": "rocm", "apple": "metal", "disabled": "disable"}
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\s/?#@]+")
 
 
@@ -82,3 +84,44 @@ class Origins(CommaList):
             if not _ORIGIN.fullmatch(origin):
                 self.fail(f"{origin!r} is no origin, as in https://example.org:8443, nor '*'.", param, ctx)
         return origins
+
+
+class GpuName(click.ParamType[str]):
+    """A backend, also by the names that llamafile has for its --gpu."""
+
+    name = "NAME"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        name = _GPU_ALIASES.get(value.lower(), value.lower())
+        if name not in _GPU_NAMES:
+            self.fail(f"{value!r} is none of {', '.join(_GPU_NAMES)}.", param, ctx)
+        return name
+
+
+class LayerCount(click.ParamType["int | None"]):
+    """A number of layers; None for "auto". llama-server's -1 is auto, too, and -2 all."""
+
+    name = "N"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value in ("auto", "-1", -1):
+            return None
+        if value in ("all", "-2", -2):
+            return INT32
+        return Whole(0).convert(value, param, ctx)
+
+
+class Shares(click.ParamType[tuple[float, ...]]):
+    """`3,1` or `3/1` as a tuple of its numbers, of which one at least is more than nothing."""
+
+    name = "list"
+
+    def convert(
+        self, value: str | tuple[float, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        shares = tuple(FiniteNumber(0).convert(part, param, ctx) for part in value.replace("/", ",").split(","))
+        if not any(shares):
+            self.fail("all shares are 0.", param, ctx)
+        return shares

@@ -38,6 +38,64 @@ class LoadSettings(msgspec.Struct, frozen=True):
     repack: bool = True
 
 
+SplitMode = Literal["none", "layer", "row"]
+"""How several devices share a model: llama.cpp's `llama_split_mode`, in its order."""
+
+
+class Offload(msgspec.Struct, frozen=True):
+    """Layers on GPUs: the last `n_layers`, counting the output as one, on the devices of the backend in `library`.
+
+    `numbers` are the devices as ggml's registry of that backend counts them. `tensor_split` has a share for each,
+    empty: by what is free there; `main_gpu` is an index into them, for `split_mode` none and row.
+    """
+
+    library: Path
+    numbers: tuple[int, ...]
+    n_layers: int
+    split_mode: SplitMode = "layer"
+    main_gpu: int = 0
+    tensor_split: tuple[float, ...] = ()
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """Where a model computes, and why, in lines for people. `n_ctx`: what context fits there; None: anything.
+
+    `offload` None: on the processor, with no GPU's backend loaded. `is_whole`: nothing is left for the processor.
+    """
+
+    offload: Offload | None = None
+    n_ctx: int | None = None
+    is_whole: bool = False
+    lines: tuple[str, ...] = ()
+
+    @property
+    def n_layers(self) -> int:
+        """Layers on GPUs, counting the output as one."""
+        return self.offload.n_layers if self.offload is not None else 0
+
+
+ON_THE_PROCESSOR = Placement()
+"""With nothing to be said of it."""
+
+
+class LayerSizes(msgspec.Struct, frozen=True):
+    """What a GGUF says of its layers, before it is loaded. All in bytes, but `n_ctx_train`.
+
+    `layers` are the weights of each, `output` of what comes after the last; `cell_bytes` what K and V of a token take
+    in each layer. `widest` is the most that one token takes of scratch memory: logits, or activations.
+    """
+
+    layers: tuple[int, ...]
+    output: int
+    cell_bytes: tuple[int, ...]
+    widest: int
+    n_ctx_train: int
+
+    def scratch(self, n_ctx: int, n_ubatch: int) -> int:
+        """Rough and rather too much: what `n_ubatch` tokens are computed in, and the mask of attention in F16."""
+        return n_ubatch * (self.widest + 2 * n_ctx)
+
+
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 """What K and V can be kept as; llama-server's list."""
 
@@ -191,7 +249,8 @@ class Embedder(Protocol):
 class Backend(Protocol):
     """A model, and what it can be asked for: text, vectors, or both.
 
-    `generator` is None for a model that only makes vectors. `adapters` can be applied to either.
+    `generator` is None for a model that only makes vectors. `adapters` can be applied to either. `placement` says where
+    it computes.
     """
 
     @property
@@ -200,6 +259,8 @@ class Backend(Protocol):
     def generator(self) -> Generator | None: ...
     @property
     def adapters(self) -> tuple[Adapter, ...]: ...
+    @property
+    def placement(self) -> Placement: ...
     def embedder(self) -> Embedder: ...
     def interrupt(self) -> None: ...
     def close(self) -> None: ...

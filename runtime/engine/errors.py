@@ -3,6 +3,7 @@
 LoafError
 └── EngineError
     ├── ModelLoadFailed      llama.cpp does not take the weights
+    ├── BackendFailed        a GPU's backend cannot be used
     ├── AdapterFailed        llama.cpp does not take the adapter
     ├── ContextFailed        no context of this size can be made
     ├── StillLoading         no request can be taken yet
@@ -45,6 +46,15 @@ class ModelLoadFailed(EngineError):
         self.reason = reason
 
 
+class BackendFailed(EngineError):
+    """`reason` is the loader's, or what the backend logged last."""
+
+    def __init__(self, library: Path, reason: str) -> None:
+        super().__init__(f"{library.name} cannot be used: {reason}")
+        self.library = library
+        self.reason = reason
+
+
 class AdapterFailed(EngineError):
     """`name` is the adapter's, `reason` what llama.cpp logged last."""
 
@@ -58,7 +68,7 @@ class AdapterFailed(EngineError):
 
 
 class ContextFailed(EngineError):
-    """`n_ctx` in tokens."""
+    """`n_ctx` in tokens, `reason` what llama.cpp logged."""
 
     def __init__(self, n_ctx: int, reason: str) -> None:
         super().__init__(
@@ -66,6 +76,7 @@ class ContextFailed(EngineError):
             "Ask for a smaller one with --ctx-size." if not reason or "alloc" in reason else "",
         )
         self.n_ctx = n_ctx
+        self.reason = reason
 
 
 class StillLoading(EngineError):

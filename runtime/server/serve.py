@@ -103,11 +103,12 @@ def _description(served: ServedModel, backend: Backend, settings: Settings) -> l
     facts = backend.model.facts
     generator = backend.generator
     if generator is None:
-        return [f"{served.name}: {facts.description}, embeddings only"]
+        return [f"{served.name}: {facts.description}, embeddings only", *backend.placement.lines]
     used = generator.settings
     lines = [
         f"{served.name}: {facts.description}, context {generator.n_ctx:,}, "
-        f"{used.n_slots} requests at once, {used.n_threads} threads"
+        f"{used.n_slots} requests at once, {used.n_threads} threads",
+        *backend.placement.lines,
     ]
     if settings.engine.n_ctx is None and generator.n_ctx < facts.n_ctx_train:
         lines.append(

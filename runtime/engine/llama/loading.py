@@ -5,26 +5,29 @@ Knows llama.cpp's loading from an open file. Refuses to know what a bundle is.
 
 from __future__ import annotations
 
-import ctypes
-import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-from runtime.engine.backend import Adapter, LoadSettings, Weights
+from runtime.engine.backend import Adapter, LoadSettings, Offload, Weights
 from runtime.engine.errors import AdapterFailed, LoadAborted, ModelLoadFailed
 from runtime.engine.llama.binding import import_binding
+from runtime.engine.llama.devices import device_params
+from runtime.engine.llama.files import opened
 from runtime.engine.llama.model import LlamaModel
 
 
 def load_model(
-    weights: Weights, settings: LoadSettings, abort_load: threading.Event, adapters: Sequence[Adapter] = ()
+    weights: Weights,
+    settings: LoadSettings,
+    abort_load: threading.Event,
+    adapters: Sequence[Adapter] = (),
+    offload: Offload | None = None,
 ) -> LlamaModel:
-    """Load `weights`, of which nothing is copied but what is repacked, and `adapters` for them.
+    """Load `weights`, of which nothing is copied but what is repacked or goes to a GPU, and `adapters` for them.
 
     Setting `abort_load` from another thread ends the loading with `LoadAborted`. Raises `ModelLoadFailed`,
-    `AdapterFailed`, `OSError`.
+    `AdapterFailed`, `BackendFailed`, `OSError`.
     """
     lib, logs = import_binding()
     params = lib.llama_model_default_params()
@@ -33,8 +36,10 @@ def load_model(
     # The reference must live until loading is over, or ctypes frees the callback.
     callback = lib.llama_progress_callback(lambda _progress, _data: not abort_load.is_set())
     params.progress_callback = callback
-    with _opened(weights) as file:
+    kept = device_params(lib, params, offload) if offload is not None else []
+    with opened(weights) as file:
         handle = lib.llama_model_load_from_file_ptr(file, params)
+    del kept
     if abort_load.is_set():
         if handle:
             lib.llama_model_free(handle)
@@ -53,7 +58,7 @@ def _load_adapter(adapter: Adapter, model: Any) -> Any:
     """llama.cpp frees it with the model."""
     lib, logs = import_binding()
     logs.clear()
-    with _opened(adapter.weights) as file:
+    with opened(adapter.weights) as file:
         handle = lib.llama_adapter_lora_init_from_file_ptr(model, file)
     if not handle:
         raise AdapterFailed(adapter.name, logs.last_error())
@@ -68,22 +73,3 @@ def _load_mode(lib: Any, settings: LoadSettings) -> int:
         (True, True): lib.LLAMA_LOAD_MODE_MMAP_MLOCK,
     }
     return int(modes[settings.mmap, settings.mlock])
-
-
-@contextmanager
-def _opened(weights: Weights) -> Iterator[Any]:
-    """A C stream that stands at the first byte of `weights`."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.fopen.restype = ctypes.c_void_p
-    libc.fopen.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
-    libc.fseeko.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int]
-    libc.fclose.argtypes = [ctypes.c_void_p]
-    file = libc.fopen(os.fsencode(weights.path), b"rb")
-    if not file:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), str(weights.path))
-    try:
-        libc.fseeko(file, weights.offset, os.SEEK_SET)
-        yield file
-    finally:
-        libc.fclose(file)

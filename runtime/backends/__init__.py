@@ -1,0 +1,14 @@
+"""GPUs: which this machine has, which pack in the file computes on them, and how much of a model goes there.
+
+devices → what is known of a device                 vulkan, cuda, rocm → asking each driver
+probe → the child process that asks                 detection → starting it, and remembering what it found
+drivers → what must change before it is asked again  system_cxx → drivers that are newer than the file
+choosing → which devices to use, and why            unpacking → a pack's library, once on this machine
+fitting → how many layers fit                       placing → trying it, with fewer where it fails
+
+Nothing of it is imported where the file has no packs. Refuses to know llama.cpp: the engine loads the library and says
+what is free on its devices.
+"""
+
+ASK_FOR_DEVICES = "--ask-for-devices"
+"""The program's first argument, before a backend's name, when it is a child that asks a driver. No flag for people."""

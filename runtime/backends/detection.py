@@ -1,0 +1,123 @@
+"""Which devices this machine has: what drivers answered, each asked by a process of its own, once.
+
+A driver that crashes or does not answer costs its process, and the launch `SECONDS` at most. What one answered is
+remembered in the cache folder until the driver changes; what it did not answer is asked again at the next launch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from runtime import __version__
+from runtime.backends import ASK_FOR_DEVICES
+from runtime.backends.devices import Report
+from runtime.backends.drivers import identity
+from runtime.bundle import Backend
+
+SECONDS = 2.0
+_MOST_BYTES = 1024 * 1024
+
+
+class _Remembered(msgspec.Struct, frozen=True):
+    """The reports, each with the identity of the driver that gave it."""
+
+    reports: tuple[tuple[str, Report], ...] = ()
+
+
+def detect(backends: Sequence[Backend], cache: Path) -> tuple[Report, ...]:
+    """A report for each of `backends`, in order. Drivers that have to be asked are asked at the same time."""
+    file = cache / "devices.json"
+    known = dict(_recall(file).reports)
+    keys = {backend: identity(backend, f"{__version__} {sys.executable}") for backend in backends}
+    unknown = [backend for backend in backends if keys[backend] not in known]
+    asked = dict(zip(unknown, ask(unknown), strict=True))
+    reports = {backend: asked.get(backend) or known[keys[backend]] for backend in backends}
+    if asked:
+        answers = [(keys[backend], report) for backend, report in reports.items() if report.answered]
+        _remember(file, _Remembered(tuple(answers)))
+    return tuple(reports.values())
+
+
+def ask(backends: Sequence[Backend]) -> tuple[Report, ...]:
+    """A report for each of `backends`, in order, from their drivers as they are now, all asked at the same time."""
+    try:
+        questions = [_Question(backend) for backend in backends]
+    except OSError as error:  # no more processes, for one
+        problem = f"nothing can be started to ask its driver: {error.strerror}"
+        return tuple(Report(backend, problem=problem, answered=False) for backend in backends)
+    return tuple(question.answer() for question in questions)
+
+
+class _Question:
+    """A child process that asks one driver."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._deadline = time.monotonic() + SECONDS
+        self._process = subprocess.Popen(
+            [*_program(), ASK_FOR_DEVICES, backend],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us; and what a driver starts ends with it
+        )
+
+    def answer(self) -> Report:
+        """What the child says, for which it has `SECONDS`."""
+        try:
+            said, _ = self._process.communicate(timeout=max(0.0, self._deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._end()
+            return self._failed(f"its driver did not answer within {SECONDS:g} seconds")
+        try:
+            return msgspec.json.decode(said.rstrip().rpartition(b"\n")[2], type=Report)
+        except msgspec.DecodeError:
+            return self._failed(f"its driver crashed ({_how(self._process.returncode)})")
+
+    def _failed(self, clause: str) -> Report:
+        problem = f"{clause} when it was asked for its devices"
+        return Report(self._backend, problem=problem, answered=False)
+
+    def _end(self) -> None:
+        """A process that hangs in the kernel does not end now; it is left to the system."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.communicate(timeout=0.2)
+
+
+def _program() -> list[str]:
+    return [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "runtime"]
+
+
+def _how(code: int) -> str:
+    named = {number.value: number.name for number in signal.Signals}
+    return named.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
+
+
+def _recall(file: Path) -> _Remembered:
+    """What is remembered; nothing where it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            return msgspec.json.decode(opened.read(_MOST_BYTES), type=_Remembered)
+    except (OSError, msgspec.DecodeError):
+        return _Remembered()
+
+
+def _remember(file: Path, remembered: _Remembered) -> None:
+    """All at once, and not at all where the cache cannot be written."""
+    with contextlib.suppress(OSError):
+        descriptor, name = tempfile.mkstemp(prefix=".devices.", dir=file.parent)
+        with os.fdopen(descriptor, "wb") as written:
+            written.write(msgspec.json.encode(remembered))
+        Path(name).replace(file)

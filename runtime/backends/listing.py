@@ -1,0 +1,23 @@
+"""`--list-devices`: the devices that the packs in the file can compute on, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runtime.backends.detection import ask
+from runtime.backends.devices import TITLES
+from runtime.backends.preparing import packs_for_here
+from runtime.bundle import Bundle
+
+
+def describe_devices(bundle: Bundle | None) -> Iterator[str]:
+    """A line each, after every driver has been asked again: what is free is free now."""
+    packs = packs_for_here(bundle)
+    if not packs:
+        yield "This file has no pack for GPUs: loaf build --backend vulkan puts one in."
+    for report in ask(tuple(pack.backend for pack in packs)):
+        for device in report.devices:
+            mebibytes = f"{device.total >> 20} MiB, {device.free >> 20} MiB free"
+            yield f"{device.label}: {device.name} ({mebibytes}), {device.kind}, {device.driver}"
+        if not report.devices:
+            yield f"{TITLES[report.backend]}: {report.problem or 'its driver lists no device'}"

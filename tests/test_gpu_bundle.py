@@ -1,0 +1,190 @@
+"""A bundle with the Vulkan pack on three machines: without Vulkan, with a software device only, and with it allowed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from bundles import Server, clean_environment, loaf
+from drivers import CRASHES, HANGS, broken_driver
+
+from runtime.bundle import open_bundle
+
+LAVAPIPE = sorted(Path("/usr/share/vulkan/icd.d").glob("lvp_icd*.json"))
+MOON = {"prompt": "The first man on the moon was", "temperature": 0, "n_predict": 24}
+ALL_LAYERS = "On Vulkan0 (llvmpipe"
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def only(manifest: Path | str) -> dict[str, str]:
+    """The variables by which the loader knows this driver only."""
+    return {"VK_DRIVER_FILES": str(manifest), "VK_ICD_FILENAMES": str(manifest)}
+
+
+@pytest.fixture(scope="module")
+def vulkan_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo bundle with the Vulkan pack, which is compiled once on a machine."""
+    if not LAVAPIPE:
+        pytest.skip("needs Mesa's lavapipe: install mesa-vulkan-drivers")
+    target = tmp_path_factory.mktemp("vulkan") / "demo.loaf"
+    built = loaf("build", "demo", "--backend", "vulkan", "-o", str(target))
+    if "cannot be compiled here" in built.stderr:
+        pytest.skip(f"needs what compiles the Vulkan pack: {built.stderr}")
+    assert built.returncode == 0, built.stderr
+    return target
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def on_the_device(vulkan_demo: Path, cache: Path) -> Iterator[Server]:
+    """The bundle where the software device is allowed."""
+    with Server(vulkan_demo, cache=cache, environment=only(LAVAPIPE[0]) | {"GGML_VK_VISIBLE_DEVICES": "0"}) as server:
+        yield server
+
+
+def start(bundle: Path, cache: Path, *flags: str, **environment: str) -> tuple[str, str]:
+    """(what the server says until it serves, its answer to `MOON`)."""
+    with Server(bundle, *flags, cache=cache, environment=environment) as server:
+        status, answer = server.post("/completion", MOON)
+        assert status == 200
+        return "".join(server.said), answer["content"]
+
+
+def packs_in(cache: Path) -> list[str]:
+    return [path.name for path in cache.iterdir() if path.name.startswith("vulkan-")]
+
+
+def test_the_pack_is_a_part_of_the_file(vulkan_demo: Path, run: Run) -> None:
+    bundle = open_bundle(vulkan_demo)
+    (pack,) = bundle.manifest.packs
+    assert (pack.backend, pack.entry) == ("vulkan", "runtime/linux-x86_64/vulkan.tar.gz")
+    assert pack.needs == ("libvulkan.so.1",)
+    assert loaf("verify", str(vulkan_demo)).returncode == 0
+    assert json.loads(loaf("inspect", str(vulkan_demo), "--json").stdout)["bundle"]["packs"][0]["backend"] == "vulkan"
+    assert "vulkan" in loaf("inspect", str(vulkan_demo)).stdout
+    assert "vulkan on linux-x86_64, needs libvulkan.so.1" in run(vulkan_demo, "--info").stdout
+
+
+def test_a_machine_without_vulkan(vulkan_demo: Path, tmp_path: Path, demo: Path) -> None:
+    said, text = start(vulkan_demo, tmp_path, **only("/nonexistent.json"))
+    assert "Computing on the processor: Vulkan: no Vulkan driver" in said
+    assert text == start(demo, tmp_path)[1]
+    assert not packs_in(tmp_path), "a pack is unpacked only where it is used"
+
+
+def test_a_machine_with_a_software_device_only(vulkan_demo: Path, cache: Path) -> None:
+    said, _text = start(vulkan_demo, cache, **only(LAVAPIPE[0]))
+    assert "there is only llvmpipe" in said
+    assert "a software device, which is slower (--device Vulkan0 takes it)" in said
+
+
+def test_the_same_with_that_device_allowed(on_the_device: Server, cache: Path, server: Server) -> None:
+    said = "".join(on_the_device.said)
+    assert ALL_LAYERS in said
+    assert "all 5 layers" in said
+    assert len(packs_in(cache)) == 1
+    maps = Path(f"/proc/{on_the_device.process.pid}/maps").read_text()
+    assert "libggml-vulkan.so" in maps
+    assert on_the_device.post("/completion", MOON)[1]["content"] == server.post("/completion", MOON)[1]["content"]
+
+
+def test_logits_agree_with_the_processor_s(on_the_device: Server, server: Server) -> None:
+    """To 0.1 in the logarithms of what is most probable: the device computes in F16 what the processor does in F32."""
+    there, here = probabilities(on_the_device), probabilities(server)
+    shared = there.keys() & here.keys()
+    assert len(shared) >= 3
+    assert max(abs(there[token] - here[token]) for token in shared) < 0.1
+
+
+def probabilities(server: Server) -> dict[int, float]:
+    """The logarithms of the probabilities of the five tokens that are most probable after `MOON`."""
+    status, answer = server.post("/completion", MOON | {"n_predict": 1, "n_probs": 5, "cache_prompt": False})
+    assert status == 200
+    return {one["id"]: one["logprob"] for one in answer["completion_probabilities"][0]["top_logprobs"]}
+
+
+FLAGS = [
+    ("--device Vulkan0", [ALL_LAYERS, "all 5 layers"]),
+    ("--gpu vulkan -ngl 2", [ALL_LAYERS, "2 of 5 layers", "the others on the processor"]),
+    ("--gpu vulkan -sm none -mg 0 -ts 1 -ngl all", [ALL_LAYERS, "all 5 layers"]),
+    ("--gpu disable", ["Computing on the processor, as it was asked for"]),
+    ("-ngl 0", ["Computing on the processor, as it was asked for"]),
+]
+
+
+@pytest.mark.parametrize(("flags", "says"), FLAGS, ids=[row[0] for row in FLAGS])
+def test_flags(vulkan_demo: Path, cache: Path, flags: str, says: list[str]) -> None:
+    said, text = start(vulkan_demo, cache, *flags.split(), **only(LAVAPIPE[0]))
+    assert all(part in said for part in says), said
+    assert "Neil Armstrong" in text
+
+
+REFUSED = [
+    ("--gpu cuda", "no CUDA pack"),
+    ("--device Vulkan5", "there is no Vulkan5"),
+    ("--gpu vulkan -mg 3", "--main-gpu"),
+    ("--gpu vulkan -ts 1,2,3", "--tensor-split"),
+]
+
+
+@pytest.mark.parametrize(("flags", "says"), REFUSED, ids=[row[0] for row in REFUSED])
+def test_what_a_flag_names_must_be_there(vulkan_demo: Path, cache: Path, run: Run, flags: str, says: str) -> None:
+    result = run(vulkan_demo, *flags.split(), "-p", "x", env=clean_environment(cache, **only(LAVAPIPE[0])))
+    assert result.returncode == 1
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_list_devices(vulkan_demo: Path, demo: Path, cache: Path, run: Run) -> None:
+    environment = clean_environment(cache, **only(LAVAPIPE[0]))
+    assert run(vulkan_demo, "--list-devices", env=environment).stdout.startswith("Vulkan0: llvmpipe")
+    assert (
+        "no Vulkan driver"
+        in run(vulkan_demo, "--list-devices", env=clean_environment(cache, **only("/nonexistent.json"))).stdout
+    )
+    assert "no pack" in run(demo, "--list-devices").stdout
+
+
+BROKEN = [
+    ("crashes", CRASHES, "its driver crashed (SIGABRT)"),
+    ("hangs", HANGS, "its driver did not answer within 2 seconds"),
+]
+
+
+@pytest.mark.parametrize(("does", "says"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
+def test_a_broken_driver_is_survived(vulkan_demo: Path, cache: Path, tmp_path: Path, does: str, says: str) -> None:
+    said, text = start(vulkan_demo, cache, **only(broken_driver(tmp_path, does)))
+    assert f"Computing on the processor: Vulkan: {says}" in said
+    assert "Neil Armstrong" in text
+
+
+def test_too_little_memory_on_the_device(vulkan_demo: Path, cache: Path) -> None:
+    """ggml refuses buffers beyond this size as it would where a device has no more memory."""
+    limits = {"GGML_VK_FORCE_MAX_BUFFER_SIZE": "100000", "GGML_VK_SUBALLOCATION_BLOCK_SIZE": "100000"}
+    said, text = start(vulkan_demo, cache, "--gpu", "vulkan", **only(LAVAPIPE[0]), **limits)
+    assert "The GPU could not take 5 layers" in said
+    assert "The GPU could not take 2 layers" in said
+    assert "Computing on the processor: no layer fits the GPU" in said
+    assert "Neil Armstrong" in text
+
+
+def test_a_damaged_pack_is_not_run(vulkan_demo: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.loaf"
+    damaged.write_bytes(vulkan_demo.read_bytes())
+    damaged.chmod(0o755)
+    offset = open_bundle(vulkan_demo).spans["runtime/linux-x86_64/vulkan.tar.gz"].offset
+    with damaged.open("r+b") as file:
+        file.seek(offset + 1000)
+        file.write(b"damage")
+    said, text = start(damaged, tmp_path, "--gpu", "vulkan", **only(LAVAPIPE[0]))
+    assert "Computing on the processor: the vulkan pack cannot be unpacked: it does not have the checksum" in said
+    assert "Neil Armstrong" in text
+    assert not packs_in(tmp_path)
