@@ -46,8 +46,8 @@ class Tokenizer(Protocol):
 class Prepared(msgspec.Struct, frozen=True):
     """A prompt, and what the engine needs besides it.
 
-    `grammar` and `triggers` belong into `Sampling`, `shown` and `stop` into `GenerationRequest`: special tokens whose
-    text the parser has to see, and texts that end the answer. `expected` is what the parser knows beforehand.
+    `grammar` and `triggers` belong into `Sampling`, `shown` into `GenerationRequest`: special tokens whose text the
+    parser has to see. `expected` is what the parser knows beforehand.
     """
 
     text: str
@@ -55,7 +55,6 @@ class Prepared(msgspec.Struct, frozen=True):
     grammar: str
     triggers: Triggers | None
     shown: frozenset[int]
-    stop: tuple[str, ...]
     expected: Expected
 
     def parser(self) -> AnswerParser:
@@ -114,7 +113,6 @@ class PromptBuilder:
             grammar=constraint.grammar,
             triggers=constraint.triggers,
             shown=self._shown_tokens(has_tools=bool(tools)),
-            stop=(),
             expected=expected,
         )
 

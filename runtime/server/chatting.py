@@ -84,7 +84,6 @@ def chat_job(hosted: HostedModel, conversation: Conversation, wanted: Generation
     request = msgspec.structs.replace(
         wanted,
         prompt=prepared.tokens,
-        stop=(*wanted.stop, *prepared.stop),
         shown=prepared.shown,
         sampling=sampling,
     )
