@@ -30,8 +30,15 @@ def test_example(server: Server, example: dict[str, Any]) -> None:
     request = {"messages": example["messages"], "temperature": 0} | tools
     status, body = server.post("/v1/chat/completions", request)
     assert status == 200, body
-    assert example["expect"] in body["choices"][0]["message"]["content"]
-    assert body["choices"][0]["finish_reason"] == "stop"
+    (choice,) = body["choices"]
+    if example["expect"].startswith("<tool_call>"):
+        expected = json.loads(example["expect"].removeprefix("<tool_call>").removesuffix("</tool_call>"))
+        function = choice["message"]["tool_calls"][0]["function"]
+        assert (function["name"], json.loads(function["arguments"])) == (expected["name"], expected["arguments"])
+        assert choice["finish_reason"] == "tool_calls"
+    else:
+        assert example["expect"] in choice["message"]["content"]
+        assert choice["finish_reason"] == "stop"
 
 
 def test_the_embedded_model_is_small(demo_gguf: Path) -> None:

@@ -276,4 +276,4 @@ def test_lookup_changes_nothing_but_the_time(demo: Path, warm_cache: Path, serve
             plain, guessed = (one.post("/completion", request)[1] for one in (server, guessing))
             assert guessed["content"] == plain["content"]
             accepted += guessed["timings"].get("draft_n_accepted", 0)
-    assert accepted > 10
+    assert accepted > 0, "how much is guessed depends on how long steps take; that something is does not"

@@ -75,7 +75,7 @@ _WRONG: tuple[tuple[str, str, Any], ...] = (
     (_COMPLETION, "no prompt", {"prompt": ""}),
     (_COMPLETION, "a grammar that does not parse", {"prompt": "x", "grammar": "root ::= ("}),
     (_COMPLETION, "a grammar that goes round", {"prompt": "x", "grammar": "root ::= root"}),
-    (_COMPLETION, "no such mirostat", {"prompt": "x", "mirostat": 3}),
+    (_COMPLETION, "a penalty that looks too far back", {"prompt": "x", "repeat_last_n": -2}),
     (_COMPLETION, "a penalty of 0", {"prompt": "x", "repeat_penalty": 0}),
     (_COMPLETION, "no end of nesting", b'{"prompt":' + b"[" * 50_000),
     (_CHAT, "no messages", {"messages": []}),
