@@ -72,10 +72,10 @@ def build(
     from bundler.text import human_size
 
     progress = progress_for()
-    recipes = tuple(find_recipe(backend) for backend in backends)
-    for recipe in recipes:
+    recipes = {recipe.backend: recipe for recipe in map(find_recipe, backends)}
+    for recipe in recipes.values():
         recipe.find_toolchain()  # says what is missing before anything is downloaded
-    request = BuildRequest(model, output, name, args, system, recipes)
+    request = BuildRequest(model, output, name, args, system, tuple(recipes.values()))
     try:
         built = build_bundle(request, lambda: freeze_runtime(progress), progress)
     except SourceAmbiguous as error:

@@ -7,14 +7,17 @@ model is loaded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from runtime.bundle import Bundle
+from runtime.bundle import Backend, Bundle
 from runtime.engine.backend import Offload, Placement, Weights
 from runtime.engine.errors import BackendFailed, ContextFailed, ModelLoadFailed
 from runtime.settings import EngineSettings, GpuSettings
+
+if TYPE_CHECKING:
+    from runtime.backends.preparing import Prepared
 
 Opened = TypeVar("Opened")
 
@@ -47,21 +50,12 @@ def placements(
         in_vain = "-ngl changes nothing: this file has no pack for GPUs (loaf build --backend vulkan)"
         yield Placement(lines=(in_vain,) if gpu.n_layers else ())  # at once: nothing more is imported
         return
-    from runtime.backends.preparing import prepare
-
-    prepared = prepare(bundle, gpu)
-    if prepared.library is None:
-        yield Placement(lines=(prepared.sentence,) if prepared.sentence else ())
-        return
     from runtime.backends.fitting import fit
-    from runtime.engine.llama.devices import load_backend
     from runtime.engine.llama.layers import layer_sizes
 
-    try:
-        devices = load_backend(prepared.library)
-        free = tuple(devices.free(number) for number in prepared.numbers)
-    except BackendFailed as error:
-        yield Placement(lines=(f"Computing on the processor: {error.message}",))
+    prepared, free = _prepare_and_load(bundle, gpu)
+    if prepared.library is None:
+        yield Placement(lines=(prepared.sentence,))
         return
     _check_shares(gpu, len(free))
     used, shares = (free, gpu.tensor_split) if gpu.split_mode != "none" else ((free[gpu.main_gpu],), ())
@@ -80,6 +74,23 @@ def placements(
                 yield Placement(offload, fitting.n_ctx, n_layers == whole, (line,))
     no_devices = Offload(prepared.library, (), 0)
     yield Placement(no_devices, lines=("Computing on the processor: no layer fits the GPU",))
+
+
+def _prepare_and_load(bundle: Bundle | None, gpu: GpuSettings) -> tuple[Prepared, tuple[int, ...]]:
+    """What computes, loaded, and the bytes that are free on each of its devices. What does not load is passed over."""
+    from runtime.backends.preparing import prepare
+    from runtime.engine.llama.devices import load_backend
+
+    failed: dict[Backend, str] = {}
+    while True:
+        prepared = prepare(bundle, gpu, failed)
+        if prepared.library is None:
+            return prepared, ()
+        try:
+            devices = load_backend(prepared.library)
+            return prepared, tuple(devices.free(number) for number in prepared.numbers)
+        except BackendFailed as error:
+            failed[prepared.devices[0].backend] = error.message
 
 
 def _check_shares(gpu: GpuSettings, n_devices: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,11 @@ def report(backend: Backend, *kinds: Kind, problem: str = "") -> Report:
 
 
 NO_LOADER = report("vulkan", problem="libvulkan.so.1 is not there")
+TWICE = Report("vulkan", tuple(
+    msgspec.structs.replace(device("vulkan", i), identity=identity) for i, identity in enumerate(("one", "one", "two"))
+))  # fmt: skip
+"""A GPU with two drivers, and another one."""
+
 AUTO = GpuSettings()
 
 CHOICES = [
@@ -38,6 +44,9 @@ CHOICES = [
     ("the next where there is none", AUTO, None, [report("cuda"), report("vulkan", "discrete")], ["Vulkan0"]),
     ("only discrete ones", AUTO, None, [report("vulkan", "integrated", "discrete", "software")], ["Vulkan1"]),
     ("of a virtual machine", AUTO, None, [report("vulkan", "virtual")], ["Vulkan0"]),
+    ("each once, whoever lists it", AUTO, None, [TWICE], ["Vulkan0", "Vulkan2"]),
+    ("the next where one failed", AUTO, None,
+     [report("cuda", problem="no libcublas.so.12"), report("vulkan", "discrete")], ["Vulkan0"]),
     ("not a software device", AUTO, None, [report("vulkan", "software")], []),
     ("not an integrated device", AUTO, None, [report("vulkan", "integrated")], []),
     ("a software device that is named visible", AUTO, (0,), [report("vulkan", "software")], ["Vulkan0"]),

@@ -6,7 +6,7 @@ one. Integrated and software devices are taken only by those who name them: the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 import msgspec
@@ -66,7 +66,7 @@ def choose(wanted: GpuSettings, visible: tuple[int, ...] | None, reports: Sequen
 def _taken_by_itself(report: Report, visible: tuple[int, ...] | None) -> tuple[Device, ...]:
     if report.backend == "vulkan" and visible is not None:
         return _visible(report.devices, visible)
-    return tuple(device for device in report.devices if device.kind in _KINDS_CHOSEN)
+    return _each_once(device for device in report.devices if device.kind in _KINDS_CHOSEN)
 
 
 def _best_of(backend: Backend, visible: tuple[int, ...] | None, reports: Sequence[Report]) -> tuple[Device, ...]:
@@ -82,7 +82,15 @@ def _best_of(backend: Backend, visible: tuple[int, ...] | None, reports: Sequenc
     if not devices:
         raise GpuUnavailable(flag, _why_not(report), "Without the flag, the processor computes.")
     best = min(_RANKS[device.kind] for device in devices)
-    return tuple(device for device in devices if _RANKS[device.kind] == best)
+    return _each_once(device for device in devices if _RANKS[device.kind] == best)
+
+
+def _each_once(devices: Iterable[Device]) -> tuple[Device, ...]:
+    """Without those that another driver has listed before: a model split over one device twice would not fit it."""
+    kept: dict[str, Device] = {}
+    for device in devices:
+        kept.setdefault(device.identity or device.label, device)
+    return tuple(kept.values())
 
 
 def _visible(devices: Sequence[Device], numbers: tuple[int, ...]) -> tuple[Device, ...]:

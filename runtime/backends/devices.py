@@ -15,7 +15,10 @@ Kind = Literal["discrete", "integrated", "virtual", "software"]
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A device of `backend`, the `number`-th that its driver lists. `total` and `free` are bytes of its memory."""
+    """A device of `backend`, the `number`-th that its driver lists. `total` and `free` are bytes of its memory.
+
+    Two drivers may list the same one: then `identity` is the same, where it is known.
+    """
 
     backend: Backend
     number: int
@@ -24,6 +27,7 @@ class Device(msgspec.Struct, frozen=True):
     total: int
     free: int
     driver: str
+    identity: str = ""
 
     @property
     def label(self) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.backends.choosing import Choice, choose
+from runtime.backends.choosing import choose
 from runtime.backends.detection import detect
-from runtime.backends.devices import Device
+from runtime.backends.devices import Device, Report
 from runtime.backends.system_cxx import prefer_newer_libstdcxx
 from runtime.backends.unpacking import PackUnusable, cache_folder, unpacked_library
-from runtime.bundle import Bundle, Pack
+from runtime.bundle import Backend, Bundle, Pack
 from runtime.settings import GpuSettings
 
 _VISIBLE = "GGML_VK_VISIBLE_DEVICES"
@@ -31,22 +31,38 @@ class Prepared(msgspec.Struct, frozen=True):
     sentence: str = ""
 
 
-def prepare(bundle: Bundle | None, wanted: GpuSettings) -> Prepared:
-    """What computes on this machine. Call it before llama.cpp is loaded.
+def prepare(bundle: Bundle | None, wanted: GpuSettings, failed: dict[Backend, str]) -> Prepared:
+    """What computes on this machine, other than the backends in `failed`, each with a clause that says why not.
 
-    Raises `GpuUnavailable` where a flag names what is not there. What fails otherwise leaves the processor, and a
-    sentence that says so.
+    Call it before llama.cpp is loaded. Raises `GpuUnavailable` where a flag names what is not there.
     """
     packs = {pack.backend: pack for pack in packs_for_here(bundle)}
-    if not packs and wanted.backend in ("auto", "disable") and not wanted.devices:
-        return Prepared()
     asks_nobody = wanted.backend == "disable" or wanted.devices == ("none",) or wanted.n_layers == 0
     reports = () if asks_nobody else detect(tuple(packs), cache_folder())
-    choice = choose(wanted, _visible_numbers(), reports)
+    usable = [
+        Report(report.backend, problem=failed[report.backend]) if report.backend in failed else report
+        for report in reports
+    ]
+    choice = choose(wanted, _visible_numbers(), usable)
     if not choice.devices:
         return Prepared(sentence=choice.sentence)
     assert bundle is not None, "devices are only asked for where the file has a pack"
-    return _unpacked(bundle, packs[choice.devices[0].backend], choice)
+    pack = packs[choice.devices[0].backend]
+    try:
+        library = unpacked_library(bundle, pack, cache_folder())
+    except PackUnusable as error:
+        return prepare(bundle, wanted, failed | {pack.backend: error.message})
+    prefer_newer_libstdcxx()
+    return Prepared(library, choice.devices, _numbers_for_ggml(choice.devices))
+
+
+def _numbers_for_ggml(devices: tuple[Device, ...]) -> tuple[int, ...]:
+    """As its registry counts them: Vulkan's are those that it is told to see, from 0 on."""
+    numbers = tuple(device.number for device in devices)
+    if devices[0].backend != "vulkan":
+        return numbers
+    os.environ[_VISIBLE] = ",".join(map(str, numbers))
+    return tuple(range(len(numbers)))
 
 
 def packs_for_here(bundle: Bundle | None) -> tuple[Pack, ...]:
@@ -56,19 +72,6 @@ def packs_for_here(bundle: Bundle | None) -> tuple[Pack, ...]:
     uname = os.uname()
     here = f"{uname.sysname.lower()}-{uname.machine}"
     return tuple(pack for pack in bundle.manifest.packs if pack.platform == here)
-
-
-def _unpacked(bundle: Bundle, pack: Pack, choice: Choice) -> Prepared:
-    try:
-        library = unpacked_library(bundle, pack, cache_folder())
-    except PackUnusable as error:
-        return Prepared(sentence=f"Computing on the processor: {error.message}")
-    prefer_newer_libstdcxx()
-    numbers = tuple(device.number for device in choice.devices)
-    if pack.backend == "vulkan":  # ggml then lists these, numbered anew
-        os.environ[_VISIBLE] = ",".join(map(str, numbers))
-        numbers = tuple(range(len(numbers)))
-    return Prepared(library, choice.devices, numbers)
 
 
 def _visible_numbers() -> tuple[int, ...] | None:

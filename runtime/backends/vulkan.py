@@ -21,7 +21,7 @@ _KINDS: dict[int, Kind] = {1: "integrated", 2: "discrete", 3: "virtual", 4: "sof
 _MOST_DEVICES = 64
 _DEVICE_LOCAL = 1  # VK_MEMORY_HEAP_DEVICE_LOCAL_BIT
 _INSTANCE_CREATE_INFO, _APPLICATION_INFO = 1, 0
-_PROPERTIES_2, _DRIVER_PROPERTIES = 1000059001, 1000196000
+_PROPERTIES_2, _DRIVER_PROPERTIES, _ID_PROPERTIES = 1000059001, 1000196000, 1000071004
 _MEMORY_PROPERTIES_2, _MEMORY_BUDGET = 1000059006, 1000237000
 
 
@@ -58,6 +58,18 @@ class _DriverProperties(ctypes.Structure):
         ("name", ctypes.c_char * 256),
         ("info", ctypes.c_char * 256),
         ("conformance", ctypes.c_uint8 * 4),
+    )
+
+
+class _IdProperties(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("next", ctypes.c_void_p),
+        ("device", ctypes.c_uint8 * 16),
+        ("driver", ctypes.c_uint8 * 16),
+        ("luid", ctypes.c_uint8 * 8),
+        ("node_mask", ctypes.c_uint32),
+        ("luid_valid", ctypes.c_uint32),
     )
 
 
@@ -127,7 +139,8 @@ def ask() -> Report:
 
 
 def _describe(lib: Any, handle: ctypes.c_void_p, number: int) -> Device | None:
-    driver = _DriverProperties(type=_DRIVER_PROPERTIES)
+    identity = _IdProperties(type=_ID_PROPERTIES)
+    driver = _DriverProperties(type=_DRIVER_PROPERTIES, next=ctypes.addressof(identity))
     properties = _Properties2(type=_PROPERTIES_2, next=ctypes.addressof(driver))
     lib.vkGetPhysicalDeviceProperties2(handle, ctypes.byref(properties))
     if properties.kind not in _KINDS or properties.api_version < _VULKAN_1_2:
@@ -141,6 +154,7 @@ def _describe(lib: Any, handle: ctypes.c_void_p, number: int) -> Device | None:
         total=total,
         free=free,
         driver=f"{driver.name.decode('utf-8', 'replace')} {driver.info.decode('utf-8', 'replace')}".strip(),
+        identity=bytes(identity.device).hex(),
     )
 
 
