@@ -69,6 +69,8 @@ async def listening(runner: web.AppRunner, server: ServerSettings) -> AsyncItera
             await _Site(runner, one, factory, context).start()
         yield _addresses(sockets, "https" if context else "http")
     finally:
+        for site in list(runner.sites):  # before their sockets, which they would look for
+            await site.stop()
         for one in sockets:
             one.close()
         for path in paths:
