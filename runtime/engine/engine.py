@@ -1,7 +1,7 @@
-"""The engine: requests from any event loop in, a worker thread that owns the model from loading to the end.
+"""The engine: requests from any event loop in, and a thread that loads the model and computes for them.
 
-Each step: take in what was submitted and aborted, compute one batch of generations or of texts, hand the results over.
-Knows threads. What a batch is, `generating.py` and `embedding.py` know.
+Each turn: take in what was submitted and aborted, compute one batch of generations or of texts, hand the results over.
+Knows threads. Whose turn it is, `worker.py` knows; what a batch is, `generating.py` and `embedding.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -35,6 +35,7 @@ from runtime.engine.sequence import Sequence
 from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
 from runtime.engine.stats import Counters, EngineStats
 from runtime.engine.types import EmbeddingRequest, GenerationRequest
+from runtime.engine.worker import Worker
 
 T = TypeVar("T")
 
@@ -43,10 +44,11 @@ MAX_WAITING = 512
 
 
 class Engine:
-    """Generates and embeds for many requests at once. `open_backend` loads the model; it runs in the worker thread.
+    """Generates and embeds for many requests at once. `open_backend` loads the model, in a thread of its own.
 
-    `ready` completes with the backend, or with what went wrong while it was loaded; `finished` when the worker thread
-    has ended, with the bug that ended it if it was not `stop`. `shifts` and `shelf_bytes`: see `Generations`.
+    `ready` completes with the backend, or with what went wrong while it was loaded; `finished` when nothing will be
+    computed any more, with the bug that ended it if it was not `stop`. `shifts` and `shelf_bytes`: see `Generations`.
+    Engines of one process share a `worker`.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Engine:
         max_waiting: int = MAX_WAITING,
         shifts: bool = False,
         shelf_bytes: int = 0,
+        worker: Worker | None = None,
     ) -> None:
         self.ready: Future[Backend] = Future()
         self.ready.set_running_or_notify_cancel()  # who waits for it may stop waiting, but not cancel it
@@ -65,11 +68,13 @@ class Engine:
         self._max_waiting = max_waiting
         self._shifts = shifts
         self._shelf_bytes = shelf_bytes
-        self._wake = threading.Condition()
+        self._worker = worker or Worker()
+        self._wake = self._worker.wake
         self._submitted: deque[Job] = deque()
         self._aborted: set[Job] = set()
         self._tasks: deque[Callable[[], None]] = deque()
         self._stopping = False
+        self._is_tidy = True
         self._scales: tuple[float, ...] = ()
         self._numbers = itertools.count()
         self._mailboxes: dict[asyncio.AbstractEventLoop, Mailbox] = {}
@@ -77,7 +82,7 @@ class Engine:
         self._counters = Counters()
         self._generations: Generations | None = None
         self._embeddings: Embeddings | None = None
-        self._thread = threading.Thread(target=self._work, name="engine")
+        self._thread = threading.Thread(target=self._load_and_work, name="engine")
 
     # -- for everybody ----------------------------------------------------------------------------------------
 
@@ -177,13 +182,13 @@ class Engine:
             self.ready.result().interrupt()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for the worker thread, then free the backend. Nobody may use it any more.
+        """Wait until nothing is computed any more, then free the backend. Nobody may use it any more.
 
         Called where it was submitted from, or when those event loops have been closed.
         """
         if self._thread.ident is not None:
-            self._thread.join(timeout)
-        while self._mailboxes and not self._thread.is_alive():
+            wait([self.finished], timeout)
+        while self._mailboxes and self.finished.done():
             self._mailboxes.popitem()[1].close()
         if self.finished.done() and self.ready.exception() is None:
             self.ready.result().close()
@@ -241,9 +246,9 @@ class Engine:
             self._wake.notify()
         return done
 
-    # -- the worker thread ------------------------------------------------------------------------------------
+    # -- in the engine's thread, or the worker's ---------------------------------------------------------------
 
-    def _work(self) -> None:
+    def _load_and_work(self) -> None:
         try:
             backend = self._open_backend()
         except Exception as error:
@@ -262,28 +267,43 @@ class Engine:
                 shelf_bytes=self._shelf_bytes,
             )
         self.ready.set_result(backend)
+        self._worker.work_for(self)
+
+    def wants_turn(self) -> bool:
+        """Whether there is anything to do; asked by the worker."""
+        return self._has_news() or self._has_work()
+
+    def wants_to_tidy(self) -> bool:
+        """Whether there is something that can wait until nobody has anything else to do; asked by the worker."""
+        return not self._is_tidy
+
+    def take_turn(self, *, beside_others: bool) -> bool:
+        """Take in what is new and compute a batch, a short one where others wait; False when this was the last."""
         try:
-            while self._take_in():
-                self._step()
+            if not self._stopping:
+                self._take_in()
+                if self._has_work():
+                    self._step(beside_others)
+                    self._is_tidy = False
+                else:
+                    self._is_tidy = self._generations is None or not self._generations.tidy()
                 self._outbox.deliver()
+                return True
         except BaseException as bug:
             self._fail_everything()
             self.finished.set_exception(bug)
         else:
             self._fail_everything()
             self.finished.set_result(None)
+        return False
 
-    def _take_in(self) -> bool:
-        """Wait until there is something to do; False when the engine is to end."""
-        if self._has_work() and not self._is_called():
-            return True  # without the lock, as after most batches: what comes now is taken in after the next
-        while not self._has_work() and not self._is_called() and self._tidy():
-            pass
+    def _has_news(self) -> bool:
+        return bool(self._submitted or self._aborted or self._tasks or self._stopping)
+
+    def _take_in(self) -> None:
+        if not self._has_news():
+            return  # without the lock, as after most batches: what comes now is taken in after the next
         with self._wake:
-            while not (self._has_work() or self._is_called()):
-                self._wake.wait()
-            if self._stopping:
-                return False
             submitted, self._submitted = self._submitted, deque()
             aborted, self._aborted = self._aborted, set()
             tasks, self._tasks = self._tasks, deque()
@@ -293,14 +313,6 @@ class Engine:
             lane.drop(aborted)
         for task in tasks:
             task()
-        return True
-
-    def _is_called(self) -> bool:
-        """Whether there is something to take in."""
-        return bool(self._submitted or self._aborted or self._tasks or self._stopping)
-
-    def _tidy(self) -> bool:
-        return self._generations is not None and self._generations.tidy()
 
     def _add(self, job: Job) -> None:
         if isinstance(job, Embedding):
@@ -310,12 +322,12 @@ class Engine:
             assert self._generations is not None, "`submit` refuses what cannot be generated"
             self._generations.add(job)
 
-    def _step(self) -> None:
+    def _step(self, beside_others: bool) -> None:
         """A batch of texts, if any wait, and one of generations: neither holds up the other for longer than that."""
         if self._embeddings is not None and self._embeddings.waiting:
             self._embeddings.step()
         if self._generations is not None:
-            self._generations.step()
+            self._generations.step(beside_others=beside_others)
 
     def _lanes(self) -> list[Generations | Embeddings]:
         return [lane for lane in (self._generations, self._embeddings) if lane is not None]

@@ -109,11 +109,15 @@ class Generations:
         """Move something out of the pool while there is nothing else to do; False when all is tidy."""
         return self._storage.tidy()
 
-    def step(self) -> None:
-        """Admit, plan one batch, compute it, sample. Requests fail with errors of the backend; nothing is raised."""
+    def step(self, *, beside_others: bool) -> None:
+        """Admit, plan one batch, compute it, sample. Requests fail with errors of the backend; nothing is raised.
+
+        `beside_others`: other models wait for their turn.
+        """
         self._admit_waiting()
         self._guess()
-        chunks = plan_batch([run.sequence for run in self._running], self._limits, self._last_scales)
+        running = [run.sequence for run in self._running]
+        chunks = plan_batch(running, self._limits, self._last_scales, beside_others=beside_others)
         if not chunks:
             return
         self._last_scales = chunks[0].sequence.scales

@@ -37,7 +37,7 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """In tokens: what a batch may hold, and what it may while streams are running, together with them.
+    """In tokens: what a batch may hold, and what it may while streams are running, here or in another model.
 
     That is a micro-batch, llama.cpp's unit: a few tokens more would cost as much as a step of their own. Prompts get
     half of it however many streams there are.
@@ -54,10 +54,12 @@ class TextLimits(msgspec.Struct, frozen=True):
     tokens: int
 
 
-def plan_batch(running: Iterable[Sequence], limits: Limits, last: Scales | None = None) -> tuple[Chunk, ...]:
+def plan_batch(
+    running: Iterable[Sequence], limits: Limits, last: Scales | None = None, *, beside_others: bool = False
+) -> tuple[Chunk, ...]:
     """The next batch for `running`, which is in order of arrival; empty when there is nothing to do.
 
-    `last` are the scales of the batch before, after which other ones come first.
+    `last` are the scales of the batch before, after which other ones come first. `beside_others`: other models wait.
     """
     sequences = _of_next_scales(tuple(running), last)
     streams = [sequence for sequence in sequences if not sequence.is_prefilling]
@@ -68,7 +70,7 @@ def plan_batch(running: Iterable[Sequence], limits: Limits, last: Scales | None 
         draft = sequence.draft[:room]
         room -= len(draft)
         chunks.append(Chunk(sequence, sequence.computed, sequence.pending, draft))
-    if streams:
+    if streams or beside_others:
         room = min(room, max(limits.beside_streams - (limits.batch - room), limits.beside_streams // 2))
     for sequence in sequences:
         if sequence.is_prefilling and room > 0:

@@ -8,16 +8,27 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 from runtime.engine.llama.logs import LogTail
 from runtime.lean import enter_package
 
+_importing = threading.Lock()
+
+
+def import_binding() -> tuple[Any, LogTail]:
+    """The module `llama_cpp.llama_cpp`, with llama.cpp's processor backends loaded, and what it logs.
+
+    Once for the whole process, whichever thread comes first.
+    """
+    with _importing:
+        return _import_once()
+
 
 @functools.cache
-def import_binding() -> tuple[Any, LogTail]:
-    """The module `llama_cpp.llama_cpp`, with llama.cpp's processor backends loaded, and what it logs."""
+def _import_once() -> tuple[Any, LogTail]:
     package = enter_package("llama_cpp")
     import llama_cpp.llama_cpp as lib
 

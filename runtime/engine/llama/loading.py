@@ -30,6 +30,7 @@ def load_model(
     `AdapterFailed`, `BackendFailed`, `OSError`.
     """
     lib, logs = import_binding()
+    logs.clear()
     params = lib.llama_model_default_params()
     params.load_mode = _load_mode(lib, settings)
     params.use_extra_bufts = settings.repack

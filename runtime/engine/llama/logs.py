@@ -1,7 +1,9 @@
 """What llama.cpp says: its errors become the reasons in ours, and its last words are ours.
 
-llama.cpp has one log callback for the whole process, and one for when it finds a bug or a model that makes no sense:
-then it aborts the process (GGML_ASSERT), and nothing can be done but say so.
+llama.cpp has one log callback for the whole process, called in the thread that it speaks of: so each thread keeps what
+it was told, and models that are loaded side by side do not take each other's errors for their own. It has another for
+when it finds a bug or a model that makes no sense: then it aborts the process (GGML_ASSERT), and nothing can be done
+but say so.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import threading
 from collections import deque
 from typing import Any
 
@@ -18,13 +21,20 @@ _LEVEL_CONTINUES = 5
 """ggml_log_level in ggml.h: an error, and a piece of the line before it."""
 
 
+class _Heard(threading.local):
+    """What one thread was told."""
+
+    def __init__(self) -> None:
+        self.errors: deque[str] = deque(maxlen=8)
+        self.buffers: dict[str, int] = {}
+        self.last_level = 0
+
+
 class LogTail:
-    """The last few error lines. Lives as long as the process: llama.cpp goes on calling it."""
+    """The last few error lines of the thread that asks. Lives as long as the process: llama.cpp goes on calling it."""
 
     def __init__(self, lib: Any) -> None:
-        self._errors: deque[str] = deque(maxlen=8)
-        self._buffers: dict[str, int] = {}
-        self._last_level = 0
+        self._heard = _Heard()
         self._callback = lib.llama_log_callback(self._take)  # kept: llama.cpp calls it from now on
         lib.llama_log_set(self._callback, ctypes.c_void_p(0))
 
@@ -32,23 +42,26 @@ class LogTail:
         lib._lib.ggml_set_abort_callback(self._abort_callback)
 
     def clear(self) -> None:
-        self._errors.clear()
+        """Forget what this thread was told: something else begins."""
+        self._heard.errors.clear()
+        self._heard.buffers.clear()
 
     def last_error(self) -> str:
         """The errors since `clear`, as one line; the first says why, later ones repeat it."""
-        return next((line for line in self._errors if line), "")
+        return next((line for line in self._heard.errors if line), "")
 
     def buffer_size(self, kind: str) -> int:
-        """Bytes of weights that the last model put into buffers of `kind`; the log is the only one to know."""
-        return self._buffers.get(kind, 0)
+        """Bytes of weights put into buffers of `kind` since `clear`; the log is the only one to know."""
+        return self._heard.buffers.get(kind, 0)
 
     def _take(self, level: int, text: bytes, _data: Any) -> None:
+        heard = self._heard
         if level != _LEVEL_CONTINUES:
-            self._last_level = level
-        if self._last_level == _LEVEL_ERROR:
-            self._errors.append(text.decode("utf-8", "replace").strip())
+            heard.last_level = level
+        if heard.last_level == _LEVEL_ERROR:
+            heard.errors.append(text.decode("utf-8", "replace").strip())
         elif match := _BUFFER.search(text):
-            self._buffers[match[1].decode()] = round(float(match[2]) * 1024 * 1024)
+            heard.buffers[match[1].decode()] = round(float(match[2]) * 1024 * 1024)
 
 
 def _exit_with_message(message: bytes) -> None:
