@@ -1,13 +1,12 @@
 """Builds a bundle: resolve → inspect → plan → write.
 
-Knows the order of things in the file. Refuses to know where weights come from (`sources/`), how a GGUF is
-laid out (`gguf/`), how the archive is written (`archive.py`) and how the programs came to be (`freeze/`, `packs/`).
+Knows the order of things in the file. Refuses to know which models go in (`models.py`), how the archive is written
+(`archive.py`) and how the programs came to be (`freeze/`, `packs/`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ from bundler.archive import ArchiveWriter, Stored
 from bundler.content import Content, FileRange, Inline, content_size
 from bundler.copying import Digests, write_all
 from bundler.digests import recall, remember
-from bundler.errors import DigestMismatch, NoRoom, NotAModel, TargetIsNoFile, TargetIsSource, UnusableText
+from bundler.errors import DigestMismatch, NoRoom, TargetIsNoFile, TargetIsSource, UnusableText
 from bundler.freeze import FrozenRuntime
-from bundler.gguf import FileKind, ModelInfo, weights_content
 from bundler.launcher import LaunchTarget, render_launcher
+from bundler.models import MAX_NAME, Choose, ChosenModel, choose_models, file_name, refuse
 from bundler.packs import BackendPack, Recipe, compiled_pack
 from bundler.progress import Progress
 from bundler.replacing import replacing
-from bundler.sources import Resolved, resolve
 from runtime import __version__
 from runtime.arguments import parse_arguments
 from runtime.bundle import (
@@ -34,7 +32,6 @@ from runtime.bundle import (
     ARGS,
     LICENSES,
     MANIFEST,
-    MODELS,
     RUNTIMES,
     SCHEMA,
     Entry,
@@ -44,9 +41,6 @@ from runtime.bundle import (
     Runtime,
 )
 
-_MAX_NAME = 200
-"""Characters. File systems take names of 255 bytes."""
-
 _TAIL_ALLOWANCE = 16 * ALIGNMENT
 """Bytes that the licences, the manifest, the directory and alignment take at most, for the check of free space."""
 
@@ -55,10 +49,12 @@ _TAIL_ALLOWANCE = 16 * ALIGNMENT
 class BuildRequest:
     """What the user asked for: MODEL as on the command line, and what to bake in.
 
-    `args` and `system` None: what came with the weights, if anything. `backends`: for which there are to be packs.
+    `also` are further models, each NAME=MODEL or MODEL. `args` and `system` None: what came with the weights of the
+    first, if anything. `backends`: for which there are to be packs.
     """
 
     model: str
+    also: tuple[str, ...] = ()
     output: Path | None = None
     name: str | None = None
     args: str | None = None
@@ -71,12 +67,7 @@ class Plan:
     """Everything that goes into the bundle, before a byte of it is written."""
 
     target: Path
-    name: str
-    model: ModelInfo
-    weights: Content
-    weights_entry: str
-    sha256: str | None
-    origin: str
+    models: tuple[ChosenModel, ...]
     runtime: FrozenRuntime
     packs: tuple[BackendPack, ...]
     args: str
@@ -93,22 +84,23 @@ class Built:
     build_id: str
 
 
-def build(request: BuildRequest, freeze: Callable[[], FrozenRuntime], progress: Progress) -> Built:
+def build(
+    request: BuildRequest, freeze: Callable[[], FrozenRuntime], progress: Progress, choose: Choose = refuse
+) -> Built:
     """Build the bundle and return what was built. The target is replaced only when the new file is whole.
 
-    `freeze` is called once the weights are known to be good: it may take minutes, and so may compiling packs.
+    `freeze` is called once the weights are known to be good: it may take minutes, and so may compiling packs. `choose`
+    is asked where a MODEL could mean several.
 
     Raises `LoafError` for everything a person can act on, `OSError` for what the disk says.
     """
-    source = resolve(request.model, progress)
-    info, weights = weights_content(source.path, source.offset, source.size)
-    if info.kind is not FileKind.MODEL:
-        raise NotAModel(source.path, info.kind.value)
     _check_texts(request)
-    target = request.output or Path(f"{_file_name(request.name or source.name)}.loaf")
-    _check_target(target, weights)
+    models = choose_models(request.model, request.name, request.also, progress, choose)
+    target = request.output or Path(f"{file_name(models[0].name)}.loaf")
+    for model in models:
+        _check_target(target, model.weights)
     packs = tuple(compiled_pack(recipe, progress) for recipe in request.backends)
-    plan = _plan(request, source, target, info, weights, freeze(), packs)
+    plan = _plan(request, target, models, freeze(), packs)
     _check_room(plan)
     with (
         progress.step(f"Writing {plan.target}", _weight(plan), "bytes") as advance,
@@ -122,33 +114,22 @@ def _check_texts(request: BuildRequest) -> None:
     for option, text in (("--name", request.name), ("--args", request.args), ("--system", request.system)):
         if any("\ud800" <= character <= "\udfff" for character in text or ""):
             raise UnusableText(option, "it holds bytes that are not UTF-8")
-    if request.name is not None and not (0 < len(request.name) <= _MAX_NAME and request.name.isprintable()):
-        raise UnusableText("--name", f"a name has 1 to {_MAX_NAME} printable characters")
+    if request.name is not None and not (0 < len(request.name) <= MAX_NAME and request.name.isprintable()):
+        raise UnusableText("--name", f"a name has 1 to {MAX_NAME} printable characters")
     parse_arguments(request.args or "", {})
-
-
-def _file_name(name: str) -> str:
-    """`name` as one that is safe in every folder, archive and shell."""
-    return re.sub(r"[^\w.+=@-]+", "_", name)[:_MAX_NAME] or "model"
 
 
 def _plan(
     request: BuildRequest,
-    source: Resolved,
     target: Path,
-    info: ModelInfo,
-    weights: Content,
+    models: tuple[ChosenModel, ...],
     runtime: FrozenRuntime,
     packs: tuple[BackendPack, ...],
 ) -> Plan:
+    source = models[0].source
     return Plan(
         target=target,
-        name=request.name or _file_name(source.name),
-        model=info,
-        weights=weights,
-        weights_entry=f"{MODELS}{_file_name(source.name)}.gguf",
-        sha256=source.sha256,
-        origin=source.origin,
+        models=models,
         runtime=runtime,
         packs=packs,
         args=source.args if request.args is None else request.args,
@@ -166,43 +147,49 @@ def _check_target(target: Path, weights: Content) -> None:
 
 
 def _check_room(plan: Plan) -> None:
-    needed = _weight(plan) + (1 + len(plan.packs)) * ALIGNMENT + _TAIL_ALLOWANCE
+    needed = _weight(plan) + (1 + len(plan.models) + len(plan.packs)) * ALIGNMENT + _TAIL_ALLOWANCE
     free = shutil.disk_usage(plan.target.parent).free
     if free < needed:
         raise NoRoom(plan.target, needed, free)
 
 
 def _weight(plan: Plan) -> int:
-    return content_size(plan.weights) + plan.runtime.size + sum(pack.size for pack in plan.packs)
+    weights = sum(content_size(model.weights) for model in plan.models)
+    return weights + plan.runtime.size + sum(pack.size for pack in plan.packs)
 
 
 def _write(plan: Plan, fd: int, advance: Callable[[int], None]) -> Built:
     """Write everything behind the launcher's place, then the launcher, which states sizes and positions."""
     writer = ArchiveWriter(fd, ALIGNMENT, ALIGNMENT, advance)
-    known = recall(plan.weights)
-    weights = writer.add(plan.weights_entry, plan.weights, aligned=True, known=known)
-    if plan.sha256 not in (None, weights.sha256):
-        hint = "Delete what the source holds of it, and fetch it again (loaf verify tells of a bundle which part)."
-        raise DigestMismatch(plan.origin or plan.weights_entry, hint)
-    if known is None:
-        remember(plan.weights, Digests(weights.sha256, weights.crc32))
+    weights = [_write_weights(writer, model) for model in plan.models]
     core = writer.add(*_core(plan.runtime), aligned=True)
     packs = [
         writer.add(_pack_entry(pack), (FileRange(pack.archive, 0, pack.size),), aligned=True) for pack in plan.packs
     ]
     args = writer.add(ARGS, (Inline(plan.args.encode()),))
     licenses = writer.add(f"{LICENSES}runtime.txt", (Inline(plan.runtime.licenses.read_bytes()),))
-    stored = [weights, core, *packs, args, licenses]
+    stored = [*weights, core, *packs, args, licenses]
 
     manifest_size = len(_encode(_manifest(plan, b"", stored)))
     bundle_size = writer.end_with(MANIFEST, manifest_size)
-    launcher = render_launcher(plan.name, __version__, bundle_size, [_target(plan.runtime, core)])
+    launcher = render_launcher(plan.models[0].name, __version__, bundle_size, [_target(plan.runtime, core)])
     manifest = _manifest(plan, launcher, stored)
     writer.add(MANIFEST, (Inline(_encode(manifest)),))
     size = writer.finish()
     assert size == bundle_size, "the launcher states another size than was written"
     write_all(fd, launcher, 0)
-    return Built(plan.target, size, weights.size, manifest.build_id)
+    return Built(plan.target, size, sum(entry.size for entry in weights), manifest.build_id)
+
+
+def _write_weights(writer: ArchiveWriter, model: ChosenModel) -> Stored:
+    known = recall(model.weights)
+    weights = writer.add(model.entry, model.weights, aligned=True, known=known)
+    if model.source.sha256 not in (None, weights.sha256):
+        hint = "Delete what the source holds of it, and fetch it again (loaf verify tells of a bundle which part)."
+        raise DigestMismatch(model.source.origin or model.entry, hint)
+    if known is None:
+        remember(model.weights, Digests(weights.sha256, weights.crc32))
+    return weights
 
 
 def _core(runtime: FrozenRuntime) -> tuple[str, Content]:
@@ -231,26 +218,12 @@ def _target(runtime: FrozenRuntime, core: Stored) -> LaunchTarget:
 
 def _manifest(plan: Plan, launcher: bytes, stored: list[Stored]) -> Manifest:
     """The manifest. Its length does not depend on the launcher's content, only on the launcher being there."""
-    info = plan.model
     unsigned = Manifest(
         schema=SCHEMA,
         build_id="",
-        name=plan.name,
+        name=plan.models[0].name,
         loaf=__version__,
-        models=(
-            Model(
-                name=plan.name,
-                entry=plan.weights_entry,
-                role="model",
-                architecture=info.architecture,
-                parameter_count=info.parameter_count,
-                quantization=info.quantization,
-                context_length=info.context_length,
-                license=info.license,
-                has_chat_template=info.chat_template is not None,
-                origin=plan.origin,
-            ),
-        ),
+        models=tuple(map(_model, plan.models)),
         runtimes=(
             Runtime(
                 platform=plan.runtime.platform,
@@ -274,6 +247,23 @@ def _manifest(plan: Plan, launcher: bytes, stored: list[Stored]) -> Manifest:
 
 def _pack(pack: BackendPack) -> Pack:
     return Pack(pack.platform, pack.backend, _pack_entry(pack), pack.unpacked_size, pack.library, pack.needs)
+
+
+def _model(model: ChosenModel) -> Model:
+    info = model.info
+    return Model(
+        name=model.name,
+        entry=model.entry,
+        role="model",
+        architecture=info.architecture,
+        parameter_count=info.parameter_count,
+        quantization=info.quantization,
+        context_length=info.context_length,
+        license=info.license,
+        has_chat_template=info.chat_template is not None,
+        keeps_cache=bool(info.layers),
+        origin=model.source.origin,
+    )
 
 
 def _encode(manifest: Manifest) -> bytes:

@@ -5,7 +5,6 @@ Imports in the functions, because a command should not wait for what the others 
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import sys
 from pathlib import Path
@@ -38,6 +37,9 @@ def loaf() -> None:
 @click.argument("model")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The bundle to write [NAME.loaf].")
 @click.option("--name", help="What the model is called [the file's name].")
+@click.option(
+    "--also", multiple=True, metavar="[NAME=]MODEL", help="One more model for the same file, as often as wanted."
+)
 @click.option("--args", help="Default arguments of the bundle, as in llamafile's .args [the source's own].")
 @click.option("--system", help="System prompt for chats that bring none [the source's own].")
 @click.option(
@@ -48,7 +50,13 @@ def loaf() -> None:
     help="Also compute on GPUs, by vulkan, cuda or rocm; repeatable.",
 )
 def build(
-    model: str, output: Path | None, name: str | None, args: str | None, system: str | None, backends: tuple[str, ...]
+    model: str,
+    output: Path | None,
+    name: str | None,
+    also: tuple[str, ...],
+    args: str | None,
+    system: str | None,
+    backends: tuple[str, ...],
 ) -> None:
     """Build one executable file from MODEL.
 
@@ -62,10 +70,12 @@ def build(
       gpt4all:NAME               what GPT4All has downloaded
       https://...                the address of a .gguf
       demo                       the embedded model
+
+    Clients choose by name among several models; the first is meant where they name none. A path
+    with a = in it is written ./A=B.gguf after --also.
     """
     from bundler.build import BuildRequest
     from bundler.build import build as build_bundle
-    from bundler.errors import SourceAmbiguous
     from bundler.freeze import freeze_runtime
     from bundler.packs import find_recipe
     from bundler.progress import progress_for
@@ -75,12 +85,8 @@ def build(
     recipes = {recipe.backend: recipe for recipe in map(find_recipe, backends)}
     for recipe in recipes.values():
         recipe.find_toolchain()  # says what is missing before anything is downloaded
-    request = BuildRequest(model, output, name, args, system, tuple(recipes.values()))
-    try:
-        built = build_bundle(request, lambda: freeze_runtime(progress), progress)
-    except SourceAmbiguous as error:
-        request = dataclasses.replace(request, model=_ask_which(error))
-        built = build_bundle(request, lambda: freeze_runtime(progress), progress)
+    request = BuildRequest(model, also, output, name, args, system, tuple(recipes.values()))
+    built = build_bundle(request, lambda: freeze_runtime(progress), progress, _ask_which)
     click.echo(f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}")
 
 

@@ -7,7 +7,9 @@ LoafError
 │   ├── SourceChanged
 │   ├── DownloadFailed
 │   ├── DigestMismatch
-│   └── NotAModel
+│   ├── NotAModel
+│   ├── NameTaken
+│   └── GivenTwice
 ├── TargetError          the bundle cannot be written where it was asked for
 │   ├── TargetIsSource
 │   ├── TargetIsNoFile
@@ -346,6 +348,27 @@ class NotAModel(SourceError):
         super().__init__(f"{path}: holds {kind}, not a model", "Name the .gguf of the model that it belongs to.")
         self.path = path
         self.kind = kind
+
+
+class NameTaken(SourceError):
+    """Two models of one bundle would be called `name`; `model` is the second, as the user wrote it."""
+
+    def __init__(self, name: str, model: str) -> None:
+        super().__init__(f"{model}: another model of the bundle is called {name}", "Name this one: --also NAME=MODEL.")
+        self.name = name
+        self.model = model
+
+
+class GivenTwice(SourceError):
+    """`model`, as the user wrote it, is the model `name` of the bundle already."""
+
+    def __init__(self, model: str, name: str) -> None:
+        super().__init__(
+            f"{model}: is in the bundle already, as {name}",
+            "One model may have several names: --args '--alias NAME,NAME'. It generates and makes vectors alike.",
+        )
+        self.model = model
+        self.name = name
 
 
 class BundleNotIntact(LoafError):

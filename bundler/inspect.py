@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from bundler.gguf import (
 )
 from bundler.text import human_count, human_size, printable
 from runtime.arguments import shown_arguments
-from runtime.bundle import Bundle, is_bundle, open_bundle
+from runtime.bundle import Bundle, Model, is_bundle, open_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,9 @@ class MemoryNeed:
 
 @dataclass(frozen=True, slots=True)
 class InspectedModel:
-    """One model in the file."""
+    """One model in the file. `name` is what clients call it, `entry` its part of a bundle: None where it is a GGUF."""
 
+    name: str | None
     entry: str | None
     info: ModelInfo
     memory: tuple[MemoryNeed, ...]
@@ -47,11 +49,16 @@ class InspectedModel:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The file, what its models are, and the bundle if it is one."""
+    """The file, what its models are, and the bundle if it is one.
+
+    `together` is what all models of a bundle need at once, each with so much context, or its own where that is less;
+    empty where there is but one.
+    """
 
     path: Path
     size: int
     models: tuple[InspectedModel, ...]
+    together: tuple[MemoryNeed, ...]
     bundle: Bundle | None
 
 
@@ -61,10 +68,10 @@ def inspect(path: Path) -> Report:
         raise SourceNotFound(str(path), "no such file", "Name a .gguf file or a bundle.")
     if is_bundle(path):
         bundle = open_bundle(path)
-        models = tuple(_from_bundle(bundle, model.entry) for model in bundle.manifest.models)
-        return Report(path, path.stat().st_size, models, bundle)
+        models = tuple(_from_bundle(bundle, model) for model in bundle.manifest.models)
+        return Report(path, path.stat().st_size, models, _needs_together([model.info for model in models]), bundle)
     info, _content = weights_content(path)
-    return Report(path, path.stat().st_size, (_inspected(None, info),), None)
+    return Report(path, path.stat().st_size, (InspectedModel(None, None, info, _needs(info)),), (), None)
 
 
 def to_json(report: Report) -> str:
@@ -73,6 +80,7 @@ def to_json(report: Report) -> str:
         "path": str(report.path),
         "size": report.size,
         "models": [_model_fields(model) for model in report.models],
+        "memory_together": [dataclasses.asdict(need) for need in report.together],
     }
     if report.bundle is not None:
         manifest = report.bundle.manifest
@@ -101,20 +109,38 @@ def to_text(report: Report) -> str:
         lines += _bundle_lines(report.bundle)
     for model in report.models:
         lines += ["", *_model_lines(model)]
+    if report.together:
+        lines += ["", "all models at once", *map(_memory_line, report.together)]
     return printable("\n".join(lines))
 
 
-def _from_bundle(bundle: Bundle, entry: str) -> InspectedModel:
-    span = bundle.spans[entry]
-    return _inspected(entry, summarize(read_gguf(bundle.path, offset=span.offset, size=span.size)))
+def _from_bundle(bundle: Bundle, model: Model) -> InspectedModel:
+    span = bundle.spans[model.entry]
+    info = summarize(read_gguf(bundle.path, offset=span.offset, size=span.size))
+    return InspectedModel(model.name, model.entry, info, _needs(info))
 
 
-def _inspected(entry: str | None, info: ModelInfo) -> InspectedModel:
-    needs = []
-    for context in contexts_of_interest(info):
-        estimate = estimate_memory(info, context)
-        needs.append(MemoryNeed(context, estimate.weights, estimate.kv_cache, estimate.compute, estimate.total))
-    return InspectedModel(entry, info, tuple(needs))
+def _needs(info: ModelInfo) -> tuple[MemoryNeed, ...]:
+    return tuple(_need(context, [info]) for context in contexts_of_interest(info))
+
+
+def _needs_together(models: Sequence[ModelInfo]) -> tuple[MemoryNeed, ...]:
+    if len(models) < 2:
+        return ()
+    contexts = sorted({context for info in models for context in contexts_of_interest(info)})
+    return tuple(_need(context, models) for context in contexts)
+
+
+def _need(context: int, models: Sequence[ModelInfo]) -> MemoryNeed:
+    """Of all `models`, each with at most the context that it was trained for."""
+    estimates = [estimate_memory(info, min(context, info.context_length or context)) for info in models]
+    return MemoryNeed(
+        context=context,
+        weights=sum(estimate.weights for estimate in estimates),
+        kv_cache=sum(estimate.kv_cache for estimate in estimates),
+        compute=sum(estimate.compute for estimate in estimates),
+        total=sum(estimate.total for estimate in estimates),
+    )
 
 
 def _model_fields(model: InspectedModel) -> dict[str, Any]:
@@ -124,7 +150,8 @@ def _model_fields(model: InspectedModel) -> dict[str, Any]:
         if field.name not in ("layers", "kind")
     }
     memory = [dataclasses.asdict(need) for need in model.memory]
-    return {"entry": model.entry, "kind": model.info.kind.value, **info, "memory": memory}
+    of_bundle = {} if model.name is None else {"served_as": model.name}
+    return {**of_bundle, "entry": model.entry, "kind": model.info.kind.value, **info, "memory": memory}
 
 
 def _bundle_lines(bundle: Bundle) -> list[str]:
@@ -146,7 +173,7 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
 def _model_lines(model: InspectedModel) -> list[str]:
     info = model.info
     facts = [
-        ("model", info.name if model.entry is None else f"{info.name} ({model.entry})"),
+        ("model", info.name if model.entry is None else f"{model.name}: {info.name} ({model.entry})"),
         ("kind", info.kind.value),
         ("architecture", f"{info.architecture}, {info.block_count or '?'} layers"),
         ("parameters", f"{human_count(info.parameter_count)} ({info.parameter_count:,})"),
@@ -157,10 +184,12 @@ def _model_lines(model: InspectedModel) -> list[str]:
         ("licence", info.license or info.license_name or info.license_link or "not stated"),
     ]
     lines = [_line(name, text) for name, text in facts]
-    for need in model.memory:
-        parts = f"weights {human_size(need.weights)}, KV cache {human_size(need.kv_cache)}"
-        lines.append(_line(f"memory at {need.context:,}", f"{human_size(need.total)} ({parts})"))
-    return lines
+    return lines + [_memory_line(need) for need in model.memory]
+
+
+def _memory_line(need: MemoryNeed) -> str:
+    parts = f"weights {human_size(need.weights)}, KV cache {human_size(need.kv_cache)}"
+    return _line(f"memory at {need.context:,}", f"{human_size(need.total)} ({parts})")
 
 
 def _line(name: str, text: str) -> str:

@@ -47,7 +47,11 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """Weights in the bundle, and what their header says of them. `origin`: where they are from, "" where unknown."""
+    """Weights in the bundle, and what their header says of them.
+
+    `origin`: where they are from, "" where unknown. `keeps_cache`: whether the model keeps anything of a text while it
+    is computed; encoders, which only make vectors, do not.
+    """
 
     name: str
     entry: str
@@ -58,6 +62,7 @@ class Model(msgspec.Struct, frozen=True):
     context_length: int | None = None
     license: str | None = None
     has_chat_template: bool = False
+    keeps_cache: bool = True
     origin: str = ""
 
 
@@ -115,9 +120,9 @@ class Bundle(msgspec.Struct, frozen=True):
     args: str
     spans: dict[str, Span]
 
-    def primary_model(self) -> Model:
-        """The model that is served when nobody names one: the first with the role `model`."""
-        return next(model for model in self.manifest.models if model.role == "model")
+    def served_models(self) -> tuple[Model, ...]:
+        """The models that clients may ask, at least one; the first is meant where they name none."""
+        return tuple(model for model in self.manifest.models if model.role == "model")
 
 
 class BundleError(LoafError):
@@ -182,7 +187,7 @@ def open_bundle(path: Path) -> Bundle:
             args = _read_small(archive, ARGS).decode() if ARGS in spans else ""
     except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
         raise BundleDamaged(path, "the archive's directory", str(error)) from error
-    _check_entries(path, manifest, spans)
+    check_entries(path, manifest, spans)
     return Bundle(path, manifest, args, spans)
 
 
@@ -246,8 +251,11 @@ def _parse_manifest(path: Path, data: bytes) -> Manifest:
         raise BundleDamaged(path, MANIFEST, str(error)) from error
 
 
-def _check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> None:
-    """Every entry that the manifest names is there, of the size it names; there is a model to serve."""
+def check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> None:
+    """Every entry that the manifest names is there, of the size it names; there are models, each of its own name.
+
+    Raises `BundleDamaged`.
+    """
     for entry in manifest.entries:
         if entry.name and (entry.name not in spans or spans[entry.name].size != entry.size):
             raise BundleDamaged(path, entry.name, "the archive does not hold it as the manifest says")
@@ -256,5 +264,6 @@ def _check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> No
     for name in (*named, *(pack.entry for pack in manifest.packs)):
         if name not in listed:
             raise BundleDamaged(path, name, "the manifest names it but does not list it")
-    if not any(model.role == "model" for model in manifest.models):
-        raise BundleDamaged(path, MANIFEST, "it names no model")
+    served = [model.name for model in manifest.models if model.role == "model"]
+    if not served or len(set(served)) < len(served):
+        raise BundleDamaged(path, MANIFEST, "it names two models alike" if served else "it names no model")

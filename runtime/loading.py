@@ -1,4 +1,4 @@
-"""From settings to a running engine: which weights, how much context, how many threads.
+"""From settings to running engines: which weights, how much context, how many threads, and what of memory for each.
 
 Knows bundles, settings and the machine. Refuses to know HTTP and the terminal.
 """
@@ -6,6 +6,8 @@ Knows bundles, settings and the machine. Refuses to know HTTP and the terminal.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from concurrent.futures import wait
 from pathlib import Path
 
 import msgspec
@@ -13,8 +15,10 @@ import msgspec
 from runtime.bundle import Bundle
 from runtime.engine.backend import Backend, ContextSettings, ModelFacts, Placement, Weights
 from runtime.engine.engine import Engine
+from runtime.engine.errors import LoadAborted
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
+from runtime.engine.worker import Worker
 from runtime.errors import LoafError
 from runtime.machine import available_memory, usable_processors
 from runtime.offloading import open_where_it_fits, placements
@@ -28,8 +32,17 @@ class NoModel(LoafError):
         super().__init__("no model", "Name one with -m FILE.gguf, or run a bundle.")
 
 
+class ModelUnusable(LoafError):
+    """One of several models could not be loaded; `name` says which, `error` why."""
+
+    def __init__(self, name: str, error: LoafError) -> None:
+        super().__init__(f"{name}: {error.message}", error.hint)
+        self.name = name
+        self.error = error
+
+
 class ServedModel(msgspec.Struct, frozen=True):
-    """The model being served: its name for clients, its weights, and the engine that runs it.
+    """A model being served: its name for clients, its weights, and the engine that runs it.
 
     `size` of the weights in bytes, `digest` their SHA-256 in hex: "" where no bundle has it.
     """
@@ -47,44 +60,101 @@ class ServedModel(msgspec.Struct, frozen=True):
         self.engine.stop()
 
 
-def open_model(bundle: Bundle | None, settings: Settings) -> ServedModel:
-    """Start loading the model that `settings` name, or the bundle's own. Raises `NoModel`, `OSError`."""
-    name, weights, size, digest = _find_weights(bundle, settings.model)
+class _Found(msgspec.Struct, frozen=True):
+    """Weights to be served. `keeps_cache`: whether computing with them takes memory for each token."""
+
+    name: str
+    weights: Weights
+    size: int
+    digest: str
+    keeps_cache: bool
+
+
+class _Shared(msgspec.Struct, frozen=True):
+    """What the models of one bundle have in common. `free` bytes of memory are for each; see `share_memory`."""
+
+    bundle: Bundle | None
+    free: int
+    worker: Worker
+    is_one_of_many: bool
+
+
+def open_models(bundle: Bundle | None, settings: Settings) -> tuple[ServedModel, ...]:
+    """Start loading the model that `settings` name, or the bundle's own: one at least, the first is the primary one.
+
+    They load side by side; where there may be a GPU, one after the other, so that each finds what those before have
+    left of it. Where there is a prompt to answer, the primary one is all that is needed. Raises `NoModel`, `OSError`.
+    """
+    found = _find_weights(bundle, settings.model)
+    if settings.prompt is not None:
+        found = found[:1]
+    free = share_memory(available_memory(), [one.size for one in found], sum(one.keeps_cache for one in found))
+    shared = _Shared(bundle, free, Worker(), len(found) > 1)
+    in_turn = bundle is not None and bool(bundle.manifest.packs)
+    served: list[ServedModel] = []
+    for one in found:
+        after = served[-1].engine if served and in_turn else None
+        served.append(_open(one, settings.of_another_model() if served else settings, shared, after))
+    return tuple(served)
+
+
+def _open(found: _Found, settings: Settings, shared: _Shared, after: Engine | None) -> ServedModel:
     abort_load = threading.Event()
 
     def open_with(placement: Placement) -> Backend:
-        model = load_model(weights, settings.engine.load, abort_load, settings.engine.adapters, placement.offload)
+        model = load_model(found.weights, settings.engine.load, abort_load, settings.engine.adapters, placement.offload)
         try:
-            return LlamaBackend(model, _context_settings(settings.engine, model.facts, placement), placement)
+            sizes = _context_settings(settings.engine, model.facts, placement, shared.free)
+            return LlamaBackend(model, sizes, placement)
         except BaseException:
             model.close()
             raise
 
     def open_backend() -> Backend:
-        return open_where_it_fits(placements(bundle, settings.gpu, settings.engine, weights), open_with)
+        if after is not None:
+            wait([after.ready])
+        try:
+            return open_where_it_fits(
+                placements(shared.bundle, settings.gpu, settings.engine, found.weights), open_with
+            )
+        except LoadAborted:
+            raise
+        except LoafError as error:
+            if shared.is_one_of_many:
+                raise ModelUnusable(found.name, error) from error
+            raise
 
     # Where states of slots are kept, slots are known by their numbers: what is in them stays there.
     shelf_bytes = 0 if settings.server.slot_save_path else settings.engine.shelf_bytes
-    engine = Engine(open_backend, shifts=settings.engine.context_shift, shelf_bytes=shelf_bytes)
+    engine = Engine(open_backend, shifts=settings.engine.context_shift, shelf_bytes=shelf_bytes, worker=shared.worker)
     engine.start()
-    return ServedModel(name, weights, size, digest, engine, abort_load)
+    return ServedModel(found.name, found.weights, found.size, found.digest, engine, abort_load)
 
 
-def _find_weights(bundle: Bundle | None, outside: Path | None) -> tuple[str, Weights, int, str]:
+def _find_weights(bundle: Bundle | None, outside: Path | None) -> list[_Found]:
     if outside is not None:
         with outside.open("rb"):  # says now what is wrong with it, in the system's words
             pass
-        return outside.stem, Weights(outside), outside.stat().st_size, ""
+        return [_Found(outside.stem, Weights(outside), outside.stat().st_size, "", keeps_cache=True)]
     if bundle is None:
         raise NoModel
-    model = bundle.primary_model()
-    span = bundle.spans[model.entry]
-    digest = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
-    return model.name, Weights(bundle.path, span.offset), span.size, digest
+    digests = {entry.name: entry.sha256 for entry in bundle.manifest.entries}
+    return [
+        _Found(
+            model.name,
+            Weights(bundle.path, bundle.spans[model.entry].offset),
+            bundle.spans[model.entry].size,
+            digests[model.entry],
+            model.keeps_cache,
+        )
+        for model in bundle.served_models()
+    ]
 
 
-def _context_settings(settings: EngineSettings, facts: ModelFacts, placement: Placement) -> ContextSettings:
-    n_ctx = settings.n_ctx or _context(facts, placement)
+def _context_settings(settings: EngineSettings, facts: ModelFacts, placement: Placement, free: int) -> ContextSettings:
+    n_ctx = settings.n_ctx or _context(facts, placement, free)
+    if not settings.beyond_training:
+        n_ctx = min(n_ctx, facts.n_ctx_train)
     n_slots = settings.n_slots or choose_slots(facts, n_ctx)
     return ContextSettings(
         n_ctx=n_ctx,
@@ -100,22 +170,27 @@ def _context_settings(settings: EngineSettings, facts: ModelFacts, placement: Pl
     )
 
 
-def _context(facts: ModelFacts, placement: Placement) -> int:
+def _context(facts: ModelFacts, placement: Placement, free: int) -> int:
     if placement.is_whole and placement.n_ctx is not None:
         return placement.n_ctx
-    n_ctx = choose_context(facts, available_memory())
+    n_ctx = choose_context(facts, free)
     return n_ctx if placement.n_ctx is None else min(n_ctx, placement.n_ctx)
 
 
 MINIMUM_CONTEXT = 512
 
 
-def choose_context(facts: ModelFacts, available: int) -> int:
-    """The model's own context, or as much of it as fits half of the memory that the weights leave free.
+def share_memory(available: int, weights: Sequence[int], sharers: int) -> int:
+    """What each of `sharers` models may take besides the weights of all. All in bytes."""
+    return max(available - sum(weights), 0) // max(sharers, 1)
 
-    The other half is for computing, and for the rest of the machine. `available` in bytes; tokens out.
+
+def choose_context(facts: ModelFacts, free: int) -> int:
+    """The model's own context, or as much of it as fits half of the memory that is free for it besides the weights.
+
+    The other half is for computing, and for the rest of the machine. `free` in bytes; tokens out.
     """
-    room = max(available - facts.size, 0) // 2
+    room = max(free - facts.repacked, 0) // 2
     fitting = room // max(facts.kv_bytes, 1) // 256 * 256
     return max(min(facts.n_ctx_train, fitting), min(MINIMUM_CONTEXT, facts.n_ctx_train), 1)
 

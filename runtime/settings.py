@@ -74,9 +74,11 @@ class EngineSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens. None: chosen by what the model and the machine allow. `max_draft` 0: nothing is guessed.
 
     `shelf_bytes` of memory are for what was computed and nobody uses just now, besides the context's.
+    `beyond_training`: whether `n_ctx` holds where it is more than the model was trained for, too.
     """
 
     n_ctx: int | None = None
+    beyond_training: bool = True
     n_slots: int | None = None
     n_batch: int = 2048
     n_ubatch: int = 512
@@ -108,7 +110,8 @@ class ChatSettings(msgspec.Struct, frozen=True):
 class Settings(msgspec.Struct, frozen=True):
     """Everything. `prompt` None: serve. `model` None: the weights in the bundle.
 
-    `aliases` are further names of the model, `tags` words about it, both for clients.
+    `aliases` are further names of the model, `tags` words about it, both for clients. Where the bundle has several
+    models, both are the first one's; see `of_another_model`.
     """
 
     model: Path | None = None
@@ -123,3 +126,17 @@ class Settings(msgspec.Struct, frozen=True):
     gpu: GpuSettings = msgspec.field(default_factory=GpuSettings)
     chat: ChatSettings = msgspec.field(default_factory=ChatSettings)
     sampling: Sampling = msgspec.field(default_factory=Sampling)
+
+    def of_another_model(self) -> Settings:
+        """What of this holds for the further models of a bundle: all but what can only be meant for the first one.
+
+        That is its names, what its adapters, its pooling and its template are, and a context it was not trained for.
+        """
+        replace = msgspec.structs.replace
+        return replace(
+            self,
+            aliases=(),
+            tags=(),
+            engine=replace(self.engine, adapters=(), pooling=None, beyond_training=False),
+            chat=replace(self.chat, template=None, template_values={}),
+        )

@@ -34,6 +34,16 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of three models: `demo`, `embed`, which only makes vectors, and `ranker`. Read-only for tests."""
+    target = tmp_path_factory.mktemp("several") / "several.loaf"
+    data = Path(__file__).parent / "data"
+    also = [f"--also=embed={data / 'embedder.gguf'}", f"--also=ranker={data / 'reranker.gguf'}"]
+    loaf("build", "demo", *also, "-o", str(target), check=True)
+    return target
+
+
+@pytest.fixture(scope="session")
 def warm_cache(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder into which the demo bundle has been unpacked. Read-only for tests."""
     cache = tmp_path_factory.mktemp("cache")

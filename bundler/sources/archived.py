@@ -22,9 +22,14 @@ _NAMES_A_FILE = re.compile(r"""(?<!\S)(?:-m|--model|--mmproj|-mm)\s+('[^']*'|"(?
 
 
 def from_bundle(path: Path) -> Resolved:
-    """The model of a bundle, with its default arguments and system prompt. Raises `BundleError`."""
+    """The model of a bundle, with its default arguments and system prompt. Raises `BundleError`, `SourceNotFound`."""
     bundle = open_bundle(path)
-    model = bundle.primary_model()
+    model, *others = bundle.served_models()
+    if others:
+        names = ", ".join(one.name for one in (model, *others))
+        raise SourceNotFound(
+            str(path), f"there are several models in it: {names}", "Take it apart (loaf extract), and name their files."
+        )
     span = bundle.spans[model.entry]
     sha256 = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
     return Resolved(path, model.name, span.offset, span.size, sha256, args=bundle.args, system=bundle.manifest.system)

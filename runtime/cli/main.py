@@ -72,28 +72,30 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, **flags: A
 
 
 def _run(bundle: Bundle | None, settings: Settings) -> None:
-    """Answer once or serve. The model begins to load before the server is imported, which takes as long."""
-    from runtime.loading import open_model
+    """Answer once or serve. The models begin to load before the server is imported, which takes as long."""
+    from runtime.loading import open_models
 
     stopped = threading.Event()
     if settings.prompt is None:
         for number in (signal.SIGINT, signal.SIGTERM):  # until the server has handlers of its own
             signal.signal(number, lambda _number, _frame: stopped.set())
-    served = open_model(bundle, settings)
+    served = open_models(bundle, settings)
     try:
         if settings.prompt is not None:
             from runtime.terminal import answer_once
 
             _begin_to_collect()
-            answer_once(served, settings)
+            answer_once(served[0], settings)
         else:
             from runtime.server.serve import serve
 
             _begin_to_collect()
             serve(served, settings, stopped)
     finally:
-        served.stop()
-        served.engine.join()
+        for one in served:
+            one.stop()
+        for one in served:
+            one.engine.join()
 
 
 def _begin_to_collect() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import msgspec
 
@@ -100,7 +100,10 @@ CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"
 """What K and V can be kept as; llama-server's list."""
 
 Pooling = Literal["none", "mean", "cls", "last", "rank"]
-"""How the vectors of a text's tokens become one: llama.cpp's `llama_pooling_type`, in its order."""
+"""How the vectors of a text's tokens become one."""
+
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+"""The same in the order of llama.cpp's `llama_pooling_type`, from 0 on."""
 
 
 class ContextSettings(msgspec.Struct, frozen=True):
@@ -152,7 +155,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
     `repacked` bytes of the weights are in memory of their own, laid out for this processor. `keeps_state` instead of,
     or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut. `quantization` as
     people name it ("Q4_K_M"), "unknown" where nobody can tell; `license` "" where none is named. `infill` None for a
-    model that has not learnt to fill gaps.
+    model that has not learnt to fill gaps, `pooling` None for one that does not say.
     """
 
     description: str
@@ -172,6 +175,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
     eos: str
     chat_template: str | None
     infill: InfillTokens | None = None
+    pooling: Pooling | None = None
 
 
 Vectors = tuple["array[float]", ...]

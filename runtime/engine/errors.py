@@ -25,6 +25,7 @@ LoafError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.errors import LoafError
@@ -125,10 +126,12 @@ class TextTooLong(EngineError):
 
 
 class CannotGenerate(EngineError):
-    """An encoder was asked to continue a text."""
+    """An encoder was asked to continue a text. `others` are models of the same bundle that can."""
 
-    def __init__(self) -> None:
-        super().__init__("this model only makes embeddings", "Ask another model to generate text.")
+    def __init__(self, others: Sequence[str] = ()) -> None:
+        named = " or ".join(others) or "another model"
+        super().__init__("this model only makes embeddings", f"Ask {named} to generate text.")
+        self.others = tuple(others)
 
 
 class UnknownSlot(EngineError):

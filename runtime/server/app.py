@@ -39,7 +39,7 @@ def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Applicat
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     first, *others = served
     app[MODELS] = Models(
-        [HostedModel(first, settings, settings.aliases), *(HostedModel(one, settings) for one in others)]
+        [HostedModel(first, settings), *(HostedModel(one, settings.of_another_model()) for one in others)]
     )
     app[SETTINGS] = settings
     app[STARTED] = int(time.time())

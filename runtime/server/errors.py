@@ -101,10 +101,12 @@ class NoStateFolder(LoafError):
 
 
 class CannotRerank(LoafError):
-    """The model makes vectors, not scores."""
+    """The model makes vectors, not scores. `others` are models of the same bundle that make them."""
 
-    def __init__(self) -> None:
-        super().__init__("this model cannot rerank", "Ask a reranking model, or start with --pooling rank.")
+    def __init__(self, others: Sequence[str] = ()) -> None:
+        hint = f"Ask {' or '.join(others)}." if others else "Ask a reranking model, or start with --pooling rank."
+        super().__init__("this model cannot rerank", hint)
+        self.others = tuple(others)
 
 
 _STATUS: dict[type[LoafError], tuple[int, str]] = {

@@ -12,8 +12,9 @@ import msgspec
 
 from runtime.engine.backend import Model
 from runtime.engine.engine import Engine
+from runtime.engine.errors import CannotGenerate
 from runtime.loading import ServedModel
-from runtime.server.errors import UnknownModel
+from runtime.server.errors import CannotRerank, UnknownModel
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 class HostedModel:
     """A model, and what the server keeps for it: the builder of its prompts, made when the first conversation comes.
 
-    `aliases` are its names for clients, the first of them in answers; where there are none, its own.
+    The aliases in `settings` are its names for clients, the first of them in answers; where there are none, its own.
     """
 
-    def __init__(self, served: ServedModel, settings: Settings, aliases: Sequence[str] = ()) -> None:
+    def __init__(self, served: ServedModel, settings: Settings) -> None:
         self.served = served
-        self.aliases = tuple(aliases)
+        self.aliases = settings.aliases
         self._settings = settings
         self._prompts: PromptBuilder | None = None
 
@@ -44,12 +45,37 @@ class HostedModel:
         return (*self.aliases, self.served.name)
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """Words about it, for clients."""
+        return self._settings.tags
+
+    @property
     def engine(self) -> Engine:
         return self.served.engine
 
     def loaded(self) -> Model:
         """Raises `StillLoading`, `EngineStopped`, or what made loading fail."""
         return self.engine.backend().model
+
+    @property
+    def generates(self) -> bool:
+        """Whether it makes text. Raises as `loaded` does."""
+        return self.engine.backend().generator is not None
+
+    @property
+    def reranks(self) -> bool:
+        """Whether it makes scores instead of vectors. Raises as `loaded` does."""
+        return (self._settings.engine.pooling or self.loaded().facts.pooling) == "rank"
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What it is for, in llama-server's and Ollama's words; whoever writes text makes vectors too, if asked to.
+
+        Raises as `loaded` does.
+        """
+        if self.generates:
+            return ("completion",)
+        return ("rerank",) if self.reranks else ("embedding",)
 
     def prompts(self) -> PromptBuilder:
         """The builder of its prompts. Raises as `loaded` does, and `TemplateFailed`."""
@@ -76,7 +102,7 @@ class HostedModel:
 
 
 class Models:
-    """All of them; the first is meant where nobody is named."""
+    """All of them; the first is meant where nobody is named and it can do what is asked."""
 
     def __init__(self, models: Sequence[HostedModel]) -> None:
         self.all = tuple(models)
@@ -94,8 +120,24 @@ class Models:
             raise UnknownModel(name, [model.name for model in self.all])
         return found
 
+    def find_generator(self, name: str | None = None) -> HostedModel:
+        """The same for text. Raises `CannotGenerate` too, which names those that can, and what loading raises."""
+        able = [model for model in self.all if model.generates]
+        found = self.find(name) if name or not able else able[0]
+        if found not in able:
+            raise CannotGenerate([model.name for model in able])
+        return found
+
     def find_embedder(self, name: str | None = None) -> HostedModel:
         """The same for vectors: where nobody is named, a model that makes nothing else comes first."""
         if name:
             return self.find(name)
-        return next((model for model in self.all if model.engine.backend().generator is None), self.all[0])
+        return next((model for model in self.all if not (model.generates or model.reranks)), self.all[0])
+
+    def find_reranker(self, name: str | None = None) -> HostedModel:
+        """The same for scores. Raises `CannotRerank` too, which names those that can, and what loading raises."""
+        able = [model for model in self.all if model.reranks]
+        found = self.find(name) if name or not able else able[0]
+        if found not in able:
+            raise CannotRerank([model.name for model in able])
+        return found

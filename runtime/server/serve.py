@@ -10,12 +10,12 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 
-from runtime.engine.backend import Backend
 from runtime.errors import LoafError
 from runtime.loading import ServedModel
 from runtime.server.app import build_app
@@ -28,26 +28,26 @@ CLOSE_SECONDS = 1.0
 """How long running requests may go on after the signal, and how long clients that do not read are waited for then."""
 
 
-def serve(served: ServedModel, settings: Settings, stopped: threading.Event) -> None:
+def serve(served: Sequence[ServedModel], settings: Settings, stopped: threading.Event) -> None:
     """Serve until a signal comes, or not at all if one has: then `stopped` is set. Raises `LoafError`."""
     asyncio.run(_serve(served, settings, stopped))
 
 
-async def _serve(served: ServedModel, settings: Settings, stopped: threading.Event) -> None:
+async def _serve(served: Sequence[ServedModel], settings: Settings, stopped: threading.Event) -> None:
     stop = _stop_on_signals()
     if stopped.is_set():
         return
-    runner = web.AppRunner(build_app([served], settings), handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS)
+    runner = web.AppRunner(build_app(served, settings), handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     try:
         async with listening(runner, settings.server) as addresses:
-            backend = await _unless(stop, served)
-            if backend is not None:
-                _announce(served, backend, addresses, settings)
+            if await _load_unless(stop, served):
+                _announce(served, addresses, settings)
                 await _until_stopped(stop, served)
                 await _finish(runner)
     finally:
-        served.stop()
+        for one in served:
+            one.stop()
         await runner.cleanup()
 
 
@@ -66,24 +66,26 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def _unless(stop: asyncio.Event, served: ServedModel) -> Backend | None:
-    """The loaded backend, or None when a signal came first. Raises what made loading fail."""
-    loading = asyncio.wrap_future(served.engine.ready)
+async def _load_unless(stop: asyncio.Event, served: Sequence[ServedModel]) -> bool:
+    """Whether all are loaded; False when a signal came first. Raises what made the first of them fail."""
+    loading = asyncio.gather(*(asyncio.wrap_future(one.engine.ready) for one in served))
     stopping = asyncio.ensure_future(stop.wait())
     either: list[asyncio.Future[Any]] = [loading, stopping]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if loading.done():
         stopping.cancel()
-        return loading.result()
-    served.stop()
+        loading.result()
+        return True
+    for one in served:
+        one.stop()
     with suppress(LoafError):  # what it says now does not matter any more
         await loading
-    return None
+    return False
 
 
-def _announce(served: ServedModel, backend: Backend, addresses: Addresses, settings: Settings) -> None:
+def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Settings) -> None:
     """A few lines for people, and the page where there is a screen to show it on."""
-    lines = _description(served, backend, settings)
+    lines = [line for one in served for line in _description(one, settings)]
     if addresses.exposed and not settings.server.api_keys:
         lines.append(
             f"Warning: whoever can reach {', '.join(addresses.exposed)} may use the model (--api-key asks for a key)"
@@ -98,8 +100,9 @@ def _announce(served: ServedModel, backend: Backend, addresses: Addresses, setti
         open_page(addresses.urls[0])
 
 
-def _description(served: ServedModel, backend: Backend, settings: Settings) -> list[str]:
+def _description(served: ServedModel, settings: Settings) -> list[str]:
     """What is served and with what, and each thing that was decided for a reason."""
+    backend = served.engine.backend()
     facts = backend.model.facts
     generator = backend.generator
     if generator is None:
@@ -126,15 +129,16 @@ def _description(served: ServedModel, backend: Backend, settings: Settings) -> l
     return lines
 
 
-async def _until_stopped(stop: asyncio.Event, served: ServedModel) -> None:
-    """Until a signal comes, or the engine ends without one: that is a bug, and raised."""
-    ended = asyncio.wrap_future(served.engine.finished)
+async def _until_stopped(stop: asyncio.Event, served: Sequence[ServedModel]) -> None:
+    """Until a signal comes, or an engine ends without one: that is a bug, and raised."""
+    ended = [asyncio.wrap_future(one.engine.finished) for one in served]
     stopping = asyncio.ensure_future(stop.wait())
-    either: list[asyncio.Future[Any]] = [stopping, ended]
+    either: list[asyncio.Future[Any]] = [stopping, *ended]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    if ended.done():
-        ended.result()
+    for one in ended:
+        if one.done():
+            one.result()
 
 
 async def _finish(runner: web.AppRunner) -> None:

@@ -160,7 +160,7 @@ def held_against(samples: Samples, core_size: int) -> list[Target]:
 
 
 def _build(weights: Path, runtime: FrozenRuntime, folder: Path, progress: Progress) -> Path:
-    request = BuildRequest(str(weights), folder / "bench.loaf")
+    request = BuildRequest(str(weights), output=folder / "bench.loaf")
     return build_bundle(request, lambda: runtime, progress).path
 
 

@@ -14,14 +14,17 @@ from runtime.engine.llama.binding import import_binding
 
 
 class Devices:
-    """Those of one backend, in its own order. `handles` are ggml_backend_dev_t."""
+    """Those of the backend in `library`, in its own order. `handles` are ggml_backend_dev_t."""
 
-    def __init__(self, lib: Any, handles: tuple[int, ...]) -> None:
+    def __init__(self, lib: Any, library: Path, handles: tuple[int, ...]) -> None:
         self._lib = lib
+        self._library = library
         self.handles = handles
 
     def free(self, number: int) -> int:
-        """Bytes of memory that the driver says are free on a device, now."""
+        """Bytes of memory that the driver says are free on a device, now. Raises `BackendFailed` if it is not there."""
+        if number >= len(self.handles):
+            raise BackendFailed(self._library, f"it finds {len(self.handles)} devices, and its driver more")
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         self._lib.ggml_backend_dev_memory(self.handles[number], ctypes.byref(free), ctypes.byref(total))
         return free.value
@@ -42,7 +45,7 @@ def load_backend(library: Path) -> Devices:
     if not registry:
         raise BackendFailed(library, logs.last_error() or _loader_error(library))
     count = lib.ggml_backend_reg_dev_count(registry)
-    return Devices(lib, tuple(lib.ggml_backend_reg_dev_get(registry, number) for number in range(count)))
+    return Devices(lib, library, tuple(lib.ggml_backend_reg_dev_get(registry, number) for number in range(count)))
 
 
 def device_params(lib: Any, params: Any, offload: Offload) -> list[Any]:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
-from runtime.engine.backend import Pooling, Vectors
+from runtime.engine.backend import POOLINGS, Pooling, Vectors
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.context import Interrupt, check_computed, new_handle, use_adapters
 from runtime.engine.llama.model import LlamaModel
-
-_POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
 class EmbedderSettings(msgspec.Struct, frozen=True):
@@ -83,7 +81,7 @@ class LlamaEmbedder:
 
     def _pooling(self) -> Pooling:
         number: int = self._lib.llama_pooling_type(self._handle)
-        return _POOLINGS[number]
+        return POOLINGS[number]
 
 
 def _params(lib: Any, settings: EmbedderSettings, pooling: Pooling | None) -> Any:
@@ -96,5 +94,5 @@ def _params(lib: Any, settings: EmbedderSettings, pooling: Pooling | None) -> An
     params.kv_unified = True
     flash = settings.flash_attention
     params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_AUTO if flash is None else int(flash)
-    params.pooling_type = -1 if pooling is None else _POOLINGS.index(pooling)
+    params.pooling_type = -1 if pooling is None else POOLINGS.index(pooling)
     return params

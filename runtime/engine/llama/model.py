@@ -9,7 +9,7 @@ import ctypes
 import re
 from typing import Any
 
-from runtime.engine.backend import Adapter, ModelFacts
+from runtime.engine.backend import POOLINGS, Adapter, ModelFacts, Pooling
 from runtime.engine.llama.logs import LogTail
 from runtime.engine.llama.vocabulary import Vocabulary
 
@@ -83,6 +83,7 @@ class LlamaModel:
             eos=vocabulary.text_of(lib.llama_vocab_eos(vocabulary.handle)),
             chat_template=template.decode("utf-8", "replace") if template else None,
             infill=vocabulary.infill_tokens(),
+            pooling=_pooling(self._metadata(f"{architecture}.pooling_type")),
         )
 
     def _metadata(self, key: str) -> str:
@@ -99,3 +100,8 @@ def _quantization(description: str) -> str:
     """What `llama_model_desc` says of it ("llama 7B Q4_K - Medium"), as people name it ("Q4_K_M")."""
     found = _QUANTIZATION.search(description)
     return "_".join(filter(None, found.groups())) if found else "unknown"
+
+
+def _pooling(number: str) -> Pooling | None:
+    """What the GGUF says with a number of llama.cpp's `llama_pooling_type`."""
+    return POOLINGS[int(number)] if number.isdecimal() and int(number) < len(POOLINGS) else None

@@ -30,8 +30,7 @@ class MessagesRequest(ConversationFields, kw_only=True):
 async def messages(request: web.Request) -> web.StreamResponse:
     """Answer a conversation."""
     body = await decode(request, MessagesRequest)
-    hosted = request.app[MODELS].find(body.model)
-    hosted.engine.generator()
+    hosted = request.app[MODELS].find_generator(body.model)
     settings = request.app[SETTINGS]
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=body.takes_long())
     writer = MessageWriter(hosted.name, len(job.request.prompt), tuple(body.stop_sequences or ()))

@@ -59,8 +59,7 @@ class Asked(msgspec.Struct, frozen=True):
 async def completion(request: web.Request) -> web.StreamResponse:
     """Continue texts."""
     body = await decode(request, CompletionRequest)
-    hosted = request.app[MODELS].find(body.model)
-    hosted.engine.generator()
+    hosted = request.app[MODELS].find_generator(body.model)
     model, settings = hosted.loaded(), request.app[SETTINGS]
 
     def make() -> Asked:

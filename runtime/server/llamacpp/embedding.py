@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from runtime.server.errors import BadRequest, CannotRerank
+from runtime.server.errors import BadRequest
 from runtime.server.generating import LoraField
 from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import MODELS
@@ -53,15 +53,13 @@ async def embeddings(request: web.Request) -> web.Response:
 async def rerank(request: web.Request) -> web.Response:
     """Order documents by how well they answer a query, best first."""
     body = await decode(request, RerankRequest)
-    hosted = request.app[MODELS].find_embedder(body.model)
-    model = hosted.loaded()
     documents = body.documents if body.documents is not None else body.texts
     if not documents or len(documents) > MAX_TEXTS:
         raise BadRequest(f"documents: 1 to {MAX_TEXTS:,} texts are needed", "documents")
+    hosted = request.app[MODELS].find_reranker(body.model)
+    model = hosted.loaded()
     prompts = await beside_the_loop(request, lambda: tuple(model.rerank_prompt(body.query, text) for text in documents))
     embedded = await embed_tokens(hosted.engine, prompts)
-    if embedded.pooling != "rank":
-        raise CannotRerank
     scores = sorted(enumerate(one[0][0] for one in embedded.vectors), key=lambda pair: -pair[1])
     scores = scores[: max(body.top_n, 0) if body.top_n is not None else len(scores)]
     if body.documents is None:  # Text Embeddings Inference's form

@@ -50,7 +50,7 @@ class Room(msgspec.Struct, frozen=True):
 async def infill(request: web.Request) -> web.StreamResponse:
     """Fill the gap."""
     body = await decode(request, InfillRequest)
-    hosted = request.app[MODELS].find(body.model)
+    hosted = request.app[MODELS].find_generator(body.model)
     generator = hosted.engine.generator()
     model, settings = hosted.loaded(), request.app[SETTINGS]
     marks = model.facts.infill

@@ -66,10 +66,8 @@ async def slot_action(request: web.Request) -> web.Response:
 
 
 def _engine_of(request: web.Request) -> Engine:
-    """The engine of the model that `?model=` names, which must generate. Raises as `Engine.generator` does."""
-    engine = request.app[MODELS].find(request.query.get("model")).engine
-    engine.generator()
-    return engine
+    """The engine of the model that `?model=` names, which must generate. Raises as `find_generator`."""
+    return request.app[MODELS].find_generator(request.query.get("model")).engine
 
 
 def _slot(slot: SlotState, n_ctx: int, idle: dict[str, Any], *, guesses: bool) -> dict[str, Any]:

@@ -36,8 +36,7 @@ class ChatRequest(ChatFields):
 async def chat_completions(request: web.Request) -> web.StreamResponse:
     """Answer a conversation."""
     body = await decode(request, ChatRequest)
-    hosted = request.app[MODELS].find(body.model)
-    hosted.engine.generator()
+    hosted = request.app[MODELS].find_generator(body.model)
     settings = request.app[SETTINGS]
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=_takes_long(body))
     writer = ChatWriter(hosted.loaded(), hosted.name, _shape(body))
@@ -47,7 +46,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
 async def count_chat_tokens(request: web.Request) -> web.Response:
     """How many tokens the prompt of a conversation has."""
     body = await decode(request, ChatRequest)
-    hosted = request.app[MODELS].find(body.model)
+    hosted = request.app[MODELS].find_generator(body.model)
     prepared = await beside_the_loop(request, lambda: hosted.prepare(conversation(body)), takes_long=_takes_long(body))
     return json_response({"object": "response.input_tokens", "input_tokens": len(prepared.tokens)})
 

@@ -41,8 +41,7 @@ class _Job(msgspec.Struct, frozen=True):
 async def completions(request: web.Request) -> web.StreamResponse:
     """Continue texts."""
     body = await decode(request, CompletionRequest)
-    hosted = request.app[MODELS].find(body.model)
-    hosted.engine.generator()
+    hosted = request.app[MODELS].find_generator(body.model)
     settings = request.app[SETTINGS]
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=body.json_schema is not None)
     writer = CompletionWriter(hosted.loaded(), hosted.name, job.shape)

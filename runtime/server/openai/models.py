@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from runtime.server.json import json_response
-from runtime.server.keys import MODELS, SETTINGS, STARTED
+from runtime.server.keys import MODELS, STARTED
 from runtime.server.models import HostedModel
 
 
@@ -42,17 +42,17 @@ def _model(request: web.Request, hosted: HostedModel) -> dict[str, Any]:
     return {
         "id": hosted.name,
         "aliases": hosted.aliases,
-        "tags": request.app[SETTINGS].tags,
+        "tags": hosted.tags,
         "object": "model",
         "created": request.app[STARTED],
         "owned_by": "loaf",
+        "capabilities": hosted.capabilities,
         "meta": meta,
     }
 
 
 def _ollama_model(hosted: HostedModel) -> dict[str, Any]:
     """As llama-server has it, with what only Ollama knows left empty."""
-    generates = hosted.engine.backend().generator is not None
     return {
         "name": hosted.name,
         "model": hosted.name,
@@ -62,7 +62,7 @@ def _ollama_model(hosted: HostedModel) -> dict[str, Any]:
         "type": "model",
         "description": "",
         "tags": [""],
-        "capabilities": ["completion"] if generates else ["embedding"],
+        "capabilities": hosted.capabilities,
         "parameters": "",
         "details": {
             "parent_model": "",

@@ -22,8 +22,7 @@ _LOGPROBS = "message.output_text.logprobs"
 async def create_response(request: web.Request) -> web.StreamResponse:
     """Answer a conversation."""
     body = await decode(request, ResponsesRequest)
-    hosted = request.app[MODELS].find(body.model)
-    hosted.engine.generator()
+    hosted = request.app[MODELS].find_generator(body.model)
     settings = request.app[SETTINGS]
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=_takes_long(body))
     head = ResponseHead(body, job.request, hosted.name)
@@ -34,7 +33,7 @@ async def create_response(request: web.Request) -> web.StreamResponse:
 async def count_response_tokens(request: web.Request) -> web.Response:
     """How many tokens the prompt of a conversation has."""
     body = await decode(request, ResponsesRequest)
-    hosted = request.app[MODELS].find(body.model)
+    hosted = request.app[MODELS].find_generator(body.model)
     prepared = await beside_the_loop(
         request, lambda: hosted.prepare(conversation_of(body)), takes_long=_takes_long(body)
     )
