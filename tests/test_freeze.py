@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,27 @@ class TestNinja:
     )
     def test_lines(self, line: str, step: tuple[int, int] | None) -> None:
         assert ninja.ninja_step(line) == step
+
+    def test_a_build_within_the_build_is_not_the_one_that_is_shown(self) -> None:
+        shown: list[tuple[int, int]] = []
+
+        class Bars(SilentProgress):
+            @contextmanager
+            def step(self, title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+                done = 0
+
+                def advance(more: int) -> None:
+                    nonlocal done
+                    done += more
+                    shown.append((done, total or 0))
+
+                yield advance
+
+        with ExitStack() as bars:
+            bar = ninja.NinjaProgress("Compiling", Bars(), bars)
+            for line in ("[1/2] inner", "[1/300] outer", "[2/2] inner", "[3/300] outer", "no step"):
+                bar(line)
+        assert shown == [(1, 2), (1, 300), (3, 300)]
 
 
 class TestPack:

@@ -6,11 +6,15 @@ A process of its own, because a driver may crash or never answer.
 from __future__ import annotations
 
 import os
+import signal
 
 import msgspec
 
 from runtime.backends.devices import Report
 from runtime.backends.system_cxx import prefer_newer_libstdcxx
+
+_SECONDS = 10
+"""After which the process ends itself: whoever waited for it has long gone on, or was killed."""
 
 
 def answer(backend: str) -> None:
@@ -18,6 +22,7 @@ def answer(backend: str) -> None:
 
     At once: what drivers do when a process ends may crash, too.
     """
+    signal.alarm(_SECONDS)
     prefer_newer_libstdcxx()
     report = _ask(backend)
     os.write(1, b"\n" + msgspec.json.encode(report) + b"\n")
