@@ -17,6 +17,7 @@ from bundler.packs.pipeline import packs_made
 from runtime.bundle import open_bundle
 
 LAVAPIPE = sorted(Path("/usr/share/vulkan/icd.d").glob("lvp_icd*.json"))
+EMBEDDER = Path(__file__).parent / "data" / "embedder.gguf"
 MOON = {"prompt": "The first man on the moon was", "temperature": 0, "n_predict": 24}
 ALL_LAYERS = "On Vulkan0 (llvmpipe"
 
@@ -218,3 +219,13 @@ def test_vectors_on_the_device(on_the_device: Server, server: Server) -> None:
         one.post("/v1/embeddings", {"input": "moon"})[1]["data"][0]["embedding"] for one in (on_the_device, server)
     )
     assert sum(a * b for a, b in zip(there, here, strict=True)) > 0.999
+
+
+@pytest.mark.usefixtures("vulkan_demo")
+def test_several_models_share_the_device(cache: Path, tmp_path: Path) -> None:
+    two = tmp_path / "two.loaf"
+    loaf("build", "demo", "--also", f"vectors={EMBEDDER}", "--backend", "vulkan", "-o", str(two), check=True)
+    with Server(two, "--device", "Vulkan0", cache=cache, environment=only(LAVAPIPE[0])) as server:
+        assert "".join(server.said).count(ALL_LAYERS) == 2
+        assert "Neil Armstrong" in server.post("/completion", MOON)[1]["content"]
+        assert server.post("/v1/embeddings", {"model": "vectors", "input": "moon"})[0] == 200

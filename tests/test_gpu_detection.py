@@ -101,7 +101,7 @@ def test_what_the_kernel_shows_and_the_environment_are_part_of_the_identity(monk
     before = identity("vulkan", "program")
     assert identity("vulkan", "program") == before
     assert identity("vulkan", "another") != before
-    monkeypatch.setenv("GGML_VK_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert identity("vulkan", "program") != before
 
 

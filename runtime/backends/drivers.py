@@ -21,7 +21,7 @@ _LIBRARIES: dict[Backend, tuple[str, ...]] = {
     "rocm": ("libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so"),
     "vulkan": ("libvulkan.so.1",),
 }
-_VARIABLES = re.compile(r"(VK_|GGML_VK_|CUDA_|HIP_|ROCR_|MESA_|LD_LIBRARY_PATH$|XDG_(CONFIG|DATA)_)")
+_VARIABLES = re.compile(r"(VK_|CUDA_|HIP_|ROCR_|MESA_|LD_LIBRARY_PATH$|XDG_(CONFIG|DATA)_)")
 _DEVICES = ("/dev/dri", "/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg", "/sys/class/drm")
 
 
