@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from fakes import FACTS, FakeContext, FakeSampler
+from fakes import FACTS, FakeContext, FakeEmbedder, FakeSampler
 
 from runtime.engine.backend import LoadSettings, Weights
 from runtime.engine.engine import Engine
@@ -136,6 +136,26 @@ def test_a_long_prompt_is_computed_in_parts_while_another_model_streams() -> Non
     sizes = [sum(len(item.tokens) for item in batch) for batch in reading.batches]
     assert sizes[0] == 8
     assert 16 in sizes, "alone it is not held back"
+
+
+def test_few_texts_are_embedded_at_once_while_another_model_streams() -> None:
+    """128 tokens at once, and 512 where it is alone."""
+    gate = threading.Semaphore(0)
+    streaming = FakeContext(gate=gate)
+    embedding = FakeContext(generates=False, texts=FakeEmbedder(100, 1000))
+    texts = EmbeddingRequest(tuple((1,) * 32 for _ in range(20)))
+
+    async def body(stream: Engine, embedder: Engine) -> None:
+        streamed, embedded = stream.submit(counting(1, 90)), embedder.embed(texts)
+        gate.release(1000)
+        await asyncio.gather(text_of(streamed), embedded)
+        embedding.texts.batches.append([])
+        await embedder.embed(texts)
+
+    with_engines(body, streaming, embedding)
+    sizes = [len(batch) for batch in embedding.texts.batches]
+    assert sizes[0] == 4
+    assert sizes[sizes.index(0) + 1 :] == [16, 4]
 
 
 def test_what_is_free_is_divided_among_those_that_keep_a_cache() -> None:

@@ -18,6 +18,9 @@ TOKENS_AT_ONCE = 512
 """Of several texts. Each token is held against all others of its batch, those of other texts too, if in vain: more at
 once take longer. One text may have as many as the embedder takes."""
 
+TOKENS_BESIDE_OTHERS = 128
+"""The same while another model waits for its turn, for whose streams the batch is a gap."""
+
 
 class Embeddings:
     """All requests for vectors, over one backend, whose embedder is made when the first comes."""
@@ -46,8 +49,11 @@ class Embeddings:
             self._outbox.put(job, error)
         self._waiting.clear()
 
-    def step(self) -> None:
-        """Compute one batch: texts of the first request, and of those after it as long as there is room."""
+    def step(self, *, beside_others: bool) -> None:
+        """Compute one batch: texts of the first request, and of those after it as long as there is room.
+
+        `beside_others`: other models wait for their turn.
+        """
         try:
             embedder = self._backend.embedder()
         except EngineError as error:
@@ -55,7 +61,7 @@ class Embeddings:
             return
         self._refuse_long_texts(embedder)
         if self._waiting:
-            self._compute(embedder)
+            self._compute(embedder, TOKENS_BESIDE_OTHERS if beside_others else TOKENS_AT_ONCE)
 
     def _refuse_long_texts(self, embedder: Embedder) -> None:
         for job in list(self._waiting):
@@ -64,11 +70,11 @@ class Embeddings:
                 self._waiting.remove(job)
                 self._outbox.put(job, TextTooLong(longest, embedder.max_batch))
 
-    def _compute(self, embedder: Embedder) -> None:
+    def _compute(self, embedder: Embedder, at_once: int) -> None:
         scales = self._waiting[0].scales
         jobs = [job for job in self._waiting if job.scales == scales]
         texts = [(job, text) for job in jobs for text in job.waiting]
-        limits = TextLimits(embedder.max_texts, min(embedder.max_batch, TOKENS_AT_ONCE))
+        limits = TextLimits(embedder.max_texts, min(embedder.max_batch, at_once))
         count = plan_texts((len(text) for _job, text in texts), limits)
         batch = texts[:count]
         try:

@@ -325,7 +325,7 @@ class Engine:
     def _step(self, beside_others: bool) -> None:
         """A batch of texts, if any wait, and one of generations: neither holds up the other for longer than that."""
         if self._embeddings is not None and self._embeddings.waiting:
-            self._embeddings.step()
+            self._embeddings.step(beside_others=beside_others)
         if self._generations is not None:
             self._generations.step(beside_others=beside_others)
 

@@ -2,8 +2,8 @@
 
 There is one for all models of a process, because llama.cpp's threads (OpenMP's) belong to the thread that calls it.
 With a second team of them there are more threads than processors, and none of them waits actively for the others any
-more: once a second model had computed anything, the first one lost a quarter of its speed, although the second was
-idle (docs/benchmarks.md).
+more: once a second model had computed anything, the first one lost a third of its speed, although the second was idle
+(`scripts/bench sharing`).
 
 Knows whose turn it is. What is done in a turn is the engine's to know.
 """

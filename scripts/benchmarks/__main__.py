@@ -6,6 +6,7 @@ import building
 import click
 import launching
 import serving
+import sharing
 import stepping
 
 
@@ -18,6 +19,7 @@ bench.add_command(launching.launch)
 bench.add_command(building.build)
 bench.add_command(serving.serve)
 bench.add_command(stepping.engine)
+bench.add_command(sharing.sharing)
 
 if __name__ == "__main__":
     bench(prog_name="scripts/bench")
