@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -176,8 +177,8 @@ def test_all_are_listed_and_announced(several_server: Server) -> None:
     assert several_server.get("/v1/models/ranker")[1]["id"] == "ranker"
     said = "".join(several_server.said)
     assert "demo: " in said
-    assert "embed: " in said
-    assert "ranker: " in said
+    assert re.search(r"^embed: .*, embeddings only$", said, re.MULTILINE)
+    assert re.search(r"^ranker: .*, scores only$", said, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", [None, "", "demo", "demo:latest"])

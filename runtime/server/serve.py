@@ -106,7 +106,8 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
     facts = backend.model.facts
     generator = backend.generator
     if generator is None:
-        return [f"{served.name}: {facts.description}, embeddings only", *backend.placement.lines]
+        makes = "scores" if facts.pooling == "rank" else "embeddings"
+        return [f"{served.name}: {facts.description}, {makes} only", *backend.placement.lines]
     used = generator.settings
     lines = [
         f"{served.name}: {facts.description}, context {generator.n_ctx:,}, "
