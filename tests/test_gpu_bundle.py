@@ -43,8 +43,11 @@ def vulkan_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache(vulkan_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder in which the software device is remembered."""
+    cache = tmp_path_factory.mktemp("cache")
+    ask_patiently(vulkan_demo, cache, only(LAVAPIPE[0]))
+    return cache
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,12 @@ def start(bundle: Path, cache: Path, *flags: str, **environment: str) -> tuple[s
         status, answer = server.post("/completion", MOON)
         assert status == 200
         return "".join(server.said), answer["content"]
+
+
+def ask_patiently(bundle: Path, cache: Path, environment: dict[str, str]) -> None:
+    """Let the answer be remembered: on a busy machine the two seconds of a launch may be too short."""
+    command = [bundle, "--list-devices"]
+    subprocess.run(command, env=clean_environment(cache, **environment), check=True, capture_output=True)
 
 
 def packs_in(cache: Path) -> list[str]:
@@ -78,6 +87,7 @@ def test_the_pack_is_a_part_of_the_file(vulkan_demo: Path, run: Run) -> None:
 
 
 def test_a_machine_without_vulkan(vulkan_demo: Path, tmp_path: Path, demo: Path) -> None:
+    ask_patiently(vulkan_demo, tmp_path, only("/nonexistent.json"))
     said, text = start(vulkan_demo, tmp_path, **only("/nonexistent.json"))
     assert "Computing on the processor: Vulkan: no Vulkan driver" in said
     assert text == start(demo, tmp_path)[1]
@@ -157,16 +167,16 @@ def test_list_devices(vulkan_demo: Path, demo: Path, cache: Path, run: Run) -> N
     assert "no pack" in run(demo, "--list-devices").stdout
 
 
-BROKEN = [
-    ("crashes", CRASHES, "its driver crashed (SIGABRT)"),
-    ("hangs", HANGS, "its driver did not answer within 2 seconds"),
-]
+def test_a_driver_that_crashes_is_survived(vulkan_demo: Path, cache: Path, tmp_path: Path) -> None:
+    patiently = {"GGML_VK_VISIBLE_DEVICES": "0"}
+    said, text = start(vulkan_demo, cache, **only(broken_driver(tmp_path, CRASHES)), **patiently)
+    assert "Computing on the processor: Vulkan: its driver crashed (SIGABRT)" in said
+    assert "Neil Armstrong" in text
 
 
-@pytest.mark.parametrize(("does", "says"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
-def test_a_broken_driver_is_survived(vulkan_demo: Path, cache: Path, tmp_path: Path, does: str, says: str) -> None:
-    said, text = start(vulkan_demo, cache, **only(broken_driver(tmp_path, does)))
-    assert f"Computing on the processor: Vulkan: {says}" in said
+def test_a_driver_that_hangs_is_survived(vulkan_demo: Path, cache: Path, tmp_path: Path) -> None:
+    said, text = start(vulkan_demo, cache, **only(broken_driver(tmp_path, HANGS)))
+    assert "Computing on the processor: Vulkan: its driver did not answer within 2 seconds" in said
     assert "Neil Armstrong" in text
 
 

@@ -13,7 +13,7 @@ import pytest
 from drivers import CRASHES, HANGS, broken_driver
 
 from runtime.backends import detection, libraries, system_cxx
-from runtime.backends.detection import ask, detect
+from runtime.backends.detection import PATIENT_SECONDS, SECONDS, ask, detect, detect_anew
 from runtime.backends.drivers import identity
 
 LAVAPIPE = sorted(Path("/usr/share/vulkan/icd.d").glob("lvp_icd*.json"))
@@ -30,7 +30,7 @@ def use_driver(monkeypatch: pytest.MonkeyPatch, manifest: Path) -> None:
 @needs_lavapipe
 def test_a_device_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     use_driver(monkeypatch, LAVAPIPE[0])
-    (report,) = ask(["vulkan"])
+    (report,) = ask(["vulkan"], PATIENT_SECONDS)
     (device,) = report.devices
     assert device.label == "Vulkan0"
     assert "llvmpipe" in device.name
@@ -44,26 +44,37 @@ def test_it_is_asked_once_until_the_driver_changes(tmp_path: Path, monkeypatch: 
     manifest = tmp_path / "driver.json"
     manifest.write_bytes(LAVAPIPE[0].read_bytes())
     use_driver(monkeypatch, manifest)
-    first = detect(["vulkan"], tmp_path)
+    first = detect(["vulkan"], tmp_path, PATIENT_SECONDS)
     with monkeypatch.context() as patch:
-        patch.setattr(detection, "ask", lambda backends: tuple(pytest.fail(backend) for backend in backends))
-        assert detect(["vulkan"], tmp_path) == first
+        patch.setattr(detection, "ask", lambda backends, _seconds: tuple(pytest.fail(backend) for backend in backends))
+        assert detect(["vulkan"], tmp_path, PATIENT_SECONDS) == first
     os.utime(manifest, (1, 1))
     asked = []
-    monkeypatch.setattr(detection, "ask", lambda backends: asked.extend(backends) or ask(backends))
-    assert detect(["vulkan"], tmp_path)[0].devices
+    monkeypatch.setattr(detection, "ask", lambda backends, seconds: asked.extend(backends) or ask(backends, seconds))
+    assert detect(["vulkan"], tmp_path, PATIENT_SECONDS)[0].devices
     assert asked == ["vulkan"]
 
 
-BROKEN = [("crashes", CRASHES, r"crashed \(SIGABRT\)"), ("hangs", HANGS, "did not answer within 2 seconds")]
+@needs_lavapipe
+def test_asking_anew_remembers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_driver(monkeypatch, LAVAPIPE[0])
+    assert detect_anew(["vulkan"], tmp_path)[0].devices
+    monkeypatch.setattr(detection, "ask", lambda backends, _seconds: tuple(map(pytest.fail, backends)))
+    assert detect(["vulkan"], tmp_path)[0].devices
 
 
-@pytest.mark.parametrize(("does", "says"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
+BROKEN = [
+    ("crashes", CRASHES, PATIENT_SECONDS, r"crashed \(SIGABRT\)"),
+    ("hangs", HANGS, SECONDS, "did not answer within 2 seconds"),
+]
+
+
+@pytest.mark.parametrize(("does", "seconds", "says"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
 def test_a_broken_driver_costs_its_process_and_is_asked_again(
-    does: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    does: str, seconds: float, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_driver(monkeypatch, broken_driver(tmp_path, does))
-    (report,) = detect(["vulkan"], tmp_path)
+    (report,) = detect(["vulkan"], tmp_path, seconds)
     assert not report.devices
     assert re.search(says, report.problem)
     assert b"vulkan" not in (tmp_path / "devices.json").read_bytes()
@@ -71,7 +82,7 @@ def test_a_broken_driver_costs_its_process_and_is_asked_again(
 
 def test_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_driver(monkeypatch, tmp_path / "none.json")
-    (report,) = ask(["vulkan"])
+    (report,) = ask(["vulkan"], PATIENT_SECONDS)
     assert "no Vulkan driver" in report.problem
 
 
@@ -79,13 +90,13 @@ def test_no_loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of no use comes first where libraries are looked for."""
     (tmp_path / "libvulkan.so.1").write_bytes(b"")
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
-    (report,) = ask(["vulkan"])
+    (report,) = ask(["vulkan"], PATIENT_SECONDS)
     assert "Vulkan loader" in report.problem
 
 
 @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="has NVIDIA's driver")
 def test_no_nvidia_and_no_amd_driver() -> None:
-    cuda, rocm = ask(["cuda", "rocm"])
+    cuda, rocm = ask(["cuda", "rocm"], PATIENT_SECONDS)
     assert "libcuda.so.1 is not there" in cuda.problem
     assert "libamdhip64.so is not there" in rocm.problem
 
@@ -93,8 +104,8 @@ def test_no_nvidia_and_no_amd_driver() -> None:
 def test_a_damaged_memory_is_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_driver(monkeypatch, tmp_path / "none.json")
     (tmp_path / "devices.json").write_bytes(b'{"reports": [["x", 7')
-    assert detect(["vulkan"], tmp_path)[0].problem
-    assert detect(["vulkan"], tmp_path / "not there")[0].problem
+    assert detect(["vulkan"], tmp_path, PATIENT_SECONDS)[0].problem
+    assert detect(["vulkan"], tmp_path / "not there", PATIENT_SECONDS)[0].problem
 
 
 def test_what_the_kernel_shows_and_the_environment_are_part_of_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:

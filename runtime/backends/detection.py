@@ -1,7 +1,8 @@
 """Which devices this machine has: what drivers answered, each asked by a process of its own, once.
 
-A driver that crashes or does not answer costs its process, and the launch `SECONDS` at most. What one answered is
-remembered in the cache folder until the driver changes; what it did not answer is asked again at the next launch.
+A driver that crashes or does not answer costs its process, and the launch `SECONDS` at most; more only where a device
+was asked for. What one answered is remembered in the cache folder until the driver changes; what it did not answer is
+asked again at the next launch.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from runtime.backends.drivers import identity
 from runtime.bundle import Backend
 
 SECONDS = 2.0
+PATIENT_SECONDS = 20.0
+"""How long a driver has to answer: at any launch, and where somebody waits for nothing else."""
+
+_FILE = "devices.json"
 _MOST_BYTES = 1024 * 1024
 
 
@@ -34,24 +39,30 @@ class _Remembered(msgspec.Struct, frozen=True):
     reports: tuple[tuple[str, Report], ...] = ()
 
 
-def detect(backends: Sequence[Backend], cache: Path) -> tuple[Report, ...]:
-    """A report for each of `backends`, in order. Drivers that have to be asked are asked at the same time."""
-    file = cache / "devices.json"
-    known = dict(_recall(file).reports)
-    keys = {backend: identity(backend, f"{__version__} {sys.executable}") for backend in backends}
+def detect(backends: Sequence[Backend], cache: Path, seconds: float = SECONDS) -> tuple[Report, ...]:
+    """A report for each of `backends`, in order; drivers that have to be asked are, at the same time."""
+    known = dict(_recall(cache).reports)
+    keys = _keys(backends)
     unknown = [backend for backend in backends if keys[backend] not in known]
-    asked = dict(zip(unknown, ask(unknown), strict=True))
-    reports = {backend: asked.get(backend) or known[keys[backend]] for backend in backends}
-    if asked:
-        answers = [(keys[backend], report) for backend, report in reports.items() if report.answered]
-        _remember(file, _Remembered(tuple(answers)))
-    return tuple(reports.values())
+    if not unknown:
+        return tuple(known[keys[backend]] for backend in backends)
+    asked = dict(zip(unknown, ask(unknown, seconds), strict=True))
+    reports = tuple(asked.get(backend) or known[keys[backend]] for backend in backends)
+    _remember(cache, keys, reports)
+    return reports
 
 
-def ask(backends: Sequence[Backend]) -> tuple[Report, ...]:
+def detect_anew(backends: Sequence[Backend], cache: Path) -> tuple[Report, ...]:
+    """The same, but every driver is asked, patiently; what is free is free now."""
+    reports = ask(backends, PATIENT_SECONDS)
+    _remember(cache, _keys(backends), reports)
+    return reports
+
+
+def ask(backends: Sequence[Backend], seconds: float) -> tuple[Report, ...]:
     """A report for each of `backends`, in order, from their drivers as they are now, all asked at the same time."""
     try:
-        questions = [_Question(backend) for backend in backends]
+        questions = [_Question(backend, seconds) for backend in backends]
     except OSError as error:  # no more processes, for one
         problem = f"nothing can be started to ask its driver: {error.strerror}"
         return tuple(Report(backend, problem=problem, answered=False) for backend in backends)
@@ -61,9 +72,10 @@ def ask(backends: Sequence[Backend]) -> tuple[Report, ...]:
 class _Question:
     """A child process that asks one driver."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, seconds: float) -> None:
         self._backend = backend
-        self._deadline = time.monotonic() + SECONDS
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
         self._process = subprocess.Popen(
             [*_program(), ASK_FOR_DEVICES, backend],
             stdin=subprocess.DEVNULL,
@@ -73,12 +85,12 @@ class _Question:
         )
 
     def answer(self) -> Report:
-        """What the child says, for which it has `SECONDS`."""
+        """What the child says, for which it has some seconds."""
         try:
             said, _ = self._process.communicate(timeout=max(0.0, self._deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._end()
-            return self._failed(f"its driver did not answer within {SECONDS:g} seconds")
+            return self._failed(f"its driver did not answer within {self._seconds:g} seconds")
         try:
             return msgspec.json.decode(said.rstrip().rpartition(b"\n")[2], type=Report)
         except msgspec.DecodeError:
@@ -105,19 +117,24 @@ def _how(code: int) -> str:
     return named.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
 
 
-def _recall(file: Path) -> _Remembered:
+def _keys(backends: Sequence[Backend]) -> dict[Backend, str]:
+    return {backend: identity(backend, f"{__version__} {sys.executable}") for backend in backends}
+
+
+def _recall(cache: Path) -> _Remembered:
     """What is remembered; nothing where it cannot be read."""
     try:
-        with file.open("rb") as opened:
-            return msgspec.json.decode(opened.read(_MOST_BYTES), type=_Remembered)
+        with (cache / _FILE).open("rb") as file:
+            return msgspec.json.decode(file.read(_MOST_BYTES), type=_Remembered)
     except (OSError, msgspec.DecodeError):
         return _Remembered()
 
 
-def _remember(file: Path, remembered: _Remembered) -> None:
-    """All at once, and not at all where the cache cannot be written."""
+def _remember(cache: Path, keys: dict[Backend, str], reports: Sequence[Report]) -> None:
+    """Those that are answers; all at once, and not at all where the cache cannot be written."""
+    answers = tuple((keys[report.backend], report) for report in reports if report.answered)
     with contextlib.suppress(OSError):
-        descriptor, name = tempfile.mkstemp(prefix=".devices.", dir=file.parent)
-        with os.fdopen(descriptor, "wb") as written:
-            written.write(msgspec.json.encode(remembered))
-        Path(name).replace(file)
+        descriptor, name = tempfile.mkstemp(prefix=f".{_FILE}.", dir=cache)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(_Remembered(answers)))
+        Path(name).replace(cache / _FILE)

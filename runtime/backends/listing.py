@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runtime.backends.detection import ask
+from runtime.backends.detection import detect_anew
 from runtime.backends.devices import TITLES
 from runtime.backends.preparing import packs_for_here
+from runtime.backends.unpacking import cache_folder
 from runtime.bundle import Bundle
 
 
@@ -15,7 +16,7 @@ def describe_devices(bundle: Bundle | None) -> Iterator[str]:
     packs = packs_for_here(bundle)
     if not packs:
         yield "This file has no pack for GPUs: loaf build --backend vulkan puts one in."
-    for report in ask(tuple(pack.backend for pack in packs)):
+    for report in detect_anew(tuple(pack.backend for pack in packs), cache_folder()):
         for device in report.devices:
             mebibytes = f"{device.total >> 20} MiB, {device.free >> 20} MiB free"
             yield f"{device.label}: {device.name} ({mebibytes}), {device.kind}, {device.driver}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.backends.choosing import choose
-from runtime.backends.detection import detect
+from runtime.backends.detection import PATIENT_SECONDS, SECONDS, detect
 from runtime.backends.devices import Device, Report
 from runtime.backends.system_cxx import prefer_newer_libstdcxx
 from runtime.backends.unpacking import PackUnusable, cache_folder, unpacked_library
@@ -38,12 +38,15 @@ def prepare(bundle: Bundle | None, wanted: GpuSettings, failed: dict[Backend, st
     """
     packs = {pack.backend: pack for pack in packs_for_here(bundle)}
     asks_nobody = wanted.backend == "disable" or wanted.devices == ("none",) or wanted.n_layers == 0
-    reports = () if asks_nobody else detect(tuple(packs), cache_folder())
+    visible = _visible_numbers()
+    somebody_waits = wanted.backend != "auto" or bool(wanted.devices) or visible is not None
+    seconds = PATIENT_SECONDS if somebody_waits else SECONDS
+    reports = () if asks_nobody else detect(tuple(packs), cache_folder(), seconds)
     usable = [
         Report(report.backend, problem=failed[report.backend]) if report.backend in failed else report
         for report in reports
     ]
-    choice = choose(wanted, _visible_numbers(), usable)
+    choice = choose(wanted, visible, usable)
     if not choice.devices:
         return Prepared(sentence=choice.sentence)
     assert bundle is not None, "devices are only asked for where the file has a pack"

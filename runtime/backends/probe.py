@@ -13,7 +13,7 @@ import msgspec
 from runtime.backends.devices import Report
 from runtime.backends.system_cxx import prefer_newer_libstdcxx
 
-_SECONDS = 10
+_SECONDS = 60
 """After which the process ends itself: whoever waited for it has long gone on, or was killed."""
 
 
