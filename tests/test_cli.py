@@ -64,6 +64,8 @@ MEANINGS: list[tuple[str, str, Any]] = [
     ("--ignore-eos", "sampling.ignore_eos", True),
     ("-l 5+1.5 -l 6-inf", "sampling.logit_bias", ((5, 1.5), (6, float("-inf")))),
     ("--grammar root::=[a]", "sampling.grammar", "root::=[a]"),
+    ("-p hello", "prompt", "hello"),
+    ("-f -", "prompt", ""),
     ("--dry-sequence-breaker none", "sampling.dry_sequence_breakers", ()),
 ]
 
@@ -80,8 +82,11 @@ def test_text_may_be_in_files(tmp_path: Path) -> None:
     for name, text in {"t": "{{ x }}", "g": 'root ::= "a"', "s": '{"const": 1}', "k": "one\n\n two \n"}.items():
         (tmp_path / name).write_text(text, encoding="utf-8-sig")
     assert settings("--chat-template-file", f"{tmp_path}/t").chat.template == "{{ x }}"
-    assert settings("--grammar-file", f"{tmp_path}/g").sampling.grammar == 'root ::= "a"'
-    assert "1" in settings("-jf", f"{tmp_path}/s").sampling.grammar
+    for flag in ("--grammar-file", "--grammar"):
+        assert settings(flag, f"{tmp_path}/g").sampling.grammar == 'root ::= "a"'
+    for flag in ("-jf", "--json-schema"):
+        assert "1" in settings(flag, f"{tmp_path}/s").sampling.grammar
+    assert settings("-f", f"{tmp_path}/k").prompt == "one\n\n two ", "without the newline that files end with"
     assert settings("--api-key-file", f"{tmp_path}/k", "--api-key", "zero").server.api_keys == ("zero", "one", "two")
 
 
@@ -116,6 +121,11 @@ REFUSED = [
     ("--chat-template-kwargs {", "not JSON"),
     ("--json-schema {", "not JSON"),
     ("--json-schema {} --grammar x", "not both"),
+    ("--json-schema no/such.json", "neither a schema nor a file that can be read: No such file"),
+    ("--grammar no/such.gbnf", "neither a grammar nor a file that can be read: No such file"),
+    ("--grammar .", "Is a directory"),
+    ("-p x -f y", "not both"),
+    ("--image x.png", "images are not supported yet"),
     ("--grammar x --grammar-file y", "not both"),
     ("--reasoning on --reasoning-budget 0", "off"),
     ("--reasoning-budget 5", "-1 to 0"),

@@ -44,7 +44,7 @@ def may_import(importer: str, imported: str) -> bool:
         return not any(within(imported, part) for part in ("runtime.engine.llama", "runtime.server", "aiohttp"))
     if within(importer, "runtime.engine"):
         return not any(within(imported, part) for part in ("runtime.server", "runtime.chat", "aiohttp", "jinja2"))
-    if within(importer, "runtime.chat"):
+    if within(importer, "runtime.chat") or within(importer, "runtime.console"):
         return not any(within(imported, part) for part in ("runtime.server", "aiohttp"))
     for dialect in DIALECTS:
         if within(importer, dialect):
@@ -63,6 +63,7 @@ def test_the_rule_can_fail() -> None:
     assert not may_import("bundler.build", "runtime.engine.llama")
     assert not may_import("runtime.server.openai.chat", "runtime.server.llamacpp.slots")
     assert not may_import("runtime.loading", "llama_cpp")
+    assert not may_import("runtime.console.once", "runtime.server.chatting")
     assert not may_import("runtime.backends.fitting", "runtime.engine.llama.devices")
 
 

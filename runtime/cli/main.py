@@ -16,7 +16,7 @@ from runtime import __version__
 from runtime.backends import ASK_FOR_DEVICES
 from runtime.cli.command import GroupedCommand
 from runtime.cli.options import GROUPS
-from runtime.cli.unused import unused_options
+from runtime.cli.unused import refused_options, unused_options
 from runtime.exits import errors_as_exit_codes
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def main() -> None:
         )
 
 
-@click.command(cls=GroupedCommand, groups=GROUPS, hidden=unused_options())
+@click.command(cls=GroupedCommand, groups=GROUPS, hidden=[*unused_options(), *refused_options()])
 @click.option("--info", is_flag=True, allow_from_autoenv=False, help="Say what is in this file, and exit.")
 @click.option(
     "--list-devices", is_flag=True, allow_from_autoenv=False, help="Say which GPUs this file can use here, and exit."
@@ -82,7 +82,7 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
     served = open_models(bundle, settings)
     try:
         if settings.prompt is not None:
-            from runtime.terminal import answer_once
+            from runtime.console.once import answer_once
 
             _begin_to_collect()
             answer_once(served[0], settings)

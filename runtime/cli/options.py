@@ -56,7 +56,9 @@ ACCESS = (
 )  # fmt: skip
 
 ANSWERS = (
-    _value("-p --prompt", str, "Answer once, to standard output, and exit."),
+    _value("-p --prompt", str, "Answer once, to standard output, and exit. What is piped in belongs to the prompt."),
+    _value("-f --file", click.Path(path_type=Path, allow_dash=True),
+           "The same, with the prompt from a file, or '-' for standard input."),
     _switch("--raw", "Take the prompt as bare text, without the chat template."),
     _value("--system -sys --system-prompt", str, "System prompt of chats that bring none."),
     _value("-n --n-predict --predict", Whole(-1),
@@ -102,9 +104,9 @@ SAMPLING = (
     _switch("--ignore-eos", "Go on where the model would end."),
     _value("-l --logit-bias", str, "Added to a token's logit: 15043+1, 15043-1; repeatable.", multiple=True,
            metavar="TOKEN±BIAS"),
-    _value("--grammar", str, "Answers keep to this grammar (GBNF).", metavar="GBNF"),
+    _value("--grammar", str, "Answers keep to this grammar (GBNF), or that of a file.", metavar="GBNF|FILE"),
     _value("--grammar-file", _FILE, "The same, from a file."),
-    _value("-j --json-schema", str, "Answers are JSON that fits this schema.", metavar="JSON"),
+    _value("-j --json-schema", str, "Answers are JSON that fits this schema, or that of a file.", metavar="JSON|FILE"),
     _value("-jf --json-schema-file", _FILE, "The same, from a file."),
 )  # fmt: skip
 

@@ -42,7 +42,7 @@ def settings_from(system: str | None, flags: dict[str, Any]) -> Settings:
         model=flags["model"],
         aliases=flags["alias"] or (),
         tags=flags["tags"] or (),
-        prompt=flags["prompt"],
+        prompt=_prompt(flags),
         raw=flags["raw"],
         system=flags["system"] if flags["system"] is not None else system,
         max_tokens=None if flags["n_predict"] < 0 else flags["n_predict"],
@@ -52,6 +52,14 @@ def settings_from(system: str | None, flags: dict[str, Any]) -> Settings:
         chat=_chat(flags),
         sampling=_sampling(flags),
     )
+
+
+def _prompt(flags: dict[str, Any]) -> str | None:
+    """What is to be answered, without the newline that files end with; "" for all of standard input."""
+    if str(flags["file"]) == "-" and flags["prompt"] is None:
+        return ""
+    text = _one_of(flags, "prompt", "file")
+    return text if flags["file"] is None or text is None else text.removesuffix("\n")
 
 
 def _server(flags: dict[str, Any]) -> ServerSettings:
@@ -219,12 +227,24 @@ def _grammar(flags: dict[str, Any]) -> str:
     schema = _one_of(flags, "json_schema", "json_schema_file")
     grammar = _one_of(flags, "grammar", "grammar_file")
     if schema is None:
-        return grammar or ""
+        return "" if grammar is None else _inline(grammar, "::=", "--grammar", "a grammar")
     if grammar is not None:
         raise click.UsageError("Either a grammar or a JSON schema, not both.")
     from runtime.grammar.json_schema import grammar_of
 
-    return grammar_of(_json(schema, "--json-schema"))
+    text = schema if schema.strip() in ("true", "false") else _inline(schema, "{", "--json-schema", "a schema")
+    return grammar_of(_json(text, "--json-schema"))
+
+
+def _inline(text: str, mark: str, flag: str, what: str) -> str:
+    """`text`, or where it lacks what all such texts have, the file that it names."""
+    if mark in text or not text:
+        return text
+    try:
+        return _read(Path(text))
+    except OSError as error:
+        reason = f"{text!r} is neither {what} nor a file that can be read: {error.strerror}"
+        raise click.BadParameter(reason, param_hint=flag) from error
 
 
 def _one_of(flags: dict[str, Any], text: str, file: str) -> str | None:

@@ -11,24 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 from aiohttp import web
 
-from runtime.chat.answer import AnswerParser, CallDelta, ContentDelta, Delta, ReasoningDelta
-from runtime.engine.types import FinishedEvent, GenerationRequest, Probabilities, TokenEvent
+from runtime.chat.answer import CallDelta, ContentDelta, Delta
+from runtime.chat.job import ChatFinished, ChatJob, TakingApart
+from runtime.engine.types import FinishedEvent, Probabilities, TokenEvent
 from runtime.server.dialect import Failure
-from runtime.server.errors import BadRequest
 from runtime.server.generating import Answer, answer
 from runtime.server.models import HostedModel
 from runtime.server.stream import Framing
 
 if TYPE_CHECKING:
-    from runtime.chat.conversation import Conversation
     from runtime.chat.prompt import Prepared
-
-
-class ChatJob(msgspec.Struct, frozen=True):
-    """What the engine is asked for, and how its text is taken apart again."""
-
-    prepared: Prepared
-    request: GenerationRequest
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -37,12 +29,6 @@ class Call(msgspec.Struct, frozen=True):
     id: str
     name: str
     arguments: str
-
-
-class ChatFinished(FinishedEvent, frozen=True):
-    """The end of an answer, and how many of its tokens were thoughts."""
-
-    reasoning_tokens: int = 0
 
 
 class ChatAnswer(msgspec.Struct, frozen=True):
@@ -71,25 +57,6 @@ class ChatWriter(Protocol):
     def whole(self, answers: Sequence[ChatAnswer]) -> Any: ...
 
 
-def chat_job(hosted: HostedModel, conversation: Conversation, wanted: GenerationRequest) -> ChatJob:
-    """`wanted`, which has no prompt yet, asked of a conversation. Raises `BadRequest`, `TemplateFailed`."""
-    sampling = wanted.sampling
-    if sampling.grammar and conversation.tools:
-        raise BadRequest("grammar: either tools or a grammar, not both", "grammar")
-    if sampling.triggers is None:
-        conversation = msgspec.structs.replace(conversation, grammar=sampling.grammar)
-    prepared = hosted.prepare(conversation)
-    if sampling.triggers is None:
-        sampling = msgspec.structs.replace(sampling, grammar=prepared.grammar, triggers=prepared.triggers)
-    request = msgspec.structs.replace(
-        wanted,
-        prompt=prepared.tokens,
-        shown=prepared.shown,
-        sampling=sampling,
-    )
-    return ChatJob(prepared, request)
-
-
 async def answer_chat(
     request: web.Request, hosted: HostedModel, job: ChatJob, writer: ChatWriter, *, streams: bool, n: int | None = None
 ) -> web.StreamResponse:
@@ -104,11 +71,11 @@ class _InParts:
         self.framing = writer.framing
         self._prepared = prepared
         self._writer = writer
-        self._taking: dict[int, _Taking] = {}
+        self._taking: dict[int, TakingApart] = {}
         self._finished: dict[int, ChatFinished] = {}
 
     def opening(self, index: int) -> Iterable[Any]:
-        self._taking[index] = _Taking(self._prepared.parser())
+        self._taking[index] = TakingApart(self._prepared.parser())
         return self._writer.opening(index)
 
     def token(self, index: int, event: TokenEvent) -> Iterable[Any]:
@@ -131,7 +98,7 @@ class _InParts:
         return self._writer.whole([self._apart(one) for one in answers])
 
     def _apart(self, one: Answer) -> ChatAnswer:
-        taking = _Taking(self._prepared.parser())
+        taking = TakingApart(self._prepared.parser())
         deltas = [delta for event in one.events for delta in taking.token(event)]
         last, finished = taking.last(one.finished)
         content: list[str] = []
@@ -147,26 +114,3 @@ class _InParts:
                 reasoning.append(delta.text)
         parts = "".join(content), "".join(reasoning), tuple(calls.values())
         return ChatAnswer(*parts, one.probabilities, finished)
-
-
-class _Taking:
-    """One answer while it is taken apart: its parser, and the tokens up to the last that brought a thought."""
-
-    def __init__(self, parser: AnswerParser) -> None:
-        self._parser = parser
-        self._tokens = 0
-        self._reasoning_tokens = 0
-
-    def token(self, event: TokenEvent) -> tuple[Delta, ...]:
-        self._tokens += len(event.tokens)
-        return self._counted(self._parser.push(event.text)) if event.text else ()
-
-    def last(self, event: FinishedEvent) -> tuple[tuple[Delta, ...], ChatFinished]:
-        deltas = self._counted((*self._parser.push(event.text), *self._parser.finish()))
-        fields = {field: getattr(event, field) for field in FinishedEvent.__struct_fields__}
-        return deltas, ChatFinished(**fields, reasoning_tokens=self._reasoning_tokens)
-
-    def _counted(self, deltas: tuple[Delta, ...]) -> tuple[Delta, ...]:
-        if any(isinstance(delta, ReasoningDelta) for delta in deltas):
-            self._reasoning_tokens = self._tokens
-        return deltas

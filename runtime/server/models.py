@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from runtime.chat.prompts import Prompts
 from runtime.engine.backend import Model
 from runtime.engine.engine import Engine
 from runtime.engine.errors import CannotGenerate
@@ -32,7 +31,7 @@ class HostedModel:
         self.served = served
         self.aliases = settings.aliases
         self._settings = settings
-        self._prompts: PromptBuilder | None = None
+        self._prompts = Prompts(served.engine, settings.system, settings.chat)
 
     @property
     def name(self) -> str:
@@ -79,26 +78,14 @@ class HostedModel:
 
     def prompts(self) -> PromptBuilder:
         """The builder of its prompts. Raises as `loaded` does, and `TemplateFailed`."""
-        if self._prompts is None:
-            from runtime.chat.prompt import PromptBuilder
-
-            self._prompts = PromptBuilder(self.loaded(), self._settings.system, self._settings.chat.template)
-        return self._prompts
+        return self._prompts.builder()
 
     def prepare(self, conversation: Conversation) -> Prepared:
         """The prompt of `conversation`, with the server's settings wherever it says nothing itself.
 
         Raises as `prompts` and `PromptBuilder.prepare` do.
         """
-        chat = self._settings.chat
-        return self.prompts().prepare(
-            msgspec.structs.replace(
-                conversation,
-                thinks=chat.reasoning if conversation.thinks is None else conversation.thinks,
-                splits_reasoning=conversation.splits_reasoning and chat.splits_reasoning,
-                template_values={**chat.template_values, **conversation.template_values},
-            )
-        )
+        return self._prompts.prepare(conversation)
 
 
 class Models:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from runtime.chat.job import ChatJob, chat_job
 from runtime.engine.types import GenerationRequest
 from runtime.server.anthropic.turns import ConversationFields, conversation
 from runtime.server.anthropic.writing import MessageWriter
-from runtime.server.chatting import ChatJob, answer_chat, chat_job
+from runtime.server.chatting import answer_chat
 from runtime.server.errors import BadRequest
 from runtime.server.json import beside_the_loop, decode
 from runtime.server.keys import MODELS, SETTINGS

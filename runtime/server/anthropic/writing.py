@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from runtime.chat.answer import CallDelta, ContentDelta, Delta, ReasoningDelta
+from runtime.chat.job import ChatFinished
 from runtime.engine.types import FinishReason, Probabilities
 from runtime.server.anthropic.errors import error_object
-from runtime.server.chatting import Call, ChatAnswer, ChatFinished
+from runtime.server.chatting import Call, ChatAnswer
 from runtime.server.dialect import Failure
 from runtime.server.stream import NAMED_EVENTS
 

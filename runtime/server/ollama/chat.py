@@ -11,9 +11,10 @@ from aiohttp import web
 
 from runtime.chat.answer import CallDelta, ContentDelta, Delta, ReasoningDelta
 from runtime.chat.conversation import Conversation
+from runtime.chat.job import ChatJob, chat_job
 from runtime.engine.backend import Model
 from runtime.engine.types import FinishedEvent, Probabilities
-from runtime.server.chatting import Call, ChatAnswer, ChatJob, answer_chat, chat_job
+from runtime.server.chatting import Call, ChatAnswer, answer_chat
 from runtime.server.dialect import Failure
 from runtime.server.json import beside_the_loop, json_response
 from runtime.server.keys import MODELS, SETTINGS

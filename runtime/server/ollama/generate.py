@@ -11,10 +11,10 @@ from aiohttp import web
 
 from runtime.chat.answer import AnswerParser, ContentDelta, Delta, PlainParser, ReasoningDelta
 from runtime.chat.conversation import Conversation
+from runtime.chat.job import chat_job
 from runtime.chat.messages import Message
 from runtime.engine.backend import Model
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Probabilities, TokenEvent
-from runtime.server.chatting import chat_job
 from runtime.server.dialect import Failure
 from runtime.server.errors import BadRequest
 from runtime.server.generating import Answer, answer

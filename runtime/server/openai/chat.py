@@ -6,8 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
+from runtime.chat.job import ChatJob, chat_job
 from runtime.server.chat_messages import ChatFields, conversation
-from runtime.server.chatting import ChatJob, answer_chat, chat_job
+from runtime.server.chatting import answer_chat
 from runtime.server.errors import BadRequest
 from runtime.server.generating import generation_request
 from runtime.server.json import beside_the_loop, decode, json_response

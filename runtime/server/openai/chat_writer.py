@@ -11,9 +11,10 @@ import msgspec
 
 from runtime import __version__
 from runtime.chat.answer import CallDelta, ContentDelta, Delta
+from runtime.chat.job import ChatFinished
 from runtime.engine.backend import Model
 from runtime.engine.types import Probabilities
-from runtime.server.chatting import ChatAnswer, ChatFinished
+from runtime.server.chatting import ChatAnswer
 from runtime.server.dialect import Failure, error_object
 from runtime.server.openai.endings import FINISH_REASONS, chat_usage
 from runtime.server.probabilities import token_probabilities

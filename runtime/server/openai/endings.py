@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from runtime.chat.job import ChatFinished
 from runtime.engine.types import FinishedEvent, FinishReason
-from runtime.server.chatting import ChatFinished
 
 FINISH_REASONS = {
     FinishReason.END_OF_TEXT: "stop",

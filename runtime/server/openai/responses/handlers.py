@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from runtime.server.chatting import ChatJob, answer_chat, chat_job
+from runtime.chat.job import ChatJob, chat_job
+from runtime.server.chatting import answer_chat
 from runtime.server.generating import generation_request
 from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import MODELS, SETTINGS

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from runtime.chat.job import ChatFinished
 from runtime.engine.types import FinishReason, GenerationRequest
-from runtime.server.chatting import ChatFinished
 from runtime.server.openai.endings import FINISH_REASONS
 from runtime.server.openai.responses.request import ResponsesRequest
 from runtime.server.timings import timings

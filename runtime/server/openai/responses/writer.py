@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from runtime.chat.answer import Delta
+from runtime.chat.job import ChatFinished
 from runtime.engine.backend import Model
 from runtime.engine.types import Probabilities
-from runtime.server.chatting import ChatAnswer, ChatFinished
+from runtime.server.chatting import ChatAnswer
 from runtime.server.dialect import Failure
 from runtime.server.openai.responses.open_items import Event, OpenItem, item_for
 from runtime.server.openai.responses.output import (

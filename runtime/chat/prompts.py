@@ -1,0 +1,44 @@
+"""The prompts of one model, with the settings wherever a conversation says nothing itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from runtime.engine.engine import Engine
+from runtime.settings import ChatSettings
+
+if TYPE_CHECKING:
+    from runtime.chat.conversation import Conversation
+    from runtime.chat.prompt import Prepared, PromptBuilder
+
+
+class Prompts:
+    """`system` is the prompt of conversations that bring none. The builder is made when the first of them comes."""
+
+    def __init__(self, engine: Engine, system: str | None, settings: ChatSettings) -> None:
+        self._engine = engine
+        self._system = system
+        self._settings = settings
+        self._builder: PromptBuilder | None = None
+
+    def builder(self) -> PromptBuilder:
+        """Raises `StillLoading`, `EngineStopped`, what made loading fail, and `TemplateFailed`."""
+        if self._builder is None:
+            from runtime.chat.prompt import PromptBuilder
+
+            self._builder = PromptBuilder(self._engine.backend().model, self._system, self._settings.template)
+        return self._builder
+
+    def prepare(self, conversation: Conversation) -> Prepared:
+        """The prompt of `conversation`. Raises as `builder` and `PromptBuilder.prepare` do."""
+        chat = self._settings
+        return self.builder().prepare(
+            msgspec.structs.replace(
+                conversation,
+                thinks=chat.reasoning if conversation.thinks is None else conversation.thinks,
+                splits_reasoning=conversation.splits_reasoning and chat.splits_reasoning,
+                template_values={**chat.template_values, **conversation.template_values},
+            )
+        )

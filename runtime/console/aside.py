@@ -1,0 +1,44 @@
+"""What is said beside the answer: on standard error, and only where a person looks at it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from runtime.console.ansi import can_style
+from runtime.console.printable import printable
+
+_DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
+_START_OF_LINE = "\r\x1b[K"
+
+
+class Aside:
+    """Says nothing unless `stream` is a terminal."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self.is_heard = bool(self._stream and self._stream.isatty())
+        self._styled = self.is_heard and can_style()
+        self._has_status = False
+
+    def status(self, text: str) -> None:
+        """Something that passes: whatever is said next takes its place. Nothing where a line cannot be taken back."""
+        if self._styled:
+            self._write(f"{_START_OF_LINE}{_DIM}{text}{_PLAIN}")
+            self._has_status = True
+
+    def clear(self) -> None:
+        """Take the status back; due before anything is written to standard output."""
+        if self._has_status:
+            self._write(_START_OF_LINE)
+            self._has_status = False
+
+    def say(self, text: str) -> None:
+        """Something that stays."""
+        self.clear()
+        if self.is_heard:
+            self._write(f"{_DIM}{printable(text)}{_PLAIN}" if self._styled else printable(text))
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()

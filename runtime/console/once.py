@@ -1,0 +1,152 @@
+"""`-p`: one answer on standard output, streamed. Nothing else is printed there."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from runtime.chat.answer import ContentDelta, ReasoningDelta
+from runtime.chat.conversation import Conversation
+from runtime.chat.job import TakingApart, chat_job
+from runtime.chat.messages import Message
+from runtime.chat.prompts import Prompts
+from runtime.console.aside import Aside
+from runtime.console.errors import AnswerCutOff, NoPrompt
+from runtime.console.printable import printable
+from runtime.console.speed import speed_of
+from runtime.console.standard_input import read_text
+from runtime.engine.backend import Backend
+from runtime.engine.errors import CannotGenerate
+from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, TokenEvent
+from runtime.loading import ServedModel
+from runtime.settings import Settings
+
+_SOON = 0.5
+"""Seconds that nothing is said of what takes no longer."""
+
+
+def answer_once(served: ServedModel, settings: Settings) -> None:
+    """Answer `settings.prompt` and what is piped in. A reader that goes away (`| head`) ends the program quietly.
+
+    Raises `InputTooLarge`, `InputNotText`, `NoPrompt`, `AnswerCutOff`, and what loading and the engine do.
+    """
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    assert settings.prompt is not None
+    prompt = _with_input(settings.prompt)
+    if not prompt and not settings.raw:
+        raise NoPrompt
+    asyncio.run(_answer(served, msgspec.structs.replace(settings, prompt=prompt), Aside()))
+
+
+def _with_input(prompt: str) -> str:
+    """`prompt`, and below it what is piped in; from a terminal only where there is no prompt."""
+    stdin = sys.stdin
+    if stdin is None or (prompt and stdin.isatty()):
+        return prompt
+    return "\n\n".join(part for part in (prompt, read_text(stdin.buffer)) if part)
+
+
+async def _answer(served: ServedModel, settings: Settings, aside: Aside) -> None:
+    backend = await _loaded(served, aside)
+    if backend.generator is None:
+        raise CannotGenerate
+    answer = _raw(served, settings) if settings.raw else _chat(served, settings, aside)
+    out = _Output(aside)
+    try:
+        async for event in answer:
+            if isinstance(event, str):
+                out.write(event)
+            else:
+                _end(event, settings, out, aside)
+    except asyncio.CancelledError:
+        out.end()
+        raise
+
+
+async def _loaded(served: ServedModel, aside: Aside) -> Backend:
+    ready = asyncio.wrap_future(served.engine.ready)
+    await asyncio.wait([ready], timeout=_SOON)
+    if not ready.done():
+        aside.status(f"Loading {served.name} …")
+    try:
+        return await ready
+    finally:
+        aside.clear()
+
+
+async def _raw(served: ServedModel, settings: Settings) -> AsyncIterator[str | FinishedEvent]:
+    """The prompt's continuation."""
+    assert settings.prompt is not None
+    prompt = served.engine.backend().model.tokenize(settings.prompt, add_special=True, parse_special=True)
+    async for event in served.engine.submit(_wanted(settings, prompt)):
+        yield event.text
+        if isinstance(event, FinishedEvent):
+            yield event
+
+
+async def _chat(served: ServedModel, settings: Settings, aside: Aside) -> AsyncIterator[str | FinishedEvent]:
+    """The answer to the prompt as a user's message. What the model thinks before it is said aside."""
+    assert settings.prompt is not None
+    prompts = Prompts(served.engine, settings.system, settings.chat)
+    conversation = Conversation((Message("user", settings.prompt),))
+    job = chat_job(prompts, conversation, _wanted(settings, ()))
+    taking = TakingApart(job.prepared.parser())
+    thinks = False
+    async for event in served.engine.submit(job.request):
+        deltas = taking.token(event) if isinstance(event, TokenEvent) else taking.last(event)[0]
+        for delta in deltas:
+            if isinstance(delta, ReasoningDelta):
+                aside.say(delta.text)
+                thinks = True
+            elif isinstance(delta, ContentDelta):
+                if thinks:
+                    aside.say("\n\n")
+                    thinks = False
+                yield delta.text
+        if isinstance(event, FinishedEvent):
+            yield event
+
+
+def _wanted(settings: Settings, prompt: tuple[int, ...]) -> GenerationRequest:
+    return GenerationRequest(prompt, settings.max_tokens, sampling=settings.sampling)
+
+
+def _end(event: FinishedEvent, settings: Settings, out: _Output, aside: Aside) -> None:
+    """The last line, and whether all of the answer is there. Raises `AnswerCutOff`."""
+    out.end()
+    aside.say(f"{speed_of(event.usage)}\n")
+    has_form = bool(settings.sampling.grammar)
+    if event.reason is FinishReason.CONTEXT_FULL and (has_form or not settings.raw):
+        raise AnswerCutOff("the context is full", "Shorten the prompt, or start with a larger --ctx-size.")
+    if event.reason is FinishReason.MAX_TOKENS and has_form:
+        raise AnswerCutOff(f"it has the {settings.max_tokens:,} tokens of --n-predict", "Allow more of them with -n.")
+
+
+class _Output:
+    """Standard output: UTF-8 whatever the locale says, since it is what every terminal and file expects today."""
+
+    def __init__(self, aside: Aside) -> None:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
+        self._stream = sys.stdout.buffer
+        self._is_terminal = sys.stdout.isatty()
+        self._aside = aside
+        self._last = ""
+
+    def write(self, text: str) -> None:
+        if text:
+            self._aside.clear()
+            self._last = text[-1]
+            self._stream.write((printable(text) if self._is_terminal else text).encode(errors="replace"))
+            self._stream.flush()
+
+    def end(self) -> None:
+        """An answer ends with its line."""
+        if self._last != "\n":
+            self.write("\n")

@@ -1,0 +1,24 @@
+"""What is piped into the program, as text within limits. Refuses to know what it is for."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from runtime.console.errors import InputNotText, InputTooLarge
+
+LARGEST_INPUT = 16 * 2**20
+"""Bytes. A context of a million tokens holds about 4 MB of English."""
+
+
+def read_text(stream: BinaryIO, limit: int = LARGEST_INPUT) -> str:
+    """All of `stream`, without the newline at its end; what is not UTF-8 becomes U+FFFD.
+
+    Raises `InputTooLarge` once there is more than `limit`, `InputNotText`, `OSError`.
+    """
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise InputTooLarge(limit)
+    zero = data.find(0)
+    if zero >= 0:
+        raise InputNotText(zero)
+    return data.decode("utf-8-sig", errors="replace").removesuffix("\n").removesuffix("\r")
