@@ -37,17 +37,19 @@ class Stored:
 
 
 class ArchiveWriter:
-    """Writes entries one after another into an open file, from `start` on.
+    """Writes entries one after another into an open file, from `start` on, behind those that are `kept`.
 
     `advance` is called with the number of bytes each time some are written.
     """
 
-    def __init__(self, fd: int, start: int, alignment: int, advance: Callable[[int], None]) -> None:
+    def __init__(
+        self, fd: int, start: int, alignment: int, advance: Callable[[int], None], kept: Sequence[Stored] = ()
+    ) -> None:
         self._fd = fd
         self._position = start
         self._alignment = alignment
         self._advance = advance
-        self._stored: list[Stored] = []
+        self.stored = list(kept)
 
     def add(self, name: str, content: Content, *, aligned: bool = False, known: Digests | None = None) -> Stored:
         """Write one entry and return where it lies; with `aligned`, its data begins at the alignment.
@@ -59,22 +61,21 @@ class ArchiveWriter:
         """
         size = content_size(content)
         header_offset, data_offset = place(self._position, name, size, self._alignment if aligned else 1)
+        write_all(self._fd, bytes(header_offset - self._position), self._position)
         digests = copy(content, self._fd, data_offset, self._advance, known)
         stored = Stored(name, header_offset, data_offset, size, digests.crc32, digests.sha256)
         write_all(self._fd, local_header(stored), header_offset)
-        self._stored.append(stored)
+        self.stored.append(stored)
         self._position = data_offset + size
         return stored
 
     def end_with(self, name: str, size: int) -> int:
         """The size of the whole file if one more entry of `size` bytes came before the directory."""
-        header_offset, data_offset = place(self._position, name, size, 1)
-        last = Stored(name, header_offset, data_offset, size, 0, "")
-        return data_offset + size + len(central_directory((*self._stored, last), data_offset + size))
+        return end_with(self.stored, self._position, name, size)
 
     def finish(self) -> int:
         """Write the central directory; returns the size of the whole file in bytes."""
-        directory = central_directory(self._stored, self._position)
+        directory = central_directory(self.stored, self._position)
         write_all(self._fd, directory, self._position)
         return self._position + len(directory)
 
@@ -82,11 +83,18 @@ class ArchiveWriter:
 def place(position: int, name: str, size: int, alignment: int) -> tuple[int, int]:
     """Where the local header and the data of the next entry go: (header offset, data offset).
 
-    The header stands directly before the data; what is left free before an aligned entry stays zero.
+    The header stands directly before the data; what is left free before an aligned entry is zeros.
     """
     length = len(local_header(Stored(name, 0, 0, size, 0, "")))
     data_offset = -(-(position + length) // alignment) * alignment
     return data_offset - length, data_offset
+
+
+def end_with(stored: Sequence[Stored], position: int, name: str, size: int) -> int:
+    """The size of a file whose entries end at `position`, if one more of `size` bytes came before the directory."""
+    header_offset, data_offset = place(position, name, size, 1)
+    last = Stored(name, header_offset, data_offset, size, 0, "")
+    return data_offset + size + len(central_directory((*stored, last), data_offset + size))
 
 
 def local_header(entry: Stored) -> bytes:

@@ -41,9 +41,9 @@ class Digests:
 def copy(content: Content, fd: int, offset: int, advance: Advance, known: Digests | None = None) -> Digests:
     """Write `content` into `fd` at `offset`, and return its digests; with `known` ones nothing need be read for them.
 
-    Raises `SourceChanged` when a file is changed meanwhile, and `OSError`.
+    Raises `SourceChanged` when a file other than `fd` itself is changed meanwhile, and `OSError`.
     """
-    with _unchanged(content):
+    with _unchanged(content, fd):
         if known is not None:
             transfer(content, fd, offset, advance)
             return known
@@ -83,12 +83,18 @@ def write_all(fd: int, data: bytes, offset: int) -> None:
 
 
 @contextmanager
-def _unchanged(content: Content) -> Iterator[None]:
-    """Raises `SourceChanged` where a file is not, after the block, what it was before: it is read more than once."""
+def _unchanged(content: Content, fd: int) -> Iterator[None]:
+    """Raises `SourceChanged` where a file is not, after the block, what it was before: it is read more than once.
+
+    But for the one that is written into: a bundle whose parts are moved about.
+    """
     paths = {Path(piece.path) for piece in content if isinstance(piece, FileRange)}
     before = {path: path.stat() for path in paths}
+    written = os.fstat(fd)
     yield
     for path, status in before.items():
+        if os.path.samestat(status, written):
+            continue
         now = path.stat()
         if (now.st_mtime_ns, now.st_size, now.st_ino) != (status.st_mtime_ns, status.st_size, status.st_ino):
             raise SourceChanged(path)

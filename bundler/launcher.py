@@ -35,7 +35,7 @@ LOADERS = {
 
 
 def render_launcher(title: str, version: str, bundle_size: int, targets: Sequence[LaunchTarget]) -> bytes:
-    """The launcher, padded to `ALIGNMENT` bytes. `bundle_size` is the whole file's, in bytes."""
+    """The launcher, without what pads it (`runtime/head.py`). `bundle_size` is the whole file's, in bytes."""
     template = (templates_dir() / "launcher.sh").read_text(encoding="utf-8")
     values = {
         "TITLE": re.sub(r"[^\w .,:+-]", "_", title, flags=re.ASCII),
@@ -44,9 +44,7 @@ def render_launcher(title: str, version: str, bundle_size: int, targets: Sequenc
         "RUNTIMES": "\n".join(_case(target) for target in targets),
         "PLATFORMS": ", ".join(_uname(target.platform) for target in targets),
     }
-    script = re.sub(r"@([A-Z_]+)@", lambda match: values[match[1]], template).encode()
-    assert len(script) < ALIGNMENT, "the launcher has outgrown its place"
-    return script + b"\n" * (ALIGNMENT - len(script))
+    return re.sub(r"@([A-Z_]+)@", lambda match: values[match[1]], template).encode()
 
 
 def _case(target: LaunchTarget) -> str:

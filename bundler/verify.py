@@ -2,7 +2,8 @@
 
 The manifest holds a SHA-256 of the launcher and of every entry, and its own build id covers all of these.
 What lies between entries (headers, padding, the directory) follows from them, so it is made again and compared:
-there is no byte in the file whose change goes unnoticed.
+there is no byte in the file whose change goes unnoticed. Where a change of the bundle was interrupted, that holds for
+what is live; the rest is left over, and of no use.
 
 Refuses to know what an entry is good for.
 """
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,9 @@ import msgspec
 from bundler.archive import Stored, central_directory, local_header
 from bundler.content import FileRange
 from bundler.copying import read
-from runtime.bundle import ALIGNMENT, MANIFEST, Bundle
+from bundler.stored import stored_entries
+from runtime.bundle import ALIGNMENT, MANIFEST, MODELS, Bundle, open_archive, read_head
+from runtime.head import Head, make_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,37 +36,26 @@ class Damage:
 
 def verify(bundle: Bundle, advance: Callable[[int], None]) -> tuple[Damage, ...]:
     """Everything that is wrong with `bundle`; empty when nothing is. `advance` gets the bytes as they are read."""
-    stored = _stored(bundle)
+    stored = stored_entries(bundle)
+    head = read_head(bundle.path)
     with bundle.path.open("rb") as file:
         fd = file.fileno()
         return (
+            *_check_head(bundle, head, fd),
             *_check_contents(bundle, stored, advance),
             *_check_manifest(bundle),
-            *_check_structure(bundle.path, stored, fd),
+            *_check_structure(bundle.path, stored, head, fd),
         )
 
 
-def _stored(bundle: Bundle) -> list[Stored]:
-    """The archive's directory, with each entry's SHA-256 as the manifest has it."""
-    sha256 = {entry.name: entry.sha256 for entry in bundle.manifest.entries}
-    with zipfile.ZipFile(bundle.path) as archive:
-        return [
-            Stored(
-                name=info.filename,
-                header_offset=info.header_offset,
-                data_offset=bundle.spans[info.filename].offset,
-                size=info.file_size,
-                crc32=info.CRC,
-                sha256=sha256.get(info.filename, ""),
-            )
-            for info in archive.infolist()
-        ]
+def _check_head(bundle: Bundle, head: Head, fd: int) -> Iterator[Damage]:
+    whole = make_head(head.launcher)
+    is_whole = not head.is_settled or _holds(fd, 0, whole)
+    if not is_whole or hashlib.sha256(whole).hexdigest() != bundle.manifest.entries[0].sha256:
+        yield Damage("launcher", "its SHA-256 is not the one in the manifest")
 
 
 def _check_contents(bundle: Bundle, stored: list[Stored], advance: Callable[[int], None]) -> Iterator[Damage]:
-    launcher = bundle.manifest.entries[0]
-    if _sha256(bundle.path, 0, ALIGNMENT, advance) != launcher.sha256:
-        yield Damage("launcher", "its SHA-256 is not the one in the manifest")
     for entry in stored:
         if entry.name == MANIFEST:
             continue
@@ -76,15 +67,17 @@ def _check_contents(bundle: Bundle, stored: list[Stored], advance: Callable[[int
 
 def _check_manifest(bundle: Bundle) -> Iterator[Damage]:
     """Of what the file says, in its own order: a bundle may be older than fields that this version knows."""
-    with zipfile.ZipFile(bundle.path) as archive:
+    with open_archive(bundle.path) as archive:
         unsigned = msgspec.json.decode(archive.read(MANIFEST)) | {"build_id": ""}
     if hashlib.sha256(msgspec.json.encode(unsigned)).hexdigest() != bundle.manifest.build_id:
         yield Damage(MANIFEST, "its content does not belong to its build id")
 
 
-def _check_structure(path: Path, stored: list[Stored], fd: int) -> Iterator[Damage]:
-    position = ALIGNMENT
+def _check_structure(path: Path, stored: list[Stored], head: Head, fd: int) -> Iterator[Damage]:
+    position, may_move = ALIGNMENT, not head.is_first
     for entry in stored:
+        if may_move and not entry.name.startswith(MODELS):  # what follows was put aside: see `rewriting.py`
+            position, may_move = entry.header_offset, False
         header = local_header(entry)
         gap = entry.header_offset - position
         expected = b"\0" * min(gap, ALIGNMENT) + header
@@ -92,7 +85,8 @@ def _check_structure(path: Path, stored: list[Stored], fd: int) -> Iterator[Dama
             yield Damage(entry.name, "the header before it is damaged")
         position = entry.data_offset + entry.size
     directory = central_directory(stored, position)
-    if path.stat().st_size != position + len(directory) or not _holds(fd, position, directory):
+    excess = path.stat().st_size - position - len(directory)
+    if not _holds(fd, position, directory) or (head.is_settled and excess):
         yield Damage("the archive's directory", "it is not as it was written")
 
 

@@ -10,18 +10,24 @@ what is inside weights.
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import msgspec
 
 from runtime.errors import LoafError
+from runtime.head import HEAD_SIZE, Head, parse_head
 
 ALIGNMENT = 64 * 1024
 """Bytes. Weights and runtimes begin at a multiple of it: the largest page size in use (arm64), so that
 they can be mapped, and the block size with which the launcher skips to them."""
+
+assert ALIGNMENT == HEAD_SIZE
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -67,10 +73,11 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Runtime(msgspec.Struct, frozen=True):
-    """A frozen program in the bundle. `glibc` is the oldest C library that it runs on."""
+    """A frozen program in the bundle: an archive with the file `program`, which needs `glibc` or a newer one."""
 
     platform: str
     entry: str
+    program: str
     unpacked_size: int
     glibc: str
     python: str
@@ -179,45 +186,99 @@ def open_bundle(path: Path) -> Bundle:
     Raises `NotABundle`, `BundleTruncated`, `BundleDamaged`, `BundleTooNew`, or `OSError` where the file
     cannot be read at all.
     """
-    _check_size(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            spans = {info.filename: _span(archive, info) for info in archive.infolist()}
+    with open_archive(path) as archive:
+        try:
+            spans = {info.filename: span_of(archive, info) for info in archive.infolist()}
             manifest = _parse_manifest(path, _read_small(archive, MANIFEST))
             args = _read_small(archive, ARGS).decode() if ARGS in spans else ""
-    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
-        raise BundleDamaged(path, "the archive's directory", str(error)) from error
+        except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
+            raise BundleDamaged(path, "the archive's directory", str(error)) from error
     check_entries(path, manifest, spans)
     return Bundle(path, manifest, args, spans)
 
 
+@contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive in the bundle at `path`: what the launcher says there is, whatever lies behind it.
+
+    Raises `NotABundle`, `BundleTruncated`, `BundleDamaged`, `OSError`.
+    """
+    with path.open("rb") as file:
+        size = stated_size(_read_head(path, file))
+        present = file.seek(0, io.SEEK_END)
+        if present < size:
+            raise BundleTruncated(path, present, size)
+        try:
+            archive = zipfile.ZipFile(_Bounded(file, size) if present > size else file)
+        except (zipfile.BadZipFile, ValueError) as error:
+            raise BundleDamaged(path, "the archive's directory", str(error)) from error
+        with archive:
+            yield archive
+
+
 def is_bundle(path: Path) -> bool:
     """Whether the file begins with a launcher of ours."""
-    return _stated_size(path) is not None
+    with path.open("rb") as file:
+        return _find_size(parse_head(file.read(HEAD_SIZE))) is not None
+
+
+def stated_size(head: Head) -> int:
+    """The full size of the bundle that its launcher states, in bytes."""
+    size = _find_size(head)
+    assert size is not None
+    return size
+
+
+def read_head(path: Path) -> Head:
+    """What the head of the bundle at `path` holds. Raises `NotABundle`, `OSError`."""
+    with path.open("rb") as file:
+        return _read_head(path, file)
+
+
+def _read_head(path: Path, file: IO[bytes]) -> Head:
+    head = parse_head(file.read(HEAD_SIZE))
+    if head is None or _find_size(head) is None:
+        raise NotABundle(path)
+    return head
 
 
 _SIZE_LINE = re.compile(rb"^bundle_size=(\d{1,18})$", re.MULTILINE)
 
 
-def _stated_size(path: Path) -> int | None:
-    """The full size that the launcher states, in bytes."""
-    with path.open("rb") as file:
-        launcher = file.read(ALIGNMENT)
-    match = _SIZE_LINE.search(launcher) if launcher.startswith(b"#!/bin/sh\n") else None
+def _find_size(head: Head | None) -> int | None:
+    match = _SIZE_LINE.search(head.launcher) if head is not None else None
     return int(match[1]) if match else None
 
 
-def _check_size(path: Path) -> None:
-    expected = _stated_size(path)
-    if expected is None:
-        raise NotABundle(path)
-    size = path.stat().st_size
-    if size < expected:
-        raise BundleTruncated(path, size, expected)
+class _Bounded(io.RawIOBase):
+    """The first `size` bytes of a file: behind them is what an interrupted change has left."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file = file
+        self._size = size
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(self._size + offset if whence == io.SEEK_END else offset, min(whence, io.SEEK_CUR))
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(self._size - self._file.tell(), 0)
+        return self._file.read(left if size is None or size < 0 else min(size, left))
 
 
-def _span(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Span:
-    """Where a stored entry's data begins: the local header's own name and extra lengths decide."""
+def span_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Span:
+    """Where a stored entry's data begins: the local header's own name and extra lengths decide.
+
+    Raises `zipfile.BadZipFile`.
+    """
     file = archive.fp
     assert file is not None
     file.seek(info.header_offset)

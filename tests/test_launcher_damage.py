@@ -18,6 +18,7 @@ from bundles import clean_environment
 
 from bundler.launcher import LaunchTarget, render_launcher
 from runtime.bundle import ALIGNMENT, open_bundle
+from runtime.head import make_head
 
 TOOLS = ("cat", "chmod", "dd", "getconf", "gzip", "head", "ls", "mkdir", "mv", "rm", "sh", "tar", "uname")
 
@@ -169,7 +170,7 @@ def write_sparse_bundle(bundle: Path, weights: int, program: bytes) -> None:
         executable="program",
     )
     with bundle.open("wb") as file:
-        file.write(render_launcher("big", "0", target.offset + len(core), [target]))
+        file.write(make_head(render_launcher("big", "0", target.offset + len(core), [target])))
         file.seek(target.offset)
         file.write(core)
     bundle.chmod(0o755)

@@ -33,9 +33,9 @@ def within(module: str, package: str) -> bool:
 
 def may_import(importer: str, imported: str) -> bool:
     if within(imported, "runtime") and within(importer, "bundler"):
-        # The manifest, the errors and what becomes of them, the check of `--args`, and the version's number.
-        allowed = ("runtime.bundle", "runtime.errors", "runtime.exits", "runtime.arguments", "runtime.__version__")
-        return imported == "runtime" or any(within(imported, module) for module in allowed)
+        # The format, the errors and what becomes of them, the check of `--args`, and the version's number.
+        allowed = ("bundle", "head", "errors", "exits", "arguments", "__version__")
+        return imported == "runtime" or any(within(imported, f"runtime.{module}") for module in allowed)
     if within(imported, "bundler"):
         return within(importer, "bundler")
     if within(imported, "llama_cpp"):

@@ -1,0 +1,139 @@
+"""Everything that goes into a bundle, before a byte of it is written: of a new one, and of one that is changed.
+
+Knows what parts there are and what the manifest says of each. Refuses to know where a plan comes from (`build.py`,
+`changing.py`) and where its parts come to lie (`writing.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bundler.content import Content, FileRange, Inline, content_size
+from bundler.copying import Digests
+from bundler.freeze import FrozenRuntime
+from bundler.packs import BackendPack
+from bundler.stored import stored_entries
+from runtime.bundle import ARGS, LICENSES, MANIFEST, RUNTIMES, Bundle, Model, Pack, Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPart:
+    """An entry to be: its name in the archive and its bytes.
+
+    `known`: what they come to, where that need not be computed. `stated`: the SHA-256 that their source says they
+    have, in hex, where it says so; `origin`: what that source is called.
+    """
+
+    name: str
+    content: Content
+    known: Digests | None = None
+    stated: str | None = None
+    origin: str = ""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return content_size(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """Weights, and what the manifest says of them."""
+
+    about: Model
+    weights: PlannedPart
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRuntime:
+    """A frozen program, and what the manifest says of it."""
+
+    about: Runtime
+    core: PlannedPart
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPack:
+    """A backend, and what the manifest says of it."""
+
+    about: Pack
+    archive: PlannedPart
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole bundle. `loaf` is the version whose program is in it, `args` the text of `.args`.
+
+    `documents` are for people: licences.
+    """
+
+    name: str
+    loaf: str
+    models: tuple[PlannedModel, ...]
+    runtimes: tuple[PlannedRuntime, ...]
+    packs: tuple[PlannedPack, ...]
+    documents: tuple[PlannedPart, ...]
+    args: str
+    system: str | None
+
+    @property
+    def weights(self) -> tuple[PlannedPart, ...]:
+        """What comes first in the file, and stays where it is when the rest is changed."""
+        return tuple(model.weights for model in self.models)
+
+    @property
+    def programs(self) -> tuple[PlannedPart, ...]:
+        """What comes next, and like the weights at the alignment."""
+        return (*(runtime.core for runtime in self.runtimes), *(pack.archive for pack in self.packs))
+
+    @property
+    def texts(self) -> tuple[PlannedPart, ...]:
+        """What comes last, but for the manifest."""
+        return (PlannedPart(ARGS, (Inline(self.args.encode()),)), *self.documents)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all parts."""
+        return sum(part.size for part in (*self.weights, *self.programs, *self.texts))
+
+
+def plan_of(bundle: Bundle) -> Plan:
+    """What `bundle` was made of, read from where it lies in it. Raises `BundleDamaged`, `OSError`."""
+    parts = {part.name: part for part in _parts_of(bundle)}
+    manifest = bundle.manifest
+    models = tuple(PlannedModel(model, parts.pop(model.entry)) for model in manifest.models)
+    runtimes = tuple(PlannedRuntime(runtime, parts.pop(runtime.entry)) for runtime in manifest.runtimes)
+    packs = tuple(PlannedPack(pack, parts.pop(pack.entry)) for pack in manifest.packs)
+    documents = tuple(parts.values())
+    return Plan(manifest.name, manifest.loaf, models, runtimes, packs, documents, bundle.args, manifest.system)
+
+
+def frozen_parts(frozen: FrozenRuntime) -> tuple[PlannedRuntime, PlannedPart]:
+    """The program that was frozen on this machine, and the licences of what is in it."""
+    about = Runtime(
+        platform=frozen.platform,
+        entry=f"{RUNTIMES}{frozen.platform}/core.tar.gz",
+        program=frozen.executable,
+        unpacked_size=frozen.unpacked_size,
+        glibc=frozen.glibc,
+        python=frozen.python,
+        packages=frozen.packages,
+    )
+    core = PlannedPart(about.entry, (FileRange(frozen.archive, 0, frozen.size),))
+    size = frozen.licenses.stat().st_size
+    return PlannedRuntime(about, core), PlannedPart(f"{LICENSES}runtime.txt", (FileRange(frozen.licenses, 0, size),))
+
+
+def compiled_part(pack: BackendPack) -> PlannedPack:
+    """A backend that was compiled on this machine."""
+    entry = f"{RUNTIMES}{pack.platform}/{pack.backend}.tar.gz"
+    about = Pack(pack.platform, pack.backend, entry, pack.unpacked_size, pack.library, pack.needs)
+    return PlannedPack(about, PlannedPart(entry, (FileRange(pack.archive, 0, pack.size),)))
+
+
+def _parts_of(bundle: Bundle) -> Iterator[PlannedPart]:
+    for entry in stored_entries(bundle):
+        if entry.name not in (ARGS, MANIFEST):
+            content = (FileRange(bundle.path, entry.data_offset, entry.size),)
+            yield PlannedPart(entry.name, content, Digests(entry.sha256, entry.crc32))

@@ -1,0 +1,116 @@
+"""Writes what a plan says into an open file.
+
+Knows the order of things in the file. Refuses to know whether the file is a new one (`build.py`) or one that is being
+changed (`rewriting.py`), and how the archive is written (`archive.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from bundler.archive import ArchiveWriter, Stored, end_with, place
+from bundler.content import Inline
+from bundler.copying import Digests
+from bundler.digests import recall, remember
+from bundler.errors import DigestMismatch
+from bundler.launcher import LaunchTarget, render_launcher
+from bundler.plan import Plan, PlannedPart, PlannedRuntime
+from runtime.bundle import ALIGNMENT, MANIFEST, SCHEMA, Entry, Manifest
+from runtime.head import make_head
+
+_NO_SHA256 = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is in the file but for its head: the launcher that goes there, and the file's full size in bytes."""
+
+    launcher: bytes
+    size: int
+
+
+def write_parts(
+    plan: Plan, fd: int, advance: Callable[[int], None], kept: Sequence[Stored] = (), start: int = ALIGNMENT
+) -> Written:
+    """Write everything behind the head into `fd`; the launcher, which states sizes and positions, is left to write.
+
+    `kept` is what of the weights lies in the file already; the rest is written from `start` on. Raises
+    `DigestMismatch`, `SourceChanged`, `OSError`.
+    """
+    writer = ArchiveWriter(fd, start, ALIGNMENT, advance, kept)
+    for part in plan.weights[len(kept) :]:
+        _write_weights(writer, part)
+    cores = [writer.add(part.name, part.content, aligned=True, known=part.known) for part in plan.programs]
+    for part in plan.texts:
+        writer.add(part.name, part.content, known=part.known)
+
+    size = writer.end_with(MANIFEST, len(_encode(_manifest(plan, b"", writer.stored))))
+    launcher = render_launcher(plan.name, plan.loaf, size, list(map(_target, plan.runtimes, cores)))
+    manifest = _manifest(plan, make_head(launcher), writer.stored)
+    writer.add(MANIFEST, (Inline(_encode(manifest)),))
+    written = writer.finish()
+    assert written == size, "the launcher states another size than was written"
+    return Written(launcher, size)
+
+
+def size_of(plan: Plan, kept: Sequence[Stored] = (), start: int = ALIGNMENT) -> int:
+    """The full size, in bytes, of the file that `write_parts` would make."""
+    stored, position = list(kept), start
+    parts = [(part, ALIGNMENT) for part in (*plan.weights[len(kept) :], *plan.programs)]
+    for part, alignment in (*parts, *((part, 1) for part in plan.texts)):
+        header_offset, data_offset = place(position, part.name, part.size, alignment)
+        stored.append(Stored(part.name, header_offset, data_offset, part.size, 0, _NO_SHA256))
+        position = data_offset + part.size
+    return end_with(stored, position, MANIFEST, len(_encode(_manifest(plan, b"", stored))))
+
+
+def _write_weights(writer: ArchiveWriter, part: PlannedPart) -> None:
+    known = part.known or recall(part.content)
+    weights = writer.add(part.name, part.content, aligned=True, known=known)
+    if part.stated not in (None, weights.sha256):
+        hint = "Delete what the source holds of it, and fetch it again (loaf verify tells of a bundle which part)."
+        raise DigestMismatch(part.origin or part.name, hint)
+    if known is None:
+        remember(part.content, Digests(weights.sha256, weights.crc32))
+
+
+def _target(runtime: PlannedRuntime, core: Stored) -> LaunchTarget:
+    about = runtime.about
+    return LaunchTarget(
+        platform=about.platform,
+        offset=core.data_offset,
+        size=core.size,
+        unpacked_size=about.unpacked_size,
+        sha256=core.sha256,
+        glibc=about.glibc,
+        executable=about.program,
+    )
+
+
+def _manifest(plan: Plan, head: bytes, stored: Sequence[Stored]) -> Manifest:
+    """The manifest. Its length does not depend on the head's content, only on the head being there."""
+    unsigned = Manifest(
+        schema=SCHEMA,
+        build_id="",
+        name=plan.name,
+        loaf=plan.loaf,
+        models=tuple(model.about for model in plan.models),
+        runtimes=tuple(runtime.about for runtime in plan.runtimes),
+        entries=(
+            Entry("", ALIGNMENT, hashlib.sha256(head).hexdigest()),
+            *(Entry(entry.name, entry.size, entry.sha256) for entry in stored),
+        ),
+        system=plan.system,
+        packs=tuple(pack.about for pack in plan.packs),
+    )
+    build_id = hashlib.sha256(msgspec.json.encode(unsigned)).hexdigest()
+    return msgspec.structs.replace(unsigned, build_id=build_id)
+
+
+def _encode(manifest: Manifest) -> bytes:
+    """Readable where someone prints it: `unzip -p FILE manifest.json`."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
