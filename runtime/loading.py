@@ -15,7 +15,7 @@ import msgspec
 from runtime.bundle import Bundle
 from runtime.engine.backend import Backend, ContextSettings, ModelFacts, Placement, Weights
 from runtime.engine.engine import Engine
-from runtime.engine.errors import LoadAborted
+from runtime.engine.errors import LoadAborted, WorkerLost
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
 from runtime.engine.worker import Worker
@@ -90,12 +90,25 @@ def open_models(bundle: Bundle | None, settings: Settings) -> tuple[ServedModel,
         found = found[:1]
     free = share_memory(available_memory(), [one.size for one in found], sum(one.keeps_cache for one in found))
     shared = _Shared(bundle, free, Worker(), len(found) > 1)
-    in_turn = bundle is not None and bool(bundle.manifest.packs)
+    in_turn = bool(settings.gpu.workers) or (bundle is not None and bool(bundle.manifest.packs))
     served: list[ServedModel] = []
+    if settings.gpu.workers:
+        _give_up_when_a_worker_is_lost(served)
     for one in found:
         after = served[-1].engine if served and in_turn else None
         served.append(_open(one, settings.of_another_model() if served else settings, shared, after))
     return tuple(served)
+
+
+def _give_up_when_a_worker_is_lost(served: list[ServedModel]) -> None:
+    """All of `served`, whichever has something there: they compute in one thread, which never comes back then."""
+    from runtime.engine.llama.workers import connections
+
+    def give_up(error: WorkerLost) -> None:
+        for one in served:
+            one.engine.lose(error)
+
+    connections().listen(give_up)
 
 
 def _open(found: _Found, settings: Settings, shared: _Shared, after: Engine | None) -> ServedModel:

@@ -25,6 +25,14 @@ def available_memory(root: Path = _ROOT) -> int:
     return max(0, min([_mem_available(root), *_memory_left(root)]))
 
 
+def memory_of_its_own(root: Path = _ROOT) -> int:
+    """Bytes of this process that count for RLIMIT_DATA: its heap, and mappings that only it may write."""
+    for line in _read(root / "proc/self/status").splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 def _cpu_quotas(root: Path) -> Iterator[float]:
     """Processors that each control group above us allows: `cpu.max` of version 2, `cpu.cfs_*_us` of version 1."""
     for folder in _groups(root, ""):

@@ -7,12 +7,13 @@ model is loaded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from runtime.bundle import Backend, Bundle
-from runtime.engine.backend import Offload, Placement, Weights
+from runtime.engine.backend import Offload, Placement, Weights, WorkerAddress
 from runtime.engine.errors import BackendFailed, ContextFailed, ModelLoadFailed
 from runtime.settings import EngineSettings, GpuSettings
 
@@ -35,7 +36,8 @@ def open_where_it_fits(placements: Iterable[Placement], open_with: Callable[[Pla
             if placement.n_layers == 0:
                 raise
             reason = error.reason or "not enough memory"
-            said += (f"The GPU could not take {_layers(placement.n_layers)}: {reason}",)
+            taker = "workers" if placement.offload is not None and placement.offload.workers else "GPU"
+            said += (f"The {taker} could not take {_layers(placement.n_layers)}: {reason}",)
     raise AssertionError("the last placement is the processor's")
 
 
@@ -44,21 +46,22 @@ def placements(
 ) -> Iterator[Placement]:
     """What to try, in this order: as many layers as fit, half of them, none.
 
-    Raises `GpuUnavailable` where a flag names what is not there.
+    Raises `GpuUnavailable` where a flag names what is not there, and `WorkerUnreachable`.
     """
-    if (bundle is None or not bundle.manifest.packs) and gpu.backend in ("auto", "disable") and not gpu.devices:
+    has_no_pack = bundle is None or not bundle.manifest.packs
+    if has_no_pack and gpu.backend in ("auto", "disable") and not gpu.devices and not gpu.workers:
         in_vain = "-ngl changes nothing: this file has no pack for GPUs (loaf build --backend vulkan)"
         yield Placement(lines=(in_vain,) if gpu.n_layers else ())  # at once: nothing more is imported
         return
     from runtime.backends.fitting import fit
     from runtime.engine.llama.layers import layer_sizes
 
-    prepared, free = _prepare_and_load(bundle, gpu)
-    if prepared.library is None:
-        yield Placement(lines=(prepared.sentence,))
+    devices = _prepare_and_load(bundle, gpu)
+    if not devices.names:
+        yield Placement(lines=(devices.sentence,))
         return
-    _check_shares(gpu, len(free))
-    used, shares = (free, gpu.tensor_split) if gpu.split_mode != "none" else ((free[gpu.main_gpu],), ())
+    _check_shares(gpu, len(devices.names))
+    used, shares = (devices.free, gpu.tensor_split) if gpu.split_mode != "none" else ((devices.free[gpu.main_gpu],), ())
     sizes = layer_sizes(weights, engine.cache_type_k, engine.cache_type_v)
     if sizes is not None:  # else ggml cannot read them, and loading will say why
         whole = len(sizes.layers) + 1
@@ -67,28 +70,67 @@ def placements(
         for n_layers in dict.fromkeys((first, first // 2)):
             if n_layers:
                 offload = Offload(
-                    prepared.library, prepared.numbers, n_layers, gpu.split_mode, gpu.main_gpu, gpu.tensor_split
+                    devices.library,
+                    devices.numbers,
+                    n_layers,
+                    gpu.split_mode,
+                    gpu.main_gpu,
+                    gpu.tensor_split,
+                    devices.workers,
                 )
-                names = " and ".join(f"{device.label} ({device.name})" for device in prepared.devices)
-                line = f"On {names}: {_share(n_layers, whole, sum(used))}"
+                line = f"On {' and '.join(devices.names)}: {_share(n_layers, whole, sum(used))}"
                 yield Placement(offload, fitting.n_ctx, n_layers == whole, (line,))
-    no_devices = Offload(prepared.library, (), 0)
-    yield Placement(no_devices, lines=("Computing on the processor: no layer fits the GPU",))
+    no_devices = Offload(devices.library, (), 0)
+    where = "the workers" if devices.workers else "the GPU"
+    yield Placement(no_devices, lines=(f"Computing on the processor: no layer fits {where}",))
 
 
-def _prepare_and_load(bundle: Bundle | None, gpu: GpuSettings) -> tuple[Prepared, tuple[int, ...]]:
-    """What computes, loaded, and the bytes that are free on each of its devices. What does not load is passed over."""
+class _Devices(msgspec.Struct, frozen=True):
+    """What computes, as `Offload` has it; a name and the free bytes of each. None: for the reason in `sentence`."""
+
+    library: Path | None = None
+    numbers: tuple[int, ...] = ()
+    workers: tuple[WorkerAddress, ...] = ()
+    names: tuple[str, ...] = ()
+    free: tuple[int, ...] = ()
+    sentence: str = ""
+
+
+def _prepare_and_load(bundle: Bundle | None, gpu: GpuSettings) -> _Devices:
+    """What computes, loaded and connected. Raises `GpuUnavailable`, `WorkerUnreachable`."""
+    from runtime.backends.workers import find, labelled
+    from runtime.engine.llama.devices import free_memory, own_devices, remote_devices
+
+    found = find(gpu.workers if gpu.n_layers != 0 else ())
+    prepared = own_backend(bundle, gpu)
+    own = own_devices(prepared.library, prepared.numbers) if prepared.library is not None else ()
+    workers = tuple(worker.address for worker in found)
+    return _Devices(
+        prepared.library,
+        prepared.numbers,
+        workers,
+        (
+            *(f"{label} ({worker.address})" for label, worker, _device in labelled(found)),
+            *(f"{device.label} ({device.name})" for device in prepared.devices),
+        ),
+        tuple(map(free_memory, (*remote_devices(workers), *own))),
+        prepared.sentence,
+    )
+
+
+def own_backend(bundle: Bundle | None, gpu: GpuSettings) -> Prepared:
+    """The backend of this machine that computes, loaded. What does not load is passed over. Raises `GpuUnavailable`."""
     from runtime.backends.preparing import prepare
-    from runtime.engine.llama.devices import load_backend
+    from runtime.engine.llama.devices import own_devices
 
     failed: dict[Backend, str] = {}
     while True:
         prepared = prepare(bundle, gpu, failed)
         if prepared.library is None:
-            return prepared, ()
+            return prepared
         try:
-            devices = load_backend(prepared.library)
-            return prepared, tuple(devices.free(number) for number in prepared.numbers)
+            own_devices(prepared.library, prepared.numbers)
+            return prepared
         except BackendFailed as error:
             failed[prepared.devices[0].backend] = error.message
 

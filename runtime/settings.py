@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from runtime.bundle import Backend
-from runtime.engine.backend import Adapter, CacheType, LoadSettings, Pooling, SplitMode
+from runtime.engine.backend import Adapter, CacheType, LoadSettings, Pooling, SplitMode, WorkerAddress
 from runtime.engine.types import Sampling
 
 
@@ -54,12 +54,19 @@ class ServerSettings(msgspec.Struct, frozen=True):
     slot_save_path: Path | None = None
 
 
+class WorkerSettings(msgspec.Struct, frozen=True):
+    """Computing for another machine, at the server's address. `beyond_loopback`: for any that reaches it."""
+
+    beyond_loopback: bool = False
+
+
 class GpuSettings(msgspec.Struct, frozen=True):
-    """Which GPUs compute, and how much of the model.
+    """Which GPUs and other machines compute, and how much of the model.
 
     `backend` "auto": the best that the file and the machine have; "disable": none. `devices` by their labels, None:
-    chosen. `n_layers` None: as many as fit. `main_gpu` counts among the devices that are used, `tensor_split` has a
-    share for each of them; empty: by what is free.
+    chosen. `n_layers` None: as many as fit. `workers` are other machines, whose devices come before this one's.
+    `main_gpu` counts among the devices that are used, `tensor_split` has a share for each of them; empty: by what is
+    free.
     """
 
     backend: Backend | Literal["auto", "disable"] = "auto"
@@ -68,6 +75,7 @@ class GpuSettings(msgspec.Struct, frozen=True):
     split_mode: SplitMode = "layer"
     main_gpu: int = 0
     tensor_split: tuple[float, ...] = ()
+    workers: tuple[WorkerAddress, ...] = ()
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
@@ -108,7 +116,8 @@ class ChatSettings(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Everything. `prompt` None: serve. `model` None: the weights in the bundle.
+    """Everything. `prompt` None: serve. `model` None: the weights in the bundle. `worker` None: this machine has the
+    model, rather than computing for one that has.
 
     `aliases` are further names of the model, `tags` words about it, both for clients. Where the bundle has several
     models, both are the first one's; see `of_another_model`.
@@ -122,6 +131,7 @@ class Settings(msgspec.Struct, frozen=True):
     system: str | None = None
     max_tokens: int | None = None
     server: ServerSettings = msgspec.field(default_factory=ServerSettings)
+    worker: WorkerSettings | None = None
     engine: EngineSettings = msgspec.field(default_factory=EngineSettings)
     gpu: GpuSettings = msgspec.field(default_factory=GpuSettings)
     chat: ChatSettings = msgspec.field(default_factory=ChatSettings)

@@ -15,8 +15,9 @@ from runtime.cli.main import command
 from runtime.cli.options import GROUPS, SAMPLING
 from runtime.cli.translate import FIELD_NAMES, settings_from
 from runtime.cli.unused import unused_options
+from runtime.engine.backend import WorkerAddress
 from runtime.engine.types import Sampling
-from runtime.settings import ChatSettings, Secret, ServerSettings, Settings, TlsFiles
+from runtime.settings import ChatSettings, Secret, ServerSettings, Settings, TlsFiles, WorkerSettings
 
 
 def settings(*flags: str) -> Settings:
@@ -66,6 +67,11 @@ MEANINGS: list[tuple[str, str, Any]] = [
     ("--grammar root::=[a]", "sampling.grammar", "root::=[a]"),
     ("-p hello", "prompt", "hello"),
     ("-f -", "prompt", ""),
+    ("--rpc a.example:1,10.0.0.2", "gpu.workers", (WorkerAddress("a.example", 1), WorkerAddress("10.0.0.2", 50052))),
+    ("--worker", "worker", WorkerSettings()),
+    ("--worker --worker-insecure", "worker", WorkerSettings(beyond_loopback=True)),
+    ("--worker", "server.port", 50052),
+    ("--port 7 --worker", "server.port", 7),
     ("--dry-sequence-breaker none", "sampling.dry_sequence_breakers", ()),
 ]
 
@@ -130,6 +136,16 @@ REFUSED = [
     ("--reasoning on --reasoning-budget 0", "off"),
     ("--reasoning-budget 5", "-1 to 0"),
     ("--reranking --pooling mean", "rank"),
+    ("--rpc host:port", "HOST:PORT"),
+    ("--rpc http://10.0.0.2:1", "HOST:PORT"),
+    ("--rpc [::1]:50052", "HOST:PORT"),
+    ("--rpc 10.0.0.2:0", "1 to 65535"),
+    ("--rpc 10.0.0.2:65536", "1 to 65535"),
+    ("--rpc a,,b", "empty"),
+    ("--rpc a:1,A:1", "twice"),
+    (f"--rpc {','.join(f'h{i}' for i in range(17))}", "16"),
+    ("--rpc a --worker", "Either --worker or --rpc"),
+    ("--worker-insecure", "needs --worker"),
     ("--ctx 5x", "--ctx"),
 ]
 

@@ -63,7 +63,7 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, **flags: A
     if list_devices:
         from runtime.backends.listing import describe_devices
 
-        for line in describe_devices(bundle):
+        for line in describe_devices(bundle, flags["rpc"] or ()):
             click.echo(line)
         return
     from runtime.cli.translate import settings_from
@@ -73,6 +73,10 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, **flags: A
 
 def _run(bundle: Bundle | None, settings: Settings) -> None:
     """Answer once or serve. The models begin to load before the server is imported, which takes as long."""
+    if settings.worker is not None:
+        from runtime.working import work
+
+        work(bundle, settings)
     from runtime.loading import open_models
 
     stopped = threading.Event()

@@ -10,7 +10,17 @@ from typing import Any
 
 import click
 
-from runtime.cli.values import CommaList, FiniteNumber, GpuName, LayerCount, Origins, Shares, Whole
+from runtime.cli.values import (
+    WORKER_PORT,
+    CommaList,
+    FiniteNumber,
+    GpuName,
+    LayerCount,
+    Origins,
+    Shares,
+    Whole,
+    WorkerAddresses,
+)
 
 _FILE = click.Path(path_type=Path)
 _COUNT = Whole()
@@ -25,6 +35,12 @@ def _switch(names: str, help: str, **more: Any) -> click.Option:
 
 def _value(names: str, type: Any, help: str, default: Any = None, **more: Any) -> click.Option:
     return click.Option(names.split(), type=type, default=default, show_default=default is not None, help=help, **more)
+
+
+def _give_worker_its_port(context: click.Context, _param: click.Parameter, value: bool) -> bool:
+    if value:
+        context.default_map = {"port": WORKER_PORT, **(context.default_map or {})}
+    return value
 
 
 SERVING = (
@@ -151,6 +167,13 @@ GPUS = (
     _value("-ts --tensor-split", Shares(), "How much of the model each gets, as in 3,1; otherwise by what is free."),
 )  # fmt: skip
 
+MACHINES = (
+    _switch("--worker", f"Compute for another machine, which has the model; --port is {WORKER_PORT} then.",
+            is_eager=True, callback=_give_worker_its_port),
+    _switch("--worker-insecure", "Let the worker listen beyond 127.0.0.1: nobody is asked for a password."),
+    _value("--rpc", WorkerAddresses(), "Workers that compute for this machine, as HOST:PORT, comma-separated."),
+)  # fmt: skip
+
 GROUPS: tuple[tuple[str, tuple[click.Option, ...]], ...] = (
     ("Serving", SERVING),
     ("Who may call", ACCESS),
@@ -158,4 +181,5 @@ GROUPS: tuple[tuple[str, tuple[click.Option, ...]], ...] = (
     ("Sampling, where a request does not say", SAMPLING),
     ("Model and memory", MODEL),
     ("GPUs", GPUS),
+    ("Several machines", MACHINES),
 )

@@ -17,7 +17,16 @@ import click
 from runtime.cli.options import SAMPLING
 from runtime.engine.backend import Adapter, LoadSettings, Pooling, Weights
 from runtime.engine.types import SAMPLERS, Sampling
-from runtime.settings import ChatSettings, EngineSettings, GpuSettings, Secret, ServerSettings, Settings, TlsFiles
+from runtime.settings import (
+    ChatSettings,
+    EngineSettings,
+    GpuSettings,
+    Secret,
+    ServerSettings,
+    Settings,
+    TlsFiles,
+    WorkerSettings,
+)
 
 _LONGEST_KEY_FILE = 1024 * 1024
 
@@ -47,6 +56,7 @@ def settings_from(system: str | None, flags: dict[str, Any]) -> Settings:
         system=flags["system"] if flags["system"] is not None else system,
         max_tokens=None if flags["n_predict"] < 0 else flags["n_predict"],
         server=_server(flags),
+        worker=_worker(flags),
         engine=_engine(flags),
         gpu=_gpu(flags),
         chat=_chat(flags),
@@ -77,6 +87,16 @@ def _server(flags: dict[str, Any]) -> ServerSettings:
         shows_props_changes=flags["props"],
         slot_save_path=flags["slot_save_path"],
     )
+
+
+def _worker(flags: dict[str, Any]) -> WorkerSettings | None:
+    if not flags["worker"]:
+        if flags["worker_insecure"]:
+            raise click.UsageError("--worker-insecure needs --worker too.")
+        return None
+    if flags["rpc"]:
+        raise click.UsageError("Either --worker or --rpc: who computes for others has no workers.")
+    return WorkerSettings(beyond_loopback=flags["worker_insecure"])
 
 
 def _api_keys(lists: tuple[tuple[str, ...], ...], file: Path | None) -> tuple[Secret, ...]:
@@ -125,6 +145,7 @@ def _gpu(flags: dict[str, Any]) -> GpuSettings:
         split_mode=flags["split_mode"],
         main_gpu=flags["main_gpu"],
         tensor_split=flags["tensor_split"] or (),
+        workers=flags["rpc"] or (),
     )
 
 

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from runtime.engine.backend import WorkerAddress
 
 INT32 = 2**31 - 1
 """What llama.cpp counts with, at most."""
 
+WORKER_PORT = 50052
+"""Where workers listen unless told otherwise, llama.cpp's own too."""
+
+MOST_WORKERS = 16
+"""GGML_RPC_MAX_SERVERS in ggml-rpc.h."""
+
 _GPU_NAMES = ("auto", "cuda", "rocm", "vulkan", "metal", "disable")
 _GPU_ALIASES = {"nvidia": "cuda", "amd": "rocm", "apple": "metal", "disabled": "disable"}
+_WORKER = re.compile(r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)(?::(\d{1,5}))?")
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\s/?#@]+")
 
 
@@ -125,3 +136,29 @@ class Shares(click.ParamType[tuple[float, ...]]):
         if not any(shares):
             self.fail("all shares are 0.", param, ctx)
         return shares
+
+
+class WorkerAddresses(click.ParamType["tuple[WorkerAddress, ...]"]):
+    """`host:port,host:port`: names or IPv4 addresses, each once, without a port at `WORKER_PORT`."""
+
+    name = "list"
+
+    def convert(
+        self, value: str | tuple[WorkerAddress, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[WorkerAddress, ...]:
+        if isinstance(value, tuple):
+            return value
+        workers = tuple(self._worker(part, param, ctx) for part in CommaList().convert(value, param, ctx))
+        if len(workers) > MOST_WORKERS:
+            self.fail(f"{len(workers)} workers, and llama.cpp takes {MOST_WORKERS}.", param, ctx)
+        if len(set(workers)) < len(workers):
+            self.fail("a worker is named twice.", param, ctx)
+        return workers
+
+    def _worker(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> WorkerAddress:
+        from runtime.engine.backend import WorkerAddress
+
+        match = _WORKER.fullmatch(text)
+        if match is None:
+            self.fail(f"{text!r} is no HOST:PORT, as in 192.168.1.20:{WORKER_PORT}.", param, ctx)
+        return WorkerAddress(match[1].lower(), Whole(1, 65535).convert(match[2] or WORKER_PORT, param, ctx))

@@ -42,19 +42,40 @@ SplitMode = Literal["none", "layer", "row"]
 """How several devices share a model: llama.cpp's `llama_split_mode`, in its order."""
 
 
-class Offload(msgspec.Struct, frozen=True):
-    """Layers on GPUs: the last `n_layers`, counting the output as one, on the devices of the backend in `library`.
+class WorkerAddress(msgspec.Struct, frozen=True):
+    """Where another machine computes for this one, by llama.cpp's RPC protocol: a name or an IPv4 address, and a port.
 
-    `numbers` are the devices as ggml's registry of that backend counts them. `tensor_split` has a share for each,
-    empty: by what is free there; `main_gpu` is an index into them, for `split_mode` none and row.
+    `label` is what people are told where they gave it otherwise.
     """
 
-    library: Path
+    host: str
+    port: int
+    label: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        """As ggml wants it."""
+        return f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        return self.label or self.endpoint
+
+
+class Offload(msgspec.Struct, frozen=True):
+    """Layers on GPUs and on other machines: the last `n_layers`, counting the output as one.
+
+    They go to all devices of `workers`, then to those of the backend in `library`: `numbers` are these as ggml's
+    registry of that backend counts them. `tensor_split` has a share for each, empty: by what is free there; `main_gpu`
+    is an index into them, for `split_mode` none and row.
+    """
+
+    library: Path | None
     numbers: tuple[int, ...]
     n_layers: int
     split_mode: SplitMode = "layer"
     main_gpu: int = 0
     tensor_split: tuple[float, ...] = ()
+    workers: tuple[WorkerAddress, ...] = ()
 
 
 class Placement(msgspec.Struct, frozen=True):

@@ -10,12 +10,14 @@ import asyncio
 import itertools
 import math
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, InvalidStateError, wait
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from runtime.engine.backend import Backend, Generator
 from runtime.engine.embedding import Embeddings
@@ -47,7 +49,8 @@ class Engine:
     """Generates and embeds for many requests at once. `open_backend` loads the model, in a thread of its own.
 
     `ready` completes with the backend, or with what went wrong while it was loaded; `finished` when nothing will be
-    computed any more, with the bug that ended it if it was not `stop`. `shifts` and `shelf_bytes`: see `Generations`.
+    computed any more, with the bug that ended it if it was not `stop`; `lost` when it is given up, with the reason,
+    which does not end it. `shifts` and `shelf_bytes`: see `Generations`.
     Engines of one process share a `worker`.
     """
 
@@ -64,6 +67,8 @@ class Engine:
         self.ready.set_running_or_notify_cancel()  # who waits for it may stop waiting, but not cancel it
         self.finished: Future[None] = Future()
         self.finished.set_running_or_notify_cancel()
+        self.lost: Future[EngineError] = Future()
+        self.lost.set_running_or_notify_cancel()
         self._open_backend = open_backend
         self._max_waiting = max_waiting
         self._shifts = shifts
@@ -74,6 +79,9 @@ class Engine:
         self._aborted: set[Job] = set()
         self._tasks: deque[Callable[[], None]] = deque()
         self._stopping = False
+        self._loss: EngineError | None = None
+        self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
+        self._actions: set[Future[Any]] = set()
         self._is_tidy = True
         self._scales: tuple[float, ...] = ()
         self._numbers = itertools.count()
@@ -82,7 +90,8 @@ class Engine:
         self._counters = Counters()
         self._generations: Generations | None = None
         self._embeddings: Embeddings | None = None
-        self._thread = threading.Thread(target=self._load_and_work, name="engine")
+        # A daemon, because one that waits for a lost worker never ends; see `join`.
+        self._thread = threading.Thread(target=self._load_and_work, name="engine", daemon=True)
 
     # -- for everybody ----------------------------------------------------------------------------------------
 
@@ -91,9 +100,11 @@ class Engine:
         self._thread.start()
 
     def backend(self) -> Backend:
-        """The loaded backend. Raises `StillLoading`, `EngineStopped`, or what made loading fail."""
+        """The loaded backend. Raises `StillLoading`, `EngineStopped`, what made loading fail, or it useless since."""
         if not self.ready.done():
             raise StillLoading
+        if self._loss is not None:
+            raise self._loss
         if self._stopping:
             raise EngineStopped
         return self.ready.result()
@@ -171,15 +182,40 @@ class Engine:
 
     def is_busy(self) -> bool:
         """Whether any request waits or runs."""
-        return bool(self._submitted) or self._has_work()
+        return self._loss is None and (bool(self._submitted) or self._has_work())
 
     def stop(self) -> None:
         """Take no more requests; what is running ends with `EngineStopped`. Returns at once; see `join`."""
         with self._wake:
             self._stopping = True
+            if self._loss is not None and not self.finished.done():
+                self.finished.set_result(None)
             self._wake.notify()
-        if self.ready.done() and self.ready.exception() is None:
+        if self._has_backend():
             self.ready.result().interrupt()
+
+    def lose(self, error: EngineError) -> None:
+        """Give up: everything ends with `error`, and so does whatever is asked from now on.
+
+        Called from any thread, where the one that computes may never come back from the backend, or has not noticed
+        yet. Nobody calls the backend any more, not even to free it.
+        """
+        with self._wake:
+            if self._loss is not None or self.finished.done():
+                return
+            self._loss = error
+            self.lost.set_result(error)
+            jobs, actions = list(self._jobs), list(self._actions)
+            if not self.ready.done():
+                self.ready.set_exception(error)
+            if self._stopping:
+                self.finished.set_result(None)
+            self._wake.notify()
+        for job in jobs:
+            job.mailbox.put(job, error)
+            job.mailbox.wake()
+        for action in actions:
+            _settle(action, error)
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until nothing is computed any more, then free the backend. Nobody may use it any more.
@@ -190,10 +226,13 @@ class Engine:
             wait([self.finished], timeout)
         while self._mailboxes and self.finished.done():
             self._mailboxes.popitem()[1].close()
-        if self.finished.done() and self.ready.exception() is None:
+        if self.finished.done() and self._has_backend():
             self.ready.result().close()
 
     # -- between the threads ----------------------------------------------------------------------------------
+
+    def _has_backend(self) -> bool:
+        return self.ready.done() and self.ready.exception() is None and self._loss is None
 
     def _scales_of(self, scales: tuple[float, ...] | None) -> tuple[float, ...]:
         """`scales`, or those in force; one for each adapter."""
@@ -214,11 +253,14 @@ class Engine:
         with self._wake:
             if self._stopping:
                 raise EngineStopped
+            if self._loss is not None:
+                raise self._loss
             waiting = len(self._submitted)
             waiting += self._generations.waiting if self._generations else 0
             waiting += self._embeddings.waiting if self._embeddings else 0
             if waiting >= self._max_waiting:
                 raise QueueFull(waiting)
+            self._jobs.add(job)
             self._submitted.append(job)
             self._wake.notify()
 
@@ -235,13 +277,17 @@ class Engine:
 
         def task() -> None:
             try:
-                done.set_result(action())
+                _settle(done, action())
             except (EngineError, OSError) as error:
-                done.set_exception(error)
+                _settle(done, error)
 
         with self._wake:
             if self._stopping:
                 raise EngineStopped
+            if self._loss is not None:
+                raise self._loss
+            self._actions.add(done)
+            done.add_done_callback(self._actions.discard)
             self._tasks.append(task)
             self._wake.notify()
         return done
@@ -252,8 +298,10 @@ class Engine:
         try:
             backend = self._open_backend()
         except Exception as error:
-            self.ready.set_exception(error)
-            self.finished.set_result(None)
+            with self._wake:
+                if self._loss is None:
+                    self.ready.set_exception(error)
+                    self.finished.set_result(None)
             return
         self._scales = tuple(adapter.scale for adapter in backend.adapters)
         self._embeddings = Embeddings(backend, self._outbox, self._counters)
@@ -266,7 +314,10 @@ class Engine:
                 shifts=self._shifts,
                 shelf_bytes=self._shelf_bytes,
             )
-        self.ready.set_result(backend)
+        with self._wake:
+            if self._loss is not None:
+                return
+            self.ready.set_result(backend)
         self._worker.work_for(self)
 
     def wants_turn(self) -> bool:
@@ -279,6 +330,8 @@ class Engine:
 
     def take_turn(self, *, beside_others: bool) -> bool:
         """Take in what is new and compute a batch, a short one where others wait; False when this was the last."""
+        if self._loss is not None:
+            return False
         try:
             if not self._stopping:
                 self._take_in()
@@ -291,14 +344,14 @@ class Engine:
                 return True
         except BaseException as bug:
             self._fail_everything()
-            self.finished.set_exception(bug)
+            _settle(self.finished, bug)
         else:
             self._fail_everything()
-            self.finished.set_result(None)
+            _settle(self.finished, None)
         return False
 
     def _has_news(self) -> bool:
-        return bool(self._submitted or self._aborted or self._tasks or self._stopping)
+        return bool(self._submitted or self._aborted or self._tasks or self._stopping) or self._loss is not None
 
     def _take_in(self) -> None:
         if not self._has_news():
@@ -354,3 +407,12 @@ class Engine:
         for task in tasks:
             task()  # fails with `EngineStopped`, which `generator` raises
         self._outbox.deliver()
+
+
+def _settle(future: Future[Any], result: Any) -> None:
+    """Complete `future` with a result or an error, unless it has been given up meanwhile."""
+    with suppress(InvalidStateError):
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

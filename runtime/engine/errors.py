@@ -7,6 +7,7 @@ LoafError
     ├── AdapterFailed        llama.cpp does not take the adapter
     ├── ContextFailed        no context of this size can be made
     ├── StillLoading         no request can be taken yet
+    ├── WorkerLost           another machine that computed a part of the model is gone
     ├── LoadAborted          the program is being stopped while it loads
     ├── PromptTooLong        the prompt does not fit the context
     ├── EmptyPrompt          there is nothing to continue
@@ -85,6 +86,18 @@ class StillLoading(EngineError):
 
     def __init__(self) -> None:
         super().__init__("Loading model")
+
+
+class WorkerLost(EngineError):
+    """The connection to one of `--rpc`'s workers broke: what this process has of the model is of no use any more."""
+
+    def __init__(self, worker: str, reason: str) -> None:
+        super().__init__(
+            f"degraded: the worker {worker} is lost: {reason}",
+            "Start it again there, and then this server.",
+        )
+        self.worker = worker
+        self.reason = reason
 
 
 class LoadAborted(EngineError):

@@ -45,6 +45,7 @@ class Generation(_Job[Event]):
         super().__init__(mailbox, abort)
         self.sequence = sequence
         self._events: list[Event | EngineError] = []
+        self._is_complete = False
         self._arrived: asyncio.Future[None] | None = None
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -68,6 +69,9 @@ class Generation(_Job[Event]):
                 return
 
     def deliver(self, result: Event | EngineError) -> None:
+        if self._is_complete:  # what the worker was at when the engine was given up
+            return
+        self._is_complete = isinstance(result, (FinishedEvent, EngineError))
         self._events.append(result)
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)

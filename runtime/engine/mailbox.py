@@ -34,7 +34,7 @@ class Mailbox:
         self._loop.add_reader(self._read_end, self._empty)
 
     def put(self, recipient: Recipient, result: Any) -> None:
-        """Called in the worker thread; `wake` must follow."""
+        """Called in the worker thread, or in any other that gives its work up; `wake` must follow."""
         self._letters.append((recipient, result))
 
     def wake(self) -> None:

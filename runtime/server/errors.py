@@ -23,6 +23,7 @@ from runtime.engine.errors import (
     StillLoading,
     TextTooLong,
     UnknownSlot,
+    WorkerLost,
 )
 from runtime.errors import LoafError
 from runtime.grammar.errors import SchemaUnsupported
@@ -135,6 +136,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     QueueFull: (503, "unavailable_error"),
     NoSlotFree: (503, "unavailable_error"),
     EngineStopped: (503, "unavailable_error"),
+    WorkerLost: (503, "unavailable_error"),
     MalformedRequest: (400, "invalid_request_error"),
     InvalidKey: (401, "authentication_error"),
     ForeignHost: (403, "permission_error"),

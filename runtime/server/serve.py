@@ -131,11 +131,19 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
 
 
 async def _until_stopped(stop: asyncio.Event, served: Sequence[ServedModel]) -> None:
-    """Until a signal comes, or an engine ends without one: that is a bug, and raised."""
+    """Until a signal comes, or an engine ends without one: that is a bug, and raised.
+
+    One that is given up does not end the server, which goes on to answer why.
+    """
     ended = [asyncio.wrap_future(one.engine.finished) for one in served]
+    lost = [asyncio.wrap_future(one.engine.lost) for one in served]
     stopping = asyncio.ensure_future(stop.wait())
     either: list[asyncio.Future[Any]] = [stopping, *ended]
-    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([*either, *lost], return_when=asyncio.FIRST_COMPLETED)
+    error = next((one.result() for one in lost if one.done()), None)
+    if error is not None:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     for one in ended:
         if one.done():

@@ -58,7 +58,12 @@ class LlamaBackend:
         self._interrupt.set()
 
     def close(self) -> None:
-        """Free everything, the weights last."""
+        """Free everything, the weights last; not what workers have: they do it themselves when the connection ends.
+
+        To have them do it would take an answer from each, for which there is no waiting when the program ends.
+        """
+        if self.placement.offload is not None and self.placement.offload.workers:
+            return
         if self._embedder is not None:
             self._embedder.close()
         if self._context is not None:

@@ -29,7 +29,7 @@ def import_binding() -> tuple[Any, LogTail]:
 
 @functools.cache
 def _import_once() -> tuple[Any, LogTail]:
-    package = enter_package("llama_cpp")
+    enter_package("llama_cpp")
     import llama_cpp.llama_cpp as lib
 
     # Through libllama's own handle: another copy of ggml's registry would be filled through any other.
@@ -37,12 +37,13 @@ def _import_once() -> tuple[Any, LogTail]:
     load_backends.argtypes = [ctypes.c_char_p]
     load_backends.restype = None
     logs = LogTail(lib)
-    load_backends(os.fsencode(_backends_folder(Path(package.__path__[0]))))
+    load_backends(os.fsencode(backends_folder()))
     lib.llama_backend_init()
     return lib, logs
 
 
-def _backends_folder(package: Path) -> Path:
-    """Where the processor's variants are: frozen beside libllama, installed by pip in site-packages/bin."""
+def backends_folder() -> Path:
+    """Where ggml's own backends are: frozen beside libllama, installed by pip in site-packages/bin."""
+    package = Path(enter_package("llama_cpp").__path__[0])
     frozen = package / "lib"
     return frozen if any(frozen.glob("libggml-cpu*")) else package.parent / "bin"

@@ -8,49 +8,67 @@ import os
 from pathlib import Path
 from typing import Any
 
-from runtime.engine.backend import Offload
+from runtime.engine.backend import Offload, WorkerAddress
 from runtime.engine.errors import BackendFailed
 from runtime.engine.llama.binding import import_binding
 
-
-class Devices:
-    """Those of the backend in `library`, in its own order. `handles` are ggml_backend_dev_t."""
-
-    def __init__(self, lib: Any, library: Path, handles: tuple[int, ...]) -> None:
-        self._lib = lib
-        self._library = library
-        self.handles = handles
-
-    def free(self, number: int) -> int:
-        """Bytes of memory that the driver says are free on a device, now. Raises `BackendFailed` if it is not there."""
-        if number >= len(self.handles):
-            raise BackendFailed(self._library, f"it finds {len(self.handles)} devices, and its driver more")
-        free, total = ctypes.c_size_t(), ctypes.c_size_t()
-        self._lib.ggml_backend_dev_memory(self.handles[number], ctypes.byref(free), ctypes.byref(total))
-        return free.value
-
-    def array(self, numbers: tuple[int, ...]) -> Any:
-        """Some of them, as llama_model_params wants them; keep the reference while the model loads."""
-        chosen = [self.handles[number] for number in numbers]
-        return (ctypes.c_void_p * (len(chosen) + 1))(*chosen, None)
+_CPU = 0
+"""GGML_BACKEND_DEVICE_TYPE_CPU in ggml-backend.h."""
 
 
 @functools.cache
-def load_backend(library: Path) -> Devices:
-    """Load the backend in `library`, once. Raises `BackendFailed`."""
+def load_backend(library: Path) -> tuple[int, ...]:
+    """Load the backend in `library`, once; its devices (ggml_backend_dev_t), in its order. Raises `BackendFailed`."""
     binding, logs = import_binding()
-    lib = _declared(binding._lib)
+    lib = declared(binding._lib)
     logs.clear()
     registry = lib.ggml_backend_load(os.fsencode(library))
     if not registry:
         raise BackendFailed(library, logs.last_error() or _loader_error(library))
     count = lib.ggml_backend_reg_dev_count(registry)
-    return Devices(lib, library, tuple(lib.ggml_backend_reg_dev_get(registry, number) for number in range(count)))
+    return tuple(lib.ggml_backend_reg_dev_get(registry, number) for number in range(count))
+
+
+def own_devices(library: Path, numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """Some of those of the backend in `library`. Raises `BackendFailed`, also where one is not there."""
+    there = load_backend(library)
+    if any(number >= len(there) for number in numbers):
+        raise BackendFailed(library, f"it finds {len(there)} devices, and its driver more")
+    return tuple(there[number] for number in numbers)
+
+
+def processor() -> int:
+    """The processor as a device (ggml_backend_dev_t)."""
+    binding, _logs = import_binding()
+    return int(declared(binding._lib).ggml_backend_dev_by_type(_CPU))
+
+
+def free_memory(device: int) -> int:
+    """Bytes that are free on `device`, a ggml_backend_dev_t, as far as its backend knows."""
+    binding, _logs = import_binding()
+    free, total = ctypes.c_size_t(), ctypes.c_size_t()
+    declared(binding._lib).ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
+    return free.value
+
+
+def remote_devices(workers: tuple[WorkerAddress, ...]) -> tuple[int, ...]:
+    """All of `workers`, which have been found to answer."""
+    if not workers:
+        return ()
+    from runtime.engine.llama.workers import connections
+
+    return tuple(device for worker in workers for device in connections().devices(worker))
+
+
+def device_array(devices: tuple[int, ...]) -> Any:
+    """As C wants them, with a null at the end; keep the reference while it is used."""
+    return (ctypes.c_void_p * (len(devices) + 1))(*devices, None)
 
 
 def device_params(lib: Any, params: Any, offload: Offload) -> list[Any]:
     """Say in `params`, a llama_model_params, what `offload` says; returns what must live until the model is loaded."""
-    devices = load_backend(offload.library).array(offload.numbers)
+    own = own_devices(offload.library, offload.numbers) if offload.library is not None else ()
+    devices = device_array((*remote_devices(offload.workers), *own))
     shares = (ctypes.c_float * max(lib.llama_max_devices(), 1))(*offload.tensor_split)
     params.devices = ctypes.addressof(devices)
     params.n_gpu_layers = offload.n_layers
@@ -70,7 +88,7 @@ def _loader_error(library: Path) -> str:
     return "it does not start"
 
 
-def _declared(lib: Any) -> Any:
+def declared(lib: Any) -> Any:
     """ggml-backend.h."""
     pointer, size = ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t)
     lib.ggml_backend_load.argtypes, lib.ggml_backend_load.restype = [ctypes.c_char_p], pointer
@@ -78,4 +96,5 @@ def _declared(lib: Any) -> Any:
     lib.ggml_backend_reg_dev_get.argtypes = [pointer, ctypes.c_size_t]
     lib.ggml_backend_reg_dev_get.restype = pointer
     lib.ggml_backend_dev_memory.argtypes, lib.ggml_backend_dev_memory.restype = [pointer, size, size], None
+    lib.ggml_backend_dev_by_type.argtypes, lib.ggml_backend_dev_by_type.restype = [ctypes.c_int], pointer
     return lib

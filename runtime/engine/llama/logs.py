@@ -3,7 +3,7 @@
 llama.cpp has one log callback for the whole process, called in the thread that it speaks of: so each thread keeps what
 it was told, and models that are loaded side by side do not take each other's errors for their own. It has another for
 when it finds a bug or a model that makes no sense: then it aborts the process (GGML_ASSERT), and nothing can be done
-but say so.
+but say so; unless it was another machine that failed (`workers.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import re
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 _BUFFER = re.compile(rb"load_tensors: +(\S+) model buffer size = +([\d.]+) MiB")
@@ -38,7 +39,9 @@ class LogTail:
         self._callback = lib.llama_log_callback(self._take)  # kept: llama.cpp calls it from now on
         lib.llama_log_set(self._callback, ctypes.c_void_p(0))
 
-        self._abort_callback = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(_exit_with_message)
+        self.before_aborting: Callable[[str], None] | None = None
+        """Given llama.cpp's last words; where it does not return, the process goes on without the thread."""
+        self._abort_callback = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(self._abort)
         lib._lib.ggml_set_abort_callback(self._abort_callback)
 
     def clear(self) -> None:
@@ -54,6 +57,12 @@ class LogTail:
         """Bytes of weights put into buffers of `kind` since `clear`; the log is the only one to know."""
         return self._heard.buffers.get(kind, 0)
 
+    def _abort(self, message: bytes) -> None:
+        text = message.decode("utf-8", "replace").strip()
+        if self.before_aborting is not None:
+            self.before_aborting(text)
+        _exit_with_message(text)
+
     def _take(self, level: int, text: bytes, _data: Any) -> None:
         heard = self._heard
         if level != _LEVEL_CONTINUES:
@@ -64,9 +73,8 @@ class LogTail:
             heard.buffers[match[1].decode()] = round(float(match[2]) * 1024 * 1024)
 
 
-def _exit_with_message(message: bytes) -> None:
+def _exit_with_message(text: str) -> None:
     """End the process as a failure: without this, ggml would start a debugger, print its backtrace and dump core."""
-    text = message.decode("utf-8", "replace").strip()
     os.write(
         2,
         f"error: llama.cpp cannot go on: {text}\n"

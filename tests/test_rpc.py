@@ -1,0 +1,337 @@
+"""Workers: two of them serve a model as one machine would, and what is said where one is not there, lies, or dies."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+from bundles import Server, clean_environment
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.backends.workers import PROTOCOL, WorkerDevice, WorkerUnreachable, ask, find
+from runtime.engine.backend import WorkerAddress
+
+MOON = {"prompt": "The first man on the moon was", "temperature": 0, "n_predict": 24}
+CHAT = {"model": "demo", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class Worker:
+    """A bundle that computes for others, as a process; `inside` is a command that runs it elsewhere."""
+
+    def __init__(self, bundle: Path, *flags: str, cache: Path, inside: tuple[str, ...] = ()) -> None:
+        self.process = subprocess.Popen(
+            [*inside, str(bundle), "--worker", "--threads", "1", *flags],
+            env=clean_environment(cache),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.address = ""
+
+    def __enter__(self) -> Worker:
+        assert self.process.stderr is not None
+        first = self.process.stderr.readline()
+        match = re.match(r"Worker on ([\d.]+:\d+): .*--rpc \1 ", first)
+        assert match, first + self.process.stderr.read()
+        self.address = match[1]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.kill()
+        self.process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def two(demo: Path, warm_cache: Path) -> Iterator[str]:
+    """Two workers on loopback, as `--rpc` names them."""
+    with (
+        Worker(demo, "--port", "0", cache=warm_cache) as one,
+        Worker(demo, "--port", "0", cache=warm_cache) as other,
+    ):
+        yield f"{one.address},{other.address.replace('127.0.0.1', 'localhost')}"
+
+
+def test_two_workers_say_the_same_as_one_machine(demo: Path, warm_cache: Path, two: str, server: Server) -> None:
+    with Server(demo, "--rpc", two, cache=warm_cache) as spread:
+        said = "".join(spread.said)
+        one, other = two.split(",")
+        assert f"On RPC0 ({one}) and RPC1 ({other}): all 5 layers" in said
+        assert spread.post("/completion", MOON)[1]["content"] == server.post("/completion", MOON)[1]["content"]
+        assert server.post("/completion", MOON)[1]["content"].startswith(streamed(spread, MOON | {"n_predict": 8}))
+        assert spread.post("/v1/embeddings", {"input": "moon"})[0] == 200
+
+
+def streamed(server: Server, body: dict[str, object]) -> str:
+    return "".join(json.loads(data)["content"] for _came, data in server.stream("/completion", body))
+
+
+def test_shares_and_layers_are_kept_to(demo: Path, two: str, run: Run) -> None:
+    """Both workers have been left by the server before, so they are free again."""
+    result = run(demo, "--rpc", two, "-ngl", "3", "-ts", "1,2", "-p", MOON["prompt"], "--raw", "--temp", "0")
+    assert "Neil Armstrong" in result.stdout
+    assert (result.returncode, result.stderr) == (0, "")
+    result = run(demo, "--rpc", two, "-ts", "1,2,3", "-p", "x")
+    assert (result.returncode, "3 shares for 2" in result.stderr) == (1, True)
+
+
+def test_list_devices(demo: Path, two: str, run: Run) -> None:
+    lines = run(demo, "--list-devices", "--rpc", two).stdout.splitlines()
+    assert re.fullmatch(r"RPC0: 127\.0\.0\.1:\d+ \(\d+ MiB, \d+ MiB free\), a worker", lines[0])
+    assert lines[1].startswith("RPC1: localhost:")
+    assert len(lines) == 2
+
+
+def test_a_worker_that_dies_in_mid_stream(demo: Path, warm_cache: Path, two: str) -> None:
+    survivor = two.split(",")[0]
+    with (
+        Worker(demo, "--port", "0", cache=warm_cache) as worker,
+        Server(demo, "--rpc", f"{survivor},{worker.address}", cache=warm_cache) as server,
+    ):
+        events = events_until_killed(server, worker)
+        assert "content" in events[0]
+        error = events[-1]["error"]
+        assert error["code"] == 503
+        assert f"degraded: the worker {worker.address} is lost" in error["message"]
+        for path, body in (("/completion", MOON), ("/v1/chat/completions", CHAT), ("/v1/messages", CHAT),
+                           ("/api/chat", CHAT), ("/v1/embeddings", {"input": "x"})):  # fmt: skip
+            status, answer = server.post(path, body)
+            assert (status, worker.address in json.dumps(answer)) == (503, True), path
+        assert server.get("/health")[0] == 503
+        assert "degraded" in server.get("/health")[1]["error"]["message"]
+        assert server.get("/v1/health")[0] == 503
+        wait_until_said(server, f"error: degraded: the worker {worker.address} is lost")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=20) == 0
+
+
+def events_until_killed(server: Server, worker: Worker) -> list[dict[str, object]]:
+    """The events of a stream during which `worker` is killed, after the first of them."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    endless = MOON | {"n_predict": 100_000, "ignore_eos": True, "stream": True}
+    connection.request("POST", "/completion", json.dumps(endless))
+    events = []
+    for line in connection.getresponse():
+        if line.startswith(b"data: "):
+            worker.process.kill()
+            events.append(json.loads(line.removeprefix(b"data: ")))
+    connection.close()
+    return events
+
+
+def wait_until_said(server: Server, text: str) -> None:
+    """The server's lines are read by a thread: it may be a moment behind."""
+    deadline = threading.Event()
+    while not any(text in line for line in server.said):
+        assert server.process.poll() is None
+        deadline.wait(0.01)
+
+
+def test_a_worker_that_dies_while_nothing_is_computed(demo: Path, warm_cache: Path) -> None:
+    with (
+        Worker(demo, "--port", "0", cache=warm_cache) as worker,
+        Server(demo, "--rpc", worker.address, cache=warm_cache) as server,
+    ):
+        worker.process.kill()
+        wait_until_said(server, f"error: degraded: the worker {worker.address} is lost")
+        assert server.post("/completion", MOON)[0] == 503
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_ends_at_a_signal(demo: Path, warm_cache: Path, number: signal.Signals) -> None:
+    with Worker(demo, "--port", "0", cache=warm_cache) as worker:
+        worker.process.send_signal(number)
+        assert worker.process.wait(timeout=20) == 0
+
+
+REFUSED = [
+    ("--host 0.0.0.0", "--worker-insecure"),
+    ("--host ::1", "IPv4"),
+    ("--host no.such.host.invalid", "IPv4"),
+    ("--host 127.0.0.1,127.0.0.2", "one address"),
+    ("--host x.sock", "IPv4"),
+]
+
+
+@pytest.mark.parametrize(("flags", "says"), REFUSED, ids=[row[0] for row in REFUSED])
+def test_where_no_worker_listens(demo: Path, run: Run, flags: str, says: str) -> None:
+    result = run(demo, "--worker", *flags.split(), "--port", "0")
+    assert (result.returncode, says in result.stderr) == (1, True), result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken(demo: Path, run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run(demo, "--worker", "--port", str(taken.getsockname()[1]))
+    assert (result.returncode, "another program listens there" in result.stderr) == (1, True)
+
+
+def test_a_server_whose_worker_is_not_there_does_not_start(demo: Path, run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    for flags in (["-p", "x"], ["--server", "--nobrowser", "--port", "0"], ["--list-devices"]):
+        result = run(demo, *flags, "--rpc", f"127.0.0.1:{port}")
+        assert result.returncode == 1
+        assert f"the worker 127.0.0.1:{port} cannot be used: nothing listens there" in result.stderr
+        assert f"--worker --port {port}" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+# -- a worker that is none, asked in this process ---------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def peer(answer: Callable[[socket.socket], object]) -> Iterator[WorkerAddress]:
+    """The address of somebody who does `answer` with each connection, and closes it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                with listener.accept()[0] as connection, contextlib.suppress(OSError):
+                    answer(connection)
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield WorkerAddress("127.0.0.1", listener.getsockname()[1])
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def sized(content: bytes) -> bytes:
+    return struct.pack("<Q", len(content)) + content
+
+
+def hello(major: int = PROTOCOL[0], minor: int = PROTOCOL[1]) -> bytes:
+    return sized(bytes([major, minor, 0, 0]) + bytes(24))
+
+
+def saying(*answers: bytes) -> Callable[[socket.socket], object]:
+    """Gives `answers` at once, and then waits for the other side to close."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"".join(answers))
+        while connection.recv(65536):
+            pass
+
+    return answer
+
+
+def devices(*memories: tuple[int, int]) -> list[bytes]:
+    return [sized(struct.pack("<I", len(memories))), *(sized(struct.pack("<QQ", *memory)) for memory in memories)]
+
+
+def test_what_a_worker_has() -> None:
+    with peer(saying(hello(), *devices((5, 7), (9, 8)))) as address:
+        assert ask(address).devices == (WorkerDevice(total=7, free=5), WorkerDevice(total=8, free=8))
+        assert str(ask(WorkerAddress("localhost", address.port)).address) == f"localhost:{address.port}"
+
+
+STRANGERS = [
+    ("it says nothing", saying(), "does not answer within"),
+    ("it stops in the middle", saying(hello()[:20]), "does not answer within"),
+    ("it closes at once", lambda _connection: None, "closes the connection"),
+    ("a web server", saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "something else"),
+    ("another length", saying(sized(bytes(2**16))), "something else"),
+    ("another version", saying(hello(PROTOCOL[0] + 1)), "speaks version"),
+    ("a newer version", saying(hello(minor=PROTOCOL[1] + 1)), "speaks version"),
+    ("no devices", saying(hello(), sized(struct.pack("<I", 0))), "0 devices"),
+    ("too many devices", saying(hello(), sized(struct.pack("<I", 2**32 - 1))), "4,294,967,295 devices"),
+]
+
+
+@pytest.mark.parametrize(("answer", "says"), [row[1:] for row in STRANGERS], ids=[row[0] for row in STRANGERS])
+def test_strangers(answer: Callable[[socket.socket], object], says: str) -> None:
+    with peer(answer) as address, pytest.raises(WorkerUnreachable, match=says) as raised:
+        ask(address, seconds=0.2)
+    assert raised.value.hint
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.binary(max_size=80))
+def test_nonsense_is_no_worker(content: bytes) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(content)
+
+    with peer(answer) as address, pytest.raises(WorkerUnreachable):
+        ask(address, seconds=1)
+
+
+def test_a_name_that_nobody_has() -> None:
+    with pytest.raises(WorkerUnreachable, match="no IPv4 address"):
+        ask(WorkerAddress("no.such.host.invalid", 50052))
+
+
+def test_workers_together() -> None:
+    many = saying(hello(), *devices(*[(1, 1)] * 9))
+    with peer(many) as one, peer(many) as other:
+        with pytest.raises(WorkerUnreachable, match="18 devices"):
+            find((one, other))
+        with pytest.raises(WorkerUnreachable, match="another name"):
+            find((one, WorkerAddress("localhost", one.port)))
+
+
+# -- machines of their own ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def networks() -> Iterator[tuple[str, str]]:
+    """The names of two network namespaces, with the addresses 10.213.0.2 and 10.213.1.2; this one is .1 in both."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to make network namespaces")
+    names = (f"loaf-{os.getpid()}-a", f"loaf-{os.getpid()}-b")
+    try:
+        for i, name in enumerate(names):
+            link = f"loaf{os.getpid() % 100_000}{'ab'[i]}"
+            ip("netns", "add", name)
+            ip("-n", name, "link", "set", "lo", "up")
+            ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+            ip("addr", "add", f"10.213.{i}.1/24", "dev", link)
+            ip("link", "set", link, "up")
+            ip("-n", name, "addr", "add", f"10.213.{i}.2/24", "dev", "eth0")
+            ip("-n", name, "link", "set", "eth0", "up")
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+def test_workers_on_other_machines(
+    demo: Path, warm_cache: Path, networks: tuple[str, str], server: Server, run: Run
+) -> None:
+    flags = ("--worker-insecure", "--port", "50052")
+    inside = [("ip", "netns", "exec", name) for name in networks]
+    with (
+        Worker(demo, "--host", "10.213.0.2", *flags, cache=warm_cache, inside=inside[0]),
+        Worker(demo, "--host", "10.213.1.2", *flags, cache=warm_cache, inside=inside[1]),
+        Server(demo, "--rpc", "10.213.0.2:50052,10.213.1.2", cache=warm_cache) as spread,
+    ):
+        assert "RPC1 (10.213.1.2:50052): all 5 layers" in "".join(spread.said)
+        assert spread.post("/completion", MOON)[1]["content"] == server.post("/completion", MOON)[1]["content"]
+    result = run(demo, "--list-devices", "--rpc", "10.213.0.2")
+    assert "the worker 10.213.0.2:50052 cannot be used: nothing listens there" in result.stderr
