@@ -6,21 +6,32 @@ Knows bundles, settings and the machine. Refuses to know HTTP and the terminal.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from pathlib import Path
 
 import msgspec
 
 from runtime.bundle import Bundle
-from runtime.engine.backend import Backend, ContextSettings, ModelFacts, Placement, Weights
+from runtime.engine.backend import (
+    Adapter,
+    Backend,
+    ContextSettings,
+    ContextSource,
+    LoadSettings,
+    ModelFacts,
+    Offload,
+    Placement,
+    Weights,
+)
 from runtime.engine.engine import Engine
 from runtime.engine.errors import LoadAborted, WorkerLost
 from runtime.engine.llama.backend import LlamaBackend
-from runtime.engine.llama.loading import load_model
+from runtime.engine.llama.loading import load_model, look_at_model
+from runtime.engine.llama.model import LlamaModel
 from runtime.engine.worker import Worker
 from runtime.errors import LoafError
-from runtime.machine import available_memory, usable_processors
+from runtime.machine import memory, processors
 from runtime.offloading import open_where_it_fits, placements
 from runtime.settings import EngineSettings, Settings
 
@@ -75,7 +86,6 @@ class _Shared(msgspec.Struct, frozen=True):
 
     bundle: Bundle | None
     free: int
-    worker: Worker
     is_one_of_many: bool
 
 
@@ -85,18 +95,15 @@ def open_models(bundle: Bundle | None, settings: Settings) -> tuple[ServedModel,
     They load side by side; where there may be a GPU, one after the other, so that each finds what those before have
     left of it. Where there is a prompt to answer, the primary one is all that is needed. Raises `NoModel`, `OSError`.
     """
-    found = _find_weights(bundle, settings.model)
-    if settings.prompt is not None:
-        found = found[:1]
-    free = share_memory(available_memory(), [one.size for one in found], sum(one.keeps_cache for one in found))
-    shared = _Shared(bundle, free, Worker(), len(found) > 1)
+    found, shared = _find_all(bundle, settings)
+    worker = Worker()
     in_turn = bool(settings.gpu.workers) or (bundle is not None and bool(bundle.manifest.packs))
     served: list[ServedModel] = []
     if settings.gpu.workers:
         _give_up_when_a_worker_is_lost(served)
     for one in found:
         after = served[-1].engine if served and in_turn else None
-        served.append(_open(one, settings.of_another_model() if served else settings, shared, after))
+        served.append(_open(one, settings.of_another_model() if served else settings, shared, worker, after))
     return tuple(served)
 
 
@@ -111,11 +118,38 @@ def _give_up_when_a_worker_is_lost(served: list[ServedModel]) -> None:
     connections().listen(give_up)
 
 
-def _open(found: _Found, settings: Settings, shared: _Shared, after: Engine | None) -> ServedModel:
-    abort_load = threading.Event()
+def look_at_models(bundle: Bundle | None, settings: Settings) -> Iterator[tuple[str, Weights, Settings, Backend]]:
+    """What `open_models` would open, decided in the same way, one after the other, without reading the weights.
+
+    (name, weights, the model's own settings, a backend that cannot compute, and is closed afterwards) of each. None
+    takes of a GPU's memory, so each finds all of it; whether the GPU has it is not tried. Raises what loading would.
+    """
+    found, shared = _find_all(bundle, settings)
+    for number, one in enumerate(found):
+        own = settings.of_another_model() if number else settings
+        backend = _open_backend(one, own, shared, look_at_model)
+        try:
+            yield one.name, one.weights, own, backend
+        finally:
+            backend.close()
+
+
+def _find_all(bundle: Bundle | None, settings: Settings) -> tuple[list[_Found], _Shared]:
+    found = _find_weights(bundle, settings.model)
+    if settings.prompt is not None:
+        found = found[:1]
+    free = share_memory(memory().available, [one.size for one in found], sum(one.keeps_cache for one in found))
+    return found, _Shared(bundle, free, len(found) > 1)
+
+
+_Load = Callable[[Weights, LoadSettings, Sequence[Adapter], Offload | None], LlamaModel]
+
+
+def _open_backend(found: _Found, settings: Settings, shared: _Shared, load: _Load) -> Backend:
+    """The model where it fits, as `load` gives it: `look_at_model`, or `load_model` with a way to end it."""
 
     def open_with(placement: Placement) -> Backend:
-        model = load_model(found.weights, settings.engine.load, abort_load, settings.engine.adapters, placement.offload)
+        model = load(found.weights, settings.engine.load, settings.engine.adapters, placement.offload)
         try:
             sizes = _context_settings(settings.engine, model.facts, placement, shared.free)
             return LlamaBackend(model, sizes, placement)
@@ -123,13 +157,22 @@ def _open(found: _Found, settings: Settings, shared: _Shared, after: Engine | No
             model.close()
             raise
 
+    return open_where_it_fits(placements(shared.bundle, settings.gpu, settings.engine, found.weights), open_with)
+
+
+def _open(found: _Found, settings: Settings, shared: _Shared, worker: Worker, after: Engine | None) -> ServedModel:
+    abort_load = threading.Event()
+
+    def load(
+        weights: Weights, settings: LoadSettings, adapters: Sequence[Adapter], offload: Offload | None
+    ) -> LlamaModel:
+        return load_model(weights, settings, abort_load, adapters, offload)
+
     def open_backend() -> Backend:
         if after is not None:
             wait([after.ready])
         try:
-            return open_where_it_fits(
-                placements(shared.bundle, settings.gpu, settings.engine, found.weights), open_with
-            )
+            return _open_backend(found, settings, shared, load)
         except LoadAborted:
             raise
         except LoafError as error:
@@ -139,7 +182,7 @@ def _open(found: _Found, settings: Settings, shared: _Shared, after: Engine | No
 
     # Where states of slots are kept, slots are known by their numbers: what is in them stays there.
     shelf_bytes = 0 if settings.server.slot_save_path else settings.engine.shelf_bytes
-    engine = Engine(open_backend, shifts=settings.engine.context_shift, shelf_bytes=shelf_bytes, worker=shared.worker)
+    engine = Engine(open_backend, shifts=settings.engine.context_shift, shelf_bytes=shelf_bytes, worker=worker)
     engine.start()
     return ServedModel(found.name, found.weights, found.size, found.digest, engine, abort_load)
 
@@ -168,18 +211,22 @@ def _context_settings(settings: EngineSettings, facts: ModelFacts, placement: Pl
     n_ctx = settings.n_ctx or _context(facts, placement, free)
     if not settings.beyond_training:
         n_ctx = min(n_ctx, facts.n_ctx_train)
+    source: ContextSource = "device" if n_ctx == placement.n_ctx else "memory"
+    if n_ctx in (settings.n_ctx, facts.n_ctx_train):
+        source = "flag" if n_ctx == settings.n_ctx else "model"
     n_slots = settings.n_slots or choose_slots(facts, n_ctx)
     return ContextSettings(
         n_ctx=n_ctx,
         n_slots=n_slots,
         n_batch=max(min(settings.n_batch, n_ctx), n_slots),  # each slot's next token must fit one batch
         n_ubatch=min(settings.n_ubatch, n_ctx),
-        n_threads=settings.n_threads or usable_processors(),
+        n_threads=settings.n_threads or processors().usable,
         flash_attention=settings.flash_attention,
         cache_type_k=settings.cache_type_k,
         cache_type_v=settings.cache_type_v,
         max_draft=settings.max_draft,
         pooling=settings.pooling,
+        n_ctx_source=source,
     )
 
 

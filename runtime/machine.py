@@ -1,4 +1,4 @@
-"""What this process may use of the machine it is on: processors and memory.
+"""What this process may use of the machine it is on: processors, memory, folders that programs run from.
 
 That is less than the machine has wherever affinity or a control group (a container's limit) says so. Knows Linux's
 files. Refuses to decide what to do with it.
@@ -10,19 +10,69 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 _ROOT = Path("/")
 
 
-def usable_processors(root: Path = _ROOT) -> int:
-    """Processors that this process may run on at once: its affinity, and its control groups' quotas, rounded up."""
-    quotas = [math.ceil(quota) for quota in _cpu_quotas(root)]
-    return max(1, min([len(os.sched_getaffinity(0)), *quotas]))
+class Processors(msgspec.Struct, frozen=True):
+    """`present` in the machine, `allowed` by this process's affinity, `quota` of its control groups, None: no limit."""
+
+    present: int
+    allowed: int
+    quota: float | None
+
+    @property
+    def usable(self) -> int:
+        """How many this process may run on at once; a quota is rounded up."""
+        return max(1, min(self.allowed, self.allowed if self.quota is None else math.ceil(self.quota)))
+
+    @property
+    def limited_by(self) -> Literal["machine", "affinity", "quota"]:
+        """What makes it no more than `usable`."""
+        if self.usable < self.allowed:
+            return "quota"
+        return "affinity" if self.allowed < self.present else "machine"
 
 
-def available_memory(root: Path = _ROOT) -> int:
-    """Bytes that can be taken without swapping: MemAvailable, or what the control groups leave if that is less."""
-    return max(0, min([_mem_available(root), *_memory_left(root)]))
+class Memory(msgspec.Struct, frozen=True):
+    """Bytes: `total` of the machine, `limit` of the tightest control group, None where there is none.
+
+    `available` can be taken without swapping: MemAvailable, or what the control groups leave if that is less.
+    """
+
+    total: int
+    limit: int | None
+    available: int
+
+
+def processors(root: Path = _ROOT) -> Processors:
+    """What this process may compute on."""
+    return Processors(os.cpu_count() or 1, len(os.sched_getaffinity(0)), min(_cpu_quotas(root), default=None))
+
+
+def memory(root: Path = _ROOT) -> Memory:
+    """What this process may take."""
+    total, available = _meminfo(root)
+    groups = list(_memory_groups(root))
+    return Memory(
+        total,
+        min((limit for limit, _left in groups if limit < total), default=None),
+        max(0, min([available, *(left for _limit, left in groups)])),
+    )
+
+
+def numa_nodes(root: Path = _ROOT) -> int:
+    """Groups of processors that have memory of their own."""
+    return max(1, len(list((root / "sys/devices/system/node").glob("node[0-9]*"))))
+
+
+def runs_programs(folder: Path) -> bool:
+    """Whether the file system of `folder`, or of the one above that is there, is not mounted noexec."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return not os.statvfs(there).f_flag & os.ST_NOEXEC
 
 
 def memory_of_its_own(root: Path = _ROOT) -> int:
@@ -45,8 +95,8 @@ def _cpu_quotas(root: Path) -> Iterator[float]:
             yield int(quota) / int(period)
 
 
-def _memory_left(root: Path) -> Iterator[int]:
-    """Bytes that each control group above us leaves. Cached file pages count as used, but can be taken back."""
+def _memory_groups(root: Path) -> Iterator[tuple[int, int]]:
+    """(limit, what is left of it) of each control group above us. Cached file pages are used, but can be taken back."""
     for controller, limit_name, used_name, cached_name in (
         ("", "memory.max", "memory.current", "inactive_file"),
         ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -55,7 +105,7 @@ def _memory_left(root: Path) -> Iterator[int]:
             limit, used = _read(folder / limit_name), _read(folder / used_name)
             if limit.isdigit() and used.isdigit():
                 statistics = dict(line.split() for line in _read(folder / "memory.stat").splitlines())
-                yield int(limit) - int(used) + int(statistics.get(cached_name, 0))
+                yield int(limit), int(limit) - int(used) + int(statistics.get(cached_name, 0))
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
@@ -68,11 +118,16 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
             yield from (base / folder for folder in (group, *group.parents))
 
 
-def _mem_available(root: Path) -> int:
-    for line in _read(root / "proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+def _meminfo(root: Path) -> tuple[int, int]:
+    """(total, available) bytes."""
+    said = dict(line.split(":", 1) for line in _read(root / "proc/meminfo").splitlines() if ":" in line)
+    total = _kibibytes(said, "MemTotal") or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return total, _kibibytes(said, "MemAvailable") or total // 2
+
+
+def _kibibytes(said: dict[str, str], key: str) -> int:
+    """In bytes; 0 where it is not said."""
+    return int(said[key].split()[0]) * 1024 if key in said else 0
 
 
 def _read(path: Path) -> str:

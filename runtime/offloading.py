@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from runtime.bundle import Backend, Bundle
-from runtime.engine.backend import Offload, Placement, Weights, WorkerAddress
+from runtime.engine.backend import Offload, Placement, Verdict, Weights, WorkerAddress
 from runtime.engine.errors import BackendFailed, ContextFailed, ModelLoadFailed
 from runtime.settings import EngineSettings, GpuSettings
 
@@ -50,15 +50,16 @@ def placements(
     """
     has_no_pack = bundle is None or not bundle.manifest.packs
     if has_no_pack and gpu.backend in ("auto", "disable") and not gpu.devices and not gpu.workers:
-        in_vain = "-ngl changes nothing: this file has no pack for GPUs (loaf build --backend vulkan)"
-        yield Placement(lines=(in_vain,) if gpu.n_layers else ())  # at once: nothing more is imported
+        no_pack = "this file has no pack for GPUs (loaf build --backend vulkan)"
+        line = f"-ngl changes nothing: {no_pack}" if gpu.n_layers else f"Computing on the processor: {no_pack}"
+        yield Placement(lines=(line,))  # at once: nothing more is imported
         return
     from runtime.backends.fitting import fit
     from runtime.engine.llama.layers import layer_sizes
 
     devices = _prepare_and_load(bundle, gpu)
     if not devices.names:
-        yield Placement(lines=(devices.sentence,))
+        yield Placement(lines=(devices.sentence,), verdicts=devices.verdicts)
         return
     _check_shares(gpu, len(devices.names))
     used, shares = (devices.free, gpu.tensor_split) if gpu.split_mode != "none" else ((devices.free[gpu.main_gpu],), ())
@@ -78,11 +79,12 @@ def placements(
                     gpu.tensor_split,
                     devices.workers,
                 )
-                line = f"On {' and '.join(devices.names)}: {_share(n_layers, whole, sum(used))}"
-                yield Placement(offload, fitting.n_ctx, n_layers == whole, (line,))
+                why = "as -ngl says" if n_layers == gpu.n_layers else f"{sum(used) / 1e9:.1f} GB are free there"
+                line = f"On {' and '.join(devices.names)}: {_share(n_layers, whole, why)}"
+                yield Placement(offload, fitting.n_ctx, n_layers == whole, (line,), devices.verdicts)
     no_devices = Offload(devices.library, (), 0)
-    where = "the workers" if devices.workers else "the GPU"
-    yield Placement(no_devices, lines=(f"Computing on the processor: no layer fits {where}",))
+    line = f"Computing on the processor: no layer fits {'the workers' if devices.workers else 'the GPU'}"
+    yield Placement(no_devices, lines=(line,), verdicts=devices.verdicts)
 
 
 class _Devices(msgspec.Struct, frozen=True):
@@ -94,6 +96,7 @@ class _Devices(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
     free: tuple[int, ...] = ()
     sentence: str = ""
+    verdicts: tuple[Verdict, ...] = ()
 
 
 def _prepare_and_load(bundle: Bundle | None, gpu: GpuSettings) -> _Devices:
@@ -105,6 +108,7 @@ def _prepare_and_load(bundle: Bundle | None, gpu: GpuSettings) -> _Devices:
     prepared = own_backend(bundle, gpu)
     own = own_devices(prepared.library, prepared.numbers) if prepared.library is not None else ()
     workers = tuple(worker.address for worker in found)
+    told = (Verdict("RPC", True, f"computing on {' and '.join(map(str, workers))}"),) if workers else ()
     return _Devices(
         prepared.library,
         prepared.numbers,
@@ -115,6 +119,7 @@ def _prepare_and_load(bundle: Bundle | None, gpu: GpuSettings) -> _Devices:
         ),
         tuple(map(free_memory, (*remote_devices(workers), *own))),
         prepared.sentence,
+        (*told, *prepared.verdicts),
     )
 
 
@@ -145,10 +150,10 @@ def _check_shares(gpu: GpuSettings, n_devices: int) -> None:
         raise GpuUnavailable("--tensor-split", f"{len(gpu.tensor_split)} shares for {n_devices} in use", "")
 
 
-def _share(n_layers: int, whole: int, free: int) -> str:
+def _share(n_layers: int, whole: int, why_not_more: str) -> str:
     if n_layers == whole:
         return f"all {_layers(whole)}"
-    return f"{n_layers} of {_layers(whole)} ({free / 1e9:.1f} GB are free there), the others on the processor"
+    return f"{n_layers} of {_layers(whole)} ({why_not_more}), the others on the processor"
 
 
 def _layers(count: int) -> str:

@@ -23,7 +23,7 @@ from runtime.bundle import Bundle
 from runtime.engine.backend import WorkerAddress
 from runtime.engine.llama.rpc_server import CLOSED, OPENED, devices, serve
 from runtime.errors import LoafError
-from runtime.machine import available_memory, memory_of_its_own, usable_processors
+from runtime.machine import memory, memory_of_its_own, processors
 from runtime.offloading import own_backend
 from runtime.settings import Settings, WorkerSettings
 
@@ -61,7 +61,7 @@ def work(bundle: Bundle | None, settings: Settings) -> NoReturn:
     own = own_backend(bundle, settings.gpu)
     if own.library is None:
         _limit_memory()
-    n_threads = settings.engine.n_threads or usable_processors()
+    n_threads = settings.engine.n_threads or processors().usable
     said = _heard_from_ggml()
     server = threading.Thread(target=_serve, args=(address, own, n_threads, stopped), name="rpc server", daemon=True)
     server.start()
@@ -122,7 +122,7 @@ def _limit_memory() -> None:
     import resource
 
     _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = memory_of_its_own() + available_memory()
+    limit = memory_of_its_own() + memory().available
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
@@ -153,7 +153,7 @@ def _announce(address: WorkerAddress, own: Prepared, n_threads: int) -> None:
     if own.devices:
         lines.append(f"Computing on {' and '.join(f'{device.label} ({device.name})' for device in own.devices)}")
     else:
-        lines.append(f"Computing on the processor, with {n_threads} threads and {available_memory() / 1e9:.1f} GB")
+        lines.append(f"Computing on the processor, with {n_threads} threads and {memory().available / 1e9:.1f} GB")
     if not ipaddress.ip_address(address.host).is_loopback:
         lines.append("Warning: whoever can reach this port can do with this program as he likes")
     print("\n".join(lines), file=sys.stderr)

@@ -126,6 +126,7 @@ class FakeContext:
     model: FakeModel = field(default_factory=FakeModel)
     adapters: tuple[Adapter, ...] = ()
     placement: Placement = ON_THE_PROCESSOR
+    scratch: tuple[tuple[str, int], ...] = ()
     fail_at: int | None = None
     gate: threading.Semaphore | None = None
     generates: bool = True

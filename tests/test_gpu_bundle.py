@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from bundles import Server, clean_environment, loaf
 from drivers import CRASHES, HANGS, broken_driver
@@ -15,6 +17,8 @@ from bundler.freeze.compiler import find_compiler
 from bundler.freeze.wheel import wheel_key
 from bundler.packs.pipeline import packs_made
 from runtime.bundle import open_bundle
+from runtime.explaining.report import Report
+from runtime.explaining.sentences import sentences
 
 LAVAPIPE = sorted(Path("/usr/share/vulkan/icd.d").glob("lvp_icd*.json"))
 EMBEDDER = Path(__file__).parent / "data" / "embedder.gguf"
@@ -108,6 +112,53 @@ def test_the_same_with_that_device_allowed(on_the_device: Server, cache: Path, s
     maps = Path(f"/proc/{on_the_device.process.pid}/maps").read_text()
     assert "libggml-vulkan.so" in maps
     assert on_the_device.post("/completion", MOON)[1]["content"] == server.post("/completion", MOON)[1]["content"]
+
+
+def test_without_vulkan_is_explained(vulkan_demo: Path, tmp_path: Path, run: Run) -> None:
+    """Neither without a driver nor without the loader."""
+    assert "Vulkan: no Vulkan driver is installed that works" in explained(run, vulkan_demo, tmp_path, "/none.json")
+    (tmp_path / "libvulkan.so.1").write_bytes(b"")  # of no use, and found first
+    page = explained(run, vulkan_demo, tmp_path, LAVAPIPE[0], LD_LIBRARY_PATH=str(tmp_path))
+    assert "\nVulkan: libvulkan.so.1 is not there: install your distribution's Vulkan loader.\n" in page
+    assert "\nComputing on the processor: Vulkan: libvulkan.so.1 is not there" in page
+    assert not packs_in(tmp_path)
+
+
+def test_a_software_device_only_is_explained(vulkan_demo: Path, cache: Path, run: Run) -> None:
+    (reason,) = [
+        line for line in explained(run, vulkan_demo, cache, LAVAPIPE[0]).splitlines() if line.startswith("Vulkan: ")
+    ]
+    assert reason.startswith("Vulkan: there is only llvmpipe")
+    assert reason.endswith("a software device, which is slower (--device Vulkan0 takes it).")
+
+
+def test_the_device_that_is_allowed_is_explained(
+    vulkan_demo: Path, cache: Path, run: Run, on_the_device: Server
+) -> None:
+    page = explained(run, vulkan_demo, cache, LAVAPIPE[0], GGML_VK_VISIBLE_DEVICES="0")
+    assert "\nVulkan: computing on Vulkan0 (llvmpipe" in page
+    assert re.search(r"\nOn Vulkan0 \(llvmpipe.*\): all 5 layers\.\n", page)
+    report = msgspec.convert(on_the_device.get("/props")[1]["loaf"], Report)
+    assert [(verdict.backend, verdict.is_taken) for verdict in report.backends] == [("Vulkan", True)]
+    told = "\n".join(sentences(report))
+    assert told[told.index("demo is ") :] in page
+
+
+def test_why_not_more_layers_is_explained(vulkan_demo: Path, cache: Path, run: Run) -> None:
+    page = explained(run, vulkan_demo, cache, LAVAPIPE[0], "--gpu", "vulkan", "-ngl", "2")
+    assert "2 of 5 layers (as -ngl says), the others on the processor." in page
+    disabled = explained(run, vulkan_demo, cache, LAVAPIPE[0], "--gpu", "disable")
+    assert "Vulkan: its pack is in the file, but it was not asked for." in disabled
+    assert "Computing on the processor, as it was asked for." in disabled
+    missing = explained(run, vulkan_demo, cache, LAVAPIPE[0], "--device", "Vulkan5")
+    assert "It would not start: --device: there is no Vulkan5 (there is: Vulkan0)" in missing
+
+
+def explained(run: Run, bundle: Path, cache: Path, driver: Path | str, *flags: str, **environment: str) -> str:
+    """What `--explain` says where the loader knows `driver` only."""
+    result = run(bundle, *flags, "--explain", env=clean_environment(cache, **only(driver), **environment))
+    assert (result.returncode, result.stderr) == (0, "")
+    return str(result.stdout)
 
 
 def test_logits_agree_with_the_processor_s(on_the_device: Server, server: Server) -> None:

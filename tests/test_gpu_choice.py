@@ -90,6 +90,31 @@ def test_reasons(reports: list[Report], says: str) -> None:
     assert says in choose(AUTO, None, reports).sentence
 
 
+VERDICTS = [
+    ("the one that computes", AUTO, [report("vulkan", "discrete")],
+     [("Vulkan", True, "computing on Vulkan0 (discrete 0)")]),
+    ("all that compute", AUTO, [report("cuda", "discrete", "discrete")],
+     [("CUDA", True, "computing on CUDA0 (discrete 0) and CUDA1 (discrete 1)")]),
+    ("the one that comes later", AUTO, [report("vulkan", "discrete"), report("cuda", "discrete")],
+     [("CUDA", True, "computing on CUDA0 (discrete 0)"), ("Vulkan", False, "CUDA comes before it")]),
+    ("the one that cannot", AUTO, [report("vulkan", "discrete"), report("cuda", problem="no driver")],
+     [("CUDA", False, "no driver"), ("Vulkan", True, "computing on Vulkan0 (discrete 0)")]),
+    ("the one that is not named", GpuSettings("vulkan"), [report("vulkan", "discrete"), report("cuda", "discrete")],
+     [("CUDA", False, "--gpu names Vulkan"), ("Vulkan", True, "computing on Vulkan0 (discrete 0)")]),
+    ("devices that are not named", GpuSettings(devices=("CUDA0",)),
+     [report("vulkan", "discrete"), report("cuda", "discrete")],
+     [("CUDA", True, "computing on CUDA0 (discrete 0)"), ("Vulkan", False, "--device names others")]),
+    ("no device", AUTO, [NO_LOADER], [("Vulkan", False, "libvulkan.so.1 is not there")]),
+    ("nobody was asked", GpuSettings("disable"), [report("vulkan", "discrete")], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wanted", "reports", "told"), [row[1:] for row in VERDICTS], ids=[row[0] for row in VERDICTS])
+def test_verdicts(wanted: GpuSettings, reports: list[Report], told: list[tuple[str, bool, str]]) -> None:
+    verdicts = choose(wanted, None, reports).verdicts
+    assert [(verdict.backend, verdict.is_taken, verdict.reason) for verdict in verdicts] == told
+
+
 REFUSED = [
     ("a backend without a pack", GpuSettings("cuda"), [report("vulkan", "discrete")], "no CUDA pack.*it has: vulkan"),
     ("a backend without a device", GpuSettings("vulkan"), [NO_LOADER], "libvulkan"),

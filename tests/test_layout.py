@@ -42,6 +42,8 @@ def may_import(importer: str, imported: str) -> bool:
         return within(importer, "runtime.engine.llama")
     if within(importer, "runtime.backends"):
         return not any(within(imported, part) for part in ("runtime.engine.llama", "runtime.server", "aiohttp"))
+    if within(importer, "runtime.explaining"):
+        return not within(imported, "runtime.server")
     if within(importer, "runtime.engine"):
         return not any(within(imported, part) for part in ("runtime.server", "runtime.chat", "aiohttp", "jinja2"))
     if within(importer, "runtime.chat") or within(importer, "runtime.console"):

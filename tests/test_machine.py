@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.machine import available_memory, usable_processors
+from runtime.machine import memory, numa_nodes, processors, runs_programs
 
 MEMINFO = "MemTotal: 16000000 kB\nMemAvailable: 8000000 kB\n"
 V1_UNLIMITED = "9223372036854771712"
@@ -66,7 +66,7 @@ PROCESSORS = [
 @pytest.mark.usefixtures("many_processors")
 @pytest.mark.parametrize(("files", "expected"), [row[1:] for row in PROCESSORS], ids=[row[0] for row in PROCESSORS])
 def test_processors(tmp_path: Path, files: dict[str, str], expected: int) -> None:
-    assert usable_processors(lay_out(tmp_path, files)) == expected
+    assert processors(lay_out(tmp_path, files)).usable == expected
 
 
 MEMORY = [
@@ -107,9 +107,11 @@ MEMORY = [
 
 @pytest.mark.parametrize(("files", "expected"), [row[1:] for row in MEMORY], ids=[row[0] for row in MEMORY])
 def test_memory(tmp_path: Path, files: dict[str, str], expected: int) -> None:
-    assert available_memory(lay_out(tmp_path, {"proc/meminfo": MEMINFO} | files)) == expected
+    assert memory(lay_out(tmp_path, {"proc/meminfo": MEMINFO} | files)).available == expected
 
 
 def test_this_machine() -> None:
-    assert 1 <= usable_processors() <= (os.cpu_count() or 1)
-    assert available_memory() > 0
+    assert 1 <= processors().usable <= (os.cpu_count() or 1)
+    assert 0 < memory().available <= memory().total
+    assert numa_nodes() >= 1
+    assert runs_programs(Path("/not/there"))

@@ -13,6 +13,7 @@ import msgspec
 
 from runtime.backends.devices import TITLES, Device, Kind, Report
 from runtime.bundle import Backend
+from runtime.engine.backend import Verdict
 from runtime.errors import LoafError
 from runtime.settings import GpuSettings
 
@@ -30,10 +31,14 @@ _LIKE_THE_PROCESSOR: dict[Kind, str] = {
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """The devices that compute, all of one backend; none: the processor, for the reason that the sentence gives."""
+    """The devices that compute, all of one backend; none: the processor, for the reason that the sentence gives.
+
+    `verdicts` has one for each backend that there is a report on, the preferred one first.
+    """
 
     devices: tuple[Device, ...] = ()
     sentence: str = ""
+    verdicts: tuple[Verdict, ...] = ()
 
 
 class GpuUnavailable(LoafError):
@@ -54,13 +59,29 @@ def choose(wanted: GpuSettings, visible: tuple[int, ...] | None, reports: Sequen
         return Choice(sentence="Computing on the processor, as it was asked for")
     ordered = sorted(reports, key=lambda report: _BY_PREFERENCE.index(report.backend))
     if wanted.devices is not None:
-        return Choice(_named(wanted.devices, ordered))
+        return _choice(_named(wanted.devices, ordered), ordered, "--device names others")
     if wanted.backend != "auto":
-        return Choice(_best_of(wanted.backend, visible, ordered))
+        return _choice(_best_of(wanted.backend, visible, ordered), ordered, f"--gpu names {TITLES[wanted.backend]}")
     for report in ordered:
         if taken := _taken_by_itself(report, visible):
-            return Choice(taken)
-    return Choice(sentence=f"Computing on the processor: {'; '.join(map(_why_not, ordered))}")
+            return _choice(taken, ordered, f"{TITLES[report.backend]} comes before it")
+    return _choice((), ordered, "")
+
+
+def _choice(taken: tuple[Device, ...], reports: Sequence[Report], why_not_others: str) -> Choice:
+    """`taken` compute, for which `why_not_others` is the reason of backends that could have computed, too."""
+    verdicts = []
+    for report in reports:
+        if taken and report.backend == taken[0].backend:
+            named = " and ".join(f"{device.label} ({device.name})" for device in taken)
+            verdicts.append(Verdict(TITLES[report.backend], True, f"computing on {named}"))
+        else:
+            reason = why_not_others if taken and report.devices else why_not(report)
+            verdicts.append(Verdict(TITLES[report.backend], False, reason))
+    if taken:
+        return Choice(taken, "", tuple(verdicts))
+    reasons = "; ".join(f"{verdict.backend}: {verdict.reason}" for verdict in verdicts)
+    return Choice((), f"Computing on the processor: {reasons}", tuple(verdicts))
 
 
 def _taken_by_itself(report: Report, visible: tuple[int, ...] | None) -> tuple[Device, ...]:
@@ -80,7 +101,7 @@ def _best_of(backend: Backend, visible: tuple[int, ...] | None, reports: Sequenc
         )
     devices = report.devices if visible is None or backend != "vulkan" else _visible(report.devices, visible)
     if not devices:
-        raise GpuUnavailable(flag, _why_not(report), "Without the flag, the processor computes.")
+        raise GpuUnavailable(flag, _named_reason(report), "Without the flag, the processor computes.")
     best = min(_RANKS[device.kind] for device in devices)
     return _each_once(device for device in devices if _RANKS[device.kind] == best)
 
@@ -102,7 +123,7 @@ def _named(labels: tuple[str, ...], reports: Sequence[Report]) -> tuple[Device, 
     by_label = {device.label.lower(): device for report in reports for device in report.devices}
     unknown = [label for label in labels if label.lower() not in by_label]
     if unknown:
-        there = ", ".join(device.label for device in by_label.values()) or "; ".join(map(_why_not, reports))
+        there = ", ".join(device.label for device in by_label.values()) or "; ".join(map(_named_reason, reports))
         raise GpuUnavailable(
             "--device", f"there is no {unknown[0]} (there is: {there or 'no pack in this file'})", "See --list-devices."
         )
@@ -112,12 +133,15 @@ def _named(labels: tuple[str, ...], reports: Sequence[Report]) -> tuple[Device, 
     return devices
 
 
-def _why_not(report: Report) -> str:
-    """A clause: why none of its devices is taken."""
-    title = TITLES[report.backend]
+def _named_reason(report: Report) -> str:
+    return f"{TITLES[report.backend]}: {why_not(report)}"
+
+
+def why_not(report: Report) -> str:
+    """A clause: why none of its devices is taken by itself."""
     if report.problem:
-        return f"{title}: {report.problem}"
+        return report.problem
     if not report.devices:
-        return f"{title}: its driver lists no device"
+        return "its driver lists no device"
     first = report.devices[0]
-    return f"{title}: there is only {first.name}, {_LIKE_THE_PROCESSOR[first.kind]} (--device {first.label} takes it)"
+    return f"there is only {first.name}, {_LIKE_THE_PROCESSOR[first.kind]} (--device {first.label} takes it)"

@@ -13,6 +13,7 @@ from runtime.backends.devices import Device, Report
 from runtime.backends.system_cxx import prefer_newer_libstdcxx
 from runtime.backends.unpacking import PackUnusable, cache_folder, unpacked_library
 from runtime.bundle import Backend, Bundle, Pack
+from runtime.engine.backend import Verdict
 from runtime.settings import GpuSettings
 
 _VISIBLE = "GGML_VK_VISIBLE_DEVICES"
@@ -22,13 +23,15 @@ _VISIBLE = "GGML_VK_VISIBLE_DEVICES"
 class Prepared(msgspec.Struct, frozen=True):
     """The library of the backend that computes, and its devices: `numbers` as ggml counts them there.
 
-    `library` None: the processor computes, for the reason in `sentence`, if there is one to be said.
+    `library` None: the processor computes, for the reason in `sentence`, if there is one to be said. `verdicts` are
+    those of `choose`.
     """
 
     library: Path | None = None
     devices: tuple[Device, ...] = ()
     numbers: tuple[int, ...] = ()
     sentence: str = ""
+    verdicts: tuple[Verdict, ...] = ()
 
 
 def prepare(bundle: Bundle | None, wanted: GpuSettings, failed: dict[Backend, str]) -> Prepared:
@@ -48,7 +51,7 @@ def prepare(bundle: Bundle | None, wanted: GpuSettings, failed: dict[Backend, st
     ]
     choice = choose(wanted, visible, usable)
     if not choice.devices:
-        return Prepared(sentence=choice.sentence)
+        return Prepared(sentence=choice.sentence, verdicts=choice.verdicts)
     assert bundle is not None, "devices are only asked for where the file has a pack"
     pack = packs[choice.devices[0].backend]
     try:
@@ -56,7 +59,7 @@ def prepare(bundle: Bundle | None, wanted: GpuSettings, failed: dict[Backend, st
     except PackUnusable as error:
         return prepare(bundle, wanted, failed | {pack.backend: error.message})
     prefer_newer_libstdcxx()
-    return Prepared(library, choice.devices, _numbers_for_ggml(choice.devices))
+    return Prepared(library, choice.devices, _numbers_for_ggml(choice.devices), "", choice.verdicts)
 
 
 def _numbers_for_ggml(devices: tuple[Device, ...]) -> tuple[int, ...]:

@@ -50,10 +50,13 @@ def main() -> None:
 @click.option(
     "--list-devices", is_flag=True, allow_from_autoenv=False, help="Say which GPUs this file can use here, and exit."
 )
+@click.option(
+    "--explain", is_flag=True, allow_from_autoenv=False, help="Say what would be done here, and why, and exit."
+)
 @click.version_option(__version__, message="%(prog)s, loaf %(version)s", allow_from_autoenv=False)
 @click.help_option("-h", "--help", allow_from_autoenv=False)
 @click.pass_obj
-def command(bundle: Bundle | None, /, info: bool, list_devices: bool, **flags: Any) -> None:
+def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: bool, **flags: Any) -> None:
     """A language model in one file: it serves an API and a page, or answers in the terminal."""
     if info:
         from runtime.info import describe
@@ -68,7 +71,15 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, **flags: A
         return
     from runtime.cli.translate import settings_from
 
-    _run(bundle, settings_from(bundle.manifest.system if bundle else None, flags))
+    settings = settings_from(bundle.manifest.system if bundle else None, flags)
+    if explain:
+        from runtime.explaining.launch import describe_launch
+        from runtime.explaining.sentences import sentences
+
+        for line in sentences(describe_launch(bundle, settings)):
+            click.echo(line)
+        return
+    _run(bundle, settings)
 
 
 def _run(bundle: Bundle | None, settings: Settings) -> None:

@@ -132,6 +132,8 @@ MODEL = (
            "Context in tokens, shared by all requests; 0: the model's own, as far as memory allows.", 0),
     _value("-np --parallel", Whole(0, 256), "Requests at once; 0: up to 16, as the context allows.", 0),
     _value("-t --threads", Whole(-1, 1024), "Threads; 0 or -1: as many as this process may use.", 0),
+    _value("--numa", click.Choice(["distribute", "isolate", "numactl"]),
+           "With several NUMA nodes: spread threads over all, keep them on one, or as numactl says."),
     _value("-b --batch-size", Whole(1), "Tokens of all requests that are computed in one step.", 2048),
     _value("-ub --ubatch-size", Whole(1),
            "Tokens that are computed at once; more memory when larger.", 512),

@@ -133,7 +133,9 @@ def _engine(flags: dict[str, Any]) -> EngineSettings:
         context_shift=flags["context_shift"],
         shelf_bytes=_shelf_bytes(flags["cache_ram"]),
         max_draft=flags["draft_max"] if flags["lookup"] else 0,
-        load=LoadSettings(mmap=not flags["no_mmap"], mlock=flags["mlock"], repack=not flags["no_repack"]),
+        load=LoadSettings(
+            mmap=not flags["no_mmap"], mlock=flags["mlock"], repack=not flags["no_repack"], numa=flags["numa"]
+        ),
     )
 
 

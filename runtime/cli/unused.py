@@ -62,7 +62,6 @@ _VALUES: tuple[tuple[str, str | None], ...] = (
     ("-tb --threads-batch", _ONE_COUNT),
     ("--threads-http", _ONE_COUNT),
     ("-C --cpu-mask", "the system's affinity is kept to (taskset)"),
-    ("--numa", "the system places memory (numactl)"),
     ("--prio", "the system's priority is kept (nice)"),
     ("--poll", "threads wait as llama.cpp has them wait"),
     ("-dt --defrag-thold", "the pool needs no tidying"),

@@ -30,12 +30,20 @@ class Adapter(msgspec.Struct, frozen=True):
     scale: float = 1.0
 
 
+NumaStrategy = Literal["distribute", "isolate", "numactl"]
+"""Where threads run on a machine of several NUMA nodes: ggml's `ggml_numa_strategy`, from 1 on."""
+
+
 class LoadSettings(msgspec.Struct, frozen=True):
-    """How weights come into memory: mapped or read, locked there or not, repacked for the processor or not."""
+    """How weights come into memory: mapped or read, locked there or not, repacked for the processor or not.
+
+    `numa` None: threads run where the system puts them.
+    """
 
     mmap: bool = True
     mlock: bool = False
     repack: bool = True
+    numa: NumaStrategy | None = None
 
 
 SplitMode = Literal["none", "layer", "row"]
@@ -78,16 +86,26 @@ class Offload(msgspec.Struct, frozen=True):
     workers: tuple[WorkerAddress, ...] = ()
 
 
+class Verdict(msgspec.Struct, frozen=True):
+    """Whether a backend, by its name for people, computes, and why in a clause."""
+
+    backend: str
+    is_taken: bool
+    reason: str
+
+
 class Placement(msgspec.Struct, frozen=True):
     """Where a model computes, and why, in lines for people. `n_ctx`: what context fits there; None: anything.
 
     `offload` None: on the processor, with no GPU's backend loaded. `is_whole`: nothing is left for the processor.
+    `verdicts` are on the backends that the file has packs for, as far as they were asked.
     """
 
     offload: Offload | None = None
     n_ctx: int | None = None
     is_whole: bool = False
     lines: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def n_layers(self) -> int:
@@ -127,6 +145,10 @@ POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 """The same in the order of llama.cpp's `llama_pooling_type`, from 0 on."""
 
 
+ContextSource = Literal["flag", "model", "memory", "device"]
+"""What the size of a context comes from: a flag, the model's training, or what fits in memory or on the GPUs."""
+
+
 class ContextSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens; `n_slots` sequences share `n_ctx` of them. `flash_attention` None: where it can be used.
 
@@ -143,6 +165,7 @@ class ContextSettings(msgspec.Struct, frozen=True):
     cache_type_v: CacheType = "f16"
     max_draft: int = 0
     pooling: Pooling | None = None
+    n_ctx_source: ContextSource = "flag"
 
 
 class BatchItem(msgspec.Struct, frozen=True):
@@ -275,7 +298,7 @@ class Backend(Protocol):
     """A model, and what it can be asked for: text, vectors, or both.
 
     `generator` is None for a model that only makes vectors. `adapters` can be applied to either. `placement` says where
-    it computes.
+    it computes, `scratch` how many bytes computing takes besides weights and context, by the name of each memory.
     """
 
     @property
@@ -286,6 +309,8 @@ class Backend(Protocol):
     def adapters(self) -> tuple[Adapter, ...]: ...
     @property
     def placement(self) -> Placement: ...
+    @property
+    def scratch(self) -> tuple[tuple[str, int], ...]: ...
     def embedder(self) -> Embedder: ...
     def interrupt(self) -> None: ...
     def close(self) -> None: ...

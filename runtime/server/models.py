@@ -30,7 +30,7 @@ class HostedModel:
     def __init__(self, served: ServedModel, settings: Settings) -> None:
         self.served = served
         self.aliases = settings.aliases
-        self._settings = settings
+        self.settings = settings
         self._prompts = Prompts(served.engine, settings.system, settings.chat)
 
     @property
@@ -46,7 +46,7 @@ class HostedModel:
     @property
     def tags(self) -> tuple[str, ...]:
         """Words about it, for clients."""
-        return self._settings.tags
+        return self.settings.tags
 
     @property
     def engine(self) -> Engine:
@@ -64,7 +64,7 @@ class HostedModel:
     @property
     def reranks(self) -> bool:
         """Whether it makes scores instead of vectors. Raises as `loaded` does."""
-        return (self._settings.engine.pooling or self.loaded().facts.pooling) == "rank"
+        return (self.settings.engine.pooling or self.loaded().facts.pooling) == "rank"
 
     @property
     def capabilities(self) -> tuple[str, ...]:

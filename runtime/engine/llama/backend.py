@@ -28,6 +28,7 @@ class LlamaBackend:
         self._embedder: LlamaEmbedder | None = None
         context = Context(model, settings, self._interrupt)
         self._context: Context | None = context
+        self.scratch = model.logs.scratch()
         if not context.keeps_sequences:  # an encoder: nothing can be continued
             context.close()
             self._context = None

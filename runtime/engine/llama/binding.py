@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,13 @@ def _import_once() -> tuple[Any, LogTail]:
     load_backends(os.fsencode(backends_folder()))
     lib.llama_backend_init()
     return lib, logs
+
+
+def loaded_variant() -> str:
+    """The name of the processor's variant that ggml has taken: "haswell". As the file is called that is mapped."""
+    import_binding()
+    found = re.search(r"/libggml-cpu-([\w.]+)\.so", Path("/proc/self/maps").read_text())
+    return found[1] if found else "unknown"
 
 
 def backends_folder() -> Path:

@@ -5,11 +5,12 @@ Knows llama.cpp's loading from an open file. Refuses to know what a bundle is.
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
 
-from runtime.engine.backend import Adapter, LoadSettings, Offload, Weights
+from runtime.engine.backend import Adapter, LoadSettings, NumaStrategy, Offload, Weights
 from runtime.engine.errors import AdapterFailed, LoadAborted, ModelLoadFailed
 from runtime.engine.llama.binding import import_binding
 from runtime.engine.llama.devices import device_params
@@ -31,20 +32,62 @@ def load_model(
     """
     lib, logs = import_binding()
     logs.clear()
+    if settings.numa is not None:
+        _use_numa(settings.numa)
     params = lib.llama_model_default_params()
     params.load_mode = _load_mode(lib, settings)
+    handle = _load(weights, params, settings, offload, lambda: not abort_load.is_set())
+    if abort_load.is_set():
+        if handle:
+            lib.llama_model_free(handle)
+        raise LoadAborted
+    return _with_adapters(weights, handle, logs.weights_in("CPU_REPACK"), adapters)
+
+
+def look_at_model(
+    weights: Weights, settings: LoadSettings, adapters: Sequence[Adapter] = (), offload: Offload | None = None
+) -> LlamaModel:
+    """The model that `load_model` would give, without its weights: it takes no memory to speak of, and cannot compute.
+
+    What would be repacked is found by taking the memory for it, untouched. Whether a GPU has the memory that it says
+    it has is not tried. Raises as `load_model` does.
+    """
+    lib, logs = import_binding()
+    logs.clear()
+    params = lib.llama_model_default_params()
+    params.load_mode = lib.LLAMA_LOAD_MODE_NONE
+    if not (offload and (offload.numbers or offload.workers)):  # beside a GPU nothing is repacked
+        _load(weights, params, settings, offload, lambda: False)
+        _check_allocated(weights, settings, logs.last_error())
+    params.no_alloc = True
+    handle = _load(weights, params, settings, offload, lambda: True)
+    return _with_adapters(weights, handle, logs.weights_in("CPU_REPACK"), adapters)
+
+
+def _check_allocated(weights: Weights, settings: LoadSettings, error: str) -> None:
+    """Raise what `load_model` would. Where it maps the weights, those that are not repacked need no memory."""
+    if "unable to allocate" in error and (not settings.mmap or "CPU_REPACK" in error):
+        raise ModelLoadFailed(weights.path, error)
+
+
+def _load(
+    weights: Weights, params: Any, settings: LoadSettings, offload: Offload | None, goes_on: Callable[[], bool]
+) -> Any:
+    """A llama_model, None where that failed. `goes_on` is asked before each tensor is read."""
+    lib, _logs = import_binding()
     params.use_extra_bufts = settings.repack
-    # The reference must live until loading is over, or ctypes frees the callback.
-    callback = lib.llama_progress_callback(lambda _progress, _data: not abort_load.is_set())
+    # References must live until loading is over, or ctypes frees what they refer to.
+    callback = lib.llama_progress_callback(lambda _progress, _data: goes_on())
     params.progress_callback = callback
     kept = device_params(lib, params, offload) if offload is not None else []
     with opened(weights) as file:
         handle = lib.llama_model_load_from_file_ptr(file, params)
     del kept
-    if abort_load.is_set():
-        if handle:
-            lib.llama_model_free(handle)
-        raise LoadAborted
+    return handle
+
+
+def _with_adapters(weights: Weights, handle: Any, repacked: int, adapters: Sequence[Adapter]) -> LlamaModel:
+    lib, logs = import_binding()
     if not handle:
         raise ModelLoadFailed(weights.path, logs.last_error())
     try:
@@ -52,7 +95,7 @@ def load_model(
     except BaseException:
         lib.llama_model_free(handle)
         raise
-    return LlamaModel(lib, handle, logs, tuple(adapters), loaded)
+    return LlamaModel(lib, handle, logs, repacked, tuple(adapters), loaded)
 
 
 def _load_adapter(adapter: Adapter, model: Any) -> Any:
@@ -64,6 +107,13 @@ def _load_adapter(adapter: Adapter, model: Any) -> Any:
     if not handle:
         raise AdapterFailed(adapter.name, logs.last_error())
     return handle
+
+
+@functools.cache
+def _use_numa(strategy: NumaStrategy) -> None:
+    """For the whole process, once: ggml complains of a second time."""
+    lib, _logs = import_binding()
+    lib.llama_numa_init(1 + get_args(NumaStrategy).index(strategy))
 
 
 def _load_mode(lib: Any, settings: LoadSettings) -> int:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-_BUFFER = re.compile(rb"load_tensors: +(\S+) model buffer size = +([\d.]+) MiB")
+_BUFFER = re.compile(rb"(load_tensors|sched_reserve): +(\S+) (?:model|compute) buffer size = +([\d.]+) MiB")
 _LEVEL_ERROR = 4
 _LEVEL_CONTINUES = 5
 """ggml_log_level in ggml.h: an error, and a piece of the line before it."""
@@ -27,7 +27,8 @@ class _Heard(threading.local):
 
     def __init__(self) -> None:
         self.errors: deque[str] = deque(maxlen=8)
-        self.buffers: dict[str, int] = {}
+        self.weights: dict[str, int] = {}
+        self.scratch: dict[str, int] = {}
         self.last_level = 0
 
 
@@ -47,15 +48,20 @@ class LogTail:
     def clear(self) -> None:
         """Forget what this thread was told: something else begins."""
         self._heard.errors.clear()
-        self._heard.buffers.clear()
+        self._heard.weights.clear()
+        self._heard.scratch.clear()
 
     def last_error(self) -> str:
         """The errors since `clear`, as one line; the first says why, later ones repeat it."""
         return next((line for line in self._heard.errors if line), "")
 
-    def buffer_size(self, kind: str) -> int:
+    def weights_in(self, kind: str) -> int:
         """Bytes of weights put into buffers of `kind` since `clear`; the log is the only one to know."""
-        return self._heard.buffers.get(kind, 0)
+        return self._heard.weights.get(kind, 0)
+
+    def scratch(self) -> tuple[tuple[str, int], ...]:
+        """What a context made since `clear` computes in: the name of a memory, and bytes of it."""
+        return tuple(self._heard.scratch.items())
 
     def _abort(self, message: bytes) -> None:
         text = message.decode("utf-8", "replace").strip()
@@ -70,7 +76,9 @@ class LogTail:
         if heard.last_level == _LEVEL_ERROR:
             heard.errors.append(text.decode("utf-8", "replace").strip())
         elif match := _BUFFER.search(text):
-            heard.buffers[match[1].decode()] = round(float(match[2]) * 1024 * 1024)
+            sizes = heard.weights if match[1] == b"load_tensors" else heard.scratch
+            kind = match[2].decode()
+            sizes[kind] = sizes.get(kind, 0) + round(float(match[3]) * 1024 * 1024)
 
 
 def _exit_with_message(text: str) -> None:

@@ -18,7 +18,13 @@ class LlamaModel:
     """Weights, their vocabulary, and the adapters loaded for them."""
 
     def __init__(
-        self, lib: Any, handle: Any, logs: LogTail, adapters: tuple[Adapter, ...], adapter_handles: tuple[Any, ...]
+        self,
+        lib: Any,
+        handle: Any,
+        logs: LogTail,
+        repacked: int,
+        adapters: tuple[Adapter, ...],
+        adapter_handles: tuple[Any, ...],
     ) -> None:
         self.lib = lib
         self.handle = handle
@@ -26,7 +32,7 @@ class LlamaModel:
         self.adapters = adapters
         self.adapter_handles = adapter_handles
         self.vocabulary = Vocabulary(lib, lib.llama_model_get_vocab(handle))
-        self.facts = self._read_facts()
+        self.facts = self._read_facts(repacked)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
         """As `Vocabulary.tokenize`."""
@@ -53,7 +59,7 @@ class LlamaModel:
         """Free the weights and the adapters."""
         self.lib.llama_model_free(self.handle)
 
-    def _read_facts(self) -> ModelFacts:
+    def _read_facts(self, repacked: int) -> ModelFacts:
         lib, handle, vocabulary = self.lib, self.handle, self.vocabulary
         n_layer, n_head_kv = lib.llama_model_n_layer(handle), lib.llama_model_n_head_kv(handle)
         n_embd, n_head = lib.llama_model_n_embd(handle), lib.llama_model_n_head(handle)
@@ -77,7 +83,7 @@ class LlamaModel:
             # K and V, two bytes each, for every layer and KV head (llama.cpp: llama_kv_cache, F16)
             kv_bytes=2 * n_layer * n_head_kv * head_widths,
             keeps_state=bool(lib.llama_model_is_recurrent(handle) or lib.llama_model_is_hybrid(handle)),
-            repacked=self.logs.buffer_size("CPU_REPACK"),
+            repacked=repacked,
             adds_bos=bool(lib.llama_vocab_get_add_bos(vocabulary.handle)),
             bos=vocabulary.text_of(lib.llama_vocab_bos(vocabulary.handle)),
             eos=vocabulary.text_of(lib.llama_vocab_eos(vocabulary.handle)),

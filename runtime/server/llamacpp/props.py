@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from aiohttp import web
 
 from runtime import __version__
@@ -17,6 +18,7 @@ from runtime.settings import Settings
 
 if TYPE_CHECKING:
     from runtime.chat.prompt import PromptBuilder
+    from runtime.explaining.report import Report
 
 
 async def props(request: web.Request) -> web.Response:
@@ -24,7 +26,8 @@ async def props(request: web.Request) -> web.Response:
     hosted = request.app[MODELS].find(request.query.get("model"))
     hosted.loaded()
     prompts = await asyncio.to_thread(hosted.prompts)  # parses the template, once
-    return json_response(_props(hosted, prompts, request.app[SETTINGS]))
+    report = await asyncio.to_thread(_report, hosted)
+    return json_response(_props(hosted, prompts, request.app[SETTINGS]) | {"loaf": msgspec.to_builtins(report)})
 
 
 async def set_props(request: web.Request) -> web.Response:
@@ -32,6 +35,13 @@ async def set_props(request: web.Request) -> web.Response:
     if not request.app[SETTINGS].server.shows_props_changes:
         raise SwitchedOff("changes of /props", "--props")
     return json_response({"success": True})
+
+
+def _report(hosted: HostedModel) -> Report:
+    """What `--explain` says, of what runs: where it computes, with what, and why."""
+    from runtime.explaining.launch import describe_running
+
+    return describe_running(hosted.name, hosted.served.weights, hosted.settings.engine, hosted.engine.backend())
 
 
 def _props(hosted: HostedModel, prompts: PromptBuilder, settings: Settings) -> dict[str, Any]:

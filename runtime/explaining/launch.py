@@ -1,0 +1,99 @@
+"""What a launch decides, as a report: by deciding it, up to where weights would be read.
+
+Refuses to know how any of it is decided.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+from runtime import __version__
+from runtime.backends.devices import TITLES
+from runtime.backends.preparing import packs_for_here
+from runtime.bundle import Bundle
+from runtime.engine.backend import Backend, CacheType, LayerSizes, Verdict, Weights
+from runtime.engine.llama.binding import loaded_variant
+from runtime.engine.llama.layers import layer_sizes
+from runtime.errors import LoafError
+from runtime.explaining.machine import describe_cache, describe_devices, describe_machine
+from runtime.explaining.report import Model, Report
+from runtime.loading import look_at_models
+from runtime.machine import processors
+from runtime.settings import EngineSettings, Settings
+
+
+def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
+    """What `open_models` would do with the same arguments. An error that it would end with is in the report."""
+    models: list[Model] = []
+    told: tuple[Verdict, ...] = ()
+    problem = ""
+    try:
+        for name, weights, own, backend in look_at_models(bundle, settings):
+            models.append(describe_model(name, weights, own.engine, backend))
+            told = told or backend.placement.verdicts
+    except LoafError as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"{error.filename or 'system'}: {error.strerror or error}"
+    told += tuple(_not_asked(bundle, told))
+    return Report(
+        __version__,
+        describe_machine(loaded_variant()),
+        (*told, *describe_devices(told)),
+        tuple(models),
+        describe_cache(),
+        problem,
+    )
+
+
+def describe_running(name: str, weights: Weights, settings: EngineSettings, backend: Backend) -> Report:
+    """The same of a model that has been loaded, for those who may not know the machine's folders."""
+    model = describe_model(name, weights, settings, backend)
+    return Report(__version__, describe_machine(loaded_variant()), backend.placement.verdicts, (model,))
+
+
+def describe_model(name: str, weights: Weights, settings: EngineSettings, backend: Backend) -> Model:
+    """What was decided for the model in `weights`, which `backend` has loaded or looked at."""
+    facts, placement, generator = backend.model.facts, backend.placement, backend.generator
+    sizes = _sizes(weights, settings.cache_type_k, settings.cache_type_v)
+    n_ctx = generator.n_ctx if generator is not None else 0
+    n_layers = len(sizes.layers) + 1
+    on_gpus = min(placement.n_layers, n_layers)
+    return Model(
+        name=name,
+        description=facts.description,
+        lines=placement.lines or ("Computing on the processor",),
+        n_layers=n_layers,
+        n_layers_on_gpus=on_gpus,
+        n_ctx=n_ctx,
+        n_ctx_train=facts.n_ctx_train,
+        n_ctx_source=generator.settings.n_ctx_source if generator is not None else "model",
+        n_slots=generator.settings.n_slots if generator is not None else 0,
+        n_threads=settings.n_threads or processors().usable,
+        n_threads_source="flag" if settings.n_threads else processors().limited_by,
+        numa=settings.load.numa or "",
+        weights=facts.size,
+        weights_on_gpus=sum((*sizes.layers, sizes.output)[n_layers - on_gpus :]),
+        mapped=settings.load.mmap,
+        locked=settings.load.mlock,
+        repacked=facts.repacked,
+        context=sum(sizes.cell_bytes) * n_ctx,
+        context_on_gpus=sum((*sizes.cell_bytes, 0)[n_layers - on_gpus :]) * n_ctx,
+        scratch=backend.scratch,
+    )
+
+
+_sizes_once = functools.lru_cache(layer_sizes)
+
+
+def _sizes(weights: Weights, type_k: CacheType, type_v: CacheType) -> LayerSizes:
+    return _sizes_once(weights, type_k, type_v) or LayerSizes((), 0, (), 0, 0)
+
+
+def _not_asked(bundle: Bundle | None, told: Iterable[Verdict]) -> Iterable[Verdict]:
+    """On the packs in the file about which nobody had to decide."""
+    titles = {verdict.backend for verdict in told}
+    for pack in packs_for_here(bundle):
+        if TITLES[pack.backend] not in titles:
+            yield Verdict(TITLES[pack.backend], False, "its pack is in the file, but it was not asked for")

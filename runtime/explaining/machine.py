@@ -1,0 +1,62 @@
+"""This machine, as a report has it: for a launch, and for `loaf doctor`, which has no llama.cpp to ask."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from runtime.backends.detection import PATIENT_SECONDS, ask
+from runtime.backends.devices import TITLES, Report
+from runtime.backends.unpacking import cache_folder
+from runtime.bundle import Backend
+from runtime.engine.backend import Verdict
+from runtime.explaining.report import Cache, Machine
+from runtime.machine import memory, numa_nodes, processors, runs_programs
+from runtime.processor import VARIANTS, best_variant, describe_variant, read_processor
+
+_ASKED: tuple[Backend, ...] = ("cuda", "rocm", "vulkan")
+"""Metal is macOS's."""
+
+
+def describe_machine(variant: str | None = None) -> Machine:
+    """`variant` is the name of the one that has been loaded; None: what would be, by what Linux says."""
+    uname = os.uname()
+    name, flags = read_processor()
+    return Machine(
+        system=f"{uname.sysname} {uname.release} on {uname.machine}, {_c_library()}",
+        processor=name,
+        variant=describe_variant(variant or best_variant(flags), flags),
+        n_variants=len(VARIANTS),
+        processors=processors(),
+        numa_nodes=numa_nodes(),
+        memory=memory(),
+    )
+
+
+def describe_cache() -> Cache:
+    """Where bundles unpack their program, as the launcher chooses it."""
+    folder = cache_folder()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return Cache(str(folder), runs_programs(folder), shutil.disk_usage(there).free)
+
+
+def describe_devices(told: tuple[Verdict, ...] = ()) -> tuple[Verdict, ...]:
+    """Verdicts on the backends that are not in `told`, for which no pack is in the file: what their drivers say."""
+    titles = {verdict.backend for verdict in told}
+    reports = ask([backend for backend in _ASKED if TITLES[backend] not in titles], PATIENT_SECONDS)
+    asked = tuple(Verdict(TITLES[report.backend], False, _without_pack(report)) for report in reports)
+    return asked if "RPC" in titles else (*asked, Verdict("RPC", False, "--rpc names no worker"))
+
+
+def _without_pack(report: Report) -> str:
+    if not report.devices:
+        return report.problem or "its driver lists no device"
+    names = " and ".join(f"{device.name}, {device.kind}" for device in report.devices)
+    return f"{names}: for files built with --backend {report.backend}"
+
+
+def _c_library() -> str:
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or "an unknown C library"
+    except (ValueError, OSError):
+        return "another C library than glibc"

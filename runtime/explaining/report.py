@@ -1,0 +1,75 @@
+"""What there is to say: facts and reasons, without their words for people (`sentences.py`). Sizes are in bytes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from runtime.engine.backend import ContextSource, Verdict
+from runtime.machine import Memory, Processors
+from runtime.processor import Variant
+
+
+class Cache(msgspec.Struct, frozen=True):
+    """The folder that programs are unpacked into, and whether its file system lets them run."""
+
+    folder: str
+    runs_programs: bool
+    free: int
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """The machine, as far as it matters here. `variant` is the one of ggml's `n_variants` that computes.
+
+    `processor` "": Linux does not name it.
+    """
+
+    system: str
+    processor: str
+    variant: Variant
+    n_variants: int
+    processors: Processors
+    numa_nodes: int
+    memory: Memory
+
+
+class Model(msgspec.Struct, frozen=True):
+    """What was decided for a model, and what it takes.
+
+    `lines` say where it computes and why. Of `weights`, `weights_on_gpus` are there, and `repacked` are in memory a
+    second time; the others are `mapped` from the file, or read. `context` is for `n_ctx` tokens; 0 for a model that
+    keeps none. `scratch`, by the name of the memory, is what computing takes besides.
+    """
+
+    name: str
+    description: str
+    lines: tuple[str, ...]
+    n_layers: int
+    n_layers_on_gpus: int
+    n_ctx: int
+    n_ctx_train: int
+    n_ctx_source: ContextSource
+    n_slots: int
+    n_threads: int
+    n_threads_source: Literal["flag", "machine", "affinity", "quota"]
+    numa: str
+    weights: int
+    weights_on_gpus: int
+    mapped: bool
+    locked: bool
+    repacked: int
+    context: int
+    context_on_gpus: int
+    scratch: tuple[tuple[str, int], ...]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """All of it. `problem` is the error that a launch ends with, if it does. `cache` None: not for whoever asks."""
+
+    version: str
+    machine: Machine
+    backends: tuple[Verdict, ...]
+    models: tuple[Model, ...] = ()
+    cache: Cache | None = None
+    problem: str = ""

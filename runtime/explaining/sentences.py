@@ -1,0 +1,128 @@
+"""The report as a page of plain sentences. The only place that knows their words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runtime.explaining.report import Cache, Machine, Model, Report
+
+
+def sentences(report: Report) -> Iterator[str]:
+    """The page, line by line."""
+    yield f"This is loaf {report.version} on {report.machine.system}."
+    yield from machine_sentences(report.machine)
+    yield ""
+    yield from device_sentences(report)
+    for model in report.models:
+        yield ""
+        yield from _model(model, report.machine)
+    if sum(model.n_layers_on_gpus > 0 for model in report.models) > 1:
+        yield ""
+        yield "A launch loads the models one after the other: on the GPU, each finds what those before it have left."
+    if report.cache is not None:
+        yield ""
+        yield from cache_sentences(report.cache)
+    if report.problem:
+        yield ""
+        yield f"It would not start: {report.problem}"
+
+
+def machine_sentences(machine: Machine) -> Iterator[str]:
+    """The processor and the memory."""
+    variant = machine.variant
+    name = machine.processor or "This processor"
+    yield f"{name} computes with {variant.name}, the best that it can run of {machine.n_variants} variants."
+    if variant.uses:
+        yield f"That uses its {_list(variant.uses)}."
+    if variant.better:
+        yield f"The next better one, {variant.better}, needs {_list(variant.lacks)}, which this processor lacks."
+    count = machine.processors
+    yield {
+        "machine": f"All {count.present} processors may be used.",
+        "affinity": f"{count.usable} of {count.present} processors may be used: the process's affinity allows no more.",
+        "quota": f"{count.usable} of {count.present} processors may be used: the control group's quota is "
+        f"{count.quota or 0:g}.",
+    }[count.limited_by]
+    memory = machine.memory
+    limited = f", and the control group's limit is {_size(memory.limit)}" if memory.limit is not None else ""
+    yield f"The machine has {_size(memory.total)} of memory{limited}; {_size(memory.available)} are available."
+
+
+def device_sentences(report: Report) -> Iterator[str]:
+    """Each backend and why it computes or not."""
+    for verdict in report.backends:
+        yield f"{verdict.backend}: {verdict.reason}."
+
+
+def cache_sentences(cache: Cache) -> Iterator[str]:
+    """Where programs are unpacked."""
+    yield f"Programs are unpacked into {cache.folder}, where {_size(cache.free)} are free."
+    if cache.runs_programs:
+        yield "They may be run there."
+    else:
+        yield "They cannot be run there: the file system is mounted noexec. Set LOAF_CACHE_DIR to a folder elsewhere."
+
+
+def _model(model: Model, machine: Machine) -> Iterator[str]:
+    yield f"{model.name} is {model.description}."
+    yield from (f"{line}." for line in model.lines)
+    yield _threads(model)
+    if model.numa:
+        nodes = machine.numa_nodes
+        does = f"rules over {nodes} NUMA nodes" if nodes > 1 else "changes nothing: there is one NUMA node"
+        yield f"--numa {model.numa} {does}."
+    if model.n_ctx:
+        yield f"The context has {model.n_ctx:,} tokens for {model.n_slots} requests at once: {_context_source(model)}."
+    yield from _memory(model)
+
+
+def _threads(model: Model) -> str:
+    source = {
+        "flag": "as --threads says",
+        "machine": "one for each processor",
+        "affinity": "one for each that the affinity allows",
+        "quota": "as many as the control group's quota keeps busy",
+    }[model.n_threads_source]
+    return f"It computes with {_count(model.n_threads, 'thread')}: {source}."
+
+
+def _context_source(model: Model) -> str:
+    of = f"of the {model.n_ctx_train:,} that the model was trained for (--ctx-size sets it)"
+    return {
+        "flag": "as --ctx-size says",
+        "model": "all that the model was trained for",
+        "memory": f"what half of the memory that the weights leave can hold {of}",
+        "device": f"what fits on the GPU {of}",
+    }[model.n_ctx_source]
+
+
+def _memory(model: Model) -> Iterator[str]:
+    how = "mapped from the file, so the system may share and drop them" if model.mapped else "read into memory"
+    if model.locked:
+        how += ", and locked there"
+    if model.n_layers_on_gpus:
+        there = _size(model.weights_on_gpus)
+        yield f"Its weights are {_size(model.weights)}: {there} go on the GPU, and what does not is {how}."
+    else:
+        yield f"Its weights are {_size(model.weights)}, {how}."
+    if model.repacked:
+        yield f"{_size(model.repacked)} are in memory once more, repacked for this processor (--no-repack spares that)."
+    if model.context:
+        on_gpus = f", of it {_size(model.context_on_gpus)} on the GPU" if model.context_on_gpus else ""
+        yield f"The context takes {_size(model.context)}{on_gpus}."
+    if model.scratch:
+        parts = " and ".join(f"{_size(size)} ({memory})" for memory, size in model.scratch)
+        yield f"Computing takes {parts} besides."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _list(words: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _size(size: float) -> str:
+    """With a unit of 1000."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
