@@ -41,7 +41,7 @@ ARGUMENTS = ["", " ", "two words", "new\nline", "end\n", "'", '"', "$HOME", "*",
 PROGRAM = """#!/bin/sh
 open=
 for fd in 0 1 2; do [ ! -e "/proc/$$/fd/$fd" ] || open=$open$fd; done
-printf '%s\\0' "$$" "$LOAF_BUNDLE" "$PWD" "$open" "$@" >"$REPORT"
+printf '%s\\0' "$$" "$LOAF_BUNDLE" "$PWD" "$open" "$GLIBC_TUNABLES" "$@" >"$REPORT"
 """
 
 
@@ -117,6 +117,13 @@ def test_closed_streams_are_opened(probe: Probe, shell: str, closed: str) -> Non
     assert started.open == "012"
 
 
+def test_huge_pages_are_asked_for(probe: Probe) -> None:
+    probe.link("demo.loaf")
+    assert probe.run(["./demo.loaf"]).tunables == "glibc.malloc.hugetlb=1"
+    users = "glibc.malloc.hugetlb=0:glibc.malloc.arena_max=4"
+    assert probe.run(["./demo.loaf"], GLIBC_TUNABLES=users).tunables == f"glibc.malloc.hugetlb=1:{users}"
+
+
 @pytest.mark.parametrize("closed", ["<&-", "<&- 2>&-"])
 def test_it_answers_with_streams_closed(demo: Path, run: Run, closed: str) -> None:
     answered = run("sh", "-c", f'"$0" -p x --raw -n 1 {closed}', demo)
@@ -174,6 +181,7 @@ class Started:
     bundle: str
     folder: str
     open: str
+    tunables: str
     arguments: list[str]
 
 
@@ -209,8 +217,8 @@ class Probe:
         )
         said = process.communicate(timeout=30)
         assert (process.returncode, *said) == (0, b"", b"")
-        pid, bundle, folder, is_open, *arguments = self._report.read_bytes().decode().split("\0")[:-1]
-        return Started(int(pid) == process.pid, os.path.normpath(bundle), folder, is_open, arguments)
+        pid, bundle, folder, is_open, tunables, *arguments = self._report.read_bytes().decode().split("\0")[:-1]
+        return Started(int(pid) == process.pid, os.path.normpath(bundle), folder, is_open, tunables, arguments)
 
 
 @pytest.fixture

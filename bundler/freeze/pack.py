@@ -5,13 +5,17 @@ Knows tar, gzip and the names of glibc's symbol versions. Refuses to know what i
 
 from __future__ import annotations
 
-import gzip
 import hashlib
+import mmap
 import os
 import re
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+COMPRESSION = 12
+"""libdeflate's best. It takes 4 % less room than zlib's best, and is as quick to unpack."""
 
 _GLIBC = re.compile(rb"GLIBC_(\d+)\.(\d+)\b")
 _ELF = b"\x7fELF"
@@ -23,19 +27,21 @@ def pack(folder: Path, archive: Path, advance: Callable[[int], None]) -> None:
     The format is GNU tar without extended headers, which busybox unpacks as well. `advance` is called with
     the size of each file packed, in bytes.
     """
-    with (
-        archive.open("wb") as file,
-        gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=file, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar,
-    ):
-        for path in sorted(folder.rglob("*")):
-            member = _plain(tar.gettarinfo(path, str(path.relative_to(folder))), path)
-            if member.isreg():
-                with path.open("rb") as content:
-                    tar.addfile(member, content)
-                advance(member.size)
-            else:
-                tar.addfile(member)
+    from deflate import gzip_compress  # here, since scripts/setup imports this package with a Python that has nothing
+
+    with tempfile.TemporaryFile(dir=archive.parent) as file:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
+            for path in sorted(folder.rglob("*")):
+                member = _plain(tar.gettarinfo(path, str(path.relative_to(folder))), path)
+                if member.isreg():
+                    with path.open("rb") as content:
+                        tar.addfile(member, content)
+                    advance(member.size)
+                else:
+                    tar.addfile(member)
+        file.flush()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+            archive.write_bytes(gzip_compress(whole, COMPRESSION))
 
 
 def unpacked_size(folder: Path) -> int:

@@ -17,7 +17,7 @@ from bundler.cache import cached, key_of, log_file
 from bundler.freeze.core import EXECUTABLE, freeze
 from bundler.freeze.environment import environment_key, freezing_environment, frozen_packages, site_packages_of
 from bundler.freeze.licenses import collect_licenses
-from bundler.freeze.pack import needed_glibc, pack, sha256_of, unpacked_size
+from bundler.freeze.pack import COMPRESSION, needed_glibc, pack, sha256_of, unpacked_size
 from bundler.freeze.paths import runtime_dir, templates_dir
 from bundler.freeze.wheel import compiled_wheel
 from bundler.progress import Progress
@@ -106,6 +106,7 @@ def runtime_key(wheel: Path) -> str:
         runtime=_content_of(runtime_dir()),
         spec=(templates_dir() / "runtime.spec").read_text(),
         description=" ".join(field.name for field in fields(FrozenRuntime)),
+        compression=str(COMPRESSION),
     )
 
 
