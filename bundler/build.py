@@ -1,7 +1,7 @@
 """Builds a bundle: resolve → inspect → plan → write.
 
-Refuses to know which models go in (`models.py`), where things come to lie in the file (`writing.py`) and how the
-programs came to be (`freeze/`, `packs/`).
+Refuses to know which weights go in (`models.py`, `parts.py`), where things come to lie in the file (`writing.py`) and
+how the programs came to be (`freeze/`, `packs/`).
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundler.content import Content, FileRange
+from bundler.baked import NOTHING_BAKED, Baked
+from bundler.content import Content, FileRange, Inline
 from bundler.copying import write_all
 from bundler.errors import NoRoom, TargetIsNoFile, TargetIsSource, UnusableText
 from bundler.freeze import FrozenRuntime
 from bundler.models import MAX_NAME, Choose, ChosenModel, choose_models, file_name, refuse
 from bundler.packs import BackendPack, Recipe, compiled_pack
+from bundler.parts import ChosenPart, choose_parts
 from bundler.plan import Plan, PlannedModel, PlannedPart, compiled_part, frozen_parts
 from bundler.progress import Progress
+from bundler.rehearsal import rehearse
 from bundler.replacing import replacing
 from bundler.writing import size_of, write_parts
 from runtime import __version__
-from runtime.arguments import parse_arguments
-from runtime.bundle import Model
+from runtime.bundle import LICENSE_TEXT, README, Model
 from runtime.head import make_head
 
 
@@ -31,26 +33,27 @@ from runtime.head import make_head
 class BuildRequest:
     """What the user asked for: MODEL as on the command line, and what to bake in.
 
-    `also` are further models, each NAME=MODEL or MODEL. `args` and `system` None: what came with the weights of the
-    first, if anything. `backends`: for which there are to be packs.
+    `also` are further models, each NAME=MODEL or MODEL. `sha256`: what the weights of the first must come to, in hex.
+    `backends`: for which there are to be packs.
     """
 
     model: str
     also: tuple[str, ...] = ()
     output: Path | None = None
     name: str | None = None
-    args: str | None = None
-    system: str | None = None
+    sha256: str | None = None
+    baked: Baked = NOTHING_BAKED
     backends: tuple[Recipe, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The finished bundle. Sizes in bytes."""
+    """The finished bundle. Sizes in bytes; `models` are all weights in it."""
 
     path: Path
     size: int
     weights_size: int
+    models: tuple[Model, ...]
 
 
 def build(
@@ -66,46 +69,67 @@ def build(
     _check_texts(request)
     models = choose_models(request.model, request.name, request.also, progress, choose)
     target = request.output or Path(f"{file_name(models[0].name)}.loaf")
-    for model in models:
-        _check_target(target, model.weights)
+    baked = request.baked.over(models[0].source.baked)
+    parts = choose_parts(baked.parts, models)
+    for content in (*(model.weights for model in models), *(part.content for part in parts)):
+        _check_target(target, content)
     packs = tuple(compiled_pack(recipe, progress) for recipe in request.backends)
-    plan = _plan(request, models, freeze(), packs)
+    frozen = freeze()
+    plan = _plan(request.sha256, baked, models, parts, frozen, packs)
     _check_room(plan, target)
     with progress.step(f"Writing {target}", plan.size, "bytes") as advance, replacing(target, 0o777) as fd:
         written = write_parts(plan, fd, advance)
         write_all(fd, make_head(written.launcher), 0)
-    return Built(target, written.size, sum(part.size for part in plan.weights))
+        rehearse(frozen, plan, fd)
+    models_inside = tuple(model.about for model in plan.models)
+    return Built(target, written.size, sum(part.size for part in plan.weights), models_inside)
 
 
 def _check_texts(request: BuildRequest) -> None:
     """Refuse what cannot be stored: bytes that are no text, a name that is none, quotes that are not closed."""
-    for option, text in (("--name", request.name), ("--args", request.args), ("--system", request.system)):
+    baked = request.baked
+    for option, text in (("--name", request.name), ("--args", baked.args), ("--system", baked.system)):
         if any("\ud800" <= character <= "\udfff" for character in text or ""):
             raise UnusableText(option, "it holds bytes that are not UTF-8")
     if request.name is not None and not (0 < len(request.name) <= MAX_NAME and request.name.isprintable()):
         raise UnusableText("--name", f"a name has 1 to {MAX_NAME} printable characters")
-    parse_arguments(request.args or "", {})
+    baked.arguments()
 
 
 def _plan(
-    request: BuildRequest, models: tuple[ChosenModel, ...], frozen: FrozenRuntime, packs: tuple[BackendPack, ...]
+    sha256: str | None,
+    baked: Baked,
+    models: tuple[ChosenModel, ...],
+    parts: tuple[ChosenPart, ...],
+    frozen: FrozenRuntime,
+    packs: tuple[BackendPack, ...],
 ) -> Plan:
-    source = models[0].source
     runtime, licenses = frozen_parts(frozen)
     return Plan(
         name=models[0].name,
         loaf=__version__,
-        models=tuple(PlannedModel(_model(model), _weights(model)) for model in models),
+        models=(
+            PlannedModel(_model(models[0]), _weights(models[0], sha256)),
+            *(PlannedModel(_model(model), _weights(model)) for model in models[1:]),
+            *(PlannedModel(_part(part), PlannedPart(part.entry, part.content)) for part in parts),
+        ),
         runtimes=(runtime,),
         packs=tuple(map(compiled_part, packs)),
-        documents=(licenses,),
-        args=source.args if request.args is None else request.args,
-        system=source.system if request.system is None else request.system,
+        documents=(licenses, *_documents(baked)),
+        args=baked.arguments(),
+        system=baked.system,
+        chat_template=baked.chat_template,
     )
 
 
-def _weights(model: ChosenModel) -> PlannedPart:
-    return PlannedPart(model.entry, model.weights, stated=model.source.sha256, origin=model.source.origin)
+def _weights(model: ChosenModel, wanted: str | None = None) -> PlannedPart:
+    source = model.source
+    return PlannedPart(model.entry, model.weights, stated=source.sha256, wanted=wanted, origin=source.origin)
+
+
+def _documents(baked: Baked) -> list[PlannedPart]:
+    texts = ((LICENSE_TEXT, baked.license), (README, baked.readme))
+    return [PlannedPart(name, (Inline(text.encode()),)) for name, text in texts if text]
 
 
 def _model(model: ChosenModel) -> Model:
@@ -122,6 +146,21 @@ def _model(model: ChosenModel) -> Model:
         has_chat_template=info.chat_template is not None,
         keeps_cache=bool(info.layers),
         origin=model.source.origin,
+    )
+
+
+def _part(part: ChosenPart) -> Model:
+    info = part.info
+    return Model(
+        name=part.name,
+        entry=part.entry,
+        role=part.part.role,
+        architecture=info.architecture,
+        parameter_count=info.parameter_count,
+        quantization=info.quantization,
+        license=info.license,
+        keeps_cache=False,
+        scale=part.part.scale,
     )
 
 

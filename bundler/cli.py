@@ -9,10 +9,11 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bundler.options import BUILD_PARAMETERS, baked_from
 from runtime import __version__
 from runtime.exits import errors_as_exit_codes
 
@@ -27,37 +28,26 @@ def main() -> None:
         loaf.main(standalone_mode=False, prog_name="loaf")
 
 
+def _read_recipe(context: click.Context, _option: click.Parameter, path: Path | None) -> None:
+    """What the recipe says stands where the command line says nothing."""
+    from bundler.recipe import read_recipe
+
+    if path is not None:
+        context.default_map = read_recipe(path, BUILD_PARAMETERS)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="loaf", message="%(prog)s %(version)s")
 def loaf() -> None:
     """Turn GGUF model weights into one executable file that serves and chats."""
 
 
-@loaf.command()
-@click.argument("model")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The bundle to write [NAME.loaf].")
-@click.option("--name", help="What the model is called [the file's name].")
+@loaf.command(params=list(BUILD_PARAMETERS))
 @click.option(
-    "--also", multiple=True, metavar="[NAME=]MODEL", help="One more model for the same file, as often as wanted."
-)
-@click.option("--args", help="Default arguments of the bundle, as in llamafile's .args [the source's own].")
-@click.option("--system", help="System prompt for chats that bring none [the source's own].")
-@click.option(
-    "--backend",
-    "backends",
-    multiple=True,
-    metavar="BACKEND[:CHIPS]",
-    help="Also compute on GPUs, by vulkan, cuda or rocm; repeatable.",
-)
-def build(
-    model: str,
-    output: Path | None,
-    name: str | None,
-    also: tuple[str, ...],
-    args: str | None,
-    system: str | None,
-    backends: tuple[str, ...],
-) -> None:
+    "-f", "--recipe", type=click.Path(path_type=Path), is_eager=True, expose_value=False, callback=_read_recipe,
+    help="Take what is not given here from this file (docs/build.md).",
+)  # fmt: skip
+def build(model: str, output: Path | None, backend: tuple[str, ...], **given: Any) -> None:
     """Build one executable file from MODEL.
 
     \b
@@ -73,7 +63,10 @@ def build(
 
     Clients choose by name among several models; the first is meant where they name none. A path
     with a = in it is written ./A=B.gguf after --also.
+
+    The bundle's own flags for sampling (--temp, --top-k, ...) and --alias become its defaults.
     """
+    from bundler.baked import UNUSED
     from bundler.build import BuildRequest
     from bundler.build import build as build_bundle
     from bundler.freeze import freeze_runtime
@@ -82,12 +75,17 @@ def build(
     from bundler.text import human_size
 
     progress = progress_for()
-    recipes = {recipe.backend: recipe for recipe in map(find_recipe, backends)}
+    recipes = {recipe.backend: recipe for recipe in map(find_recipe, backend)}
     for recipe in recipes.values():
         recipe.find_toolchain()  # says what is missing before anything is downloaded
-    request = BuildRequest(model, also, output, name, args, system, tuple(recipes.values()))
+    request = BuildRequest(
+        model, given["also"], output, given["name"], given["sha256"], baked_from(given), tuple(recipes.values())
+    )
     built = build_bundle(request, lambda: freeze_runtime(progress), progress, _ask_which)
     click.echo(f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}")
+    for role in dict.fromkeys(model.role for model in built.models):
+        if role in UNUSED:
+            click.echo(f"Note: {UNUSED[role]}", err=True)
 
 
 @loaf.command()

@@ -7,14 +7,19 @@ LoafError
 │   ├── SourceChanged
 │   ├── DownloadFailed
 │   ├── DigestMismatch
+│   ├── AnotherDigest
 │   ├── NotAModel
 │   ├── NameTaken
-│   └── GivenTwice
+│   ├── GivenTwice
+│   ├── PartMisfit
+│   └── PartNameTaken
 ├── TargetError          the bundle cannot be written where it was asked for
 │   ├── TargetIsSource
 │   ├── TargetIsNoFile
 │   └── NoRoom
 ├── UnusableText         an option's text cannot be stored in a bundle
+├── DefaultsRefused      what is baked in makes no sense to the bundle that was built
+├── RecipeError          a recipe cannot be read, or says what it cannot
 ├── BundleNotIntact      parts of a bundle are not as they were built
 ├── UnsafeEntryName      an archive's entry would be written outside the folder
 ├── GGUFError            the weights file is not a GGUF, is cut short, or states nonsense
@@ -293,6 +298,19 @@ class DigestMismatch(SourceError):
         self.source = source
 
 
+class AnotherDigest(SourceError):
+    """The weights of `model` are not those that were asked for. Both in hex."""
+
+    def __init__(self, model: str, wanted: str, found: str) -> None:
+        super().__init__(
+            f"{model}: its weights have the SHA-256 {found}, and {wanted} was asked for",
+            "Where the weights were meant to change, write the new one.",
+        )
+        self.model = model
+        self.wanted = wanted
+        self.found = found
+
+
 class SourceChanged(SourceError):
     """A file was changed, or became shorter, while it was read."""
 
@@ -371,6 +389,27 @@ class GivenTwice(SourceError):
         self.name = name
 
 
+class PartMisfit(SourceError):
+    """The adapter, projector or draft model in `path` cannot go with the model."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}", "Name one that was made for this very model.")
+        self.path = path
+        self.problem = problem
+
+
+class PartNameTaken(SourceError):
+    """Two adapters of one bundle would be called `name`; `path` is the second."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        super().__init__(
+            f"{path}: another adapter of the bundle is called {name}",
+            "They are told apart by their files' names: rename one.",
+        )
+        self.path = path
+        self.name = name
+
+
 class BundleNotIntact(LoafError):
     """`damages` names each damaged part and what is wrong with it."""
 
@@ -393,3 +432,22 @@ class UnusableText(LoafError):
     def __init__(self, option: str, problem: str) -> None:
         super().__init__(f"{option}: {problem}")
         self.option = option
+
+
+class DefaultsRefused(LoafError):
+    """The bundle that was built does not understand what is baked into it. `problem` is what it said."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"what is baked in cannot be used: {problem}", "Nothing was written.")
+        self.problem = problem
+
+
+class RecipeError(LoafError):
+    """`line` (from 1 on) of the recipe `path` is wrong: at `key`, or None where it is not TOML."""
+
+    def __init__(self, path: Path, line: int, key: str | None, problem: str) -> None:
+        super().__init__(f"{path}:{line}: {f'{key}: ' if key else ''}{problem}", "docs/build.md lists what it may say.")
+        self.path = path
+        self.line = line
+        self.key = key
+        self.problem = problem

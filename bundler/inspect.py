@@ -23,7 +23,9 @@ from bundler.gguf import (
 )
 from bundler.text import human_count, human_size, printable
 from runtime.arguments import shown_arguments
-from runtime.bundle import Bundle, Model, is_bundle, open_bundle
+from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, Role, is_bundle, open_bundle
+
+_PART_NAMES: dict[Role, str] = {"lora": "LoRA adapter", "draft": "draft model", "projector": "projector"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def inspect(path: Path) -> Report:
         raise SourceNotFound(str(path), "no such file", "Name a .gguf file or a bundle.")
     if is_bundle(path):
         bundle = open_bundle(path)
-        models = tuple(_from_bundle(bundle, model) for model in bundle.manifest.models)
+        models = tuple(_from_bundle(bundle, model) for model in bundle.served_models())
         return Report(path, path.stat().st_size, models, _needs_together([model.info for model in models]), bundle)
     info, _content = weights_content(path)
     return Report(path, path.stat().st_size, (InspectedModel(None, None, info, _needs(info)),), (), None)
@@ -90,6 +92,12 @@ def to_json(report: Report) -> str:
             "loaf": manifest.loaf,
             "args": shown_arguments(report.bundle.args),
             "system": manifest.system,
+            "chat_template": manifest.chat_template,
+            "parts": [
+                {"name": part.name, "role": part.role, "entry": part.entry, "scale": part.scale}
+                for part in manifest.models
+                if part.role != "model"
+            ],
             "runtimes": [
                 {"platform": one.platform, "glibc": one.glibc, "python": one.python, "packages": dict(one.packages)}
                 for one in manifest.runtimes
@@ -167,7 +175,19 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
         lines.append(_line("arguments", shown_arguments(bundle.args)))
     if manifest.system:
         lines.append(_line("system prompt", manifest.system))
+    if manifest.chat_template is not None:
+        lines.append(_line("chat template", f"{len(manifest.chat_template):,} characters, not the model's own"))
+    lines += [_part_line(bundle, part) for part in manifest.models if part.role != "model"]
+    for name, what in ((LICENSE_TEXT, "licence text"), (README, "about it")):
+        if name in bundle.spans:
+            lines.append(_line(what, f"{name}, {human_size(bundle.spans[name].size)}: unzip -p {bundle.path} {name}"))
     return lines
+
+
+def _part_line(bundle: Bundle, part: Model) -> str:
+    size = human_size(bundle.spans[part.entry].size)
+    what = f"{part.name}, scale {part.scale:g}" if part.role == "lora" else f"{part.name}, not used yet"
+    return _line(_PART_NAMES[part.role], f"{what} ({part.entry}, {size})")
 
 
 def _model_lines(model: InspectedModel) -> list[str]:

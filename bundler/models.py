@@ -1,4 +1,4 @@
-"""Which models a bundle gets: found, looked into, and given names that differ.
+"""Which models a bundle serves: found, looked into, and given names that differ.
 
 Knows what the command line says of them. Refuses to know where they come to lie (`build.py`).
 """
@@ -12,7 +12,7 @@ from itertools import count
 
 from bundler.content import Content, FileRange
 from bundler.errors import GivenTwice, NameTaken, NotAModel, SourceAmbiguous, UnusableText
-from bundler.gguf import FileKind, ModelInfo, weights_content
+from bundler.gguf import GGUF, FileKind, ModelInfo, summarize, weights_header
 from bundler.progress import Progress
 from bundler.sources import Resolved, resolve
 from runtime.bundle import MODELS
@@ -33,10 +33,14 @@ def refuse(error: SourceAmbiguous) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ChosenModel:
-    """A model that goes into the bundle: its name for clients, the entry it becomes, and where its bytes are."""
+    """A model that goes into the bundle: its name for clients, the entry it becomes, and where its bytes are.
+
+    `info` sums up what its `header` says.
+    """
 
     name: str
     entry: str
+    header: GGUF
     info: ModelInfo
     weights: Content
     source: Resolved
@@ -53,10 +57,12 @@ def choose_models(
     chosen: list[ChosenModel] = []
     for given, spec in wanted:
         source = _resolve(spec, progress, choose)
-        info, weights = weights_content(source.path, source.offset, source.size)
+        header, weights = weights_header(source.path, source.offset, source.size)
+        info = summarize(header)
         if info.kind is not FileKind.MODEL:
             raise NotAModel(source.path, info.kind.value)
-        one = ChosenModel(given or file_name(source.name), _free_entry(source.name, chosen), info, weights, source)
+        entry = free_entry(source.name, [one.entry for one in chosen])
+        one = ChosenModel(given or file_name(source.name), entry, header, info, weights, source)
         _check_differs(one, spec, chosen)
         chosen.append(one)
     return tuple(chosen)
@@ -87,9 +93,9 @@ def _resolve(spec: str, progress: Progress, choose: Choose) -> Resolved:
         return resolve(choose(error), progress)
 
 
-def _free_entry(source_name: str, chosen: Sequence[ChosenModel]) -> str:
+def free_entry(source_name: str, entries: Sequence[str]) -> str:
     """The source's own name, with a number where two have the same; also where letters' case cannot tell them apart."""
-    taken = {one.entry.casefold() for one in chosen}
+    taken = {entry.casefold() for entry in entries}
     stem = f"{MODELS}{file_name(source_name)}"
     candidates: Iterator[str] = (f"{stem}.gguf" if n == 1 else f"{stem}-{n}.gguf" for n in count(1))
     return next(entry for entry in candidates if entry.casefold() not in taken)

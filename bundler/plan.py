@@ -22,7 +22,7 @@ class PlannedPart:
     """An entry to be: its name in the archive and its bytes.
 
     `known`: what they come to, where that need not be computed. `stated`: the SHA-256 that their source says they
-    have, in hex, where it says so; `origin`: what that source is called.
+    have, in hex, where it says so; `origin`: what that source is called. `wanted`: the one that the user asked for.
     """
 
     name: str
@@ -30,6 +30,7 @@ class PlannedPart:
     known: Digests | None = None
     stated: str | None = None
     origin: str = ""
+    wanted: str | None = None
 
     @property
     def size(self) -> int:
@@ -65,7 +66,7 @@ class PlannedPack:
 class Plan:
     """The whole bundle. `loaf` is the version whose program is in it, `args` the text of `.args`.
 
-    `documents` are for people: licences.
+    `chat_template` takes the place of the first model's own. `documents` are for people: licences, a README.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Plan:
     documents: tuple[PlannedPart, ...]
     args: str
     system: str | None
+    chat_template: str | None = None
 
     @property
     def weights(self) -> tuple[PlannedPart, ...]:
@@ -106,7 +108,17 @@ def plan_of(bundle: Bundle) -> Plan:
     runtimes = tuple(PlannedRuntime(runtime, parts.pop(runtime.entry)) for runtime in manifest.runtimes)
     packs = tuple(PlannedPack(pack, parts.pop(pack.entry)) for pack in manifest.packs)
     documents = tuple(parts.values())
-    return Plan(manifest.name, manifest.loaf, models, runtimes, packs, documents, bundle.args, manifest.system)
+    return Plan(
+        manifest.name,
+        manifest.loaf,
+        models,
+        runtimes,
+        packs,
+        documents,
+        bundle.args,
+        manifest.system,
+        manifest.chat_template,
+    )
 
 
 def frozen_parts(frozen: FrozenRuntime) -> tuple[PlannedRuntime, PlannedPart]:

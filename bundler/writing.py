@@ -16,7 +16,7 @@ from bundler.archive import ArchiveWriter, Stored, end_with, place
 from bundler.content import Inline
 from bundler.copying import Digests
 from bundler.digests import recall, remember
-from bundler.errors import DigestMismatch
+from bundler.errors import AnotherDigest, DigestMismatch
 from bundler.launcher import LaunchTarget, render_launcher
 from bundler.plan import Plan, PlannedPart, PlannedRuntime
 from runtime.bundle import ALIGNMENT, MANIFEST, SCHEMA, Entry, Manifest
@@ -39,7 +39,7 @@ def write_parts(
     """Write everything behind the head into `fd`; the launcher, which states sizes and positions, is left to write.
 
     `kept` is what of the weights lies in the file already; the rest is written from `start` on. Raises
-    `DigestMismatch`, `SourceChanged`, `OSError`.
+    `DigestMismatch`, `AnotherDigest`, `SourceChanged`, `OSError`.
     """
     writer = ArchiveWriter(fd, start, ALIGNMENT, advance, kept)
     for part in plan.weights[len(kept) :]:
@@ -74,6 +74,8 @@ def _write_weights(writer: ArchiveWriter, part: PlannedPart) -> None:
     if part.stated not in (None, weights.sha256):
         hint = "Delete what the source holds of it, and fetch it again (loaf verify tells of a bundle which part)."
         raise DigestMismatch(part.origin or part.name, hint)
+    if part.wanted not in (None, weights.sha256):
+        raise AnotherDigest(part.name, part.wanted, weights.sha256)
     if known is None:
         remember(part.content, Digests(weights.sha256, weights.crc32))
 
@@ -106,6 +108,7 @@ def _manifest(plan: Plan, head: bytes, stored: Sequence[Stored]) -> Manifest:
         ),
         system=plan.system,
         packs=tuple(pack.about for pack in plan.packs),
+        chat_template=plan.chat_template,
     )
     build_id = hashlib.sha256(msgspec.json.encode(unsigned)).hexdigest()
     return msgspec.structs.replace(unsigned, build_id=build_id)

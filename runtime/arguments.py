@@ -55,7 +55,7 @@ class DefaultArguments(msgspec.Struct, frozen=True):
 
 def parse_arguments(text: str, environment: Mapping[str, str]) -> DefaultArguments:
     """Split the text of `.args`. Only the first `...` counts, later ones vanish. Raises `BadArguments`."""
-    tokens = _split(text, environment)
+    tokens = [token for _position, token in _split(text, environment)]
     if USER_ARGUMENTS not in tokens:
         return DefaultArguments(tuple(tokens), ())
     place = tokens.index(USER_ARGUMENTS)
@@ -63,15 +63,26 @@ def parse_arguments(text: str, environment: Mapping[str, str]) -> DefaultArgumen
     return DefaultArguments(tuple(tokens[:place]), tuple(after))
 
 
+def with_arguments(text: str, more: str) -> str:
+    """The text of `.args` with `more` of the same after its own, before the user's. Raises `BadArguments`."""
+    if not more:
+        return text
+    tokens = _split(text, {})
+    place = next((position for position, token in tokens if token == USER_ARGUMENTS), len(text))
+    before, after = text[:place].rstrip(), text[place:]
+    return "\n".join(part for part in (before, more, after) if part)
+
+
 def shown_arguments(text: str) -> str:
     """The text of `.args` on one line, for people: without the keys that clients are asked for."""
     return " ".join(_KEY.sub(r"\1…", text).split())
 
 
-def _split(text: str, environment: Mapping[str, str]) -> list[str]:
-    tokens: list[str] = []
+def _split(text: str, environment: Mapping[str, str]) -> list[tuple[int, str]]:
+    """Each token, and the character at which it begins."""
+    tokens: list[tuple[int, str]] = []
     current: str | None = None
-    position = 0
+    position = begin = 0
     while position < len(text):
         if current is None and text[position] == "#":
             end = text.find("\n", position)
@@ -83,11 +94,12 @@ def _split(text: str, environment: Mapping[str, str]) -> list[str]:
         position = match.end()
         if match["space"] is not None:
             if current is not None:
-                tokens.append(current)
+                tokens.append((begin, current))
             current = None
         else:
+            begin = match.start() if current is None else begin
             current = (current or "") + _value(match, environment)
-    return tokens if current is None else [*tokens, current]
+    return tokens if current is None else [*tokens, (begin, current)]
 
 
 def _value(match: re.Match[str], environment: Mapping[str, str]) -> str:

@@ -35,6 +35,8 @@ ARGS = ".args"
 MODELS = "models/"
 RUNTIMES = "runtime/"
 LICENSES = "licenses/"
+LICENSE_TEXT = "licenses/model.txt"
+README = "README.md"
 
 _MAX_MANIFEST = 16 * 1024 * 1024
 _LOCAL_HEADER = 30  # bytes, without name and extra field: APPNOTE.TXT 4.3.7
@@ -53,10 +55,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """Weights in the bundle, and what their header says of them.
+    """Weights in the bundle, and what their header says of them. All but those of the role "model" belong to the first.
 
     `origin`: where they are from, "" where unknown. `keeps_cache`: whether the model keeps anything of a text while it
-    is computed; encoders, which only make vectors, do not.
+    is computed; encoders, which only make vectors, do not. `scale`: how strongly an adapter is applied.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Model(msgspec.Struct, frozen=True):
     has_chat_template: bool = False
     keeps_cache: bool = True
     origin: str = ""
+    scale: float = 1.0
 
 
 class Runtime(msgspec.Struct, frozen=True):
@@ -99,7 +102,10 @@ class Pack(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """`manifest.json`. `build_id` is a hash over everything else in it, so over every byte of the bundle."""
+    """`manifest.json`. `build_id` is a hash over everything else in it, so over every byte of the bundle.
+
+    `system` is for chats that bring no system prompt, `chat_template` takes the place of the first model's own.
+    """
 
     schema: int
     build_id: str
@@ -110,6 +116,7 @@ class Manifest(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
     system: str | None = None
     packs: tuple[Pack, ...] = ()
+    chat_template: str | None = None
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -130,6 +137,19 @@ class Bundle(msgspec.Struct, frozen=True):
     def served_models(self) -> tuple[Model, ...]:
         """The models that clients may ask, at least one; the first is meant where they name none."""
         return tuple(model for model in self.manifest.models if model.role == "model")
+
+    def adapters(self) -> tuple[Model, ...]:
+        """The LoRA adapters of the first model."""
+        return tuple(model for model in self.manifest.models if model.role == "lora")
+
+    def text(self, name: str) -> str | None:
+        """The text of the entry `name`; None where there is none. Raises `OSError`."""
+        span = self.spans.get(name)
+        if span is None:
+            return None
+        with self.path.open("rb") as file:
+            file.seek(span.offset)
+            return file.read(min(span.size, _MAX_MANIFEST)).decode("utf-8", "replace")
 
 
 class BundleError(LoafError):

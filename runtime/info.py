@@ -22,6 +22,7 @@ def describe(bundle: Bundle | None) -> str:
             f"{model.role:7} {model.name}: {model.architecture}, {model.parameter_count:,} parameters, "
             f"{model.quantization}{context}, {bundle.spans[model.entry].size:,} bytes"
             f"{', licence ' + model.license if model.license else ''}"
+            f"{f', scale {model.scale:g}' if model.role == 'lora' else ''}"
         )
     for frozen in manifest.runtimes:
         lines.append(f"runtime {frozen.platform}, glibc {frozen.glibc} or newer, Python {frozen.python}")

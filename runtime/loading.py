@@ -72,13 +72,17 @@ class ServedModel(msgspec.Struct, frozen=True):
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """Weights to be served. `keeps_cache`: whether computing with them takes memory for each token."""
+    """Weights to be served, with the adapters that lie beside them.
+
+    `keeps_cache`: whether computing with them takes memory for each token.
+    """
 
     name: str
     weights: Weights
     size: int
     digest: str
     keeps_cache: bool
+    adapters: tuple[Adapter, ...] = ()
 
 
 class _Shared(msgspec.Struct, frozen=True):
@@ -148,8 +152,10 @@ _Load = Callable[[Weights, LoadSettings, Sequence[Adapter], Offload | None], Lla
 def _open_backend(found: _Found, settings: Settings, shared: _Shared, load: _Load) -> Backend:
     """The model where it fits, as `load` gives it: `look_at_model`, or `load_model` with a way to end it."""
 
+    adapters = (*found.adapters, *settings.engine.adapters)
+
     def open_with(placement: Placement) -> Backend:
-        model = load(found.weights, settings.engine.load, settings.engine.adapters, placement.offload)
+        model = load(found.weights, settings.engine.load, adapters, placement.offload)
         try:
             sizes = _context_settings(settings.engine, model.facts, placement, shared.free)
             return LlamaBackend(model, sizes, placement)
@@ -202,9 +208,18 @@ def _find_weights(bundle: Bundle | None, outside: Path | None) -> list[_Found]:
             bundle.spans[model.entry].size,
             digests[model.entry],
             model.keeps_cache,
+            _adapters(bundle) if number == 0 else (),
         )
-        for model in bundle.served_models()
+        for number, model in enumerate(bundle.served_models())
     ]
+
+
+def _adapters(bundle: Bundle) -> tuple[Adapter, ...]:
+    """Those of the bundle's first model."""
+    return tuple(
+        Adapter(adapter.name, Weights(bundle.path, bundle.spans[adapter.entry].offset), adapter.scale)
+        for adapter in bundle.adapters()
+    )
 
 
 def _context_settings(settings: EngineSettings, facts: ModelFacts, placement: Placement, free: int) -> ContextSettings:

@@ -33,8 +33,8 @@ def within(module: str, package: str) -> bool:
 
 def may_import(importer: str, imported: str) -> bool:
     if within(imported, "runtime") and within(importer, "bundler"):
-        # The format, the errors and what becomes of them, the check of `--args`, and the version's number.
-        allowed = ("bundle", "head", "errors", "exits", "arguments", "__version__")
+        # The format, the errors and what becomes of them, `.args` and its flags, and the version's number.
+        allowed = ("bundle", "head", "errors", "exits", "arguments", "cli.options", "__version__")
         return imported == "runtime" or any(within(imported, f"runtime.{module}") for module in allowed)
     if within(imported, "bundler"):
         return within(importer, "bundler")

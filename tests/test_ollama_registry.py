@@ -57,7 +57,7 @@ def test_a_model_is_pulled(registry: str, demo_gguf: Path, tmp_path: Path, monke
 
     found = resolve(f"ollama:{registry}/library/tiny:1b", SilentProgress())
     assert found.path.read_bytes() == demo_gguf.read_bytes()
-    assert (found.name, found.system, found.args) == ("tiny-1b", "Answer.", "--temp 0.5")
+    assert (found.name, found.baked.system, found.baked.args) == ("tiny-1b", "Answer.", "--temp 0.5")
 
 
 def _push(registry: str, digest: str, data: bytes) -> None:

@@ -201,7 +201,7 @@ def test_a_model_in_ollama_s_store(home: Path, tmp_path: Path, demo_gguf: Path, 
     params = json.dumps({"temperature": 0, "stop": ["<|x|>"], "num_ctx": 512})
     model = ollama_model(demo_gguf.read_bytes(), system="Answer.", params=params, template="{{ .Prompt }}")
     in_store(home / ".ollama" / "models", "registry.ollama.ai/library/tiny/latest", model, separator)
-    assert resolve("ollama:tiny").args.split() == ["--temp", "0", "--ctx-size", "512"]
+    assert (resolve("ollama:tiny").baked.args or "").split() == ["--temp", "0", "--ctx-size", "512"]
     if separator == "-":
         bundle = bundle_of("ollama:tiny", tmp_path)
         manifest = json.loads(zipfile.ZipFile(bundle).read("manifest.json"))

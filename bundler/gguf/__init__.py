@@ -27,7 +27,7 @@ from bundler.gguf.reader import read_gguf
 from bundler.gguf.split import find_parts, plan_content, plan_merge, read_weights
 from bundler.gguf.summary import FileKind, ModelInfo, summarize
 from bundler.gguf.types import GGMLType
-from bundler.gguf.weights import weights_content
+from bundler.gguf.weights import weights_content, weights_header
 
 __all__ = [
     "GGUF",
@@ -50,4 +50,5 @@ __all__ = [
     "read_weights",
     "summarize",
     "weights_content",
+    "weights_header",
 ]

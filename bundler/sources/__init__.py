@@ -19,6 +19,8 @@ from bundler.progress import Progress
 from bundler.sources import demo, file
 from bundler.sources.resolved import Found, Resolved
 
+_SCHEMES = ("hf", "ollama", "gpt4all", "https", "http")
+
 
 def resolve(model: str, progress: Progress) -> Resolved:
     """The weights that MODEL names, downloaded first where they are not here yet.
@@ -49,4 +51,12 @@ def resolve(model: str, progress: Progress) -> Resolved:
     return file.resolve(model)
 
 
-__all__ = ["Found", "Resolved", "resolve"]
+def seen_from(folder: Path, model: str) -> str:
+    """MODEL as it is written in a file in `folder`: a relative path begins there."""
+    scheme, colon, _rest = model.partition(":")
+    path = folder / Path(model).expanduser()
+    is_elsewhere = model == demo.NAME or (colon and scheme in _SCHEMES and not path.exists())
+    return model if is_elsewhere else str(path)
+
+
+__all__ = ["Found", "Resolved", "resolve", "seen_from"]

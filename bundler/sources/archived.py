@@ -10,6 +10,7 @@ import re
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from bundler.baked import Baked, baked_in
 from bundler.errors import SourceNotFound
 from bundler.sources.resolved import Resolved
 from runtime.bundle import open_bundle
@@ -22,7 +23,7 @@ _NAMES_A_FILE = re.compile(r"""(?<!\S)(?:-m|--model|--mmproj|-mm)\s+('[^']*'|"(?
 
 
 def from_bundle(path: Path) -> Resolved:
-    """The model of a bundle, with its default arguments and system prompt. Raises `BundleError`, `SourceNotFound`."""
+    """The model of a bundle, with all that is baked into it. Raises `BundleError`, `SourceNotFound`, `OSError`."""
     bundle = open_bundle(path)
     model, *others = bundle.served_models()
     if others:
@@ -32,7 +33,7 @@ def from_bundle(path: Path) -> Resolved:
         )
     span = bundle.spans[model.entry]
     sha256 = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
-    return Resolved(path, model.name, span.offset, span.size, sha256, args=bundle.args, system=bundle.manifest.system)
+    return Resolved(path, model.name, span.offset, span.size, sha256, baked_in(bundle))
 
 
 def from_llamafile(path: Path) -> Resolved:
@@ -42,7 +43,7 @@ def from_llamafile(path: Path) -> Resolved:
         entry = _weights(archive, args, path)
         offset = _data_offset(path, entry)
     kept = _NAMES_A_FILE.sub("", args).strip()
-    return Resolved(path, PurePosixPath(entry.filename).stem, offset, entry.file_size, args=kept)
+    return Resolved(path, PurePosixPath(entry.filename).stem, offset, entry.file_size, baked=Baked(kept))
 
 
 def _read_args(archive: zipfile.ZipFile) -> str:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bundler.baked import Baked, Part, PartRole
 from bundler.errors import SourceNotFound
 from bundler.progress import Progress
 from bundler.sources.resolved import Resolved
@@ -28,6 +29,9 @@ _MEDIA = "application/vnd.ollama.image."
 _MAX_TEXT = 4 * 1024 * 1024
 _HOST = re.compile(r"(\w[\w.-]*(:\d+)?)?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+_PARTS: dict[str, PartRole] = {"adapter": "lora", "projector": "projector"}
+"""Layers that are weights, too, and what they are for."""
 
 _FLAGS = {
     "temperature": "--temp",
@@ -59,9 +63,13 @@ class Manifest(msgspec.Struct, frozen=True):
 
     layers: tuple[Layer, ...]
 
+    def all_of(self, kind: str) -> tuple[Layer, ...]:
+        """Those of a kind: `model`, `system`, `params`, …"""
+        return tuple(layer for layer in self.layers if layer.media_type == _MEDIA + kind)
+
     def layer(self, kind: str) -> Layer | None:
-        """The first of a kind: `model`, `system`, `params`, …"""
-        return next((layer for layer in self.layers if layer.media_type == _MEDIA + kind), None)
+        """The first of a kind."""
+        return next(iter(self.all_of(kind)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +154,16 @@ def _weights_of(path: Path) -> Layer | None:
 def _from_store(reference: Reference, store: Path) -> Resolved:
     manifest = _decode(reference, (store / reference.path).read_bytes())
 
-    def text_of(layer: Layer) -> str:
-        return _blob(store, layer).read_text("utf-8", "replace") if layer.size <= _MAX_TEXT else ""
+    def blob(layer: Layer) -> Path:
+        path = _blob(store, layer)
+        if not path.is_file() or path.stat().st_size != layer.size:
+            kind = layer.media_type.removeprefix(_MEDIA)
+            raise SourceNotFound(
+                str(reference), f"its {kind} is not whole in Ollama's store", "Pull it again with Ollama."
+            )
+        return path
 
-    weights = _weights(reference, manifest)
-    path = _blob(store, weights)
-    if not path.is_file() or path.stat().st_size != weights.size:
-        raise SourceNotFound(
-            str(reference), "its weights are not whole in Ollama's store", "Pull it again with Ollama."
-        )
-    return _resolved(reference, manifest, path, text_of)
+    return _resolved(reference, manifest, blob)
 
 
 def _from_registry(reference: Reference, progress: Progress) -> Resolved:
@@ -179,23 +187,36 @@ def _from_registry(reference: Reference, progress: Progress) -> Resolved:
         digest = layer.digest.removeprefix("sha256:")
         return fetch(Download(f"{address}/blobs/{layer.digest}", f"sha256-{digest}", digest, layer.size), progress)
 
-    def text_of(layer: Layer) -> str:
-        return blob(layer).read_text("utf-8", "replace") if layer.size <= _MAX_TEXT else ""
-
-    return _resolved(reference, manifest, blob(_weights(reference, manifest)), text_of)
+    return _resolved(reference, manifest, blob)
 
 
-def _resolved(reference: Reference, manifest: Manifest, path: Path, text_of: Callable[[Layer], str]) -> Resolved:
-    system, params = manifest.layer("system"), manifest.layer("params")
+def _resolved(reference: Reference, manifest: Manifest, blob: Callable[[Layer], Path]) -> Resolved:
+    """The model whose layers `blob` finds."""
+
+    def text_of(kind: str) -> str:
+        layers = [layer for layer in manifest.all_of(kind) if layer.size <= _MAX_TEXT]
+        return "\n\n".join(blob(layer).read_text("utf-8", "replace").strip() for layer in layers)
+
     name = reference.model if reference.tag == "latest" else f"{reference.model}-{reference.tag}"
+    weights = _weights(reference, manifest)
     return Resolved(
-        path,
+        blob(weights),
         name,
-        sha256=_weights(reference, manifest).digest.removeprefix("sha256:"),
-        args=_arguments(text_of(params)) if params else "",
-        system=text_of(system).strip() or None if system else None,
+        sha256=weights.digest.removeprefix("sha256:"),
+        baked=Baked(
+            args=_arguments(text_of("params")),
+            system=text_of("system") or None,
+            license=text_of("license") or None,
+            parts=tuple(_parts(name, manifest, blob)),
+        ),
         origin=str(reference),
     )
+
+
+def _parts(name: str, manifest: Manifest, blob: Callable[[Layer], Path]) -> Iterator[Part]:
+    for kind, role in _PARTS.items():
+        for number, layer in enumerate(manifest.all_of(kind), 1):
+            yield Part(role, blob(layer), f"{name}-{kind}" if number == 1 else f"{name}-{kind}-{number}")
 
 
 def _arguments(params: str) -> str:

@@ -15,7 +15,7 @@ import click
 from runtime import __version__
 from runtime.backends import ASK_FOR_DEVICES
 from runtime.cli.command import GroupedCommand
-from runtime.cli.options import GROUPS
+from runtime.cli.options import GROUPS, REHEARSE
 from runtime.cli.unused import refused_options, unused_options
 from runtime.exits import errors_as_exit_codes
 
@@ -34,6 +34,11 @@ def main() -> None:
     with errors_as_exit_codes():
         path = os.environ.pop("LOAF_BUNDLE", None)
         bundle = None if path is None or _asks_about_the_program() else _open_bundle(path)
+        if sys.argv[1:] == [REHEARSE] and bundle is not None:
+            from runtime.cli.rehearsal import rehearse
+
+            rehearse(bundle, command, *_merge_arguments(bundle, []))
+            return
         arguments, defaults = _merge_arguments(bundle, sys.argv[1:])
         command.main(
             args=arguments,
@@ -71,7 +76,7 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: b
         return
     from runtime.cli.translate import settings_from
 
-    settings = settings_from(bundle.manifest.system if bundle else None, flags)
+    settings = settings_from(bundle.manifest if bundle else None, flags)
     if explain:
         from runtime.explaining.launch import describe_launch
         from runtime.explaining.sentences import sentences
@@ -137,8 +142,10 @@ def _merge_arguments(bundle: Bundle | None, user: list[str]) -> tuple[list[str],
     from runtime.arguments import parse_arguments
 
     baked = parse_arguments(bundle.args, os.environ)
-    context = click.Context(command, resilient_parsing=True)
-    defaults, rest, _order = command.make_parser(context).parse_args(list(baked.before))
+    try:
+        defaults, rest, _order = command.make_parser(click.Context(command)).parse_args(list(baked.before))
+    except click.UsageError as error:
+        raise click.UsageError(f".args in the bundle: {error.format_message()}") from error
     if rest:
         raise click.UsageError(f".args in the bundle: unexpected argument {rest[0]!r}")
     return [*user, *baked.after], dict(defaults)

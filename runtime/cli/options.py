@@ -22,6 +22,9 @@ from runtime.cli.values import (
     WorkerAddresses,
 )
 
+REHEARSE = "--rehearse"
+"""No flag for anybody: the only argument of a program that is asked, at the build, whether it understands its bundle."""
+
 _FILE = click.Path(path_type=Path)
 _COUNT = Whole()
 _WINDOW = Whole(-1)
@@ -57,7 +60,7 @@ SERVING = (
     _switch("--slots/--no-slots", "Tell at /slots what the slots do.", default=True),
     _switch("--metrics/--no-metrics", "Tell at /metrics what Prometheus reads.", default=True),
     _switch("--props/--no-props", "Let clients change what /props tells.", default=False),
-    _value("--slot-save-path", click.Path(exists=True, file_okay=False, path_type=Path),
+    _value("--slot-save-path", click.Path(file_okay=False, path_type=Path),
            "Folder where the states of slots may be saved, and restored from."),
 )  # fmt: skip
 

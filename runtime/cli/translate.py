@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import click
 
+from runtime.bundle import Manifest
 from runtime.cli.options import SAMPLING
 from runtime.engine.backend import Adapter, LoadSettings, Pooling, Weights
 from runtime.engine.types import SAMPLERS, Sampling
@@ -45,8 +47,9 @@ _TRANSLATED = frozenset(
 """Flags of sampling that do not become a field as they are."""
 
 
-def settings_from(system: str | None, flags: dict[str, Any]) -> Settings:
-    """`flags` by click's names of them; `system` is the bundle's own system prompt."""
+def settings_from(manifest: Manifest | None, flags: dict[str, Any]) -> Settings:
+    """`flags` by click's names of them; the bundle's `manifest` has defaults for some."""
+    system = manifest.system if manifest is not None else None
     return Settings(
         model=flags["model"],
         aliases=flags["alias"] or (),
@@ -59,7 +62,7 @@ def settings_from(system: str | None, flags: dict[str, Any]) -> Settings:
         worker=_worker(flags),
         engine=_engine(flags),
         gpu=_gpu(flags),
-        chat=_chat(flags),
+        chat=_chat(flags, manifest.chat_template if manifest is not None else None),
         sampling=_sampling(flags),
     )
 
@@ -85,7 +88,7 @@ def _server(flags: dict[str, Any]) -> ServerSettings:
         shows_slots=flags["slots"],
         shows_metrics=flags["metrics"],
         shows_props_changes=flags["props"],
-        slot_save_path=flags["slot_save_path"],
+        slot_save_path=_folder(flags["slot_save_path"]),
     )
 
 
@@ -97,6 +100,13 @@ def _worker(flags: dict[str, Any]) -> WorkerSettings | None:
     if flags["rpc"]:
         raise click.UsageError("Either --worker or --rpc: who computes for others has no workers.")
     return WorkerSettings(beyond_loopback=flags["worker_insecure"])
+
+
+def _folder(path: Path | None) -> Path | None:
+    """`path`, if it can be looked into; else the system says why not."""
+    if path is not None:
+        os.scandir(path).close()
+    return path
 
 
 def _api_keys(lists: tuple[tuple[str, ...], ...], file: Path | None) -> tuple[Secret, ...]:
@@ -179,14 +189,15 @@ def _pooling(given: Pooling | None, reranking: bool) -> Pooling | None:
     return "rank"
 
 
-def _chat(flags: dict[str, Any]) -> ChatSettings:
+def _chat(flags: dict[str, Any], template: str | None) -> ChatSettings:
     reasoning = {"on": True, "off": False, "auto": None}[flags["reasoning"]]
     if flags["reasoning_budget"] == 0:
         if reasoning:
             raise click.UsageError("--reasoning-budget 0 is --reasoning off, not on.")
         reasoning = False
+    given = _template(_one_of(flags, "chat_template", "chat_template_file"))
     return ChatSettings(
-        template=_template(_one_of(flags, "chat_template", "chat_template_file")),
+        template=template if given is None else given,
         template_values=_object(flags["chat_template_kwargs"], "--chat-template-kwargs"),
         reasoning=reasoning,
         splits_reasoning=flags["reasoning_format"] != "none",

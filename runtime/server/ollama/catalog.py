@@ -76,7 +76,7 @@ async def show(request: web.Request) -> web.Response:
             "license": facts.license,
             "modelfile": f"# The models of this file are fixed.\nFROM {full_name(hosted.name)}\n",
             "parameters": "",
-            "template": facts.chat_template or "",
+            "template": hosted.template or "",
             "system": request.app[SETTINGS].system or "",
             "details": _details(hosted),
             "model_info": {
