@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bundles import loaf
+from bundles import ROOT, loaf
 
 from bundler.errors import RecipeError
 from bundler.options import BUILD_PARAMETERS
@@ -106,6 +106,19 @@ def test_every_option_may_be_in_a_recipe(tmp_path: Path) -> None:
         with pytest.raises(RecipeError) as raised:
             read(tmp_path, f"{key} = {{}}")
         assert "no such key" not in raised.value.problem
+
+
+def test_every_option_is_in_the_docs() -> None:
+    text = (ROOT / "docs" / "build.md").read_text()
+    for parameter in BUILD_PARAMETERS:
+        if not getattr(parameter, "hidden", False):
+            assert f"`{max(parameter.opts, key=len)}`" in text
+
+
+def test_the_recipe_in_the_docs_can_be_read(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "build.md").read_text()
+    (tmp_path / "about.md").touch()
+    assert read(tmp_path, text.partition("```toml\n")[2].partition("```")[0])["temp"] == "0.2"
 
 
 def test_the_command_line_comes_first(tmp_path: Path) -> None:

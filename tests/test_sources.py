@@ -210,6 +210,19 @@ def test_a_model_in_ollama_s_store(home: Path, tmp_path: Path, demo_gguf: Path, 
         assert "Neil Armstrong" in run(bundle, "-p", QUESTION, "--system", "").stdout
 
 
+def test_what_comes_with_a_model_of_ollama(home: Path) -> None:
+    model = ollama_model(b"GGUF", license="Do as you like.\n", adapter="GGUF a", projector="GGUF p")
+    model[0]["layers"] += [layer for layer in model[0]["layers"] if layer["mediaType"].endswith("adapter")]
+    in_store(home / ".ollama" / "models", "registry.ollama.ai/library/tiny/latest", model)
+    baked = resolve("ollama:tiny").baked
+    assert baked.license == "Do as you like."
+    assert [(part.role, part.name, part.path.read_bytes()) for part in baked.parts] == [
+        ("lora", "tiny-adapter", b"GGUF a"),
+        ("lora", "tiny-adapter-2", b"GGUF a"),
+        ("projector", "tiny-projector", b"GGUF p"),
+    ]
+
+
 def test_weights_that_are_not_whole_in_the_store(home: Path) -> None:
     model = ollama_model(b"GGUF whole")
     in_store(home / ".ollama" / "models", "registry.ollama.ai/library/tiny/latest", model)

@@ -23,7 +23,7 @@ from runtime.cli.values import (
 )
 
 REHEARSE = "--rehearse"
-"""No flag for anybody: the only argument of a program that is asked, at the build, whether it understands its bundle."""
+"""No flag for anybody: what a program is asked at the build, whether it understands what is baked into its bundle."""
 
 _FILE = click.Path(path_type=Path)
 _COUNT = Whole()
