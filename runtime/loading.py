@@ -151,7 +151,6 @@ _Load = Callable[[Weights, LoadSettings, Sequence[Adapter], Offload | None], Lla
 
 def _open_backend(found: _Found, settings: Settings, shared: _Shared, load: _Load) -> Backend:
     """The model where it fits, as `load` gives it: `look_at_model`, or `load_model` with a way to end it."""
-
     adapters = (*found.adapters, *settings.engine.adapters)
 
     def open_with(placement: Placement) -> Backend:

@@ -79,7 +79,7 @@ class HostedModel:
     @property
     def template(self) -> str | None:
         """The chat template in force; None where neither the settings nor the model have one. Raises as `loaded`."""
-        return self._settings.chat.template or self.loaded().facts.chat_template
+        return self.settings.chat.template or self.loaded().facts.chat_template
 
     def prompts(self) -> PromptBuilder:
         """The builder of its prompts. Raises as `loaded` does, and `TemplateFailed`."""
