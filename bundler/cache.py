@@ -46,6 +46,11 @@ def cached(kind: str, key: str, make: Callable[[Path], None], *, needs: int) -> 
         return entry
 
 
+def is_cached(kind: str, key: str) -> bool:
+    """Whether `cached` would find the entry made."""
+    return (build_cache() / kind / key).is_dir()
+
+
 def build_cache() -> Path:
     """`$LOAF_BUILD_CACHE`, else `$XDG_CACHE_HOME/loaf-build`, else `~/.cache/loaf-build`; absolute."""
     if chosen := os.environ.get("LOAF_BUILD_CACHE"):

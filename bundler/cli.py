@@ -89,6 +89,23 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], **given: An
 
 
 @loaf.command()
+def doctor() -> None:
+    """Say what this machine has for running bundles and building them, and what to do where it lacks something.
+
+    The exit code is 1 where nothing can be built as it is.
+    """
+    from bundler.doctor import describe_this_machine, findings
+
+    for line in describe_this_machine():
+        click.echo(line)
+    click.echo()
+    found = list(findings())
+    for finding in found:
+        click.echo(finding.sentence)
+    sys.exit(any(finding.is_fatal for finding in found))
+
+
+@loaf.command()
 def models() -> None:
     """List what this machine has already, in the stores of other programs."""
     from bundler.sources.installed import installed

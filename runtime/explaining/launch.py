@@ -92,8 +92,10 @@ def _sizes(weights: Weights, type_k: CacheType, type_v: CacheType) -> LayerSizes
 
 
 def _not_asked(bundle: Bundle | None, told: Iterable[Verdict]) -> Iterable[Verdict]:
-    """On the packs in the file about which nobody had to decide."""
+    """On the packs in the file, and on workers, where nobody had to decide."""
     titles = {verdict.backend for verdict in told}
+    if "RPC" not in titles:
+        yield Verdict("RPC", False, "--rpc names no worker")
     for pack in packs_for_here(bundle):
         if TITLES[pack.backend] not in titles:
             yield Verdict(TITLES[pack.backend], False, "its pack is in the file, but it was not asked for")

@@ -44,8 +44,7 @@ def describe_devices(told: tuple[Verdict, ...] = ()) -> tuple[Verdict, ...]:
     """Verdicts on the backends that are not in `told`, for which no pack is in the file: what their drivers say."""
     titles = {verdict.backend for verdict in told}
     reports = ask([backend for backend in _ASKED if TITLES[backend] not in titles], PATIENT_SECONDS)
-    asked = tuple(Verdict(TITLES[report.backend], False, _without_pack(report)) for report in reports)
-    return asked if "RPC" in titles else (*asked, Verdict("RPC", False, "--rpc names no worker"))
+    return tuple(Verdict(TITLES[report.backend], False, _without_pack(report)) for report in reports)
 
 
 def _without_pack(report: Report) -> str:
