@@ -64,6 +64,8 @@ def describe_variant(name: str, flags: frozenset[str]) -> Variant:
     """The variant `name` on a processor with these flags."""
     if name not in VARIANTS:  # of another kind of processors
         return Variant(name)
+    if name != best_variant(flags):  # Linux and ggml were not told the same, as in emulators
+        return Variant(name, VARIANTS[name])
     for better in sorted(VARIANTS, key=_score):
         lacks = _lacks(better, flags)
         if _score(better) > _score(name) and lacks:

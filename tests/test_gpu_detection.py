@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from drivers import CRASHES, HANGS, broken_driver
 
-from runtime.backends import detection, libraries, system_cxx
+from runtime.backends import cuda, detection, libraries, rocm, system_cxx
 from runtime.backends.detection import PATIENT_SECONDS, SECONDS, ask, detect, detect_anew
 from runtime.backends.drivers import identity
 
@@ -94,11 +94,14 @@ def test_no_loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Vulkan loader" in report.problem
 
 
-@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="has NVIDIA's driver")
-def test_no_nvidia_and_no_amd_driver() -> None:
-    cuda, rocm = ask(["cuda", "rocm"], PATIENT_SECONDS)
-    assert "libcuda.so.1 is not there" in cuda.problem
-    assert "libamdhip64.so is not there" in rocm.problem
+def test_no_nvidia_and_no_amd_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor are those of this machine: files of no use come first where libraries are looked for."""
+    for name in (cuda.DRIVER, *rocm.RUNTIMES):
+        (tmp_path / name).write_bytes(b"")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    nvidia, amd = ask(["cuda", "rocm"], PATIENT_SECONDS)
+    assert "libcuda.so.1 is not there" in nvidia.problem
+    assert "libamdhip64.so is not there" in amd.problem
 
 
 def test_a_damaged_memory_is_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,11 @@ def test_a_processor_of_another_kind() -> None:
     assert describe_variant("armv8.2_1", frozenset()).uses == ()
 
 
+def test_a_processor_that_says_less_than_linux() -> None:
+    described = describe_variant("x64", frozenset(HASWELL.split()))
+    assert (described.name, described.better, described.lacks) == ("x64", "", ())
+
+
 def test_what_linux_does_not_say(tmp_path: Path) -> None:
     assert read_processor(tmp_path) == ("", frozenset())
     (tmp_path / "proc").mkdir()
