@@ -6,12 +6,13 @@ Knows command lines. Refuses to know what is measured.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from processes import plain_environment
 
 LOAF, LOOKUP, ONEFILE = "loaf", "loaf --lookup", "onefile"
+PACKED = "with a GPU pack"
 LLAMA_SERVER, SPLIT = "llama-server", "the same, pool split"
 
 
@@ -48,6 +49,13 @@ def bundle(path: Path, load: Load, scratch: Path) -> Contestant:
     serve = ["--server", "--nobrowser", "--port", "{port}", *load.flags]
     env = plain_environment(LOAF_CACHE_DIR=str(scratch))
     return Contestant(LOAF, [str(path), "--version"], [str(path), *serve], env, scratch)
+
+
+def packed_bundle(path: Path, load: Load, scratch: Path) -> Contestant:
+    """A .loaf with a Vulkan pack, where Vulkan's loader knows no driver: the processor computes, as without."""
+    each = bundle(path, load, scratch)
+    no_driver = {"VK_DRIVER_FILES": "/nonexistent", "VK_ICD_FILENAMES": "/nonexistent"}
+    return replace(each, name=PACKED, env=each.env | no_driver)
 
 
 def bundle_with(path: Path, weights: Path, load: Load, scratch: Path, *more: str, lookup: bool = False) -> Contestant:

@@ -20,6 +20,7 @@ from weights import Q4_0, Q8_0, write_noise
 
 from bundler.gguf.header import ArrayValue
 from bundler.gguf.reader import read_gguf
+from bundler.progress import progress_for
 from bundler.sources import resolve
 
 FIRST_WORD = 300
@@ -53,7 +54,7 @@ class Models:
     def file(self, name: str) -> Path:
         """The GGUF that `name` stands for. Raises what sources raise, and OSError."""
         if name not in _MAKERS:
-            return resolve(name).path.resolve()
+            return resolve(name, progress_for()).path.resolve()
         if name not in self.made:
             path = self.folder / f"{name}.gguf"
             _MAKERS[name](path)
