@@ -39,7 +39,7 @@ class WorkerExposed(LoafError):
             f"a worker on {host} would serve whoever reaches its port: llama.cpp's protocol knows no password and "
             "no encryption, and trusts what it is sent",
             "In a network that is yours alone, add --worker-insecure; else leave --host away, and forward the port "
-            "(ssh -R).",
+            "(ssh -L).",
         )
         self.host = host
 

@@ -12,9 +12,11 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pytest
 from bundles import Server, clean_environment
@@ -99,30 +101,40 @@ def test_list_devices(demo: Path, two: str, run: Run) -> None:
     assert len(lines) == 2
 
 
-def test_a_worker_that_dies_in_mid_stream(demo: Path, warm_cache: Path, two: str) -> None:
-    survivor = two.split(",")[0]
+def test_a_worker_that_dies_in_mid_stream(demo: Path, warm_cache: Path, two: str, server: Server) -> None:
+    """And comes again: then the server, which has told everybody until then, begins anew."""
+    survivor, port = two.split(",")[0], free_port()
     with (
         Worker(demo, "--port", "0", cache=warm_cache) as worker,
-        Server(demo, "--rpc", f"{survivor},{worker.address}", cache=warm_cache) as server,
+        Server(demo, "--rpc", f"{survivor},{worker.address}", "--port", str(port), cache=warm_cache) as spread,
     ):
-        events = events_until_killed(server, worker)
+        lost = f"the worker {worker.address} is lost"
+        events = events_until_killed(spread, worker)
         assert "content" in events[0]
-        error = events[-1]["error"]
-        assert error["code"] == 503
-        assert f"degraded: the worker {worker.address} is lost" in error["message"]
+        assert events[-1]["error"]["code"] == 503
+        assert lost in events[-1]["error"]["message"]
         for path, body in (("/completion", MOON), ("/v1/chat/completions", CHAT), ("/v1/messages", CHAT),
                            ("/api/chat", CHAT), ("/v1/embeddings", {"input": "x"})):  # fmt: skip
-            status, answer = server.post(path, body)
-            assert (status, worker.address in json.dumps(answer)) == (503, True), path
-        assert server.get("/health")[0] == 503
-        assert "degraded" in server.get("/health")[1]["error"]["message"]
-        assert server.get("/v1/health")[0] == 503
-        wait_until_said(server, f"error: degraded: the worker {worker.address} is lost")
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(timeout=20) == 0
+            status, answer = spread.post(path, body)
+            assert (status, lost in json.dumps(answer)) == (503, True), path
+        for path in ("/health", "/v1/health", "/props", "/slots", "/metrics"):
+            status, answer = spread.get(path)
+            assert (status, lost in json.dumps(answer)) == (503, True), path
+        assert "degraded" in spread.get("/health")[1]["error"]["message"]
+        wait_until_said(spread, f"error: {lost}")
+        with Worker(demo, "--port", worker.address.partition(":")[2], cache=warm_cache):
+            wait_until_said(spread, "All workers answer again: beginning anew")
+            wait_until_said(spread, "Serving on", times=2)
+            assert spread.get("/health")[0] == 200
+            assert spread.post("/completion", MOON)[1]["content"] == server.post("/completion", MOON)[1]["content"]
 
 
-def events_until_killed(server: Server, worker: Worker) -> list[dict[str, object]]:
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        return int(reserved.getsockname()[1])
+
+
+def events_until_killed(server: Server, worker: Worker) -> list[dict[str, Any]]:
     """The events of a stream during which `worker` is killed, after the first of them."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     endless = MOON | {"n_predict": 100_000, "ignore_eos": True, "stream": True}
@@ -136,12 +148,11 @@ def events_until_killed(server: Server, worker: Worker) -> list[dict[str, object
     return events
 
 
-def wait_until_said(server: Server, text: str) -> None:
-    """The server's lines are read by a thread: it may be a moment behind."""
-    deadline = threading.Event()
-    while not any(text in line for line in server.said):
-        assert server.process.poll() is None
-        deadline.wait(0.01)
+def wait_until_said(server: Server, text: str, times: int = 1) -> None:
+    """The server's lines are read by a thread, one by one: it may be a moment behind."""
+    while sum(text in line for line in server.said) < times:
+        assert server.process.poll() is None, "".join(server.said)
+        time.sleep(0.01)
 
 
 def test_a_worker_that_dies_while_nothing_is_computed(demo: Path, warm_cache: Path) -> None:
@@ -150,8 +161,10 @@ def test_a_worker_that_dies_while_nothing_is_computed(demo: Path, warm_cache: Pa
         Server(demo, "--rpc", worker.address, cache=warm_cache) as server,
     ):
         worker.process.kill()
-        wait_until_said(server, f"error: degraded: the worker {worker.address} is lost")
+        wait_until_said(server, f"error: the worker {worker.address} is lost")
         assert server.post("/completion", MOON)[0] == 503
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=20) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -184,8 +197,7 @@ def test_a_port_that_is_taken(demo: Path, run: Run) -> None:
 
 
 def test_a_server_whose_worker_is_not_there_does_not_start(demo: Path, run: Run) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    port = free_port()
     for flags in (["-p", "x"], ["--server", "--nobrowser", "--port", "0"], ["--list-devices"]):
         result = run(demo, *flags, "--rpc", f"127.0.0.1:{port}")
         assert result.returncode == 1

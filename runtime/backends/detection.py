@@ -24,6 +24,7 @@ from runtime.backends import ASK_FOR_DEVICES
 from runtime.backends.devices import Report
 from runtime.backends.drivers import identity
 from runtime.bundle import Backend
+from runtime.program import own_command
 
 SECONDS = 2.0
 PATIENT_SECONDS = 20.0
@@ -77,7 +78,7 @@ class _Question:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._process = subprocess.Popen(
-            [*_program(), ASK_FOR_DEVICES, backend],
+            [*own_command(), ASK_FOR_DEVICES, backend],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -106,10 +107,6 @@ class _Question:
             os.killpg(self._process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.communicate(timeout=0.2)
-
-
-def _program() -> list[str]:
-    return [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "runtime"]
 
 
 def _how(code: int) -> str:

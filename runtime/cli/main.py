@@ -99,6 +99,7 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
     if settings.prompt is None:
         for number in (signal.SIGINT, signal.SIGTERM):  # until the server has handlers of its own
             signal.signal(number, lambda _number, _frame: stopped.set())
+    begins_anew = False
     served = open_models(bundle, settings)
     try:
         if settings.prompt is not None:
@@ -110,12 +111,16 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
             from runtime.server.serve import serve
 
             _begin_to_collect()
-            serve(served, settings, stopped)
+            begins_anew = serve(served, settings, stopped)
     finally:
         for one in served:
             one.stop()
         for one in served:
             one.engine.join()
+    if begins_anew:
+        from runtime.program import begin_anew
+
+        begin_anew(bundle.path if bundle else None)
 
 
 def _begin_to_collect() -> None:

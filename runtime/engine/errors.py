@@ -93,8 +93,8 @@ class WorkerLost(EngineError):
 
     def __init__(self, worker: str, reason: str) -> None:
         super().__init__(
-            f"degraded: the worker {worker} is lost: {reason}",
-            "Start it again there, and then this server.",
+            f"the worker {worker} is lost: {reason}",
+            "Start it again there. The server is degraded until then, and begins anew when all its workers answer.",
         )
         self.worker = worker
         self.reason = reason

@@ -16,6 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
+from runtime.engine.backend import WorkerAddress
 from runtime.errors import LoafError
 from runtime.loading import ServedModel
 from runtime.server.app import build_app
@@ -28,27 +29,32 @@ CLOSE_SECONDS = 1.0
 """How long running requests may go on after the signal, and how long clients that do not read are waited for then."""
 
 
-def serve(served: Sequence[ServedModel], settings: Settings, stopped: threading.Event) -> None:
-    """Serve until a signal comes, or not at all if one has: then `stopped` is set. Raises `LoafError`."""
-    asyncio.run(_serve(served, settings, stopped))
+def serve(served: Sequence[ServedModel], settings: Settings, stopped: threading.Event) -> bool:
+    """Serve until a signal comes, or not at all if one has: then `stopped` is set. Raises `LoafError`.
+
+    Returns whether the program is to begin anew: what it had lost is there again.
+    """
+    return asyncio.run(_serve(served, settings, stopped))
 
 
-async def _serve(served: Sequence[ServedModel], settings: Settings, stopped: threading.Event) -> None:
+async def _serve(served: Sequence[ServedModel], settings: Settings, stopped: threading.Event) -> bool:
     stop = _stop_on_signals()
+    begins_anew = False
     if stopped.is_set():
-        return
+        return begins_anew
     runner = web.AppRunner(build_app(served, settings), handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     try:
         async with listening(runner, settings.server) as addresses:
             if await _load_unless(stop, served):
                 _announce(served, addresses, settings)
-                await _until_stopped(stop, served)
+                begins_anew = await _until_stopped(stop, served, settings.gpu.workers)
                 await _finish(runner)
     finally:
         for one in served:
             one.stop()
         await runner.cleanup()
+    return begins_anew
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -130,24 +136,40 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
     return lines
 
 
-async def _until_stopped(stop: asyncio.Event, served: Sequence[ServedModel]) -> None:
+async def _until_stopped(stop: asyncio.Event, served: Sequence[ServedModel], workers: Sequence[WorkerAddress]) -> bool:
     """Until a signal comes, or an engine ends without one: that is a bug, and raised.
 
-    One that is given up does not end the server, which goes on to answer why.
+    One that is given up, because one of `workers` is lost, does not end the server, which goes on to answer why. True
+    when it need not any more: all of them answer again.
     """
     ended = [asyncio.wrap_future(one.engine.finished) for one in served]
     lost = [asyncio.wrap_future(one.engine.lost) for one in served]
     stopping = asyncio.ensure_future(stop.wait())
     either: list[asyncio.Future[Any]] = [stopping, *ended]
     await asyncio.wait([*either, *lost], return_when=asyncio.FIRST_COMPLETED)
-    error = next((one.result() for one in lost if one.done()), None)
-    if error is not None:
+    begins_anew = False
+    if error := next((one.result() for one in lost if one.done()), None):
         print(f"error: {error}", file=sys.stderr, flush=True)
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        begins_anew = await _recovers(workers, either)
     stopping.cancel()
     for one in ended:
         if one.done():
             one.result()
+    return begins_anew
+
+
+async def _recovers(workers: Sequence[WorkerAddress], either: list[asyncio.Future[Any]]) -> bool:
+    """Whether all of `workers` answer again before any of `either` comes."""
+    from runtime.server.recovering import until_all_answer
+
+    recovering = asyncio.ensure_future(until_all_answer(workers))
+    await asyncio.wait([recovering, *either], return_when=asyncio.FIRST_COMPLETED)
+    if not recovering.done():
+        recovering.cancel()
+        return False
+    recovering.result()
+    print("All workers answer again: beginning anew", file=sys.stderr, flush=True)
+    return True
 
 
 async def _finish(runner: web.AppRunner) -> None:

@@ -15,6 +15,7 @@ import ctypes
 import functools
 import os
 import select
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -49,7 +50,8 @@ class _Worker:
     def connect(self, lib: Any, rpc: Any) -> None:
         """Returns when connected, or never: then `WorkerLost` has been told to whoever listens."""
         endpoint = self.address.endpoint.encode()
-        giving_up = threading.Timer(CONNECT_SECONDS, self._hang_up)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})  # its threads inherit it, and write to connections
+        giving_up = threading.Timer(CONNECT_SECONDS, self.hang_up)
         giving_up.daemon = True
         giving_up.start()
         backend = rpc.ggml_backend_rpc_init(endpoint, 0)  # holds the connection from here on
@@ -73,12 +75,12 @@ class _Worker:
             [_ESTABLISHED]
         )
 
-    def _hang_up(self) -> None:
-        """Let ggml see the end of the connection that it waits on."""
-        waiting = _own_socket(self.address)
-        if waiting is not None:
+    def hang_up(self) -> None:
+        """End the connection; ggml sees it if it waits for an answer."""
+        connection = self.socket or _own_socket(self.address)
+        if connection is not None:
             with suppress(OSError):
-                waiting.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class Connections:
@@ -126,6 +128,8 @@ class Connections:
             self._loss = WorkerLost(names, reason)
         for listener in self._listeners:
             listener(self._loss)
+        for worker in self._workers.values():  # the others may forget what they have
+            worker.hang_up()
 
 
 @functools.cache
