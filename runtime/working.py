@@ -21,7 +21,7 @@ from runtime.backends.preparing import Prepared
 from runtime.backends.workers import WorkerUnreachable, ask
 from runtime.bundle import Bundle
 from runtime.engine.backend import WorkerAddress
-from runtime.engine.llama.rpc_server import CLOSED, OPENED, devices, serve
+from runtime.engine.llama.rpc_server import CLOSED, OPENED, devices, keep_alive_at, serve
 from runtime.errors import LoafError
 from runtime.machine import memory, memory_of_its_own, processors
 from runtime.offloading import own_backend
@@ -67,7 +67,7 @@ def work(bundle: Bundle | None, settings: Settings) -> NoReturn:
     server.start()
     _wait_until_it_serves(address, server)
     _announce(address, own, n_threads)
-    threading.Thread(target=_tell, args=(said,), name="rpc log", daemon=True).start()
+    threading.Thread(target=_tell, args=(said, address.port), name="rpc log", daemon=True).start()
     stopped.wait()
     if not server.is_alive():
         raise WorkerFailed(str(address), "llama.cpp has stopped listening")
@@ -160,13 +160,14 @@ def _announce(address: WorkerAddress, own: Prepared, n_threads: int) -> None:
     sys.stderr.flush()
 
 
-def _tell(said: Iterator[str]) -> None:
+def _tell(said: Iterator[str], port: int) -> None:
     """That a machine has come, or gone; but not that it was this program itself, to see whether ggml listens."""
     for line in said:
         if line.strip() == CLOSED:
             break
     for line in said:
         if line.strip() == OPENED:
+            keep_alive_at(port)
             print("A machine has connected", file=sys.stderr, flush=True)
         elif line.strip() == CLOSED:
             print("It has gone: the next one may come", file=sys.stderr, flush=True)

@@ -94,7 +94,7 @@ class WorkerLost(EngineError):
     def __init__(self, worker: str, reason: str) -> None:
         super().__init__(
             f"the worker {worker} is lost: {reason}",
-            "Start it again there. The server is degraded until then, and begins anew when all its workers answer.",
+            "Start it again there. A server is degraded until then, and begins anew when all its workers answer.",
         )
         self.worker = worker
         self.reason = reason

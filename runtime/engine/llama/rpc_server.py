@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runtime.engine.llama.binding import backends_folder, import_binding
 from runtime.engine.llama.devices import device_array, own_devices, processor
+from runtime.engine.llama.sockets import connections, keep_alive
 
 OPENED = "Accepted client connection"
 CLOSED = "Client connection closed"
@@ -34,3 +35,10 @@ def serve(host: str, port: int, devices: tuple[int, ...], n_threads: int) -> Non
     start.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p]
     start.restype = None
     start(f"{host}:{port}".encode(), None, n_threads, len(devices), device_array(devices))
+
+
+def keep_alive_at(port: int) -> None:
+    """See to it that whoever is connected to `port` is noticed to be switched off: the next one waits for that."""
+    for connection in connections():
+        if connection.getsockname()[1] == port:
+            keep_alive(connection)

@@ -13,28 +13,23 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 import select
 import signal
 import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
 
 from runtime.engine.backend import WorkerAddress
 from runtime.engine.errors import WorkerLost
 from runtime.engine.llama.binding import backends_folder, import_binding
 from runtime.engine.llama.devices import declared
+from runtime.engine.llama.sockets import connected_to, keep_alive
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
 """For ggml to connect to a worker that has answered before; another machine may have come first since."""
 
-SILENT_SECONDS = 30
-"""After which a machine that answers no probe, or acknowledges nothing, is taken for dead."""
-
-_PROBE_EVERY = 5
 _ESTABLISHED = 1
 """Of linux/tcp.h's states, the first byte of TCP_INFO."""
 
@@ -59,9 +54,9 @@ class _Worker:
         registry = rpc.ggml_backend_rpc_add_server(endpoint)
         count = lib.ggml_backend_reg_dev_count(registry) if backend and registry else 0
         self.handles = tuple(lib.ggml_backend_reg_dev_get(registry, number) for number in range(count))
-        self.socket = _own_socket(self.address)
+        self.socket = connected_to(self.address.host, self.address.port)
         assert self.socket is not None, "ggml has just connected it"
-        _keep_alive(self.socket)
+        keep_alive(self.socket)
 
     def wait_for_its_end(self) -> None:
         """Until the connection breaks."""
@@ -77,7 +72,7 @@ class _Worker:
 
     def hang_up(self) -> None:
         """End the connection; ggml sees it if it waits for an answer."""
-        connection = self.socket or _own_socket(self.address)
+        connection = self.socket or connected_to(self.address.host, self.address.port)
         if connection is not None:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -136,31 +131,6 @@ class Connections:
 def connections() -> Connections:
     """Those of this process."""
     return Connections()
-
-
-def _own_socket(peer: WorkerAddress) -> socket.socket | None:
-    """The socket of this process that is connected to `peer`, under a number of its own; options count for both."""
-    for entry in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):
-            if not str(entry.readlink()).startswith("socket:"):
-                continue
-            found = socket.socket(fileno=os.dup(int(entry.name)))
-            with suppress(OSError):
-                if found.getpeername() == (peer.host, peer.port):
-                    return found
-            found.close()
-    return None
-
-
-def _keep_alive(connection: socket.socket) -> None:
-    for option, value in (
-        (socket.TCP_KEEPIDLE, 2 * _PROBE_EVERY),
-        (socket.TCP_KEEPINTVL, _PROBE_EVERY),
-        (socket.TCP_KEEPCNT, (SILENT_SECONDS - 2 * _PROBE_EVERY) // _PROBE_EVERY),
-        (socket.TCP_USER_TIMEOUT, SILENT_SECONDS * 1000),
-    ):
-        connection.setsockopt(socket.IPPROTO_TCP, option, value)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def _wait_for_ever() -> NoReturn:
