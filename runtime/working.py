@@ -31,6 +31,10 @@ START_SECONDS = 20.0
 """How long ggml may take to listen: it starts the devices before."""
 
 
+_STACK = 8 * 1024 * 1024
+_OTHER_THREADS = 8
+
+
 class WorkerExposed(LoafError):
     """`host` can be reached from other machines, and nobody said that this is meant."""
 
@@ -59,9 +63,9 @@ def work(bundle: Bundle | None, settings: Settings) -> NoReturn:
     address = _address(settings.server.hosts, settings.server.port, settings.worker)
     stopped = _stopped_by_signals()
     own = own_backend(bundle, settings.gpu)
-    if own.library is None:
-        _limit_memory()
     n_threads = settings.engine.n_threads or processors().usable
+    if own.library is None:
+        _limit_memory(n_threads)
     said = _heard_from_ggml()
     server = threading.Thread(target=_serve, args=(address, own, n_threads, stopped), name="rpc server", daemon=True)
     server.start()
@@ -114,15 +118,15 @@ def _stopped_by_signals() -> threading.Event:
     return stopped
 
 
-def _limit_memory() -> None:
+def _limit_memory(n_threads: int) -> None:
     """Let what does not fit fail where it is asked for, rather than end this process when it is used.
 
-    ggml says of a processor that all memory of the machine is free.
+    ggml says of a processor that all memory of the machine is free. Stacks of threads count whole, and are hardly used.
     """
     import resource
 
     _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = memory_of_its_own() + memory().available
+    limit = memory_of_its_own() + memory().available + (n_threads + _OTHER_THREADS) * _STACK
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.machine import memory, numa_nodes, processors, runs_programs
+from runtime.machine import memory, memory_of_its_own, numa_nodes, processors, runs_programs
 
 MEMINFO = "MemTotal: 16000000 kB\nMemAvailable: 8000000 kB\n"
 V1_UNLIMITED = "9223372036854771712"
@@ -108,6 +108,12 @@ MEMORY = [
 @pytest.mark.parametrize(("files", "expected"), [row[1:] for row in MEMORY], ids=[row[0] for row in MEMORY])
 def test_memory(tmp_path: Path, files: dict[str, str], expected: int) -> None:
     assert memory(lay_out(tmp_path, {"proc/meminfo": MEMINFO} | files)).available == expected
+
+
+def test_memory_of_its_own(tmp_path: Path) -> None:
+    status = {"proc/self/status": "VmPeak:\t  9 kB\nVmData:\t 100 kB\n"}
+    assert memory_of_its_own(lay_out(tmp_path, status)) == 102_400
+    assert memory_of_its_own(tmp_path / "nowhere") == 0
 
 
 def test_this_machine() -> None:

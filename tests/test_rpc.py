@@ -85,6 +85,13 @@ def streamed(server: Server, body: dict[str, object]) -> str:
     return "".join(json.loads(data)["content"] for _came, data in server.stream("/completion", body))
 
 
+def test_several_models_share_the_workers(several: Path, warm_cache: Path, two: str) -> None:
+    with Server(several, "--rpc", two, cache=warm_cache) as spread:
+        assert "".join(spread.said).count("On RPC0") == 3
+        assert spread.post("/completion", MOON)[0] == 200
+        assert spread.post("/v1/embeddings", {"model": "embed", "input": "moon"})[0] == 200
+
+
 def test_shares_and_layers_are_kept_to(demo: Path, two: str, run: Run) -> None:
     """Both workers have been left by the server before, so they are free again."""
     result = run(demo, "--rpc", two, "-ngl", "3", "-ts", "1,2", "-p", MOON["prompt"], "--raw", "--temp", "0")
@@ -204,6 +211,15 @@ def test_a_server_whose_worker_is_not_there_does_not_start(demo: Path, run: Run)
         assert f"the worker 127.0.0.1:{port} cannot be used: nothing listens there" in result.stderr
         assert f"--worker --port {port}" in result.stderr
         assert "Traceback" not in result.stderr
+
+
+def test_a_worker_that_is_lost_while_the_model_loads(demo: Path, run: Run) -> None:
+    """One that answers what it is asked, and then lets nobody in."""
+    answers = iter([saying(hello(), *devices((2**30, 2**30)))])
+    with peer(lambda connection: next(answers, lambda _connection: None)(connection)) as address:
+        result = run(demo, "-p", "x", "--rpc", str(address))
+    assert (result.returncode, f"the worker {address} is lost" in result.stderr) == (1, True), result.stderr
+    assert "Traceback" not in result.stderr
 
 
 # -- a worker that is none, asked in this process ---------------------------------------------------------------

@@ -10,6 +10,7 @@ pinned llama.cpp; numbers are little-endian).
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import socket
 import struct
@@ -75,8 +76,9 @@ def ask(worker: WorkerAddress, seconds: float = SECONDS) -> FoundWorker:
             raise _stranger(address, "it closes the connection") from error
 
 
-def find(workers: Iterable[WorkerAddress]) -> tuple[FoundWorker, ...]:
-    """What each of them has, asked one after the other.
+@functools.cache
+def find(workers: tuple[WorkerAddress, ...]) -> tuple[FoundWorker, ...]:
+    """What each of them has, asked one after the other; once, since they answer nobody while this process uses them.
 
     Raises `WorkerUnreachable`, also where one has two names, or there are more devices than llama.cpp takes.
     """
