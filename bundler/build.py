@@ -12,20 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundler.baked import NOTHING_BAKED, Baked
-from bundler.content import Content, FileRange, Inline
+from bundler.content import Content, FileRange
 from bundler.copying import write_all
 from bundler.errors import NoRoom, TargetIsNoFile, TargetIsSource, UnusableText
 from bundler.freeze import FrozenRuntime
 from bundler.models import MAX_NAME, Choose, ChosenModel, choose_models, file_name, refuse
 from bundler.packs import BackendPack, Recipe, compiled_pack
 from bundler.parts import ChosenPart, choose_parts
-from bundler.plan import Plan, PlannedModel, PlannedPart, compiled_part, frozen_parts
+from bundler.plan import Plan
+from bundler.planning import planned_model, planned_pack, planned_part, planned_runtime, planned_texts
 from bundler.progress import Progress
 from bundler.rehearsal import rehearse
 from bundler.replacing import replacing
 from bundler.writing import size_of, write_parts
 from runtime import __version__
-from runtime.bundle import LICENSE_TEXT, README, Model
+from runtime.bundle import Model
 from runtime.head import make_head
 
 
@@ -66,7 +67,7 @@ def build(
 
     Raises `LoafError` for everything a person can act on, `OSError` for what the disk says.
     """
-    _check_texts(request)
+    check_texts(request.name, request.baked)
     models = choose_models(request.model, request.name, request.also, progress, choose)
     target = request.output or Path(f"{file_name(models[0].name)}.loaf")
     baked = request.baked.over(models[0].source.baked)
@@ -74,24 +75,25 @@ def build(
     for content in (*(model.weights for model in models), *(part.content for part in parts)):
         _check_target(target, content)
     packs = tuple(compiled_pack(recipe, progress) for recipe in request.backends)
-    frozen = freeze()
-    plan = _plan(request.sha256, baked, models, parts, frozen, packs)
+    plan = _plan(request.sha256, baked, models, parts, freeze(), packs)
+    rehearse(plan)
     _check_room(plan, target)
     with progress.step(f"Writing {target}", plan.size, "bytes") as advance, replacing(target, 0o777) as fd:
         written = write_parts(plan, fd, advance)
         write_all(fd, make_head(written.launcher), 0)
-        rehearse(frozen, plan, fd)
     models_inside = tuple(model.about for model in plan.models)
     return Built(target, written.size, sum(part.size for part in plan.weights), models_inside)
 
 
-def _check_texts(request: BuildRequest) -> None:
-    """Refuse what cannot be stored: bytes that are no text, a name that is none, quotes that are not closed."""
-    baked = request.baked
-    for option, text in (("--name", request.name), ("--args", baked.args), ("--system", baked.system)):
+def check_texts(name: str | None, baked: Baked) -> None:
+    """Refuse what cannot be stored: bytes that are no text, a name that is none, quotes that are not closed.
+
+    Raises `UnusableText`, `BadArguments`.
+    """
+    for option, text in (("--name", name), ("--args", baked.args), ("--system", baked.system)):
         if any("\ud800" <= character <= "\udfff" for character in text or ""):
             raise UnusableText(option, "it holds bytes that are not UTF-8")
-    if request.name is not None and not (0 < len(request.name) <= MAX_NAME and request.name.isprintable()):
+    if name is not None and not (0 < len(name) <= MAX_NAME and name.isprintable()):
         raise UnusableText("--name", f"a name has 1 to {MAX_NAME} printable characters")
     baked.arguments()
 
@@ -104,63 +106,18 @@ def _plan(
     frozen: FrozenRuntime,
     packs: tuple[BackendPack, ...],
 ) -> Plan:
-    runtime, licenses = frozen_parts(frozen)
+    first, *others = models
+    runtime, licenses = planned_runtime(frozen)
     return Plan(
-        name=models[0].name,
+        name=first.name,
         loaf=__version__,
-        models=(
-            PlannedModel(_model(models[0]), _weights(models[0], sha256)),
-            *(PlannedModel(_model(model), _weights(model)) for model in models[1:]),
-            *(PlannedModel(_part(part), PlannedPart(part.entry, part.content)) for part in parts),
-        ),
+        models=(planned_model(first, sha256), *map(planned_model, others), *map(planned_part, parts)),
         runtimes=(runtime,),
-        packs=tuple(map(compiled_part, packs)),
-        documents=(licenses, *_documents(baked)),
+        packs=tuple(map(planned_pack, packs)),
+        documents=(licenses, *planned_texts(baked)),
         args=baked.arguments(),
         system=baked.system,
         chat_template=baked.chat_template,
-    )
-
-
-def _weights(model: ChosenModel, wanted: str | None = None) -> PlannedPart:
-    source = model.source
-    return PlannedPart(model.entry, model.weights, stated=source.sha256, wanted=wanted, origin=source.origin)
-
-
-def _documents(baked: Baked) -> list[PlannedPart]:
-    texts = ((LICENSE_TEXT, baked.license), (README, baked.readme))
-    return [PlannedPart(name, (Inline(text.encode()),)) for name, text in texts if text]
-
-
-def _model(model: ChosenModel) -> Model:
-    info = model.info
-    return Model(
-        name=model.name,
-        entry=model.entry,
-        role="model",
-        architecture=info.architecture,
-        parameter_count=info.parameter_count,
-        quantization=info.quantization,
-        context_length=info.context_length,
-        license=info.license,
-        has_chat_template=info.chat_template is not None,
-        keeps_cache=bool(info.layers),
-        origin=model.source.origin,
-    )
-
-
-def _part(part: ChosenPart) -> Model:
-    info = part.info
-    return Model(
-        name=part.name,
-        entry=part.entry,
-        role=part.part.role,
-        architecture=info.architecture,
-        parameter_count=info.parameter_count,
-        quantization=info.quantization,
-        license=info.license,
-        keeps_cache=False,
-        scale=part.part.scale,
     )
 
 

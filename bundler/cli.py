@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bundler.options import BUILD_PARAMETERS, baked_from
+from bundler.options import BUILD_PARAMETERS, SET_PARAMETERS, baked_from
 from runtime import __version__
 from runtime.exits import errors_as_exit_codes
 
 if TYPE_CHECKING:
     from bundler.errors import SourceAmbiguous
+    from runtime.bundle import Model
 
 
 def main() -> None:
@@ -66,7 +68,6 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], **given: An
 
     The bundle's own flags for sampling (--temp, --top-k, ...) and --alias become its defaults.
     """
-    from bundler.baked import UNUSED
     from bundler.build import BuildRequest
     from bundler.build import build as build_bundle
     from bundler.freeze import freeze_runtime
@@ -83,9 +84,42 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], **given: An
     )
     built = build_bundle(request, lambda: freeze_runtime(progress), progress, _ask_which)
     click.echo(f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}")
-    for role in dict.fromkeys(model.role for model in built.models):
-        if role in UNUSED:
-            click.echo(f"Note: {UNUSED[role]}", err=True)
+    _tell_of_unused(built.models)
+
+
+@loaf.command("set", params=list(SET_PARAMETERS))
+def set_(file: Path, **given: Any) -> None:
+    """Bake something else into the bundle FILE. Its weights are not touched, so it takes a moment at any size.
+
+    What is not named stays. Whatever interrupts it, FILE is either what it was or what it was to be.
+    """
+    from bundler.baked import NOTHING_BAKED
+    from bundler.changing import set_defaults
+
+    name, baked = given["name"], baked_from(given)
+    if (name, baked) == (None, NOTHING_BAKED):
+        raise click.UsageError("nothing to change: name what is to be another, as in --system TEXT")
+    models = set_defaults(file, name, baked)
+    _tell_of_change(file)
+    _tell_of_unused(models)
+
+
+@loaf.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def upgrade(file: Path) -> None:
+    """Put the runtime of this version of loaf into the bundle FILE, and new packs for those that it has.
+
+    Its weights are not touched. Whatever interrupts it, FILE is either what it was or what it was to be.
+    """
+    from bundler.changing import upgrade as upgrade_bundle
+    from bundler.freeze import freeze_runtime
+    from bundler.progress import progress_for
+
+    progress = progress_for()
+    if upgrade_bundle(file, lambda: freeze_runtime(progress), progress):
+        _tell_of_change(file)
+    else:
+        click.echo(f"{file}: has the runtime of loaf {__version__} already")
 
 
 @loaf.command()
@@ -154,7 +188,7 @@ def verify(file: Path) -> None:
     from bundler.errors import BundleNotIntact
     from bundler.progress import progress_for
     from bundler.verify import verify as verify_bundle
-    from runtime.bundle import open_bundle
+    from runtime.bundle import open_bundle, read_head
 
     bundle = open_bundle(file)
     total = sum(entry.size for entry in bundle.manifest.entries)
@@ -163,6 +197,8 @@ def verify(file: Path) -> None:
     if damages:
         raise BundleNotIntact(file, [f"{damage.part}: {damage.problem}" for damage in damages])
     click.echo(f"{file}: intact, build {bundle.manifest.build_id[:16]}")
+    if not read_head(file).is_settled:
+        click.echo("A change of it was interrupted: what is left over goes with the next loaf set or upgrade.")
 
 
 @loaf.group()
@@ -211,6 +247,21 @@ def list_runtimes() -> None:
 
     for line in describe_packs():
         click.echo(line)
+
+
+def _tell_of_change(file: Path) -> None:
+    from bundler.text import human_size
+    from runtime.bundle import open_bundle
+
+    click.echo(f"{file}: {human_size(file.stat().st_size)}, build {open_bundle(file).manifest.build_id[:16]}")
+
+
+def _tell_of_unused(models: Sequence[Model]) -> None:
+    from bundler.baked import UNUSED
+
+    for role in dict.fromkeys(model.role for model in models):
+        if role in UNUSED:
+            click.echo(f"Note: {UNUSED[role]}", err=True)
 
 
 def _ask_which(error: SourceAmbiguous) -> str:

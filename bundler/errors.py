@@ -16,7 +16,11 @@ LoafError
 ├── TargetError          the bundle cannot be written where it was asked for
 │   ├── TargetIsSource
 │   ├── TargetIsNoFile
-│   └── NoRoom
+│   ├── NoRoom
+│   ├── NoRoomToChange
+│   ├── BundleBusy
+│   ├── BundleNotWritable
+│   └── AnotherPlatform
 ├── UnusableText         an option's text cannot be stored in a bundle
 ├── DefaultsRefused      what is baked in makes no sense to the bundle that was built
 ├── RecipeError          a recipe cannot be read, or says what it cannot
@@ -294,7 +298,7 @@ class DigestMismatch(SourceError):
     """The bytes of `source` are not what their owner says they are."""
 
     def __init__(self, source: str, hint: str) -> None:
-        super().__init__(f"{source}: is damaged: the weights do not have the size or digest they should have", hint)
+        super().__init__(f"{source}: is damaged: it does not have the size or digest that it should have", hint)
         self.source = source
 
 
@@ -347,6 +351,53 @@ class NoRoom(TargetError):
         )
         self.needed = needed
         self.free = free
+
+
+class NoRoomToChange(TargetError):
+    """The disk has fewer bytes free than changing the bundle takes for a moment."""
+
+    def __init__(self, path: Path, needed: int, free: int) -> None:
+        super().__init__(
+            path,
+            f"{path}: changing it takes {needed:,} bytes for a moment, and the disk it is on has {free:,} free",
+            "Make room. The bundle is what it was.",
+        )
+        self.needed = needed
+        self.free = free
+
+
+class BundleBusy(TargetError):
+    """Something else is changing the bundle, or starting it, at this moment."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path, f"{path}: is being changed or started by another process", "Try again when that is done."
+        )
+
+
+class BundleNotWritable(TargetError):
+    """The bundle cannot be opened to be changed. `reason` is what the system said."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            path,
+            f"{path}: cannot be changed: {reason}",
+            "Allow it with chmod u+w, or make a changed copy: loaf build FILE -o COPY.",
+        )
+        self.reason = reason
+
+
+class AnotherPlatform(TargetError):
+    """The programs in the bundle are for `has`, and this machine makes them for `made`."""
+
+    def __init__(self, path: Path, has: Sequence[str], made: str) -> None:
+        super().__init__(
+            path,
+            f"{path}: the program in it is for {', '.join(has)}, and this machine makes programs for {made}",
+            "Upgrade it on a machine of its own kind.",
+        )
+        self.has = tuple(has)
+        self.made = made
 
 
 class UnsafeEntryName(LoafError):

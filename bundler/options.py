@@ -169,6 +169,14 @@ BUILD_PARAMETERS = (
 """All that can be said of a build, on the command line and in a recipe."""
 
 
+SET_PARAMETERS = (
+    click.Argument(["file"], type=click.Path(path_type=Path)),
+    _option("--name", "What the model is called."),
+    *BAKED_OPTIONS,
+)
+"""All that `loaf set` can be told; what is not named, stays as it is in the bundle."""
+
+
 def baked_from(given: Mapping[str, Any]) -> Baked:
     """What the options of `BAKED_OPTIONS` say, by click's names of them. Raises `click.UsageError`."""
     if given["system"] is not None and given["system_file"] is not None:

@@ -1,7 +1,7 @@
 """Everything that goes into a bundle, before a byte of it is written: of a new one, and of one that is changed.
 
-Knows what parts there are and what the manifest says of each. Refuses to know where a plan comes from (`build.py`,
-`changing.py`) and where its parts come to lie (`writing.py`).
+Knows what parts there are and what the manifest says of each. Refuses to know where they come from (`planning.py`) and
+where they come to lie (`writing.py`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from dataclasses import dataclass
 
 from bundler.content import Content, FileRange, Inline, content_size
 from bundler.copying import Digests
-from bundler.freeze import FrozenRuntime
-from bundler.packs import BackendPack
 from bundler.stored import stored_entries
-from runtime.bundle import ARGS, LICENSES, MANIFEST, RUNTIMES, Bundle, Model, Pack, Runtime
+from runtime.bundle import ARGS, MANIFEST, Bundle, Model, Pack, Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,11 @@ class PlannedPart:
     def size(self) -> int:
         """In bytes."""
         return content_size(self.content)
+
+    @property
+    def sha256(self) -> str | None:
+        """What they come to, as far as anybody knows, in hex."""
+        return self.stated if self.known is None else self.known.sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,29 +122,6 @@ def plan_of(bundle: Bundle) -> Plan:
         manifest.system,
         manifest.chat_template,
     )
-
-
-def frozen_parts(frozen: FrozenRuntime) -> tuple[PlannedRuntime, PlannedPart]:
-    """The program that was frozen on this machine, and the licences of what is in it."""
-    about = Runtime(
-        platform=frozen.platform,
-        entry=f"{RUNTIMES}{frozen.platform}/core.tar.gz",
-        program=frozen.executable,
-        unpacked_size=frozen.unpacked_size,
-        glibc=frozen.glibc,
-        python=frozen.python,
-        packages=frozen.packages,
-    )
-    core = PlannedPart(about.entry, (FileRange(frozen.archive, 0, frozen.size),))
-    size = frozen.licenses.stat().st_size
-    return PlannedRuntime(about, core), PlannedPart(f"{LICENSES}runtime.txt", (FileRange(frozen.licenses, 0, size),))
-
-
-def compiled_part(pack: BackendPack) -> PlannedPack:
-    """A backend that was compiled on this machine."""
-    entry = f"{RUNTIMES}{pack.platform}/{pack.backend}.tar.gz"
-    about = Pack(pack.platform, pack.backend, entry, pack.unpacked_size, pack.library, pack.needs)
-    return PlannedPack(about, PlannedPart(entry, (FileRange(pack.archive, 0, pack.size),)))
 
 
 def _parts_of(bundle: Bundle) -> Iterator[PlannedPart]:

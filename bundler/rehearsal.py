@@ -1,34 +1,46 @@
-"""Asks a bundle that has just been written, and has no name yet, whether it understands what is baked into it.
+"""Asks a program whether it understands what is to be baked into its bundle, before there is such a bundle.
 
-Knows how to run the program of a bundle without the launcher. Refuses to know what can be wrong: the program itself
-says so (`runtime/cli/rehearsal.py`), since it is the one that has to get along with it.
+Knows how to run the program of a bundle without the launcher, and without the weights. Refuses to know what can be
+wrong: the program itself says so (`runtime/cli/rehearsal.py`), since it is the one that has to get along with it.
 """
 
 from __future__ import annotations
 
+import io
 import os
+import platform
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 from bundler.cache import cached
+from bundler.copying import read
 from bundler.errors import DefaultsRefused
-from bundler.freeze import FrozenRuntime
-from bundler.plan import Plan
+from bundler.plan import Plan, PlannedRuntime
+from bundler.writing import write_hollow
 from runtime.cli.options import REHEARSE
 
 _SECONDS = 120
 """A program that has not answered by then does not work."""
 
 
-def rehearse(runtime: FrozenRuntime, plan: Plan, fd: int) -> None:
-    """Let the bundle in the open file `fd` read its defaults. Raises `DefaultsRefused`, `CacheError`, `OSError`."""
-    if not plan.args.strip() and plan.chat_template is None:
+def rehearse(plan: Plan) -> None:
+    """Let the program for this machine read the defaults. Raises `DefaultsRefused`, `CacheError`, `OSError`."""
+    here = f"{platform.system().lower()}-{platform.machine()}"
+    runtime = next((runtime for runtime in plan.runtimes if runtime.about.platform == here), None)
+    if runtime is None or (not plan.args.strip() and plan.chat_template is None):
         return
+    with tempfile.TemporaryFile() as file:
+        write_hollow(plan, file.fileno())
+        _ask(_program(runtime), Path(f"/proc/{os.getpid()}/fd/{file.fileno()}"))
+
+
+def _ask(program: Path, bundle: Path) -> None:
     try:
         result = subprocess.run(
-            [_program(runtime), REHEARSE],
-            env=_environment(f"/proc/{os.getpid()}/fd/{fd}"),
+            [program, REHEARSE],
+            env=_environment(bundle),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -41,21 +53,24 @@ def rehearse(runtime: FrozenRuntime, plan: Plan, fd: int) -> None:
         raise DefaultsRefused(_said(result.stderr))
 
 
-def _program(runtime: FrozenRuntime) -> Path:
+def _program(runtime: PlannedRuntime) -> Path:
     """The frozen program, unpacked once for each runtime."""
 
     def unpack(folder: Path) -> None:
-        with tarfile.open(runtime.archive) as archive:
+        packed = b"".join(read(runtime.core.content))
+        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
             archive.extractall(folder)
 
-    folder = cached("program", runtime.sha256[:16], unpack, needs=runtime.unpacked_size)
-    return folder / runtime.executable
+    sha256 = runtime.core.sha256
+    assert sha256 is not None, "programs come with their digest"
+    folder = cached("program", sha256[:16], unpack, needs=runtime.about.unpacked_size)
+    return folder / runtime.about.program
 
 
-def _environment(bundle: str) -> dict[str, str]:
+def _environment(bundle: Path) -> dict[str, str]:
     """Without what would steer the program."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOAF_", "LLAMA_"))}
-    return {**kept, "LOAF_BUNDLE": bundle}
+    return {**kept, "LOAF_BUNDLE": str(bundle)}
 
 
 def _said(text: str) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from bundler.archive import ArchiveWriter, Stored, end_with, place
 from bundler.content import Inline
-from bundler.copying import Digests
+from bundler.copying import Digests, write_all
 from bundler.digests import recall, remember
 from bundler.errors import AnotherDigest, DigestMismatch
 from bundler.launcher import LaunchTarget, render_launcher
@@ -43,8 +43,8 @@ def write_parts(
     """
     writer = ArchiveWriter(fd, start, ALIGNMENT, advance, kept)
     for part in plan.weights[len(kept) :]:
-        _write_weights(writer, part)
-    cores = [writer.add(part.name, part.content, aligned=True, known=part.known) for part in plan.programs]
+        _write_aligned(writer, part)
+    cores = [_write_aligned(writer, part) for part in plan.programs][: len(plan.runtimes)]
     for part in plan.texts:
         writer.add(part.name, part.content, known=part.known)
 
@@ -59,25 +59,48 @@ def write_parts(
 
 def size_of(plan: Plan, kept: Sequence[Stored] = (), start: int = ALIGNMENT) -> int:
     """The full size, in bytes, of the file that `write_parts` would make."""
-    stored, position = list(kept), start
-    parts = [(part, ALIGNMENT) for part in (*plan.weights[len(kept) :], *plan.programs)]
-    for part, alignment in (*parts, *((part, 1) for part in plan.texts)):
+    stored = _laid_out((*plan.weights[len(kept) :], *plan.programs), ALIGNMENT, kept, start)
+    stored = _laid_out(plan.texts, 1, stored, _end(stored, start))
+    return end_with(stored, _end(stored, start), MANIFEST, len(_encode(_manifest(plan, b"", stored))))
+
+
+def write_hollow(plan: Plan, fd: int) -> None:
+    """Write a bundle without programs into the empty file `fd`, which has holes where the weights would be.
+
+    For whoever reads no more of it than what is baked in.
+    """
+    hollow = replace(plan, runtimes=(), packs=(), documents=())
+    weights = _laid_out(plan.weights, ALIGNMENT, (), ALIGNMENT)
+    written = write_parts(hollow, fd, lambda _bytes: None, weights, _end(weights, ALIGNMENT))
+    write_all(fd, make_head(written.launcher), 0)
+
+
+def _laid_out(parts: Sequence[PlannedPart], alignment: int, before: Sequence[Stored], start: int) -> list[Stored]:
+    """`parts` as they would lie behind those `before` if they were written from `start` on."""
+    stored, position = list(before), start
+    for part in parts:
         header_offset, data_offset = place(position, part.name, part.size, alignment)
         stored.append(Stored(part.name, header_offset, data_offset, part.size, 0, _NO_SHA256))
         position = data_offset + part.size
-    return end_with(stored, position, MANIFEST, len(_encode(_manifest(plan, b"", stored))))
+    return stored
 
 
-def _write_weights(writer: ArchiveWriter, part: PlannedPart) -> None:
+def _end(stored: Sequence[Stored], start: int) -> int:
+    return stored[-1].data_offset + stored[-1].size if stored else start
+
+
+def _write_aligned(writer: ArchiveWriter, part: PlannedPart) -> Stored:
+    """Write what is large. It is not hashed where that has been done before."""
     known = part.known or recall(part.content)
-    weights = writer.add(part.name, part.content, aligned=True, known=known)
-    if part.stated not in (None, weights.sha256):
+    stored = writer.add(part.name, part.content, aligned=True, known=known)
+    if part.stated not in (None, stored.sha256):
         hint = "Delete what the source holds of it, and fetch it again (loaf verify tells of a bundle which part)."
         raise DigestMismatch(part.origin or part.name, hint)
-    if part.wanted not in (None, weights.sha256):
-        raise AnotherDigest(part.name, part.wanted, weights.sha256)
+    if part.wanted not in (None, stored.sha256):
+        raise AnotherDigest(part.name, part.wanted, stored.sha256)
     if known is None:
-        remember(part.content, Digests(weights.sha256, weights.crc32))
+        remember(part.content, Digests(stored.sha256, stored.crc32))
+    return stored
 
 
 def _target(runtime: PlannedRuntime, core: Stored) -> LaunchTarget:

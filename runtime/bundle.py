@@ -287,7 +287,8 @@ class _Bounded(io.RawIOBase):
         return self._file.tell()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(self._size + offset if whence == io.SEEK_END else offset, min(whence, io.SEEK_CUR))
+        from_end = whence == io.SEEK_END
+        return self._file.seek(self._size + offset, io.SEEK_SET) if from_end else self._file.seek(offset, whence)
 
     def read(self, size: int | None = -1) -> bytes:
         left = max(self._size - self._file.tell(), 0)
