@@ -26,6 +26,7 @@ from bundler.rehearsal import rehearse
 from bundler.replacing import replacing
 from bundler.writing import size_of, write_parts
 from runtime import __version__
+from runtime.arguments import parse_arguments
 from runtime.bundle import Model
 from runtime.head import make_head
 
@@ -95,7 +96,7 @@ def check_texts(name: str | None, baked: Baked) -> None:
             raise UnusableText(option, "it holds bytes that are not UTF-8")
     if name is not None and not (0 < len(name) <= MAX_NAME and name.isprintable()):
         raise UnusableText("--name", f"a name has 1 to {MAX_NAME} printable characters")
-    baked.arguments()
+    parse_arguments(baked.arguments(), {})
 
 
 def _plan(

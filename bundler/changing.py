@@ -13,7 +13,6 @@ import msgspec
 
 from bundler.baked import Baked, baked_in
 from bundler.build import check_texts
-from bundler.content import FileRange
 from bundler.errors import AnotherPlatform, UnusableText
 from bundler.freeze import FrozenRuntime
 from bundler.gguf import summarize, weights_header
@@ -47,7 +46,10 @@ def set_defaults(path: Path, name: str | None, given: Baked) -> tuple[Model, ...
         return replace(
             named,
             models=_with_parts(named.models, parts),
-            documents=(*(one for one in plan.documents if one.name not in (LICENSE_TEXT, README)), *planned_texts(baked)),
+            documents=(
+                *(one for one in plan.documents if one.name not in (LICENSE_TEXT, README)),
+                *planned_texts(baked),
+            ),
             args=baked.arguments(),
             system=baked.system,
             chat_template=baked.chat_template,

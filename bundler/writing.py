@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from bundler.archive import ArchiveWriter, Stored, end_with, place
+from bundler.archive import ArchiveWriter, Stored, end_with, local_header, place
 from bundler.content import Inline
 from bundler.copying import Digests, write_all
 from bundler.digests import recall, remember
@@ -71,6 +71,8 @@ def write_hollow(plan: Plan, fd: int) -> None:
     """
     hollow = replace(plan, runtimes=(), packs=(), documents=())
     weights = _laid_out(plan.weights, ALIGNMENT, (), ALIGNMENT)
+    for entry in weights:
+        write_all(fd, local_header(entry), entry.header_offset)
     written = write_parts(hollow, fd, lambda _bytes: None, weights, _end(weights, ALIGNMENT))
     write_all(fd, make_head(written.launcher), 0)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -20,24 +22,32 @@ class Died(BaseException):
 
 
 class Death:
-    """Comes at call number `call` of those that change files; of a write, `part` of it is done still."""
+    """Comes at call number `call` of those that change files in `folder`; of a write, `part` of it is done still."""
 
-    def __init__(self, call: int, part: float) -> None:
+    def __init__(self, folder: Path, call: int, part: float) -> None:
         self.calls = 0
+        self._folder = folder
         self._last = call
         self._part = part
 
     def happen(self) -> None:
+        """Again and again, whatever is tried."""
         raise Died
 
     def at(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        self.calls += 1
-        if self.calls < self._last:
+        if not self._is_meant(name, arguments):
             return _real[name](*arguments, **options)
+        self.calls += 1
         if self.calls == self._last:
             self._half(name, arguments)
-        self.happen()
-        raise AssertionError
+        if self.calls >= self._last:
+            self.happen()
+        return _real[name](*arguments, **options)
+
+    def _is_meant(self, name: str, arguments: tuple[Any, ...]) -> bool:
+        file = arguments[1] if name == "copy_file_range" else arguments[0]
+        path = Path(f"/proc/self/fd/{file}").readlink() if isinstance(file, int) else Path(file)
+        return path.parent == self._folder or name == "link"
 
     def _half(self, name: str, arguments: tuple[Any, ...]) -> None:
         if name == "pwrite":
@@ -55,6 +65,14 @@ class Kill(Death):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class DiskFull(Death):
+    """One call fails; what comes after it does not."""
+
+    def happen(self) -> None:
+        if self.calls == self._last:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @contextmanager
 def dying(death: Death) -> Iterator[Death]:
     """While the block runs, every call that changes files asks `death` first. Nothing waits for the disk."""
@@ -66,19 +84,19 @@ def dying(death: Death) -> Iterator[Death]:
         yield death
 
 
-def calls_of(action: Callable[[], object]) -> int:
-    """How often `action` changes files."""
-    with dying(Death(2**60, 0)) as death:
+def calls_of(folder: Path, action: Callable[[], object]) -> int:
+    """How often `action` changes files in `folder`."""
+    with dying(Death(folder, 2**60, 0)) as death:
         action()
     return death.calls
 
 
-def kill_at(call: int, part: float, action: Callable[[], object]) -> bool:
+def kill_at(folder: Path, call: int, part: float, action: Callable[[], object]) -> bool:
     """Do `action` in a process that is killed at that call; whether it was."""
     child = os.fork()
     if child == 0:
         try:
-            with dying(Kill(call, part)):
+            with dying(Kill(folder, call, part)):
                 action()
         finally:
             os._exit(0)

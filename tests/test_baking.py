@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +115,24 @@ def test_a_bundle_made_from_a_bundle_changes_what_is_said(baked: Path, parts: Pa
     assert [one.name for one in bundle.adapters()] == ["two"]
     assert bundle.args.split()[-4:] == ["--temp", "1.0", "...", "--no-slots"]
     assert bundle.manifest.system == "Be brief."
+
+
+def test_set_makes_of_a_bundle_what_building_anew_makes(baked: Path, parts: Path, tmp_path: Path) -> None:
+    options = ["--lora", str(parts / "two.gguf"), "--temp", "1", "--license", str(parts / "about.md"), "--name", "x"]
+    built, changed = tmp_path / "built.loaf", tmp_path / "changed.loaf"
+    loaf("build", str(baked), *options, "-o", str(built), check=True)
+    shutil.copy(baked, changed)
+    assert "draft models are not used yet" in loaf("set", str(changed), *options, check=True).stderr
+    assert changed.read_bytes() == built.read_bytes()
+
+
+def test_what_set_refuses_leaves_the_bundle_alone(baked: Path, parts: Path, tmp_path: Path) -> None:
+    target = tmp_path / "x.loaf"
+    shutil.copy(baked, target)
+    for options, says in ((["--args", "--tmep 1"], "--tmep"), (["--lora", str(parts / "other.gguf")], "of the kind")):
+        refused = loaf("set", str(target), *options)
+        assert (refused.returncode, says in refused.stderr) == (1, True), refused.stderr
+        assert target.read_bytes() == baked.read_bytes()
 
 
 BAD: list[tuple[str, list[str], str]] = [

@@ -18,7 +18,8 @@ from bundles import Server, loaf
 from dying import Death, Died, calls_of, dying
 from small_bundles import build_small, opened_whole, said_by, small_gguf, small_runtime
 
-from bundler.changing import Changes, set_defaults, upgrade
+from bundler.baked import Baked
+from bundler.changing import set_defaults, upgrade
 from bundler.errors import AnotherPlatform
 from bundler.progress import SilentProgress
 from bundler.verify import verify
@@ -73,11 +74,12 @@ FAILURES: list[tuple[str, list[str], str, int]] = [
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Bundles of one and of two models, one that is cut short, and weights."""
+    monkeypatch.setenv("LOAF_BUILD_CACHE", str(tmp_path / "build-cache"))
     runtime = small_runtime(tmp_path / "runtime", "one")
     weights = small_gguf(tmp_path / "m.gguf")
-    build_small(tmp_path / "x.loaf", weights, runtime, args="--temp 0")
+    build_small(tmp_path / "x.loaf", weights, runtime, baked=Baked("--temp 0"))
     build_small(tmp_path / "two.loaf", weights, runtime, also=(f"other={small_gguf(tmp_path / 'n.gguf')}",))
     (tmp_path / "cut.loaf").write_bytes((tmp_path / "x.loaf").read_bytes()[:-100])
     return tmp_path
@@ -128,7 +130,7 @@ def test_a_full_disk_is_told_before_anything_is_written(folder: Path) -> None:
 def test_several_models_stay_where_they_are(folder: Path) -> None:
     target = folder / "two.loaf"
     spans = open_bundle(target).spans
-    set_defaults(target, Changes(name="first", system="x"))
+    set_defaults(target, "first", Baked(system="x"))
     bundle = opened_whole(target)
     assert [model.name for model in bundle.served_models()] == ["first", "other"]
     assert {name: span for name, span in bundle.spans.items() if name.startswith("models/")} == {
@@ -158,17 +160,18 @@ def test_what_an_interruption_left_is_told_and_taken_away(folder: Path) -> None:
     copy, plain = folder / "copy.loaf", target.read_bytes()
 
     def change() -> None:
-        set_defaults(copy, Changes(system="x"))
+        set_defaults(copy, None, Baked(system="x"))
 
     shutil.copy(target, copy)
-    calls = calls_of(change)
+    calls = calls_of(folder, change)
     for call in range(2, calls + 1, 3):
         shutil.copy(target, copy)
-        with dying(Death(call, 0.5)), contextlib.suppress(Died):
+        with dying(Death(folder, call, 0.5)), contextlib.suppress(Died):
             change()
         said = loaf("verify", str(copy), check=True).stdout
         assert "was interrupted" in said
-        assert loaf("build", str(copy), "-o", str(folder / "again.loaf")).returncode == 0, "it can be copied"
+        again = build_small(folder / "again.loaf", copy, small_runtime(folder / "other", "other"))
+        assert opened_whole(again).args == "--temp 0", "it can be built from"
         loaf("set", str(copy), "--system", "", "--name", "m", check=True)
         assert len(copy.read_bytes()) == len(plain) + len('"system": ""') - len('"system": null')
 
@@ -177,11 +180,11 @@ def test_no_changed_byte_of_what_is_live_goes_unnoticed(folder: Path) -> None:
     """Also where a change was interrupted: with either launcher, in the weights, the program and all between."""
     target = folder / "x.loaf"
     before = target.read_bytes()
-    calls = calls_of(lambda: set_defaults(target, Changes(system="x")))
+    calls = calls_of(folder, lambda: set_defaults(target, None, Baked(system="x")))
     for call in (calls // 2, calls - 1):
         target.write_bytes(before)
-        with dying(Death(call, 0.5)), contextlib.suppress(Died):
-            set_defaults(target, Changes(system="x"))
+        with dying(Death(folder, call, 0.5)), contextlib.suppress(Died):
+            set_defaults(target, None, Baked(system="x"))
         data, bundle = target.read_bytes(), opened_whole(target)
         for name, span in bundle.spans.items():
             for offset in (span.offset - 1, span.offset, span.offset + span.size - 1):
