@@ -115,9 +115,16 @@ class ChatSettings(msgspec.Struct, frozen=True):
     splits_reasoning: bool = True
 
 
+class BatchSettings(msgspec.Struct, frozen=True):
+    """Requests in `input`, a line each, and where their results go. An `input` of `-` is standard input."""
+
+    input: Path
+    output: Path
+
+
 class Settings(msgspec.Struct, frozen=True):
-    """Everything. `prompt` None: serve. `model` None: the weights in the bundle. `worker` None: this machine has the
-    model, rather than computing for one that has.
+    """Everything. `prompt` and `batch` None: serve. `model` None: the weights in the bundle. `worker` None: this
+    machine has the model, rather than computing for one that has.
 
     `aliases` are further names of the model, `tags` words about it, both for clients. Where the bundle has several
     models, both are the first one's; see `of_another_model`.
@@ -128,6 +135,7 @@ class Settings(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     prompt: str | None = None
     raw: bool = False
+    batch: BatchSettings | None = None
     system: str | None = None
     max_tokens: int | None = None
     server: ServerSettings = msgspec.field(default_factory=ServerSettings)

@@ -50,6 +50,8 @@ def may_import(importer: str, imported: str) -> bool:
         return not any(within(imported, part) for part in ("runtime.server", "runtime.chat", "aiohttp", "jinja2"))
     if within(importer, "runtime.chat") or within(importer, "runtime.console"):
         return not any(within(imported, part) for part in ("runtime.server", "aiohttp"))
+    if within(importer, "runtime.batch"):
+        return not any(within(imported, dialect) for dialect in DIALECTS)
     for dialect in DIALECTS:
         if within(importer, dialect):
             return not any(within(imported, other) for other in DIALECTS if other != dialect)
@@ -68,6 +70,7 @@ def test_the_rule_can_fail() -> None:
     assert not may_import("runtime.server.openai.chat", "runtime.server.llamacpp.slots")
     assert not may_import("runtime.loading", "llama_cpp")
     assert not may_import("runtime.console.once", "runtime.server.chatting")
+    assert not may_import("runtime.batch.run", "runtime.server.openai")
     assert not may_import("runtime.backends.fitting", "runtime.engine.llama.devices")
 
 

@@ -88,7 +88,7 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: b
 
 
 def _run(bundle: Bundle | None, settings: Settings) -> None:
-    """Answer once or serve. The models begin to load before the server is imported, which takes as long."""
+    """Answer once, or a batch, or serve. Models begin to load before the server is imported, which takes as long."""
     if settings.worker is not None:
         from runtime.working import work
 
@@ -107,6 +107,11 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
 
             _begin_to_collect()
             answer_once(served[0], settings)
+        elif settings.batch is not None:
+            from runtime.batch.run import run_batch
+
+            _begin_to_collect()
+            run_batch(served, settings, settings.batch, stopped)
         else:
             from runtime.server.serve import serve
 

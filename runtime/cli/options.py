@@ -92,6 +92,12 @@ ANSWERS = (
            "Give thoughts apart from the answer (reasoning_content), or with none: inside it.", "auto"),
 )  # fmt: skip
 
+BATCH = (
+    _value("--batch", click.Path(path_type=Path, allow_dash=True),
+           "Answer all requests of this file, in OpenAI's batch format, and exit; '-': standard input."),
+    _value("-o --output", _FILE, "Where their results go. What is there already is not asked again."),
+)  # fmt: skip
+
 SAMPLING = (
     _value("--temp --temperature", _NUMBER, "Temperature; 0 is greedy.", 0.8),
     _value("-s --seed", _COUNT, "Seed; -1: random.", -1),
@@ -183,6 +189,7 @@ GROUPS: tuple[tuple[str, tuple[click.Option, ...]], ...] = (
     ("Serving", SERVING),
     ("Who may call", ACCESS),
     ("Answers", ANSWERS),
+    ("Many requests", BATCH),
     ("Sampling, where a request does not say", SAMPLING),
     ("Model and memory", MODEL),
     ("GPUs", GPUS),

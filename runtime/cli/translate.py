@@ -20,6 +20,7 @@ from runtime.cli.options import SAMPLING
 from runtime.engine.backend import Adapter, LoadSettings, Pooling, Weights
 from runtime.engine.types import SAMPLERS, Sampling
 from runtime.settings import (
+    BatchSettings,
     ChatSettings,
     EngineSettings,
     GpuSettings,
@@ -56,6 +57,7 @@ def settings_from(manifest: Manifest | None, flags: dict[str, Any]) -> Settings:
         tags=flags["tags"] or (),
         prompt=_prompt(flags),
         raw=flags["raw"],
+        batch=_batch(flags),
         system=flags["system"] if flags["system"] is not None else system,
         max_tokens=None if flags["n_predict"] < 0 else flags["n_predict"],
         server=_server(flags),
@@ -73,6 +75,19 @@ def _prompt(flags: dict[str, Any]) -> str | None:
         return ""
     text = _one_of(flags, "prompt", "file")
     return text if flags["file"] is None or text is None else text.removesuffix("\n")
+
+
+def _batch(flags: dict[str, Any]) -> BatchSettings | None:
+    given, output = flags["batch"], flags["output"]
+    if given is None and output is None:
+        return None
+    if given is None or output is None:
+        raise click.UsageError("--batch FILE and --output FILE belong together.")
+    if flags["prompt"] is not None or flags["file"] is not None:
+        raise click.UsageError("Either a prompt or --batch, not both.")
+    if given.exists() and output.exists() and given.samefile(output):
+        raise click.UsageError("--batch and --output are the same file.")
+    return BatchSettings(given, output)
 
 
 def _server(flags: dict[str, Any]) -> ServerSettings:

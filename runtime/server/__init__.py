@@ -1,6 +1,6 @@
 """HTTP: one package a dialect (`llamacpp`, `openai`, …), each over the same engine; no dialect knows another.
 
-app → the dialects   serve → from start to signal   models → which one is asked
+app → the dialects   serve → from start to signal   asking → without a network   models → which one is asked
 generating, chatting, vectors → what dialects share   stream → how bytes are framed   errors → status codes
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import batching
 import building
 import click
 import launching
@@ -20,6 +21,7 @@ bench.add_command(building.build)
 bench.add_command(serving.serve)
 bench.add_command(stepping.engine)
 bench.add_command(sharing.sharing)
+bench.add_command(batching.batch)
 
 if __name__ == "__main__":
     bench(prog_name="scripts/bench")

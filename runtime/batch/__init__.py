@@ -1,0 +1,5 @@
+"""`--batch`: many requests out of one file, answered as the server answers them, their results into another.
+
+run → from the first line to the last   requests → what a line asks for   results → the file that they go to
+reading → lines, read ahead   progress → what a person sees
+"""
