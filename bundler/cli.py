@@ -16,6 +16,7 @@ import click
 
 from bundler.options import BUILD_PARAMETERS, SET_PARAMETERS, baked_from
 from runtime import __version__
+from runtime.completion import SHELLS, Shell, script
 from runtime.exits import errors_as_exit_codes
 
 if TYPE_CHECKING:
@@ -137,6 +138,13 @@ def doctor() -> None:
     for finding in found:
         click.echo(finding.sentence)
     sys.exit(any(finding.is_fatal for finding in found))
+
+
+@loaf.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: Shell) -> None:
+    """Say what lets SHELL complete this command's words (docs/completion.md)."""
+    click.echo(script(shell, "loaf"), nl=False)
 
 
 @loaf.command()

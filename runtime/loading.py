@@ -52,6 +52,21 @@ class ModelUnusable(LoafError):
         self.error = error
 
 
+class Loading:
+    """How much of a model's weights has been read, and the way to end it.
+
+    One thread writes `share`, from 0 to 1; any may read it, and set `ended`.
+    """
+
+    def __init__(self) -> None:
+        self.share = 0.0
+        self.ended = threading.Event()
+
+    def report(self, share: float) -> None:
+        """Called by who reads."""
+        self.share = share
+
+
 class ServedModel(msgspec.Struct, frozen=True):
     """A model being served: its name for clients, its weights, and the engine that runs it.
 
@@ -63,12 +78,17 @@ class ServedModel(msgspec.Struct, frozen=True):
     size: int
     digest: str
     engine: Engine
-    abort_load: threading.Event
+    loading: Loading
 
     def stop(self) -> None:
         """End loading or generating. Returns at once; `engine.join` waits."""
-        self.abort_load.set()
+        self.loading.ended.set()
         self.engine.stop()
+
+
+def loaded_share(served: Sequence[ServedModel]) -> float:
+    """How much of all their weights has been read, from 0 to 1."""
+    return sum(one.loading.share * one.size for one in served) / max(sum(one.size for one in served), 1)
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -166,12 +186,12 @@ def _open_backend(found: _Found, settings: Settings, shared: _Shared, load: _Loa
 
 
 def _open(found: _Found, settings: Settings, shared: _Shared, worker: Worker, after: Engine | None) -> ServedModel:
-    abort_load = threading.Event()
+    loading = Loading()
 
     def load(
         weights: Weights, settings: LoadSettings, adapters: Sequence[Adapter], offload: Offload | None
     ) -> LlamaModel:
-        return load_model(weights, settings, abort_load, adapters, offload)
+        return load_model(weights, settings, loading.ended, adapters, offload, loading.report)
 
     def open_backend() -> Backend:
         if after is not None:
@@ -189,7 +209,7 @@ def _open(found: _Found, settings: Settings, shared: _Shared, worker: Worker, af
     shelf_bytes = 0 if settings.server.slot_save_path else settings.engine.shelf_bytes
     engine = Engine(open_backend, shifts=settings.engine.context_shift, shelf_bytes=shelf_bytes, worker=worker)
     engine.start()
-    return ServedModel(found.name, found.weights, found.size, found.digest, engine, abort_load)
+    return ServedModel(found.name, found.weights, found.size, found.digest, engine, loading)
 
 
 def _find_weights(bundle: Bundle | None, outside: Path | None) -> list[_Found]:

@@ -115,6 +115,18 @@ class ChatSettings(msgspec.Struct, frozen=True):
     splits_reasoning: bool = True
 
 
+class LogSettings(msgspec.Struct, frozen=True):
+    """Where a log goes: standard error (`verbose`), a `file`, both or nowhere."""
+
+    verbose: bool = False
+    file: Path | None = None
+    format: Literal["text", "json"] = "text"
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.verbose or self.file is not None
+
+
 class BatchSettings(msgspec.Struct, frozen=True):
     """Requests in `input`, a line each, and where their results go. An `input` of `-` is standard input."""
 
@@ -144,6 +156,7 @@ class Settings(msgspec.Struct, frozen=True):
     gpu: GpuSettings = msgspec.field(default_factory=GpuSettings)
     chat: ChatSettings = msgspec.field(default_factory=ChatSettings)
     sampling: Sampling = msgspec.field(default_factory=Sampling)
+    log: LogSettings = msgspec.field(default_factory=LogSettings)
 
     def of_another_model(self) -> Settings:
         """What of this holds for the further models of a bundle: all but what can only be meant for the first one.

@@ -44,6 +44,13 @@ def context(backend: LlamaBackend) -> Context:
     return context
 
 
+def test_loading_tells_how_far_it_is(demo_gguf: Path) -> None:
+    shares: list[float] = []
+    load_model(Weights(demo_gguf), LoadSettings(), threading.Event(), report=shares.append).close()
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+
+
 def tokens_of(backend: LlamaBackend, text: str) -> tuple[int, ...]:
     return backend.model.tokenize(text, add_special=True, parse_special=True)
 

@@ -19,6 +19,7 @@ from runtime.batch.reading import LONGEST, Line, ReadAhead, count_lines, opened
 from runtime.batch.requests import BatchRequest, parse_request
 from runtime.batch.results import Results
 from runtime.console.aside import Aside
+from runtime.console.loading import loading_shown
 from runtime.loading import ServedModel
 from runtime.server.asking import Answered, Ask, answering
 from runtime.settings import BatchSettings, Settings
@@ -82,11 +83,8 @@ def _cancel_on_signals() -> None:
 
 
 async def _loaded(served: Sequence[ServedModel], aside: Aside) -> None:
-    aside.status(f"Loading {', '.join(one.name for one in served)} …")
-    try:
+    async with loading_shown(served, aside):
         await asyncio.gather(*(asyncio.wrap_future(one.engine.ready) for one in served))
-    finally:
-        aside.clear()
 
 
 def _requests_at_once(served: Sequence[ServedModel]) -> int:

@@ -17,10 +17,12 @@ from runtime.backends import ASK_FOR_DEVICES
 from runtime.cli.command import GroupedCommand
 from runtime.cli.options import GROUPS, REHEARSE
 from runtime.cli.unused import refused_options, unused_options
+from runtime.completion import SHELLS, VARIABLE, script
 from runtime.exits import errors_as_exit_codes
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
+    from runtime.completion import Shell
     from runtime.settings import Settings
 
 
@@ -46,8 +48,15 @@ def main() -> None:
             obj=bundle,
             default_map=defaults,
             auto_envvar_prefix="LOAF",
+            complete_var=VARIABLE,
             standalone_mode=False,
         )
+
+
+def _print_completion(context: click.Context, _param: click.Parameter, shell: Shell | None) -> None:
+    if shell is not None and not context.resilient_parsing:
+        click.echo(script(shell, context.info_name or ""), nl=False)
+        context.exit()
 
 
 @click.command(cls=GroupedCommand, groups=GROUPS, hidden=[*unused_options(), *refused_options()])
@@ -57,6 +66,15 @@ def main() -> None:
 )
 @click.option(
     "--explain", is_flag=True, allow_from_autoenv=False, help="Say what would be done here, and why, and exit."
+)
+@click.option(
+    "--completion",
+    type=click.Choice(SHELLS),
+    is_eager=True,
+    expose_value=False,
+    callback=_print_completion,
+    allow_from_autoenv=False,
+    help="Say what lets this shell complete flags, and exit.",
 )
 @click.version_option(__version__, message="%(prog)s, loaf %(version)s", allow_from_autoenv=False)
 @click.help_option("-h", "--help", allow_from_autoenv=False)
@@ -89,6 +107,10 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: b
 
 def _run(bundle: Bundle | None, settings: Settings) -> None:
     """Answer once, or a batch, or serve. Models begin to load before the server is imported, which takes as long."""
+    if settings.log.is_wanted:
+        from runtime.logs import start_logging
+
+        start_logging(settings.log)
     if settings.worker is not None:
         from runtime.working import work
 
@@ -136,7 +158,7 @@ def _begin_to_collect() -> None:
 
 def _asks_about_the_program() -> bool:
     """Whether the first flag is one that is answered without looking into the bundle, so sooner."""
-    return sys.argv[1:2] in (["--version"], ["--help"], ["-h"])
+    return sys.argv[1:2] in (["--version"], ["--help"], ["-h"], ["--completion"]) or VARIABLE in os.environ
 
 
 def _open_bundle(path: str) -> Bundle:

@@ -185,6 +185,12 @@ MACHINES = (
     _value("--rpc", WorkerAddresses(), "Workers that compute for this machine, as HOST:PORT, comma-separated."),
 )  # fmt: skip
 
+LOGS = (
+    _switch("-v --verbose --log-verbose", "Write a log to standard error: each request, and what llama.cpp says."),
+    _value("--log-file", click.Path(path_type=Path, dir_okay=False), "Write the log to the end of this file."),
+    _value("--log-format", click.Choice(["text", "json"]), "How its lines look.", "text"),
+)  # fmt: skip
+
 GROUPS: tuple[tuple[str, tuple[click.Option, ...]], ...] = (
     ("Serving", SERVING),
     ("Who may call", ACCESS),
@@ -194,4 +200,5 @@ GROUPS: tuple[tuple[str, tuple[click.Option, ...]], ...] = (
     ("Model and memory", MODEL),
     ("GPUs", GPUS),
     ("Several machines", MACHINES),
+    ("The log", LOGS),
 )

@@ -24,6 +24,7 @@ from runtime.settings import (
     ChatSettings,
     EngineSettings,
     GpuSettings,
+    LogSettings,
     Secret,
     ServerSettings,
     Settings,
@@ -66,6 +67,7 @@ def settings_from(manifest: Manifest | None, flags: dict[str, Any]) -> Settings:
         gpu=_gpu(flags),
         chat=_chat(flags, manifest.chat_template if manifest is not None else None),
         sampling=_sampling(flags),
+        log=LogSettings(flags["verbose"], flags["log_file"], flags["log_format"]),
     )
 
 

@@ -13,7 +13,7 @@ _ALWAYS = None
 
 _ON_THE_GPU = "what belongs to a layer on the GPU is there, too"
 _ONE_COUNT = "--threads counts for prompts and answers alike"
-_NO_LOG = "there is no log; what matters is said on standard error"
+_LINES = "--log-format says how lines of the log look"
 _OF_LLAMAFILE = "llamafile's, without a meaning here"
 
 _SWITCHES: tuple[tuple[str, str | None], ...] = (
@@ -35,10 +35,9 @@ _SWITCHES: tuple[tuple[str, str | None], ...] = (
     ("--perf", _ALWAYS),
     ("-e --escape", "prompts are taken as they are"),
     ("--no-escape", _ALWAYS),
-    ("-v --verbose --log-verbose", _NO_LOG),
     ("--log-disable", _ALWAYS),
-    ("--log-prefix", _NO_LOG),
-    ("--log-timestamps", _NO_LOG),
+    ("--log-prefix", _LINES),
+    ("--log-timestamps", _LINES),
     ("-kvo --kv-offload", _ALWAYS),
     ("-nkvo --no-kv-offload", _ON_THE_GPU),
     ("--op-offload", _ALWAYS),
@@ -70,9 +69,8 @@ _VALUES: tuple[tuple[str, str | None], ...] = (
     ("--ctx-checkpoints --swa-checkpoints", "states are kept as the model needs them"),
     ("--keep", "a request's n_keep says so"),
     ("--sleep-idle-seconds", "the model stays loaded"),
-    ("-lv --verbosity --log-verbosity", _NO_LOG),
-    ("--log-file", _NO_LOG),
-    ("--log-colors", _NO_LOG),
+    ("-lv --verbosity --log-verbosity", "--verbose writes all there is into the log"),
+    ("--log-colors", _LINES),
 )
 
 _REFUSED: tuple[tuple[str, str], ...] = (("--image", "images are not supported yet"),)

@@ -82,10 +82,11 @@ class ContextFailed(EngineError):
 
 
 class StillLoading(EngineError):
-    """The weights are being loaded."""
+    """The weights are being loaded. `progress`: the share that has been, from 0 to 1, where it was looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: float | None = None) -> None:
         super().__init__("Loading model")
+        self.progress = progress
 
 
 class WorkerLost(EngineError):

@@ -14,6 +14,7 @@ from runtime.server.connections import SERVER_NAME
 from runtime.server.errors import answering_errors
 from runtime.server.keys import MODELS, SETTINGS, STARTED
 from runtime.server.llamacpp import LLAMACPP
+from runtime.server.logging import logging_requests
 from runtime.server.models import HostedModel, Models
 from runtime.server.ollama import OLLAMA
 from runtime.server.openai import OPENAI
@@ -35,7 +36,8 @@ MAX_BODY = 64 * 1024 * 1024
 def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Application:
     """The dialects' routes over the models. Answers from the first moment: 503 while they load."""
     server = settings.server
-    middlewares = [answering_errors(DIALECTS), guard(server, PUBLIC), receiving(server.timeout, MAX_BODY)]
+    outermost = [logging_requests()] if settings.log.is_wanted else []
+    middlewares = [*outermost, answering_errors(DIALECTS), guard(server, PUBLIC), receiving(server.timeout, MAX_BODY)]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     first, *others = served
     app[MODELS] = Models(

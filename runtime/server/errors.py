@@ -181,11 +181,13 @@ def failure_of(error: LoafError) -> Failure:
     """What a client is told of `error`, in an answer or in the middle of a stream."""
     status, kind = _STATUS.get(type(error), (500, "server_error"))
     message = f"{error.message}. {error.hint}" if error.hint else error.message
-    details: dict[str, str | int] = {}
+    details: dict[str, str | int | float] = {}
     if isinstance(error, PromptTooLong):
         details = {"n_prompt_tokens": error.n_prompt, "n_ctx": error.n_ctx}
     if isinstance(error, BadRequest) and error.field:
         details = {"param": error.field}
+    if isinstance(error, StillLoading) and error.progress is not None:
+        details = {"progress": round(error.progress, 3)}
     retry_after = 1 if isinstance(error, (QueueFull, StillLoading, TooManyConnections)) else None
     return Failure(status, kind, message, details, retry_after)
 

@@ -27,6 +27,7 @@ from runtime.errors import LoafError
 from runtime.server.dialect import Failure
 from runtime.server.errors import BadRequest, failure_of
 from runtime.server.json import json_response
+from runtime.server.logging import note_tokens
 from runtime.server.sampling import SamplingFields, stop_strings
 from runtime.server.stream import Framing, Stream, aborting
 
@@ -146,7 +147,9 @@ async def answer_all(
     async with aborting(generations):
         if streams:
             return await _stream(request, generations, writer)
-        return json_response(writer.whole([await _collect(generation) for generation in generations]))
+        answers = [await _collect(generation) for generation in generations]
+        note_tokens(request, [one.finished for one in answers])
+        return json_response(writer.whole(answers))
 
 
 def repeated(wanted: GenerationRequest, n: int | None) -> list[GenerationRequest]:
@@ -194,6 +197,7 @@ async def _stream(request: web.Request, generations: Sequence[Generation], write
                 else:
                     objects += writer.token(index, event)
             await out.send_all(objects)
+        note_tokens(request, finished.values())
         await out.send_all(writer.closing([finished[index] for index in sorted(finished)]))
     except LoafError as error:
         if out.response is None:

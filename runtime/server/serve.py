@@ -16,6 +16,8 @@ from typing import Any
 
 from aiohttp import web
 
+from runtime.console.aside import Aside
+from runtime.console.loading import loading_shown
 from runtime.engine.backend import WorkerAddress
 from runtime.errors import LoafError
 from runtime.loading import ServedModel
@@ -77,7 +79,8 @@ async def _load_unless(stop: asyncio.Event, served: Sequence[ServedModel]) -> bo
     loading = asyncio.gather(*(asyncio.wrap_future(one.engine.ready) for one in served))
     stopping = asyncio.ensure_future(stop.wait())
     either: list[asyncio.Future[Any]] = [loading, stopping]
-    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    async with loading_shown(served, Aside()):
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if loading.done():
         stopping.cancel()
         loading.result()

@@ -24,10 +24,12 @@ def load_model(
     abort_load: threading.Event,
     adapters: Sequence[Adapter] = (),
     offload: Offload | None = None,
+    report: Callable[[float], None] = lambda _share: None,
 ) -> LlamaModel:
     """Load `weights`, of which nothing is copied but what is repacked or goes to a GPU, and `adapters` for them.
 
-    Setting `abort_load` from another thread ends the loading with `LoadAborted`. Raises `ModelLoadFailed`,
+    `report` is called with the share of the weights that has been read, from 0 to 1. Setting `abort_load` from another
+    thread ends the loading with `LoadAborted`. Raises `ModelLoadFailed`,
     `AdapterFailed`, `BackendFailed`, `OSError`.
     """
     lib, logs = import_binding()
@@ -36,7 +38,12 @@ def load_model(
         _use_numa(settings.numa)
     params = lib.llama_model_default_params()
     params.load_mode = _load_mode(lib, settings)
-    handle = _load(weights, params, settings, offload, lambda: not abort_load.is_set())
+
+    def goes_on(share: float) -> bool:
+        report(share)
+        return not abort_load.is_set()
+
+    handle = _load(weights, params, settings, offload, goes_on)
     if abort_load.is_set():
         if handle:
             lib.llama_model_free(handle)
@@ -57,10 +64,10 @@ def look_at_model(
     params = lib.llama_model_default_params()
     params.load_mode = lib.LLAMA_LOAD_MODE_NONE
     if not (offload and (offload.numbers or offload.workers)):  # beside a GPU nothing is repacked
-        _load(weights, params, settings, offload, lambda: False)
+        _load(weights, params, settings, offload, lambda _share: False)
         _check_allocated(weights, settings, logs.last_error())
     params.no_alloc = True
-    handle = _load(weights, params, settings, offload, lambda: True)
+    handle = _load(weights, params, settings, offload, lambda _share: True)
     return _with_adapters(weights, handle, logs.weights_in("CPU_REPACK"), adapters)
 
 
@@ -71,13 +78,14 @@ def _check_allocated(weights: Weights, settings: LoadSettings, error: str) -> No
 
 
 def _load(
-    weights: Weights, params: Any, settings: LoadSettings, offload: Offload | None, goes_on: Callable[[], bool]
+    weights: Weights, params: Any, settings: LoadSettings, offload: Offload | None, goes_on: Callable[[float], bool]
 ) -> Any:
-    """A llama_model, None where that failed. `goes_on` is asked before each tensor is read."""
+    """A llama_model, None where that failed. `goes_on` is asked before each tensor is read, with the share that
+    has been."""
     lib, _logs = import_binding()
     params.use_extra_bufts = settings.repack
     # References must live until loading is over, or ctypes frees what they refer to.
-    callback = lib.llama_progress_callback(lambda _progress, _data: goes_on())
+    callback = lib.llama_progress_callback(lambda share, _data: goes_on(share))
     params.progress_callback = callback
     kept = device_params(lib, params, offload) if offload is not None else []
     with opened(weights) as file:

@@ -9,6 +9,7 @@ but say so; unless it was another machine that failed (`workers.py`).
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import re
 import threading
@@ -16,10 +17,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from runtime.logs import LLAMA_CPP
+
 _BUFFER = re.compile(rb"(load_tensors|sched_reserve): +(\S+) (?:model|compute) buffer size = +([\d.]+) MiB")
 _LEVEL_ERROR = 4
 _LEVEL_CONTINUES = 5
 """ggml_log_level in ggml.h: an error, and a piece of the line before it."""
+
+_LEVELS = {2: logging.INFO, 3: logging.WARNING, _LEVEL_ERROR: logging.ERROR}
+
+_log = logging.getLogger(LLAMA_CPP)
+_log.addHandler(logging.NullHandler())
 
 
 class _Heard(threading.local):
@@ -30,6 +38,7 @@ class _Heard(threading.local):
         self.weights: dict[str, int] = {}
         self.scratch: dict[str, int] = {}
         self.last_level = 0
+        self.line = b""
 
 
 class LogTail:
@@ -79,6 +88,16 @@ class LogTail:
             sizes = heard.weights if match[1] == b"load_tensors" else heard.scratch
             kind = match[2].decode()
             sizes[kind] = sizes.get(kind, 0) + round(float(match[3]) * 1024 * 1024)
+        if _log.isEnabledFor(logging.ERROR):
+            _log_lines(heard, text)
+
+
+def _log_lines(heard: _Heard, text: bytes) -> None:
+    """Whole lines only: pieces of one come one by one."""
+    *lines, heard.line = (heard.line + text).split(b"\n")
+    for line in lines:
+        if line.strip():
+            _log.log(_LEVELS.get(heard.last_level, logging.DEBUG), "%s", line.decode("utf-8", "replace").rstrip())
 
 
 def _exit_with_message(text: str) -> None:

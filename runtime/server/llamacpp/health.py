@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from runtime.engine.errors import StillLoading
+from runtime.loading import loaded_share
 from runtime.server.json import json_response
 from runtime.server.keys import MODELS
 
 
 async def health(request: web.Request) -> web.Response:
-    """200 once every model is loaded, 503 until then."""
-    for hosted in request.app[MODELS].all:
-        hosted.loaded()
+    """200 once every model is loaded, 503 until then, with how far that is."""
+    models = request.app[MODELS].all
+    try:
+        for hosted in models:
+            hosted.loaded()
+    except StillLoading:
+        raise StillLoading(loaded_share([hosted.served for hosted in models])) from None
     return json_response({"status": "ok"})

@@ -1,0 +1,37 @@
+"""What a person sees while models are loaded: nothing of what is over in a moment, then a bar."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from runtime.console.aside import Aside
+from runtime.console.meter import bar
+from runtime.loading import ServedModel, loaded_share
+
+_SOON = 0.5
+"""Seconds that nothing is said of what takes no longer."""
+
+_REDRAW_SECONDS = 0.1
+
+
+@asynccontextmanager
+async def loading_shown(served: Sequence[ServedModel], aside: Aside) -> AsyncIterator[None]:
+    """While the block runs, which waits for `served`."""
+    drawing = asyncio.create_task(_draw(served, aside)) if aside.is_heard else None
+    try:
+        yield
+    finally:
+        if drawing is not None:
+            drawing.cancel()
+        aside.clear()
+
+
+async def _draw(served: Sequence[ServedModel], aside: Aside) -> None:
+    await asyncio.sleep(_SOON)
+    names, size = ", ".join(one.name for one in served), sum(one.size for one in served)
+    while True:
+        share = loaded_share(served)
+        aside.status(f"Loading {names}  {bar(share)} {share:.0%} of {size / 1e9:.1f} GB")
+        await asyncio.sleep(_REDRAW_SECONDS)
