@@ -219,6 +219,13 @@ def test_a_launch_that_fails_is_explained(demo: Path, run: Run, tmp_path: Path) 
         assert says in explained.stdout
 
 
+def test_a_worker_loads_no_model(demo: Path, run: Run) -> None:
+    explained = run(demo, "--worker", "--explain")
+    assert (explained.returncode, explained.stderr) == (0, "")
+    assert "computes with" in explained.stdout
+    assert "demo is " not in explained.stdout
+
+
 def test_each_model_is_explained(several: Path, run: Run) -> None:
     explained = run(several, "--explain").stdout
     assert [name for name in ("demo", "embed", "ranker") if f"\n{name} is " in explained] == ["demo", "embed", "ranker"]

@@ -6,14 +6,15 @@ import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, PoolFull, Pooling, Weights
+from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, NumaStrategy, PoolFull, Pooling, Weights
 from runtime.engine.errors import GrammarInvalid, GrammarStuck, GrammarTooCostly, StateFailed
 from runtime.engine.llama.backend import LlamaBackend
+from runtime.engine.llama.binding import import_binding, use_numa
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
 from runtime.engine.types import Sampling, Triggers
@@ -366,3 +367,14 @@ def test_embedding_leaves_the_pool_alone(backend: LlamaBackend, context: Context
     said = go_on(context, 1, 0, prompt, 3)
     backend.embedder().embed([tokens_of(backend, "something else")], ())
     assert [*said, *go_on(context, 1, len(prompt) + 2, (said[-1],), 3)] == expected
+
+
+@pytest.mark.parametrize("strategy", get_args(NumaStrategy))
+def test_numa_strategies_have_ggml_s_numbers(strategy: NumaStrategy, monkeypatch: pytest.MonkeyPatch) -> None:
+    lib, _logs = import_binding()
+    use_numa.cache_clear()
+    said: list[int] = []
+    monkeypatch.setattr(lib, "llama_numa_init", said.append)
+    use_numa(strategy)
+    use_numa(strategy)
+    assert said == [getattr(lib, f"GGML_NUMA_STRATEGY_{strategy.upper()}")]

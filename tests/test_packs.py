@@ -73,6 +73,37 @@ def test_toolkits_that_are_not_there(variable: str, tmp_path: Path, monkeypatch:
     assert variable in told.value.hint
 
 
+@pytest.fixture
+def cuda_toolkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """NVIDIA's toolkit as it lies on disk, and the only one there is."""
+    for name in ("bin/nvcc", "lib64/libcublas.so", "lib64/stubs/libcuda.so"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#!/bin/sh\necho nvcc: NVIDIA\necho Build cuda_13.0\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(toolchains, "_SYSTEM", tmp_path / "nothing")
+    return tmp_path
+
+
+def test_a_whole_cuda_toolkit(cuda_toolkit: Path) -> None:
+    found = find_cuda()
+    assert found.version == "Build cuda_13.0"
+    assert found.flags == (f"-DCMAKE_CUDA_COMPILER={cuda_toolkit}/bin/nvcc",)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("bin/nvcc", "nvcc"), ("lib64/libcublas.so", "libcublas"), ("lib64/stubs/libcuda.so", "stub of libcuda")],
+)
+def test_what_the_toolkit_lacks_is_named(cuda_toolkit: Path, name: str, says: str) -> None:
+    (cuda_toolkit / name).unlink()
+    with pytest.raises(ToolchainMissing, match=says) as told:
+        find_cuda()
+    assert len(told.value.missing) == 1
+
+
 def test_metal_is_refused() -> None:
     with pytest.raises(ToolchainMissing, match="macOS"):
         find_metal()

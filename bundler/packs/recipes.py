@@ -33,7 +33,7 @@ COMMON_FLAGS = (
 class Recipe:
     """How the pack of `backend` is made.
 
-    `flag` turns the backend on, `target` is CMake's name of its library. `find_toolchain` raises `ToolchainMissing`.
+    `switches` turn the backend on, `target` is CMake's name of its library. `find_toolchain` raises `ToolchainMissing`.
     `chips_flag` is CMake's name of the list of chips to compile for, where a backend has one, and `chips` that list;
     None: ggml's own. `tested`: whether what it makes has been run. `cpu_minutes` is how long compiling takes, where
     that was measured.
@@ -41,7 +41,7 @@ class Recipe:
 
     backend: Backend
     title: str
-    flag: str
+    switches: tuple[str, ...]
     target: str
     find_toolchain: Callable[[], Toolchain]
     chips_flag: str | None = None
@@ -53,14 +53,22 @@ class Recipe:
     def flags(self) -> tuple[str, ...]:
         """All that CMake is told, but where the toolchain is."""
         chips = () if self.chips is None else (f"-D{self.chips_flag}={self.chips}",)
-        return (*COMMON_FLAGS, self.flag, *chips)
+        return (*COMMON_FLAGS, *self.switches, *chips)
 
 
 RECIPES = (
-    Recipe("cuda", "CUDA", "-DGGML_CUDA=ON", "ggml-cuda", find_cuda, chips_flag="CMAKE_CUDA_ARCHITECTURES"),
-    Recipe("rocm", "ROCm", "-DGGML_HIP=ON", "ggml-hip", find_rocm, chips_flag="GPU_TARGETS"),
-    Recipe("metal", "Metal", "-DGGML_METAL=ON", "ggml-metal", find_metal),
-    Recipe("vulkan", "Vulkan", "-DGGML_VULKAN=ON", "ggml-vulkan", find_vulkan, tested=True, cpu_minutes=7),
+    # Where NCCL is found on the building machine, the library would ask for it on every other one.
+    Recipe(
+        "cuda",
+        "CUDA",
+        ("-DGGML_CUDA=ON", "-DGGML_CUDA_NCCL=OFF"),
+        "ggml-cuda",
+        find_cuda,
+        chips_flag="CMAKE_CUDA_ARCHITECTURES",
+    ),
+    Recipe("rocm", "ROCm", ("-DGGML_HIP=ON",), "ggml-hip", find_rocm, chips_flag="GPU_TARGETS"),
+    Recipe("metal", "Metal", ("-DGGML_METAL=ON",), "ggml-metal", find_metal),
+    Recipe("vulkan", "Vulkan", ("-DGGML_VULKAN=ON",), "ggml-vulkan", find_vulkan, tested=True, cpu_minutes=7),
 )
 
 

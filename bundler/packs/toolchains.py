@@ -25,6 +25,7 @@ _HEADER_VERSION = re.compile(r"^#define VK_HEADER_VERSION (\d+)$", re.MULTILINE)
 _API_VERSION = re.compile(
     r"^#define VK_HEADER_VERSION_COMPLETE VK_MAKE_API_VERSION\(0, (\d+), (\d+), VK_", re.MULTILINE
 )
+_SYSTEM = Path("/usr")
 _LIBRARY_FOLDERS = ("lib", "lib64", f"lib/{platform.machine()}-linux-gnu")
 
 
@@ -75,8 +76,10 @@ def find_cuda() -> Toolchain:
     nvcc = _command("nvcc", roots)
     missing = [] if nvcc else ["NVIDIA's compiler nvcc"]
     folders = (*_LIBRARY_FOLDERS, f"targets/{platform.machine()}-linux/lib")
-    if not any(_first([*roots, Path("/usr")], f"{folder}/libcublas.so") for folder in folders):
+    if not any(_first([*roots, _SYSTEM], f"{folder}/libcublas.so") for folder in folders):
         missing.append("libcublas.so to link against")
+    if not any(_first([*roots, _SYSTEM], f"{folder}/stubs/libcuda.so") for folder in folders):
+        missing.append("the toolkit's stub of libcuda.so")
     if missing:
         raise ToolchainMissing("cuda", missing, "install NVIDIA's CUDA toolkit, or name its folder in CUDA_HOME")
     return Toolchain(_last_line(str(nvcc)), (f"-DCMAKE_CUDA_COMPILER={nvcc}",))

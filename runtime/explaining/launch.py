@@ -20,6 +20,7 @@ from runtime.explaining.machine import describe_cache, describe_devices, describ
 from runtime.explaining.report import Model, Report
 from runtime.loading import look_at_models
 from runtime.machine import processors
+from runtime.offloading import own_backend
 from runtime.settings import EngineSettings, Settings
 
 
@@ -29,9 +30,12 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
     told: tuple[Verdict, ...] = ()
     problem = ""
     try:
-        for name, weights, own, backend in look_at_models(bundle, settings):
-            models.append(describe_model(name, weights, own.engine, backend))
-            told = told or backend.placement.verdicts
+        if settings.worker is not None:  # which loads none
+            told = own_backend(bundle, settings.gpu).verdicts
+        else:
+            for name, weights, own, backend in look_at_models(bundle, settings):
+                models.append(describe_model(name, weights, own.engine, backend))
+                told = told or backend.placement.verdicts
     except LoafError as error:
         problem = str(error)
     except OSError as error:

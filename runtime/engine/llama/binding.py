@@ -11,8 +11,9 @@ import os
 import re
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from runtime.engine.backend import NumaStrategy
 from runtime.engine.llama.logs import LogTail
 from runtime.lean import enter_package
 
@@ -41,6 +42,13 @@ def _import_once() -> tuple[Any, LogTail]:
     load_backends(os.fsencode(backends_folder()))
     lib.llama_backend_init()
     return lib, logs
+
+
+@functools.cache
+def use_numa(strategy: NumaStrategy) -> None:
+    """For all models of the process, once: ggml complains of a second time."""
+    lib, _logs = import_binding()
+    lib.llama_numa_init(1 + get_args(NumaStrategy).index(strategy))
 
 
 def loaded_variant() -> str:

@@ -5,14 +5,13 @@ Knows llama.cpp's loading from an open file. Refuses to know what a bundle is.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from typing import Any
 
-from runtime.engine.backend import Adapter, LoadSettings, NumaStrategy, Offload, Weights
+from runtime.engine.backend import Adapter, LoadSettings, Offload, Weights
 from runtime.engine.errors import AdapterFailed, LoadAborted, ModelLoadFailed
-from runtime.engine.llama.binding import import_binding
+from runtime.engine.llama.binding import import_binding, use_numa
 from runtime.engine.llama.devices import device_params
 from runtime.engine.llama.files import opened
 from runtime.engine.llama.model import LlamaModel
@@ -35,7 +34,7 @@ def load_model(
     lib, logs = import_binding()
     logs.clear()
     if settings.numa is not None:
-        _use_numa(settings.numa)
+        use_numa(settings.numa)
     params = lib.llama_model_default_params()
     params.load_mode = _load_mode(lib, settings)
 
@@ -115,13 +114,6 @@ def _load_adapter(adapter: Adapter, model: Any) -> Any:
     if not handle:
         raise AdapterFailed(adapter.name, logs.last_error())
     return handle
-
-
-@functools.cache
-def _use_numa(strategy: NumaStrategy) -> None:
-    """For the whole process, once: ggml complains of a second time."""
-    lib, _logs = import_binding()
-    lib.llama_numa_init(1 + get_args(NumaStrategy).index(strategy))
 
 
 def _load_mode(lib: Any, settings: LoadSettings) -> int:
