@@ -190,8 +190,25 @@ def extract(file: Path, output: Path | None) -> None:
 
 
 @loaf.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def diff(a: Path, b: Path, as_json: bool) -> None:
+    """Say in what the bundles A and B differ. The exit code is 0 where they are the same, else 1."""
+    from bundler.diff import differences, to_json, to_text
+    from runtime.bundle import open_bundle
+
+    found = differences(open_bundle(a), open_bundle(b))
+    if found or as_json:
+        click.echo(to_json(found) if as_json else to_text(found))
+    if found:
+        sys.exit(1)
+
+
+@loaf.command()
 @click.argument("file", type=click.Path(path_type=Path))
-def verify(file: Path) -> None:
+@click.option("--key", metavar="KEY", help="Also check that this key signed it: minisign.pub, or its text.")
+def verify(file: Path, key: str | None) -> None:
     """Check that every byte of the bundle FILE is as it was built."""
     from bundler.errors import BundleNotIntact
     from bundler.progress import progress_for
@@ -199,6 +216,8 @@ def verify(file: Path) -> None:
     from runtime.bundle import open_bundle, read_head
 
     bundle = open_bundle(file)
+    if key is not None:
+        _check_signature(file, key)
     total = sum(entry.size for entry in bundle.manifest.entries)
     with progress_for().step(f"Verifying {file}", total, "bytes") as advance:
         damages = verify_bundle(bundle, advance)
@@ -207,6 +226,22 @@ def verify(file: Path) -> None:
     click.echo(f"{file}: intact, build {bundle.manifest.build_id[:16]}")
     if not read_head(file).is_settled:
         click.echo("A change of it was interrupted: what is left over goes with the next loaf set or upgrade.")
+
+
+@loaf.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), required=True, help="The secret key: minisign.key.")
+def sign(file: Path, key: Path) -> None:
+    """Sign the bundle FILE, as the program minisign does: into FILE.minisig.
+
+    Whoever has your public key checks it with `loaf verify --key` or `minisign -V`.
+    """
+    from bundler.progress import progress_for
+    from bundler.trust import sign_bundle
+
+    with progress_for().step(f"Signing {file}", file.stat().st_size, "bytes") as advance:
+        signature = sign_bundle(file, key, _ask_password, advance)
+    click.echo(signature)
 
 
 @loaf.group()
@@ -259,9 +294,30 @@ def list_runtimes() -> None:
 
 def _tell_of_change(file: Path) -> None:
     from bundler.text import human_size
+    from bundler.trust import signature_of
     from runtime.bundle import open_bundle
 
     click.echo(f"{file}: {human_size(file.stat().st_size)}, build {open_bundle(file).manifest.build_id[:16]}")
+    if signature_of(file).exists():
+        click.echo(f"Note: {signature_of(file)} is of what it was: sign it again.", err=True)
+
+
+def _check_signature(file: Path, key: str) -> None:
+    from bundler.progress import progress_for
+    from bundler.text import printable
+    from bundler.trust import check_signature
+
+    with progress_for().step(f"Checking the signature of {file}", file.stat().st_size, "bytes") as advance:
+        comment = check_signature(file, key, advance)
+    click.echo(f"{file}: signed, and with it was said: {printable(comment)}")
+
+
+def _ask_password() -> str:
+    """Of a key. Where nobody sits at a terminal, it is the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password: str = click.prompt("Password of the key", hide_input=True, err=True)
+    return password
 
 
 def _tell_of_unused(models: Sequence[Model]) -> None:

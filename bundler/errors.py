@@ -25,6 +25,11 @@ LoafError
 ├── DefaultsRefused      what is baked in makes no sense to the bundle that was built
 ├── RecipeError          a recipe cannot be read, or says what it cannot
 ├── BundleNotIntact      parts of a bundle are not as they were built
+├── TrustError           signing, and checking who signed
+│   ├── KeyUnusable
+│   ├── NotSigned
+│   ├── SignatureWrong
+│   └── ChangeUnfinished
 ├── UnsafeEntryName      an archive's entry would be written outside the folder
 ├── GGUFError            the weights file is not a GGUF, is cut short, or states nonsense
 │   ├── UnreadableGGUF   missing, a folder, no permission, a failing disk
@@ -502,3 +507,43 @@ class RecipeError(LoafError):
         self.line = line
         self.key = key
         self.problem = problem
+
+
+class TrustError(LoafError):
+    """Signing a bundle, or checking who signed it."""
+
+
+class KeyUnusable(TrustError):
+    """What was given is not a key, or not one that can be used. `problem` says why."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"the key cannot be used: {problem}", "Keys are made with: minisign -G")
+        self.problem = problem
+
+
+class NotSigned(TrustError):
+    """There is no file with a signature of `path`."""
+
+    def __init__(self, path: Path, signature: Path) -> None:
+        super().__init__(
+            f"{path}: there is no signature of it: {signature} is missing", "Get it from where the bundle is from."
+        )
+        self.path = path
+        self.signature = signature
+
+
+class SignatureWrong(TrustError):
+    """The signature of `path` does not prove that the file is from the owner of the key."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: is not to be trusted: {problem}", "Get the bundle and its signature again.")
+        self.path = path
+        self.problem = problem
+
+
+class ChangeUnfinished(TrustError):
+    """A change of the bundle was interrupted, and what it left would be signed, too."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: a change of it was interrupted", "Do it again, then sign it.")
+        self.path = path
