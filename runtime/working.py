@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from runtime.backends.preparing import Prepared
-from runtime.backends.workers import WorkerUnreachable, ask
+from runtime.backends.workers import WorkerSilent, WorkerUnreachable, ask
 from runtime.bundle import Bundle
 from runtime.engine.backend import WorkerAddress
 from runtime.engine.llama.rpc_server import CLOSED, OPENED, devices, keep_alive_at, serve
@@ -29,7 +29,6 @@ from runtime.settings import Settings, WorkerSettings
 
 START_SECONDS = 20.0
 """How long ggml may take to listen: it starts the devices before."""
-
 
 _STACK = 8 * 1024 * 1024
 _OTHER_THREADS = 8
@@ -144,6 +143,8 @@ def _wait_until_it_serves(address: WorkerAddress, server: threading.Thread) -> N
     while server.is_alive() and time.monotonic() < deadline:
         try:
             ask(_reachable(address))
+            return
+        except WorkerSilent:  # somebody else was faster
             return
         except WorkerUnreachable:
             server.join(0.02)

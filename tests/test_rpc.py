@@ -79,6 +79,21 @@ def test_two_workers_say_the_same_as_one_machine(demo: Path, warm_cache: Path, t
         assert spread.post("/completion", MOON)[1]["content"] == server.post("/completion", MOON)[1]["content"]
         assert server.post("/completion", MOON)[1]["content"].startswith(streamed(spread, MOON | {"n_predict": 8}))
         assert spread.post("/v1/embeddings", {"input": "moon"})[0] == 200
+        for port in (int(address.rpartition(":")[2]) for address in (one, other)):
+            while probed(port) != {"server", "worker"}:
+                assert spread.process.poll() is None
+                time.sleep(0.01)
+
+
+def probed(port: int) -> set[str]:
+    """Which ends of the connection to `port` ask by themselves whether the other one is there (proc_net_tcp.rst)."""
+    ends = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _number, local, remote, state, _queues, timer = line.split()[:6]
+        if state == "01" and timer.startswith("02"):  # established, and a keep-alive timer
+            ends |= {"worker"} if int(local[9:], 16) == port else set()
+            ends |= {"server"} if int(remote[9:], 16) == port else set()
+    return ends
 
 
 def streamed(server: Server, body: dict[str, object]) -> str:
@@ -250,8 +265,8 @@ def sized(content: bytes) -> bytes:
     return struct.pack("<Q", len(content)) + content
 
 
-def hello(major: int = PROTOCOL[0], minor: int = PROTOCOL[1]) -> bytes:
-    return sized(bytes([major, minor, 0, 0]) + bytes(24))
+def hello(version: tuple[int, int, int] = PROTOCOL) -> bytes:
+    return sized(bytes([*version, 0]) + bytes(24))
 
 
 def saying(*answers: bytes) -> Callable[[socket.socket], object]:
@@ -281,8 +296,8 @@ STRANGERS = [
     ("it closes at once", lambda _connection: None, "closes the connection"),
     ("a web server", saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "something else"),
     ("another length", saying(sized(bytes(2**16))), "something else"),
-    ("another version", saying(hello(PROTOCOL[0] + 1)), "speaks version"),
-    ("a newer version", saying(hello(minor=PROTOCOL[1] + 1)), "speaks version"),
+    ("another version", saying(hello((PROTOCOL[0], PROTOCOL[1] + 1, 0))), "speaks version"),
+    ("other numbers for operations", saying(hello((*PROTOCOL[:2], PROTOCOL[2] + 1))), "speaks version"),
     ("no devices", saying(hello(), sized(struct.pack("<I", 0))), "0 devices"),
     ("too many devices", saying(hello(), sized(struct.pack("<I", 2**32 - 1))), "4,294,967,295 devices"),
 ]

@@ -22,8 +22,12 @@ import msgspec
 from runtime.engine.backend import WorkerAddress
 from runtime.errors import LoafError
 
-PROTOCOL = (7, 0)
-"""RPC_PROTO_MAJOR_VERSION and RPC_PROTO_MINOR_VERSION in ggml-rpc.h: ggml wants the first, and no larger second."""
+PROTOCOL = (7, 0, 0)
+"""RPC_PROTO_MAJOR_VERSION and so on in ggml-rpc.h.
+
+ggml looks at the first two only; but the last one tells what numbers operations have, and with others a worker would
+compute something else.
+"""
 
 SECONDS = 5.0
 """How long a worker has to answer all there is to ask."""
@@ -44,6 +48,18 @@ class WorkerUnreachable(LoafError):
         super().__init__(f"the worker {worker} cannot be used: {reason}", hint)
         self.worker = worker
         self.reason = reason
+
+
+class WorkerSilent(WorkerUnreachable):
+    """It takes connections, and says nothing."""
+
+    def __init__(self, worker: WorkerAddress, seconds: float) -> None:
+        super().__init__(
+            worker,
+            f"it takes connections, and does not answer within {seconds:g} seconds",
+            "It computes for another machine, perhaps: a worker has one at a time.",
+        )
+        self.seconds = seconds
 
 
 class WorkerDevice(msgspec.Struct, frozen=True):
@@ -67,11 +83,7 @@ def ask(worker: WorkerAddress, seconds: float = SECONDS) -> FoundWorker:
         try:
             return FoundWorker(address, _Conversation(address, connection, seconds).devices())
         except TimeoutError as error:
-            raise WorkerUnreachable(
-                address,
-                f"it takes connections, and does not answer within {seconds:g} seconds",
-                "It computes for another machine, perhaps: a worker has one at a time.",
-            ) from error
+            raise WorkerSilent(address, seconds) from error
         except OSError as error:
             raise _stranger(address, "it closes the connection") from error
 
@@ -108,10 +120,10 @@ class _Conversation:
         self._ends_at = time.monotonic() + seconds
 
     def devices(self) -> tuple[WorkerDevice, ...]:
-        major, minor, _patch, _padding = self._ask(_HELLO, _CAPABILITIES, 4 + len(_CAPABILITIES))[:4]
-        if major != PROTOCOL[0] or minor > PROTOCOL[1]:
-            ours = f"{PROTOCOL[0]}.{PROTOCOL[1]}"
-            reason = f"it speaks version {major}.{minor} of llama.cpp's protocol, and this file {ours}"
+        theirs = tuple(self._ask(_HELLO, _CAPABILITIES, 4 + len(_CAPABILITIES))[:3])
+        if theirs != PROTOCOL:
+            its, ours = (".".join(map(str, version)) for version in (theirs, PROTOCOL))
+            reason = f"it speaks version {its} of llama.cpp's protocol, and this file {ours}"
             raise WorkerUnreachable(self._worker, reason, "Run the same file on both machines.")
         (count,) = struct.unpack("<I", self._ask(_DEVICE_COUNT, b"", 4))
         if not 1 <= count <= MOST_DEVICES:

@@ -21,7 +21,7 @@ from runtime.explaining.report import Model, Report
 from runtime.loading import look_at_models
 from runtime.machine import processors
 from runtime.offloading import own_backend
-from runtime.settings import EngineSettings, Settings
+from runtime.settings import EngineSettings, GpuSettings, Settings
 
 
 def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
@@ -40,7 +40,7 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
         problem = str(error)
     except OSError as error:
         problem = f"{error.filename or 'system'}: {error.strerror or error}"
-    told += tuple(_not_asked(bundle, told))
+    told += tuple(_not_asked(bundle, settings.gpu, told))
     return Report(
         __version__,
         describe_machine(loaded_variant()),
@@ -95,10 +95,10 @@ def _sizes(weights: Weights, type_k: CacheType, type_v: CacheType) -> LayerSizes
     return _sizes_once(weights, type_k, type_v) or LayerSizes((), 0, (), 0, 0)
 
 
-def _not_asked(bundle: Bundle | None, told: Iterable[Verdict]) -> Iterable[Verdict]:
+def _not_asked(bundle: Bundle | None, gpu: GpuSettings, told: Iterable[Verdict]) -> Iterable[Verdict]:
     """On the packs in the file, and on workers, where nobody had to decide."""
     titles = {verdict.backend for verdict in told}
-    if "RPC" not in titles:
+    if not gpu.workers:
         yield Verdict("RPC", False, "--rpc names no worker")
     for pack in packs_for_here(bundle):
         if TITLES[pack.backend] not in titles:

@@ -109,8 +109,8 @@ class Connections:
         self._lose("the connection broke")
 
     def _hold(self, message: str) -> None:
-        """Called where ggml is about to abort. Returns if it is for another reason."""
-        if "ggml-rpc" in message:
+        """Called where ggml is about to abort. Returns if it is for another reason, or nobody would go on."""
+        if "ggml-rpc" in message and self._listeners:
             self._lose(message.rpartition(": ")[2])
             _wait_for_ever()
 
