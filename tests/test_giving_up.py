@@ -60,7 +60,7 @@ def test_everything_ends_with_the_reason() -> None:
         engine.stop()
         engine.join(timeout=10)
 
-    asyncio.run(ask())
+    asyncio.run(asyncio.wait_for(ask(), 30))
     assert engine.finished.done()
     assert not context.closed, "who is stuck in it may still use it"
     gate.release(100)
@@ -87,7 +87,7 @@ def test_what_comes_after_the_reason_is_not_heard() -> None:
             return [error]
         return []
 
-    assert asyncio.run(ask()) == [LOST]
+    assert asyncio.run(asyncio.wait_for(ask(), 30)) == [LOST]
 
 
 def test_while_it_loads() -> None:
@@ -123,5 +123,5 @@ def test_while_it_stops() -> None:
             async for _event in running:
                 pass
 
-    asyncio.run(ask())
+    asyncio.run(asyncio.wait_for(ask(), 30))
     gate.release(100)

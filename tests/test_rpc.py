@@ -80,9 +80,7 @@ def test_two_workers_say_the_same_as_one_machine(demo: Path, warm_cache: Path, t
         assert server.post("/completion", MOON)[1]["content"].startswith(streamed(spread, MOON | {"n_predict": 8}))
         assert spread.post("/v1/embeddings", {"input": "moon"})[0] == 200
         for port in (int(address.rpartition(":")[2]) for address in (one, other)):
-            while probed(port) != {"server", "worker"}:
-                assert spread.process.poll() is None
-                time.sleep(0.01)
+            wait_until(lambda port=port: probed(port) == {"server", "worker"})  # type: ignore[misc]
 
 
 def probed(port: int) -> set[str]:
@@ -172,8 +170,13 @@ def events_until_killed(server: Server, worker: Worker) -> list[dict[str, Any]]:
 
 def wait_until_said(server: Server, text: str, times: int = 1) -> None:
     """The server's lines are read by a thread, one by one: it may be a moment behind."""
-    while sum(text in line for line in server.said) < times:
-        assert server.process.poll() is None, "".join(server.said)
+    wait_until(lambda: sum(text in line for line in server.said) >= times)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
