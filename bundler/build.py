@@ -1,19 +1,21 @@
-"""Builds a bundle: resolve → inspect → plan → write.
+"""Builds a bundle: resolve → inspect (→ quantize) → plan → write.
 
-Refuses to know which weights go in (`models.py`, `parts.py`), where things come to lie in the file (`writing.py`) and
-how the programs came to be (`freeze/`, `packs/`).
+Refuses to know which weights go in (`models.py`, `parts.py`), how they are made smaller (`quantizing/`), where things
+come to lie in the file (`writing.py`) and how the programs came to be (`freeze/`, `packs/`).
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bundler.baked import NOTHING_BAKED, Baked
 from bundler.content import Content, FileRange
 from bundler.copying import write_all
+from bundler.digests import digests_of
 from bundler.errors import NoRoom, TargetIsNoFile, TargetIsSource, UnusableText
 from bundler.freeze import FrozenRuntime
 from bundler.models import MAX_NAME, Choose, ChosenModel, choose_models, file_name, refuse
@@ -21,10 +23,12 @@ from bundler.packs import BackendPack, Recipe, compiled_pack
 from bundler.parts import ChosenPart, choose_parts
 from bundler.plan import Plan
 from bundler.planning import planned_model, planned_pack, planned_part, planned_runtime, planned_texts
+from bundler.program import unpacked_program
 from bundler.progress import Progress
+from bundler.quantizing import Quantization, quantized
 from bundler.rehearsal import rehearse
 from bundler.replacing import replacing
-from bundler.writing import size_of, write_parts
+from bundler.writing import check_digest, size_of, write_parts
 from runtime import __version__
 from runtime.arguments import parse_arguments
 from runtime.bundle import Model
@@ -36,7 +40,7 @@ class BuildRequest:
     """What the user asked for: MODEL as on the command line, and what to bake in.
 
     `also` are further models, each NAME=MODEL or MODEL. `sha256`: what the weights of the first must come to, in hex.
-    `backends`: for which there are to be packs.
+    `backends`: for which there are to be packs. `quantization`: how the weights of the first are made smaller.
     """
 
     model: str
@@ -46,6 +50,7 @@ class BuildRequest:
     sha256: str | None = None
     baked: Baked = NOTHING_BAKED
     backends: tuple[Recipe, ...] = ()
+    quantization: Quantization | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ def build(
     Raises `LoafError` for everything a person can act on, `OSError` for what the disk says.
     """
     check_texts(request.name, request.baked)
-    models = choose_models(request.model, request.name, request.also, progress, choose)
+    rename = request.quantization.name_of if request.quantization else str
+    models = choose_models(request.model, request.name, request.also, progress, choose, rename)
     target = request.output or Path(f"{file_name(models[0].name)}.loaf")
     baked = request.baked.over(models[0].source.baked)
     parts = choose_parts(baked.parts, models)
@@ -78,12 +84,33 @@ def build(
     packs = tuple(compiled_pack(recipe, progress) for recipe in request.backends)
     plan = _plan(request.sha256, baked, models, parts, freeze(), packs)
     rehearse(plan)
-    _check_room(plan, target)
-    with progress.step(f"Writing {target}", plan.size, "bytes") as advance, replacing(target, 0o777) as fd:
-        written = write_parts(plan, fd, advance)
-        write_all(fd, make_head(written.launcher), 0)
+    with _first_made_smaller(request, plan, models[0], target, progress) as plan:
+        _check_room(plan, target)
+        with progress.step(f"Writing {target}", plan.size, "bytes") as advance, replacing(target, 0o777) as fd:
+            written = write_parts(plan, fd, advance)
+            write_all(fd, make_head(written.launcher), 0)
     models_inside = tuple(model.about for model in plan.models)
     return Built(target, written.size, sum(part.size for part in plan.weights), models_inside)
+
+
+@contextmanager
+def _first_made_smaller(
+    request: BuildRequest, plan: Plan, first: ChosenModel, target: Path, progress: Progress
+) -> Iterator[Plan]:
+    """`plan`, or what becomes of it where its `first` model is to be quantized, while the block runs.
+
+    What that model's weights must come to is checked before, since afterwards they are others.
+    """
+    if request.quantization is None:
+        yield plan
+        return
+    weights = plan.models[0].weights
+    if (weights.stated, weights.wanted) != (None, None):
+        with progress.step(f"Checking {request.model}", weights.size, "bytes") as advance:
+            check_digest(weights, digests_of(weights.content, advance).sha256)
+    program = unpacked_program(plan.runtimes[0])
+    with quantized(first, request.model, request.quantization, program, target, progress) as smaller:
+        yield replace(plan, models=(planned_model(smaller), *plan.models[1:]))
 
 
 def check_texts(name: str | None, baked: Baked) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bundler.options import BUILD_PARAMETERS, SET_PARAMETERS, baked_from
+from bundler.options import BUILD_PARAMETERS, SET_PARAMETERS, baked_from, quantization_from
 from runtime import __version__
 from runtime.completion import SHELLS, Shell, script
 from runtime.exits import errors_as_exit_codes
@@ -81,7 +81,14 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], **given: An
     for recipe in recipes.values():
         recipe.find_toolchain()  # says what is missing before anything is downloaded
     request = BuildRequest(
-        model, given["also"], output, given["name"], given["sha256"], baked_from(given), tuple(recipes.values())
+        model,
+        given["also"],
+        output,
+        given["name"],
+        given["sha256"],
+        baked_from(given),
+        tuple(recipes.values()),
+        quantization_from(given),
     )
     built = build_bundle(request, lambda: freeze_runtime(progress), progress, _ask_which)
     click.echo(f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}")

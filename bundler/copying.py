@@ -43,7 +43,7 @@ def copy(content: Content, fd: int, offset: int, advance: Advance, known: Digest
 
     Raises `SourceChanged` when a file other than `fd` itself is changed meanwhile, and `OSError`.
     """
-    with _unchanged(content, fd):
+    with unchanged(content, fd):
         if known is not None:
             transfer(content, fd, offset, advance)
             return known
@@ -83,7 +83,7 @@ def write_all(fd: int, data: bytes, offset: int) -> None:
 
 
 @contextmanager
-def _unchanged(content: Content, fd: int) -> Iterator[None]:
+def unchanged(content: Content, fd: int) -> Iterator[None]:
     """Raises `SourceChanged` where a file is not, after the block, what it was before: it is read more than once.
 
     But for the one that is written into: a bundle whose parts are moved about.

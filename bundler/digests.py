@@ -8,19 +8,36 @@ build cache; losing it costs time and nothing else.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from isal.isal_zlib import crc32 as crc32_of
 
 from bundler.cache import build_cache
 from bundler.content import Content, FileRange
-from bundler.copying import Digests
+from bundler.copying import Digests, read
 from bundler.replacing import replacing
 
 _MOST = 1000
 _SETTLED_SECONDS = 2.0
+
+
+def digests_of(content: Content, advance: Callable[[int], None]) -> Digests:
+    """What `content` comes to: recalled, or computed and remembered. Raises `SourceChanged`, `OSError`."""
+    known = recall(content)
+    if known is None:
+        sha256, crc32 = hashlib.sha256(), 0
+        for chunk in read(content):
+            sha256.update(chunk)
+            crc32 = crc32_of(chunk, crc32)
+            advance(len(chunk))
+        known = Digests(sha256.hexdigest(), crc32)
+        remember(content, known)
+    return known
 
 
 def recall(content: Content) -> Digests | None:

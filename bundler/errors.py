@@ -13,6 +13,12 @@ LoafError
 │   ├── GivenTwice
 │   ├── PartMisfit
 │   └── PartNameTaken
+├── QuantizeError        the weights cannot be made smaller as asked
+│   ├── NoSuchFileType
+│   ├── QuantizedAlready
+│   ├── ImportanceMissing
+│   ├── ImportanceUnusable
+│   └── QuantizingFailed
 ├── TargetError          the bundle cannot be written where it was asked for
 │   ├── TargetIsSource
 │   ├── TargetIsNoFile
@@ -318,6 +324,74 @@ class AnotherDigest(SourceError):
         self.model = model
         self.wanted = wanted
         self.found = found
+
+
+class QuantizeError(LoafError):
+    """The weights cannot be made smaller as asked."""
+
+
+class NoSuchFileType(QuantizeError):
+    """There is no quantization `name`; `near` is the one that looks most like it."""
+
+    def __init__(self, name: str, near: str | None, known: Sequence[str]) -> None:
+        meant = f"; {near} is the nearest" if near else ""
+        super().__init__(f"there is no quantization {name!r}{meant}", f"There are: {', '.join(known)}")
+        self.name = name
+        self.near = near
+
+
+class QuantizedAlready(QuantizeError):
+    """`model` holds weights of the quantized type `has`, and llama.cpp would make `wanted` of what is left of them."""
+
+    def __init__(self, model: str, has: str, wanted: str) -> None:
+        super().__init__(
+            f"{model}: its weights are quantized already ({has}), and would lose more than those of {wanted} need to",
+            f"Take its F16, BF16 or F32 weights, or a file that is {wanted}. --allow-requantize does it all the same.",
+        )
+        self.model = model
+        self.has = has
+        self.wanted = wanted
+
+
+class ImportanceMissing(QuantizeError):
+    """`wanted` makes garbage of the weights where it is not known which matter: those of `tensor`, for one.
+
+    `importance` is the importance matrix that does not have it; None where there is none.
+    """
+
+    def __init__(self, model: str, wanted: str, tensor: str, importance: Path | None) -> None:
+        lacks = "there is none" if importance is None else f"{importance} has nothing for {tensor}"
+        super().__init__(
+            f"{model}: {wanted} needs an importance matrix, and {lacks}",
+            "Name one that was made for this model with --imatrix FILE (llama.cpp's llama-imatrix makes them), "
+            "or take Q3_K_S or larger.",
+        )
+        self.model = model
+        self.wanted = wanted
+        self.tensor = tensor
+        self.importance = importance
+
+
+class ImportanceUnusable(QuantizeError):
+    """The file `path` is no importance matrix, or not one of the model."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path}: cannot be used as an importance matrix: {problem}",
+            "Name one that llama.cpp's llama-imatrix has made of this very model.",
+        )
+        self.path = path
+        self.problem = problem
+
+
+class QuantizingFailed(QuantizeError):
+    """llama.cpp's quantizer gave up or crashed. `reason` is what it said last; `log` has all of it."""
+
+    def __init__(self, model: str, reason: str, log: Path) -> None:
+        super().__init__(f"{model}: cannot be quantized: {reason}", f"Nothing was written. All that was said: {log}")
+        self.model = model
+        self.reason = reason
+        self.log = log
 
 
 class SourceChanged(SourceError):

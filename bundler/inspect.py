@@ -41,12 +41,16 @@ class MemoryNeed:
 
 @dataclass(frozen=True, slots=True)
 class InspectedModel:
-    """One model in the file. `name` is what clients call it, `entry` its part of a bundle: None where it is a GGUF."""
+    """One model in the file. `name` is what clients call it, `entry` its part of a bundle: None where it is a GGUF.
+
+    `origin`: where a bundle's model is from, "" where unknown.
+    """
 
     name: str | None
     entry: str | None
     info: ModelInfo
     memory: tuple[MemoryNeed, ...]
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def to_text(report: Report) -> str:
 def _from_bundle(bundle: Bundle, model: Model) -> InspectedModel:
     span = bundle.spans[model.entry]
     info = summarize(read_gguf(bundle.path, offset=span.offset, size=span.size))
-    return InspectedModel(model.name, model.entry, info, _needs(info))
+    return InspectedModel(model.name, model.entry, info, _needs(info), model.origin)
 
 
 def _needs(info: ModelInfo) -> tuple[MemoryNeed, ...]:
@@ -158,7 +162,7 @@ def _model_fields(model: InspectedModel) -> dict[str, Any]:
         if field.name not in ("layers", "kind")
     }
     memory = [dataclasses.asdict(need) for need in model.memory]
-    of_bundle = {} if model.name is None else {"served_as": model.name}
+    of_bundle = {} if model.name is None else {"served_as": model.name, "origin": model.origin}
     return {**of_bundle, "entry": model.entry, "kind": model.info.kind.value, **info, "memory": memory}
 
 
@@ -203,6 +207,8 @@ def _model_lines(model: InspectedModel) -> list[str]:
         ("chat template", f"{len(info.chat_template):,} characters" if info.chat_template else "none"),
         ("licence", info.license or info.license_name or info.license_link or "not stated"),
     ]
+    if model.origin:
+        facts.append(("from", model.origin))
     lines = [_line(name, text) for name, text in facts]
     return lines + [_memory_line(need) for need in model.memory]
 

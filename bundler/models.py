@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from bundler.content import Content, FileRange
@@ -47,10 +47,16 @@ class ChosenModel:
 
 
 def choose_models(
-    model: str, name: str | None, also: Sequence[str], progress: Progress, choose: Choose
+    model: str,
+    name: str | None,
+    also: Sequence[str],
+    progress: Progress,
+    choose: Choose,
+    rename: Callable[[str], str] = str,
 ) -> tuple[ChosenModel, ...]:
     """MODEL, called `name` if that is given, and those of `--also`, each NAME=MODEL or MODEL.
 
+    `rename` makes of the name that the source of MODEL gives it the one that it will have.
     Raises `UnusableText`, `NameTaken`, `GivenTwice`, `NotAModel`, and what sources and GGUFs raise.
     """
     wanted = [(name, model), *map(parse_also, also)]
@@ -61,6 +67,8 @@ def choose_models(
         info = summarize(header)
         if info.kind is not FileKind.MODEL:
             raise NotAModel(source.path, info.kind.value)
+        if not chosen:
+            source = replace(source, name=rename(source.name))
         entry = free_entry(source.name, [one.entry for one in chosen])
         one = ChosenModel(given or file_name(source.name), entry, header, info, weights, source)
         _check_differs(one, spec, chosen)

@@ -11,12 +11,15 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bundler.baked import Baked, Part, PartRole
 from runtime.cli.options import SAMPLING, SERVING
+
+if TYPE_CHECKING:
+    from bundler.quantizing import Quantization
 
 _MAX_TEXT = 4 * 1024 * 1024
 _NAMES_A_FILE = ("--grammar-file", "--json-schema-file")
@@ -106,6 +109,28 @@ class LoraFile(FileType):
         return Part("lora", path, path.stem, scale=scale)
 
 
+class InputFile(FileType):
+    """A file that is read later."""
+
+    def convert(self, value: str | Path, _param: click.Parameter | None, _ctx: click.Context | None) -> Path:
+        return Path(value)
+
+
+class QuantizationName(click.ParamType[Any]):
+    """The name of one of llama.cpp's mixes of types."""
+
+    name = "TYPE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from bundler.errors import NoSuchFileType
+        from bundler.quantizing.names import FileType, find_file_type
+
+        try:
+            return value if isinstance(value, FileType) else find_file_type(value)
+        except NoSuchFileType as error:
+            self.fail(f"{error.message}. {error.hint}.", param, ctx)
+
+
 class Sha256(click.ParamType[str]):
     """64 hexadecimal digits, in lower case."""
 
@@ -161,6 +186,9 @@ BUILD_PARAMETERS = (
     _option("-o --output", "The bundle to write [NAME.loaf].", TargetFile()),
     _option("--name", "What the model is called [the file's name]."),
     _option("--sha256", "What the weights of MODEL must come to.", Sha256()),
+    _option("--quantize", "Make MODEL smaller first: Q4_K_M, Q8_0, ...", QuantizationName()),
+    _option("--imatrix", "Importance matrix of MODEL, to lose less of what matters.", InputFile()),
+    _option("--allow-requantize", "Quantize what has been quantized before.", bool, is_flag=True),
     _option("--also", "One more model for the same file, as often as wanted.", NamedSource(), multiple=True),
     *BAKED_OPTIONS,
     _option("--backend", "Also compute on GPUs, by vulkan, cuda or rocm; repeatable.", multiple=True,
@@ -175,6 +203,17 @@ SET_PARAMETERS = (
     *BAKED_OPTIONS,
 )
 """All that `loaf set` can be told; what is not named, stays as it is in the bundle."""
+
+
+def quantization_from(given: Mapping[str, Any]) -> Quantization | None:
+    """What `--quantize` and the flags beside it say, None where they say nothing. Raises `click.UsageError`."""
+    from bundler.quantizing import Quantization
+
+    if given["quantize"] is not None:
+        return Quantization(given["quantize"], given["imatrix"], given["allow_requantize"])
+    if given["imatrix"] is not None or given["allow_requantize"]:
+        raise click.UsageError("--imatrix and --allow-requantize go with --quantize TYPE.")
+    return None
 
 
 def baked_from(given: Mapping[str, Any]) -> Baked:

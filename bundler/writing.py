@@ -95,14 +95,19 @@ def _write_aligned(writer: ArchiveWriter, part: PlannedPart) -> Stored:
     """Write what is large. It is not hashed where that has been done before."""
     known = part.known or recall(part.content)
     stored = writer.add(part.name, part.content, aligned=True, known=known)
-    if part.stated not in (None, stored.sha256):
-        hint = "Delete what the source holds of it, and fetch it again (loaf verify tells of a bundle which part)."
-        raise DigestMismatch(part.origin or part.name, hint)
-    if part.wanted not in (None, stored.sha256):
-        raise AnotherDigest(part.name, part.wanted, stored.sha256)
+    check_digest(part, stored.sha256)
     if known is None:
         remember(part.content, Digests(stored.sha256, stored.crc32))
     return stored
+
+
+def check_digest(part: PlannedPart, sha256: str) -> None:
+    """Raises `DigestMismatch`, `AnotherDigest` where `sha256`, in hex, is not what `part` must come to."""
+    if part.stated not in (None, sha256):
+        hint = "Delete what the source holds of it, and fetch it again (loaf verify tells of a bundle which part)."
+        raise DigestMismatch(part.origin or part.name, hint)
+    if part.wanted not in (None, sha256):
+        raise AnotherDigest(part.name, part.wanted, sha256)
 
 
 def _target(runtime: PlannedRuntime, core: Stored) -> LaunchTarget:

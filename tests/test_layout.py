@@ -34,9 +34,9 @@ def within(module: str, package: str) -> bool:
 def may_import(importer: str, imported: str) -> bool:
     if within(imported, "runtime") and within(importer, "bundler"):
         # The format, the errors and what becomes of them, completion, `.args` and its flags, and the version's number;
-        # and what a bundle would say of this machine.
+        # what a bundle would say of this machine, and what is asked of a quantizer.
         allowed = ("bundle", "head", "errors", "exits", "completion", "arguments", "cli.options", "__version__")
-        allowed += ("explaining.machine", "explaining.report", "explaining.sentences")
+        allowed += ("explaining.machine", "explaining.report", "explaining.sentences", "quantizing")
         return imported == "runtime" or any(within(imported, f"runtime.{module}") for module in allowed)
     if within(imported, "bundler"):
         return within(importer, "bundler")

@@ -15,7 +15,7 @@ import click
 from runtime import __version__
 from runtime.backends import ASK_FOR_DEVICES
 from runtime.cli.command import GroupedCommand
-from runtime.cli.options import GROUPS, REHEARSE
+from runtime.cli.options import GROUPS, QUANTIZE, REHEARSE
 from runtime.cli.unused import refused_options, unused_options
 from runtime.completion import SHELLS, VARIABLE, script
 from runtime.exits import errors_as_exit_codes
@@ -33,6 +33,10 @@ def main() -> None:
         from runtime.backends.probe import answer
 
         answer(sys.argv[2])
+    if sys.argv[1:2] == [QUANTIZE]:
+        from runtime.quantizing import quantize_and_exit
+
+        quantize_and_exit(sys.argv[2])
     with errors_as_exit_codes():
         path = os.environ.pop("LOAF_BUNDLE", None)
         bundle = None if path is None or _asks_about_the_program() else _open_bundle(path)

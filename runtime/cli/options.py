@@ -25,6 +25,9 @@ from runtime.cli.values import (
 REHEARSE = "--rehearse"
 """No flag for anybody: what a program is asked at the build, whether it understands what is baked into its bundle."""
 
+QUANTIZE = "--quantize-weights"
+"""The same: the program makes a smaller GGUF, as the `QuantizeRequest` behind it says (`runtime/quantizing.py`)."""
+
 _FILE = click.Path(path_type=Path)
 _COUNT = Whole()
 _WINDOW = Whole(-1)
