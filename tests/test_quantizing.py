@@ -150,7 +150,7 @@ def test_names(written: str, meant: int) -> None:
     assert find_file_type(written).id == meant
 
 
-NO_NAMES = [("Q4KM", "Q4_K_M"), ("Q4_K_XXL", "Q4_K"), ("NVFP4", "MXFP4"), ("zzz", None), ("", None)]
+NO_NAMES = [("Q4KM", "Q4_K_M"), ("Q4_K_XXL", "Q4_K_S"), ("NVFP4", "MXFP4"), ("zzz", None), ("", None)]
 
 
 @pytest.mark.parametrize(("written", "near"), NO_NAMES)

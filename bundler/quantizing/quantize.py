@@ -57,8 +57,10 @@ def quantized(
 ) -> Iterator[ChosenModel]:
     """`model`, which the user has `called` so, as it is `wanted`, while the block runs; itself where it is so already.
 
-    `program` is the frozen one. What is written in between lies on the disk of `target`. Raises `QuantizedAlready`, `ImportanceMissing`,
-    `ImportanceUnusable`, `QuantizingFailed`, `NoRoom`, `SourceChanged`, `GGUFError`, `CacheError`, `OSError`.
+    `program` is the frozen one. What is written in between lies on the disk of `target`.
+
+    Raises `QuantizedAlready`, `ImportanceMissing`, `ImportanceUnusable`, `QuantizingFailed`, `NoRoom`, `SourceChanged`,
+    `GGUFError`, `CacheError`, `OSError`.
     """
     folder = target.parent
     with tempfile.TemporaryFile(dir=folder) as result, ExitStack() as needed:
