@@ -91,7 +91,7 @@ def _build_cache() -> Finding:
 def _pack(recipe: Recipe) -> Finding:
     if any(pack.backend == recipe.backend for pack in packs_made()):
         return Finding(f"The {recipe.backend} pack has been compiled already.")
-    untested = "" if recipe.tested else ", which nobody has tried"
+    untested = "" if recipe.tested else ", though what that makes has never been run"
     found = _look_for(
         recipe.find_toolchain,
         lambda toolchain: f"The {recipe.backend} pack can be compiled with {toolchain.version}{untested}.",

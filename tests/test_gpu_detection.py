@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from drivers import CRASHES, HANGS, broken_driver
+from drivers import CRASHES, CUDA_DRIVER, HANGS, HIP_RUNTIME, broken_driver, fake_library
 
 from runtime.backends import cuda, detection, libraries, rocm, system_cxx
 from runtime.backends.detection import PATIENT_SECONDS, SECONDS, ask, detect, detect_anew
+from runtime.backends.devices import Device
 from runtime.backends.drivers import identity
 
 LAVAPIPE = sorted(Path("/usr/share/vulkan/icd.d").glob("lvp_icd*.json"))
@@ -102,6 +103,47 @@ def test_no_nvidia_and_no_amd_driver(tmp_path: Path, monkeypatch: pytest.MonkeyP
     nvidia, amd = ask(["cuda", "rocm"], PATIENT_SECONDS)
     assert "libcuda.so.1 is not there" in nvidia.problem
     assert "libamdhip64.so is not there" in amd.problem
+
+
+def test_devices_of_nvidia(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_library(tmp_path / cuda.DRIVER, CUDA_DRIVER)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    (report,) = ask(["cuda"], PATIENT_SECONDS)
+    assert report.devices == (
+        Device("cuda", 0, "Fake 9000", "discrete", 24 << 30, 20 << 30, "CUDA 13.2"),
+        Device("cuda", 1, "Fake 9001", "integrated", 25 << 30, 21 << 30, "CUDA 13.2"),
+    )
+
+
+@pytest.mark.parametrize("name", rocm.RUNTIMES)
+def test_devices_of_amd(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in rocm.RUNTIMES:
+        (tmp_path / other).write_bytes(b"")
+    fake_library(tmp_path / name, HIP_RUNTIME)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    (report,) = ask(["rocm"], PATIENT_SECONDS)
+    assert report.devices == (
+        Device("rocm", 0, "Fake 9000", "discrete", 24 << 30, 20 << 30, "HIP 60443483"),
+        Device("rocm", 1, "Fake 9001", "discrete", 25 << 30, 21 << 30, "HIP 60443483"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("functions", "says"),
+    [
+        (CUDA_DRIVER.replace("return flags;", "return 100;", 1), r"no device that works \(cuInit returned 100\)"),
+        ("", r"its driver crashed \(exit code 1\)"),
+    ],
+    ids=["no device", "another library of that name"],
+)
+def test_nvidia_s_driver_without_a_device(
+    functions: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_library(tmp_path / cuda.DRIVER, functions)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    (report,) = ask(["cuda"], PATIENT_SECONDS)
+    assert not report.devices
+    assert re.search(says, report.problem)
 
 
 def test_a_damaged_memory_is_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
