@@ -73,7 +73,7 @@ def _choice(taken: tuple[Device, ...], reports: Sequence[Report], why_not_others
     verdicts = []
     for report in reports:
         if taken and report.backend == taken[0].backend:
-            named = " and ".join(f"{device.label} ({device.name})" for device in taken)
+            named = " and ".join(f"{device.label} ({device.name}, {device.total / 1e9:.1f} GB)" for device in taken)
             verdicts.append(Verdict(TITLES[report.backend], True, f"computing on {named}"))
         else:
             reason = why_not_others if taken and report.devices else why_not(report)

@@ -21,7 +21,7 @@ from runtime.explaining.report import Model, Report
 from runtime.loading import look_at_models
 from runtime.machine import processors
 from runtime.offloading import own_backend
-from runtime.settings import EngineSettings, GpuSettings, Settings
+from runtime.settings import EngineSettings, Settings
 
 
 def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
@@ -40,15 +40,11 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
         problem = str(error)
     except OSError as error:
         problem = f"{error.filename or 'system'}: {error.strerror or error}"
-    told += tuple(_not_asked(bundle, settings.gpu, told))
-    return Report(
-        __version__,
-        describe_machine(loaded_variant()),
-        (*told, *describe_devices(told)),
-        tuple(models),
-        describe_cache(),
-        problem,
-    )
+    told += tuple(_not_asked(bundle, told))
+    told += describe_devices(told)
+    if not settings.gpu.workers:
+        told += (Verdict("RPC", False, "--rpc names no worker"),)
+    return Report(__version__, describe_machine(loaded_variant()), told, tuple(models), describe_cache(), problem)
 
 
 def describe_running(name: str, weights: Weights, settings: EngineSettings, backend: Backend) -> Report:
@@ -95,11 +91,9 @@ def _sizes(weights: Weights, type_k: CacheType, type_v: CacheType) -> LayerSizes
     return _sizes_once(weights, type_k, type_v) or LayerSizes((), 0, (), 0, 0)
 
 
-def _not_asked(bundle: Bundle | None, gpu: GpuSettings, told: Iterable[Verdict]) -> Iterable[Verdict]:
-    """On the packs in the file, and on workers, where nobody had to decide."""
+def _not_asked(bundle: Bundle | None, told: Iterable[Verdict]) -> Iterable[Verdict]:
+    """On the packs in the file about which nobody had to decide."""
     titles = {verdict.backend for verdict in told}
-    if not gpu.workers:
-        yield Verdict("RPC", False, "--rpc names no worker")
     for pack in packs_for_here(bundle):
         if TITLES[pack.backend] not in titles:
             yield Verdict(TITLES[pack.backend], False, "its pack is in the file, but it was not asked for")

@@ -50,8 +50,8 @@ def describe_devices(told: tuple[Verdict, ...] = ()) -> tuple[Verdict, ...]:
 def _without_pack(report: Report) -> str:
     if not report.devices:
         return report.problem or "its driver lists no device"
-    names = " and ".join(f"{device.name}, {device.kind}" for device in report.devices)
-    return f"{names}: for files built with --backend {report.backend}"
+    names = " and ".join(f"{device.name} ({device.kind})" for device in report.devices)
+    return f"this machine has {names}, for files that are built with --backend {report.backend}"
 
 
 def _c_library() -> str:

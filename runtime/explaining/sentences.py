@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from runtime.explaining.report import Cache, Machine, Model, Report
 
 
 def sentences(report: Report) -> Iterator[str]:
-    """The page, line by line."""
+    """The page, line by line, with an empty one between its parts."""
     yield f"This is loaf {report.version} on {report.machine.system}."
-    yield from machine_sentences(report.machine)
-    yield ""
-    yield from device_sentences(report)
+    yield from _machine(report.machine)
+    for part in _parts(report):
+        yield ""
+        yield from part
+
+
+def _parts(report: Report) -> Iterator[Iterable[str]]:
+    yield (f"{verdict.backend}: {verdict.reason}." for verdict in report.backends)
     for model in report.models:
-        yield ""
-        yield from _model(model, report.machine)
+        yield _model(model, report.machine)
     if sum(model.n_layers_on_gpus > 0 for model in report.models) > 1:
-        yield ""
-        yield "A launch loads the models one after the other: on the GPU, each finds what those before it have left."
+        yield ("A launch loads the models one after the other: on the GPU, each finds what those before it have left.",)
     if report.cache is not None:
-        yield ""
-        yield from cache_sentences(report.cache)
+        yield _cache(report.cache)
     if report.problem:
-        yield ""
-        yield f"It would not start: {report.problem}"
+        yield (f"It would not start: {report.problem}",)
 
 
-def machine_sentences(machine: Machine) -> Iterator[str]:
-    """The processor and the memory."""
+def _machine(machine: Machine) -> Iterator[str]:
     variant = machine.variant
     name = machine.processor or "This processor"
     yield f"{name} computes with {variant.name}, the best that it can run of {machine.n_variants} variants."
@@ -48,14 +48,7 @@ def machine_sentences(machine: Machine) -> Iterator[str]:
     yield f"The machine has {_size(memory.total)} of memory{limited}; {_size(memory.available)} are available."
 
 
-def device_sentences(report: Report) -> Iterator[str]:
-    """Each backend and why it computes or not."""
-    for verdict in report.backends:
-        yield f"{verdict.backend}: {verdict.reason}."
-
-
-def cache_sentences(cache: Cache) -> Iterator[str]:
-    """Where programs are unpacked."""
+def _cache(cache: Cache) -> Iterator[str]:
     yield f"Programs are unpacked into {cache.folder}, where {_size(cache.free)} are free."
     if cache.runs_programs:
         yield "They may be run there."
