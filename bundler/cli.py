@@ -167,11 +167,18 @@ def models() -> None:
 @loaf.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def inspect(file: Path, as_json: bool) -> None:
+@click.option("--sbom", is_flag=True, help="List the software and the models in a bundle, with licences: CycloneDX.")
+def inspect(file: Path, as_json: bool, sbom: bool) -> None:
     """Say what is in FILE, a GGUF or a bundle, and how much memory it needs."""
     from bundler.inspect import inspect as inspect_file
     from bundler.inspect import to_json, to_text
 
+    if sbom:
+        from bundler.sbom import to_sbom
+        from runtime.bundle import open_bundle
+
+        click.echo(to_sbom(open_bundle(file)))
+        return
     report = inspect_file(file)
     click.echo(to_json(report) if as_json else to_text(report))
 

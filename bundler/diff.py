@@ -75,8 +75,8 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, Any]]:
 
 def _fields(of: str, thing: msgspec.Struct) -> Iterator[tuple[str, Any]]:
     fields = msgspec.to_builtins(thing)
-    for package, version in fields.pop("packages", ()):
-        yield f"{of}, {package}", version
+    for package in (*fields.pop("packages", ()), *fields.pop("libraries", ())):
+        yield f"{of}, {package['name']}", package["version"]
     for name, value in fields.items():
         yield f"{of}, {name}", value
 

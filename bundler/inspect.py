@@ -103,7 +103,12 @@ def to_json(report: Report) -> str:
                 if part.role != "model"
             ],
             "runtimes": [
-                {"platform": one.platform, "glibc": one.glibc, "python": one.python, "packages": dict(one.packages)}
+                {
+                    "platform": one.platform,
+                    "glibc": one.glibc,
+                    "python": one.python,
+                    "packages": {package.name: package.version for package in one.packages},
+                }
                 for one in manifest.runtimes
             ],
             "packs": [{"platform": one.platform, "backend": one.backend, "needs": one.needs} for one in manifest.packs],

@@ -6,14 +6,16 @@ bundle is made of it or changed (`build.py`, `changing.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bundler.baked import Baked
 from bundler.content import FileRange, Inline
-from bundler.freeze import FrozenRuntime
+from bundler.freeze import FrozenRuntime, Software
 from bundler.models import ChosenModel
 from bundler.packs import BackendPack
 from bundler.parts import ChosenPart
 from bundler.plan import PlannedModel, PlannedPack, PlannedPart, PlannedRuntime
-from runtime.bundle import LICENSE_TEXT, LICENSES, README, RUNTIMES, Model, Pack, Runtime
+from runtime.bundle import LICENSE_TEXT, LICENSES, README, RUNTIMES, Model, Pack, Package, Runtime
 
 
 def planned_model(model: ChosenModel, wanted: str | None = None) -> PlannedModel:
@@ -62,11 +64,16 @@ def planned_runtime(frozen: FrozenRuntime) -> tuple[PlannedRuntime, PlannedPart]
         unpacked_size=frozen.unpacked_size,
         glibc=frozen.glibc,
         python=frozen.python,
-        packages=frozen.packages,
+        packages=_packages(frozen.packages),
+        libraries=_packages(frozen.libraries),
     )
     core = PlannedPart(about.entry, (FileRange(frozen.archive, 0, frozen.size),), stated=frozen.sha256)
     size = frozen.licenses.stat().st_size
     return PlannedRuntime(about, core), PlannedPart(f"{LICENSES}runtime.txt", (FileRange(frozen.licenses, 0, size),))
+
+
+def _packages(software: Sequence[Software]) -> tuple[Package, ...]:
+    return tuple(Package(one.name, one.version, one.license) for one in software)
 
 
 def planned_pack(pack: BackendPack) -> PlannedPack:

@@ -75,8 +75,22 @@ class Model(msgspec.Struct, frozen=True):
     scale: float = 1.0
 
 
+class Package(msgspec.Struct, frozen=True):
+    """Software inside a program. `license`: an SPDX expression, or in its owner's words; "" where they say nothing.
+
+    `version` "": it follows from the machine that the program was frozen on.
+    """
+
+    name: str
+    version: str
+    license: str
+
+
 class Runtime(msgspec.Struct, frozen=True):
-    """A frozen program in the bundle: an archive with the file `program`, which needs `glibc` or a newer one."""
+    """A frozen program in the bundle: an archive with the file `program`, which needs `glibc` or a newer one.
+
+    `packages` are Python's, `libraries` what else is in it; of llama.cpp the version is the commit.
+    """
 
     platform: str
     entry: str
@@ -84,7 +98,8 @@ class Runtime(msgspec.Struct, frozen=True):
     unpacked_size: int
     glibc: str
     python: str
-    packages: tuple[tuple[str, str], ...] = ()
+    packages: tuple[Package, ...] = ()
+    libraries: tuple[Package, ...] = ()
 
 
 class Pack(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ def describe(bundle: Bundle | None) -> str:
         )
     for frozen in manifest.runtimes:
         lines.append(f"runtime {frozen.platform}, glibc {frozen.glibc} or newer, Python {frozen.python}")
-        lines += [f"        {name} {version}" for name, version in frozen.packages]
+        lines += [f"        {package.name} {package.version}" for package in frozen.packages]
     lines += [f"pack    {pack.backend} on {pack.platform}, needs {', '.join(pack.needs)}" for pack in manifest.packs]
     if bundle.args.strip():
         lines.append(f".args   {shown_arguments(bundle.args)}")

@@ -16,7 +16,7 @@ from bundles import clean_environment
 from ggufs import LLAMA, TENSORS, write_gguf
 
 from bundler.build import BuildRequest, build
-from bundler.freeze import FrozenRuntime
+from bundler.freeze import FrozenRuntime, Software
 from bundler.progress import SilentProgress
 from bundler.verify import verify
 from runtime.bundle import Bundle, open_bundle
@@ -44,7 +44,8 @@ def small_runtime(folder: Path, says: str, size: int = 3000) -> FrozenRuntime:
         executable="loaf-runtime",
         glibc="2.17",
         python="3.10",
-        packages=(("aiohttp", "3"),),
+        packages=(Software("aiohttp", "3", "Apache-2.0"),),
+        libraries=(Software("llama.cpp", "0c1e57098bba43ac29e6e3b677cdceebdd22334f", "MIT"),),
         licenses=folder / "licenses.txt",
     )
 

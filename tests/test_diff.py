@@ -14,6 +14,7 @@ from small_bundles import build_small, small_gguf, small_runtime
 
 from bundler.baked import Baked
 from bundler.diff import differences
+from bundler.freeze import Software
 from runtime.bundle import open_bundle
 
 
@@ -62,7 +63,8 @@ def test_other_weights(folder: Path) -> None:
 
 
 def test_another_runtime(folder: Path) -> None:
-    runtime = replace(small_runtime(folder / "r", "one"), packages=(("aiohttp", "4"), ("new", "1")), python="3.12")
+    packages = (Software("aiohttp", "4", ""), Software("new", "1", ""))
+    runtime = replace(small_runtime(folder / "r", "one"), packages=packages, python="3.12")
     build_small(folder / "b.loaf", folder / "m.gguf", runtime)
     platform = f"runtime {runtime.platform}"
     assert found(folder)[f"{platform}, python"] == ("3.10", "3.12")

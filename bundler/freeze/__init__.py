@@ -4,6 +4,7 @@ Knows the order of the steps and what each depends on. Refuses to know what they
 `core` and `pack` each know their own.
 """
 
+from bundler.freeze.contents import Software
 from bundler.freeze.pipeline import FrozenRuntime, freeze_runtime
 
-__all__ = ["FrozenRuntime", "freeze_runtime"]
+__all__ = ["FrozenRuntime", "Software", "freeze_runtime"]

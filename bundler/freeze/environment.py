@@ -10,7 +10,6 @@ and the backends lie beside them.
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import sys
 import sysconfig
@@ -39,14 +38,6 @@ def freezing_environment(wheel: Path, progress: Progress) -> Path:
     key = environment_key(wheel)
     entry = cached("environment", key, lambda folder: _make(folder, wheel, progress), needs=_NEEDS_BYTES)
     return entry / "bin" / "python"
-
-
-def frozen_packages(python: Path) -> list[tuple[str, str]]:
-    """Name and version of each package in the environment of `python` that ends up in the frozen runtime."""
-    named = {pin.partition("==")[0] for pin in pins("runtime")} | {"pyinstaller"}
-    found = importlib.metadata.distributions(path=[str(site_packages_of(python))])
-    versions = {_normal(each.metadata["Name"]): each.version for each in found}
-    return [(name, versions[name]) for name in named if name in versions]
 
 
 def site_packages_of(python: Path) -> Path:
@@ -115,11 +106,6 @@ def _check_complete(python: Path, log: Path) -> None:
 
 
 _EXPECTED = tuple(f"requires {name}, which is not installed." for name in UNUSED)
-
-
-def _normal(name: str) -> str:
-    """A package's name as the index spells it: metadata may say `Jinja2` and `typing_extensions`."""
-    return name.lower().replace("_", "-").replace(".", "-")
 
 
 def _short_version() -> str:

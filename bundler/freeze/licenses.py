@@ -34,7 +34,7 @@ def _package_licenses(site_packages: Path, packages: list[str]) -> Iterator[str]
     found = {
         each.metadata["Name"].lower(): each for each in importlib.metadata.distributions(path=[str(site_packages)])
     }
-    for name in sorted(packages):
+    for name in packages:
         distribution = found.get(name) or found.get(name.replace("-", "_"))
         assert distribution is not None, f"{name} was frozen, and is not installed"
         yield _heading(f"{name} {distribution.version}")

@@ -14,6 +14,8 @@ from runtime.errors import LoafError
 
 DISTRIBUTION = "loaf-llm"
 LLAMA = "llama-cpp-python"
+LLAMA_CPP_COMMIT = "0c1e57098bba43ac29e6e3b677cdceebdd22334f"
+"""What the pinned version of it brings: `sources.py` checks that."""
 
 Extra = Literal["runtime", "freeze", "compile"]
 

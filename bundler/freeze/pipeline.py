@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from bundler.cache import cached, key_of, log_file
+from bundler.freeze.contents import Software, frozen_libraries, frozen_packages
 from bundler.freeze.core import EXECUTABLE, freeze
-from bundler.freeze.environment import environment_key, freezing_environment, frozen_packages, site_packages_of
+from bundler.freeze.environment import environment_key, freezing_environment, site_packages_of
 from bundler.freeze.licenses import collect_licenses
 from bundler.freeze.pack import COMPRESSION, needed_glibc, pack, sha256_of, unpacked_size
 from bundler.freeze.paths import runtime_dir, templates_dir
@@ -34,8 +35,8 @@ class FrozenRuntime:
 
     `platform` is "linux-x86_64"; `archive` the tar.gz, of `size` bytes and hash `sha256`, which unpacks to
     `unpacked_size` bytes with the program `executable` at its top; `glibc` the oldest C library it runs
-    with, "2.34"; `python` the frozen Python's version; `packages` the names and versions frozen with it;
-    `licenses` a text with all of their licences.
+    with, "2.34"; `python` the frozen Python's version; `packages` what is frozen with it, and `libraries` what
+    else; `licenses` a text with all of their licences.
     """
 
     platform: str
@@ -46,7 +47,8 @@ class FrozenRuntime:
     executable: str
     glibc: str
     python: str
-    packages: tuple[tuple[str, str], ...]
+    packages: tuple[Software, ...]
+    libraries: tuple[Software, ...]
     licenses: Path
 
 
@@ -74,8 +76,8 @@ def _make(folder: Path, wheel: Path, progress: Progress) -> None:
 
 def _describe(folder: Path, core: Path, python: Path) -> None:
     archive, licenses = folder / _ARCHIVE, folder / _LICENSES
-    packages = tuple(sorted(frozen_packages(python)))
-    licenses.write_text(collect_licenses(site_packages_of(python), [name for name, _version in packages]))
+    packages = frozen_packages(site_packages_of(python))
+    licenses.write_text(collect_licenses(site_packages_of(python), [package.name for package in packages]))
     description = FrozenRuntime(
         platform=f"{platform.system().lower()}-{platform.machine()}",
         archive=archive,
@@ -86,6 +88,7 @@ def _describe(folder: Path, core: Path, python: Path) -> None:
         glibc=needed_glibc(core),
         python=platform.python_version(),
         packages=packages,
+        libraries=frozen_libraries(),
         licenses=licenses,
     )
     content = asdict(description) | {"archive": archive.name, "licenses": licenses.name}
@@ -94,9 +97,9 @@ def _describe(folder: Path, core: Path, python: Path) -> None:
 
 def _described(entry: Path) -> FrozenRuntime:
     content = json.loads((entry / _DESCRIPTION).read_text())
-    packages = tuple((name, version) for name, version in content.pop("packages"))
     files = {name: entry / content[name] for name in ("archive", "licenses")}
-    return FrozenRuntime(**content | files | {"packages": packages})
+    software = {name: tuple(Software(**one) for one in content[name]) for name in ("packages", "libraries")}
+    return FrozenRuntime(**content | files | software)
 
 
 def runtime_key(wheel: Path) -> str:

@@ -9,8 +9,9 @@ import os
 import shutil
 from pathlib import Path
 
+from bundler.errors import StepFailed
 from bundler.freeze.packages import install, new_environment, pip
-from bundler.freeze.pins import LLAMA, llama_version, pins
+from bundler.freeze.pins import LLAMA, LLAMA_CPP_COMMIT, llama_version, pins
 from bundler.freeze.process import clean_environment
 from bundler.progress import Progress
 
@@ -42,7 +43,16 @@ def unpacked_sources(python: Path, work: Path, log: Path, progress: Progress) ->
             env=tools_first(work),
         )
         shutil.unpack_archive(next(sdist.iterdir()), work / "source")
-    return next((work / "source").iterdir())
+    sources = next((work / "source").iterdir())
+    commit = llama_cpp_commit(sources)
+    if commit != LLAMA_CPP_COMMIT:
+        raise StepFailed(f"fetching {wanted}", f"it brings llama.cpp {commit}, and not {LLAMA_CPP_COMMIT}", log)
+    return sources
+
+
+def llama_cpp_commit(sources: Path) -> str:
+    """Which llama.cpp the sdist that was unpacked to `sources` brings: it keeps the submodule's HEAD."""
+    return (sources / ".git" / "modules" / "vendor" / "llama.cpp" / "HEAD").read_text().strip()
 
 
 def tools_first(work: Path) -> dict[str, str]:

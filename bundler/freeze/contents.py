@@ -1,0 +1,75 @@
+"""What software is in a frozen runtime, in which version, under which licence.
+
+Knows how packages state their licences, and what is in the runtime besides packages. Refuses to judge licences; their
+texts are collected in `licenses.py`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import re
+import ssl
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundler.freeze.pins import LLAMA_CPP_COMMIT, pins
+
+_SPDX = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR|WITH) [A-Za-z0-9.+-]+)*")
+"""A licence expression without parentheses: none of ours has them."""
+
+_IN_SPDX = {
+    "Apache 2.0": "Apache-2.0",
+    "License :: OSI Approved :: BSD License": "BSD-3-Clause",
+    "License :: OSI Approved :: GNU General Public License v2 (GPLv2)": "GPL-2.0-or-later WITH Bootloader-exception",
+}
+"""What packages of ours say in words of their own: aiosignal; Jinja2, whose licence has three clauses; PyInstaller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """As `runtime.bundle.Package`, for a Python that has no msgspec yet (scripts/setup)."""
+
+    name: str
+    version: str
+    license: str
+
+
+def frozen_packages(site_packages: Path) -> tuple[Software, ...]:
+    """The packages in `site_packages` that end up in the frozen runtime, by their names."""
+    named = {pin.partition("==")[0] for pin in pins("runtime")} | {"pyinstaller"}
+    found = importlib.metadata.distributions(path=[str(site_packages)])
+    packages = {_normal(each.metadata["Name"]): each for each in found}
+    return tuple(
+        Software(name, packages[name].version, _license(packages[name])) for name in sorted(named & {*packages})
+    )
+
+
+def frozen_libraries() -> tuple[Software, ...]:
+    """What the runtime holds besides: this Python, llama.cpp, and what both are linked with."""
+    return (
+        Software("llama.cpp", LLAMA_CPP_COMMIT, "MIT"),
+        Software("Python", platform.python_version(), "PSF-2.0"),
+        Software("OpenSSL", ssl.OPENSSL_VERSION.split()[1], "Apache-2.0"),
+        Software("zlib", zlib.ZLIB_RUNTIME_VERSION, "Zlib"),
+        Software("libffi", "", "MIT"),
+        Software("libuuid", "", "BSD-3-Clause"),
+        *(Software(name, "", "GPL-3.0-or-later WITH GCC-exception-3.1") for name in ("libstdc++", "libgcc", "libgomp")),
+    )
+
+
+def _license(distribution: importlib.metadata.Distribution) -> str:
+    """As an SPDX expression where it can be had."""
+    metadata = distribution.metadata
+    said = next((str(metadata[key]) for key in ("License-Expression", "License") if key in metadata), "")
+    classifiers = [str(line) for line in metadata.get_all("Classifier") or [] if str(line).startswith("License ::")]
+    for text in (said, *classifiers):
+        if text in _IN_SPDX or _SPDX.fullmatch(text):
+            return _IN_SPDX.get(text, text)
+    return said or ", ".join(classifiers)
+
+
+def _normal(name: str) -> str:
+    """A package's name as the index spells it: metadata may say `Jinja2` and `typing_extensions`."""
+    return name.lower().replace("_", "-").replace(".", "-")
