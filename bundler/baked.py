@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from runtime.arguments import with_arguments
-from runtime.bundle import LICENSE_TEXT, README, Bundle, Role
+from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, Role
 
 PartRole = Literal["lora", "draft", "projector"]
 
@@ -76,23 +76,17 @@ NOTHING_BAKED = Baked()
 def baked_in(bundle: Bundle) -> Baked:
     """What `bundle` holds of it. Raises `OSError`."""
     manifest = bundle.manifest
-    parts = [model for model in manifest.models if model.role != "model"]
     return Baked(
         args=bundle.args,
         system=manifest.system,
         chat_template=manifest.chat_template,
         license=bundle.text(LICENSE_TEXT),
         readme=bundle.text(README),
-        parts=tuple(
-            Part(
-                part.role,
-                bundle.path,
-                part.name,
-                bundle.spans[part.entry].offset,
-                bundle.spans[part.entry].size,
-                part.scale,
-            )
-            for part in parts
-            if part.role != "model"
-        ),
+        parts=tuple(_part(bundle, model) for model in manifest.models if model.role != "model"),
     )
+
+
+def _part(bundle: Bundle, model: Model) -> Part:
+    assert model.role != "model"
+    place = bundle.place_of(model.entry)
+    return Part(model.role, place.path, model.name, place.offset, place.size, model.scale)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bundler.baked import NOTHING_BAKED, Baked
+from bundler.beside import put_beside
 from bundler.content import Content, FileRange
 from bundler.copying import write_all
 from bundler.digests import digests_of
@@ -41,6 +42,7 @@ class BuildRequest:
 
     `also` are further models, each NAME=MODEL or MODEL. `sha256`: what the weights of the first must come to, in hex.
     `backends`: for which there are to be packs. `quantization`: how the weights of the first are made smaller.
+    `external`: the weights stay out of the file.
     """
 
     model: str
@@ -51,6 +53,7 @@ class BuildRequest:
     baked: Baked = NOTHING_BAKED
     backends: tuple[Recipe, ...] = ()
     quantization: Quantization | None = None
+    external: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,15 @@ def build(
     rehearse(plan)
     with _first_made_smaller(request, plan, models[0], target, progress) as plan:
         _check_room(plan, target)
+        weights_size = sum(part.size for part in plan.weights)
+        if request.external:
+            with progress.step("Writing the weights", weights_size, "bytes") as advance:
+                plan = put_beside(plan, target, advance)
         with progress.step(f"Writing {target}", plan.size, "bytes") as advance, replacing(target, 0o777) as fd:
             written = write_parts(plan, fd, advance)
             write_all(fd, make_head(written.launcher), 0)
     models_inside = tuple(model.about for model in plan.models)
-    return Built(target, written.size, sum(part.size for part in plan.weights), models_inside)
+    return Built(target, written.size, weights_size, models_inside)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from bundler.rehearsal import rehearse
 from bundler.rewriting import finish_interrupted, rewrite
 from bundler.sources import Resolved
 from runtime import __version__
-from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, open_bundle
+from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, check_beside, open_bundle
 
 
 def set_defaults(path: Path, name: str | None, given: Baked) -> tuple[Model, ...]:
@@ -96,11 +96,12 @@ def _check_name(bundle: Bundle, name: str) -> None:
 
 def _models_of(bundle: Bundle) -> list[ChosenModel]:
     """The models in the bundle, as adapters are held against them."""
+    check_beside(bundle)
     models = []
     for model in bundle.served_models():
-        span = bundle.spans[model.entry]
-        header, weights = weights_header(bundle.path, span.offset, span.size)
-        source = Resolved(bundle.path, model.name, span.offset, span.size)
+        place = bundle.place_of(model.entry)
+        header, weights = weights_header(place.path, place.offset, place.size)
+        source = Resolved(place.path, model.name, place.offset, place.size)
         models.append(ChosenModel(model.name, model.entry, header, summarize(header), weights, source))
     return models
 

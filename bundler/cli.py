@@ -89,6 +89,7 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], **given: An
         baked_from(given),
         tuple(recipes.values()),
         quantization_from(given),
+        external=given["external"],
     )
     built = build_bundle(request, lambda: freeze_runtime(progress), progress, _ask_which)
     click.echo(f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}")
@@ -185,6 +186,25 @@ def inspect(file: Path, as_json: bool, sbom: bool) -> None:
 
 @loaf.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The bundle to write [FILE's name, -thin.loaf].")
+def split(file: Path, output: Path | None) -> None:
+    """Write the bundle FILE anew without its weights, and those beside it: where one large file cannot be.
+
+    The two belong into one folder. `loaf build` makes one file of them again.
+    """
+    from bundler.beside import split as split_bundle
+    from bundler.progress import progress_for
+    from runtime.bundle import open_bundle
+
+    total = sum(entry.size for entry in open_bundle(file).manifest.entries)
+    with progress_for().step(f"Splitting {file}", total, "bytes") as advance:
+        paths = split_bundle(file, output or Path(f"{file.stem}-thin.loaf"), advance)
+    for path in paths:
+        click.echo(path)
+
+
+@loaf.command()
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The folder to write to [FILE's name, without .loaf]."
 )
@@ -195,7 +215,7 @@ def extract(file: Path, output: Path | None) -> None:
     from runtime.bundle import open_bundle
 
     bundle = open_bundle(file)
-    total = sum(span.size for span in bundle.spans.values())
+    total = sum(span.size for span in bundle.spans.values()) + sum(entry.size for entry in bundle.beside())
     folder = output or Path(file.stem if file.suffix else f"{file.name}.d")
     with progress_for().step(f"Extracting {file}", total, "bytes") as advance:
         paths = extract_bundle(bundle, folder, advance)

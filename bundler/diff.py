@@ -85,14 +85,15 @@ def _shown(what: str, value: Any) -> Any:
     """`value` as JSON can have it, without secrets."""
     if what == "args" and value is not None:
         return shown_arguments(value)
-    return {"size": value.size, "sha256": value.sha256} if isinstance(value, Entry) else value
+    return msgspec.to_builtins(value) if isinstance(value, Entry) else value
 
 
 def _short(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, dict):
-        return f"{human_size(value['size'])}, {value['sha256'][:16]}"
+        beside = f", beside it as {value['file']}" if "file" in value else ""
+        return f"{human_size(value['size'])}, {value['sha256'][:16]}{beside}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = " ".join(text.split())
     return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…"

@@ -26,6 +26,7 @@ LoafError
 │   ├── NoRoomToChange
 │   ├── BundleBusy
 │   ├── BundleNotWritable
+│   ├── FileTaken
 │   └── AnotherPlatform
 ├── UnusableText         an option's text cannot be stored in a bundle
 ├── DefaultsRefused      what is baked in makes no sense to the bundle that was built
@@ -464,6 +465,17 @@ class BundleNotWritable(TargetError):
             "Allow it with chmod u+w, or make a changed copy: loaf build FILE -o COPY.",
         )
         self.reason = reason
+
+
+class FileTaken(TargetError):
+    """Weights would lie in the file `path`, and it holds something else."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            f"{path}: is there, and holds something else than the weights",
+            "Move it away.",
+        )
 
 
 class AnotherPlatform(TargetError):

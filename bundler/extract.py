@@ -12,20 +12,22 @@ from bundler.content import FileRange
 from bundler.copying import transfer
 from bundler.errors import UnsafeEntryName
 from bundler.replacing import replacing
-from runtime.bundle import Bundle
+from runtime.bundle import Bundle, check_beside
 
 
 def extract(bundle: Bundle, folder: Path, advance: Callable[[int], None]) -> tuple[Path, ...]:
     """Write every entry of `bundle` below `folder`; returns the files. `advance` gets bytes as they are written.
 
-    Raises `UnsafeEntryName` before anything is written, and `OSError`.
+    Raises `UnsafeEntryName` and `WeightsNotBeside` before anything is written, and `OSError`.
     """
-    targets = {name: folder / _safe(bundle.path, name) for name in bundle.spans}
-    for name, span in bundle.spans.items():
-        target = targets[name]
+    check_beside(bundle)
+    names = (*bundle.spans, *(entry.name for entry in bundle.beside()))
+    targets = {name: folder / _safe(bundle.path, name) for name in names}
+    for name, target in targets.items():
+        place = bundle.place_of(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, 0o666) as fd:
-            transfer((FileRange(bundle.path, span.offset, span.size),), fd, 0, advance)
+            transfer((FileRange(place.path, place.offset, place.size),), fd, 0, advance)
     return tuple(targets.values())
 
 

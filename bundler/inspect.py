@@ -23,7 +23,7 @@ from bundler.gguf import (
 )
 from bundler.text import human_count, human_size, printable
 from runtime.arguments import shown_arguments
-from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, Role, is_bundle, open_bundle
+from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, Role, check_beside, is_bundle, open_bundle
 
 _PART_NAMES: dict[Role, str] = {"lora": "LoRA adapter", "draft": "draft model", "projector": "projector"}
 
@@ -74,6 +74,7 @@ def inspect(path: Path) -> Report:
         raise SourceNotFound(str(path), "no such file", "Name a .gguf file or a bundle.")
     if is_bundle(path):
         bundle = open_bundle(path)
+        check_beside(bundle)
         models = tuple(_from_bundle(bundle, model) for model in bundle.served_models())
         return Report(path, path.stat().st_size, models, _needs_together([model.info for model in models]), bundle)
     info, _content = weights_content(path)
@@ -113,7 +114,8 @@ def to_json(report: Report) -> str:
             ],
             "packs": [{"platform": one.platform, "backend": one.backend, "needs": one.needs} for one in manifest.packs],
             "entries": {
-                entry.name or "launcher": {"size": entry.size, "sha256": entry.sha256} for entry in manifest.entries
+                entry.name or "launcher": {"size": entry.size, "sha256": entry.sha256, "file": entry.file}
+                for entry in manifest.entries
             },
         }
     return json.dumps(fields, indent=2, ensure_ascii=False)
@@ -132,8 +134,8 @@ def to_text(report: Report) -> str:
 
 
 def _from_bundle(bundle: Bundle, model: Model) -> InspectedModel:
-    span = bundle.spans[model.entry]
-    info = summarize(read_gguf(bundle.path, offset=span.offset, size=span.size))
+    place = bundle.place_of(model.entry)
+    info = summarize(read_gguf(place.path, offset=place.offset, size=place.size))
     return InspectedModel(model.name, model.entry, info, _needs(info), model.origin)
 
 
@@ -180,6 +182,8 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
     for pack in manifest.packs:
         size = human_size(bundle.spans[pack.entry].size)
         lines.append(_line("on GPUs", f"{pack.backend} on {pack.platform}, needs {', '.join(pack.needs)} ({size})"))
+    for entry in bundle.beside():
+        lines.append(_line("beside it", f"{entry.file} ({entry.name}, {human_size(entry.size)})"))
     if bundle.args.strip():
         lines.append(_line("arguments", shown_arguments(bundle.args)))
     if manifest.system:
@@ -194,7 +198,7 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
 
 
 def _part_line(bundle: Bundle, part: Model) -> str:
-    size = human_size(bundle.spans[part.entry].size)
+    size = human_size(bundle.place_of(part.entry).size)
     what = f"{part.name}, scale {part.scale:g}" if part.role == "lora" else f"{part.name}, not used yet"
     return _line(_PART_NAMES[part.role], f"{what} ({part.entry}, {size})")
 

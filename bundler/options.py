@@ -191,6 +191,7 @@ BUILD_PARAMETERS = (
     _option("--allow-requantize", "Quantize what has been quantized before.", bool, is_flag=True),
     _option("--also", "One more model for the same file, as often as wanted.", NamedSource(), multiple=True),
     *BAKED_OPTIONS,
+    click.Option(["--external"], is_flag=True, help="Leave the weights beside the bundle, in files of their own."),
     _option("--backend", "Also compute on GPUs, by vulkan, cuda or rocm; repeatable.", multiple=True,
             metavar="BACKEND[:CHIPS]"),
 )  # fmt: skip

@@ -21,6 +21,7 @@ class PlannedPart:
 
     `known`: what they come to, where that need not be computed. `stated`: the SHA-256 that their source says they
     have, in hex, where it says so; `origin`: what that source is called. `wanted`: the one that the user asked for.
+    `file`: the file beside the bundle that it is, so that the bundle need not hold it.
     """
 
     name: str
@@ -29,6 +30,7 @@ class PlannedPart:
     stated: str | None = None
     origin: str = ""
     wanted: str | None = None
+    file: str = ""
 
     @property
     def size(self) -> int:
@@ -85,7 +87,12 @@ class Plan:
     @property
     def weights(self) -> tuple[PlannedPart, ...]:
         """What comes first in the file, and stays where it is when the rest is changed."""
-        return tuple(model.weights for model in self.models)
+        return tuple(model.weights for model in self.models if not model.weights.file)
+
+    @property
+    def beside(self) -> tuple[PlannedPart, ...]:
+        """What lies beside the file."""
+        return tuple(model.weights for model in self.models if model.weights.file)
 
     @property
     def programs(self) -> tuple[PlannedPart, ...]:
@@ -129,3 +136,6 @@ def _parts_of(bundle: Bundle) -> Iterator[PlannedPart]:
         if entry.name not in (ARGS, MANIFEST):
             content = (FileRange(bundle.path, entry.data_offset, entry.size),)
             yield PlannedPart(entry.name, content, Digests(entry.sha256, entry.crc32))
+    for beside in bundle.beside():
+        content = (FileRange(bundle.place_of(beside.name).path, 0, beside.size),)
+        yield PlannedPart(beside.name, content, stated=beside.sha256, file=beside.file)

@@ -114,7 +114,7 @@ def _hashes(bundle: Bundle, entry: str) -> Component:
 
 
 def _licenses(text: str) -> Component:
-    """An expression where it has the form of one, else a name: models state licences in words of their own."""
+    """An expression where it has the form of one, else a name: "apache-2.0", as models say it, is none of SPDX's."""
     if not text:
         return {}
     if _SPDX.fullmatch(text) and text != text.lower():

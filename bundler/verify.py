@@ -43,6 +43,7 @@ def verify(bundle: Bundle, advance: Callable[[int], None]) -> tuple[Damage, ...]
         return (
             *_check_head(bundle, head, fd),
             *_check_contents(bundle, stored, advance),
+            *_check_beside(bundle, advance),
             *_check_manifest(bundle),
             *_check_structure(bundle.path, stored, head, fd),
         )
@@ -63,6 +64,15 @@ def _check_contents(bundle: Bundle, stored: list[Stored], advance: Callable[[int
             yield Damage(entry.name, "the manifest does not list it")
         elif _sha256(bundle.path, entry.data_offset, entry.size, advance) != entry.sha256:
             yield Damage(entry.name, "its SHA-256 is not the one in the manifest")
+
+
+def _check_beside(bundle: Bundle, advance: Callable[[int], None]) -> Iterator[Damage]:
+    for entry in bundle.beside():
+        file = bundle.place_of(entry.name).path
+        if not file.is_file():
+            yield Damage(entry.name, f"{file}, which should hold it, is missing")
+        elif file.stat().st_size != entry.size or _sha256(file, 0, entry.size, advance) != entry.sha256:
+            yield Damage(entry.name, f"{file} is not as long as it should be, or has another SHA-256")
 
 
 def _check_manifest(bundle: Bundle) -> Iterator[Damage]:

@@ -135,6 +135,7 @@ def _manifest(plan: Plan, head: bytes, stored: Sequence[Stored]) -> Manifest:
         entries=(
             Entry("", ALIGNMENT, hashlib.sha256(head).hexdigest()),
             *(Entry(entry.name, entry.size, entry.sha256) for entry in stored),
+            *(Entry(part.name, part.size, part.sha256 or _NO_SHA256, part.file) for part in plan.beside),
         ),
         system=plan.system,
         packs=tuple(pack.about for pack in plan.packs),

@@ -46,12 +46,16 @@ Backend = Literal["cuda", "rocm", "metal", "vulkan"]
 """What computes on GPUs; in the order in which a machine that has several of them takes them."""
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """A part of the bundle: `size` in bytes, `sha256` in hex. The launcher is the entry named ''."""
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A part of the bundle: `size` in bytes, `sha256` in hex. The launcher is the entry named ''.
+
+    `file`: the file beside the bundle that is the part; "" where the bundle holds it itself.
+    """
 
     name: str
     size: int
     sha256: str
+    file: str = ""
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -141,13 +145,33 @@ class Span(msgspec.Struct, frozen=True):
     size: int
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where the bytes of a part lie: `size` bytes from `offset` on in the file `path`."""
+
+    path: Path
+    offset: int
+    size: int
+
+
 class Bundle(msgspec.Struct, frozen=True):
-    """An opened bundle: its manifest, its default arguments and where its entries lie."""
+    """An opened bundle: its manifest, its default arguments and where the entries lie that it holds itself."""
 
     path: Path
     manifest: Manifest
     args: str
     spans: dict[str, Span]
+
+    def place_of(self, name: str) -> Place:
+        """Where the entry `name` is, be it in the bundle or beside it; whether it is there, is not asked."""
+        span = self.spans.get(name)
+        if span is not None:
+            return Place(self.path, span.offset, span.size)
+        entry = next(entry for entry in self.manifest.entries if entry.name == name)
+        return Place(self.path.resolve().parent / entry.file, 0, entry.size)
+
+    def beside(self) -> tuple[Entry, ...]:
+        """What lies beside the bundle, not in it."""
+        return tuple(entry for entry in self.manifest.entries if entry.file)
 
     def served_models(self) -> tuple[Model, ...]:
         """The models that clients may ask, at least one; the first is meant where they name none."""
@@ -203,6 +227,17 @@ class BundleDamaged(BundleError):
         self.part = part
 
 
+class WeightsNotBeside(BundleError):
+    """Weights that belong beside the bundle are not there, or are others. `file` is where they should be."""
+
+    def __init__(self, path: Path, file: Path, present: int | None, expected: int) -> None:
+        what = "is missing" if present is None else f"has {present:,} bytes, and should have {expected:,}"
+        super().__init__(path, f"its weights lie beside it, and {file} {what}", "Copy both, into one folder.")
+        self.file = file
+        self.present = present
+        self.expected = expected
+
+
 class BundleTooNew(BundleError):
     """The manifest follows a later schema than this program knows."""
 
@@ -249,6 +284,15 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             raise BundleDamaged(path, "the archive's directory", str(error)) from error
         with archive:
             yield archive
+
+
+def check_beside(bundle: Bundle) -> None:
+    """What belongs beside the bundle is there, and of its size. Raises `WeightsNotBeside`, `OSError`."""
+    for entry in bundle.beside():
+        file = bundle.place_of(entry.name).path
+        present = file.stat().st_size if file.is_file() else None
+        if present != entry.size:
+            raise WeightsNotBeside(bundle.path, file, present, entry.size)
 
 
 def is_bundle(path: Path) -> bool:
@@ -349,12 +393,16 @@ def _parse_manifest(path: Path, data: bytes) -> Manifest:
 
 
 def check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> None:
-    """Every entry that the manifest names is there, of the size it names; there are models, each of its own name.
+    """Every entry that the manifest names is there, of the size it names, or may lie beside the bundle; there are
+    models, each of its own name.
 
     Raises `BundleDamaged`.
     """
     for entry in manifest.entries:
-        if entry.name and (entry.name not in spans or spans[entry.name].size != entry.size):
+        if entry.file:
+            if entry.name in spans or entry.file in (".", "..") or re.search(r"[/\\\0]", entry.file):
+                raise BundleDamaged(path, entry.name, f"it cannot lie beside the bundle as {entry.file!r}")
+        elif entry.name and (entry.name not in spans or spans[entry.name].size != entry.size):
             raise BundleDamaged(path, entry.name, "the archive does not hold it as the manifest says")
     listed = {entry.name for entry in manifest.entries}
     named = [model.entry for model in manifest.models] + [frozen.entry for frozen in manifest.runtimes]

@@ -20,7 +20,7 @@ def describe(bundle: Bundle | None) -> str:
         context = f", context {model.context_length:,}" if model.context_length else ""
         lines.append(
             f"{model.role:7} {model.name}: {model.architecture}, {model.parameter_count:,} parameters, "
-            f"{model.quantization}{context}, {bundle.spans[model.entry].size:,} bytes"
+            f"{model.quantization}{context}, {bundle.place_of(model.entry).size:,} bytes"
             f"{', licence ' + model.license if model.license else ''}"
             f"{f', scale {model.scale:g}' if model.role == 'lora' else ''}"
         )

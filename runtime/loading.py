@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.bundle import Bundle
+from runtime.bundle import Bundle, Model, check_beside
 from runtime.engine.backend import (
     Adapter,
     Backend,
@@ -219,12 +219,13 @@ def _find_weights(bundle: Bundle | None, outside: Path | None) -> list[_Found]:
         return [_Found(outside.stem, Weights(outside), outside.stat().st_size, "", keeps_cache=True)]
     if bundle is None:
         raise NoModel
+    check_beside(bundle)
     digests = {entry.name: entry.sha256 for entry in bundle.manifest.entries}
     return [
         _Found(
             model.name,
-            Weights(bundle.path, bundle.spans[model.entry].offset),
-            bundle.spans[model.entry].size,
+            _weights(bundle, model),
+            bundle.place_of(model.entry).size,
             digests[model.entry],
             model.keeps_cache,
             _adapters(bundle) if number == 0 else (),
@@ -233,12 +234,14 @@ def _find_weights(bundle: Bundle | None, outside: Path | None) -> list[_Found]:
     ]
 
 
+def _weights(bundle: Bundle, model: Model) -> Weights:
+    place = bundle.place_of(model.entry)
+    return Weights(place.path, place.offset)
+
+
 def _adapters(bundle: Bundle) -> tuple[Adapter, ...]:
     """Those of the bundle's first model."""
-    return tuple(
-        Adapter(adapter.name, Weights(bundle.path, bundle.spans[adapter.entry].offset), adapter.scale)
-        for adapter in bundle.adapters()
-    )
+    return tuple(Adapter(adapter.name, _weights(bundle, adapter), adapter.scale) for adapter in bundle.adapters())
 
 
 def _context_settings(settings: EngineSettings, facts: ModelFacts, placement: Placement, free: int) -> ContextSettings:

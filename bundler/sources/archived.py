@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from bundler.baked import Baked, baked_in
 from bundler.errors import SourceNotFound
 from bundler.sources.resolved import Resolved
-from runtime.bundle import open_bundle
+from runtime.bundle import check_beside, open_bundle
 
 _LOCAL_HEADER = 30  # bytes, without name and extra field: APPNOTE.TXT 4.3.7
 _MAX_ARGS = 1024 * 1024
@@ -31,9 +31,10 @@ def from_bundle(path: Path) -> Resolved:
         raise SourceNotFound(
             str(path), f"there are several models in it: {names}", "Take it apart (loaf extract), and name their files."
         )
-    span = bundle.spans[model.entry]
+    check_beside(bundle)
+    place = bundle.place_of(model.entry)
     sha256 = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
-    return Resolved(path, model.name, span.offset, span.size, sha256, baked_in(bundle))
+    return Resolved(place.path, model.name, place.offset, place.size, sha256, baked_in(bundle))
 
 
 def from_llamafile(path: Path) -> Resolved:
