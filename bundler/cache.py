@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -23,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bundler.errors import CacheFull, CacheUnusable
+from bundler.locking import locked
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -40,7 +40,7 @@ def cached(kind: str, key: str, make: Callable[[Path], None], *, needs: int) -> 
         if entry.is_dir():
             return entry
         _private_folder(entry.parent)
-        with _lock(entry):
+        with locked(entry):
             if not entry.is_dir():
                 _make_whole(entry, make, needs)
         return entry
@@ -86,13 +86,6 @@ def _make_whole(entry: Path, make: Callable[[Path], None], needs: int) -> None:
         partial.rename(entry)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _lock(entry: Path) -> Iterator[None]:
-    with entry.with_name(entry.name + ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

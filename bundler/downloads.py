@@ -9,12 +9,9 @@ Refuses to know what the files are.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,6 +20,7 @@ import httpx2
 
 from bundler.cache import build_cache
 from bundler.errors import CacheFull, DigestMismatch, DownloadFailed, SourceNotFound
+from bundler.locking import locked
 from bundler.progress import Progress
 from runtime import __version__
 
@@ -52,7 +50,7 @@ def fetch(wanted: Download, progress: Progress) -> Path:
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target):
+    with locked(target):
         if not target.is_file():
             _download(wanted, target, progress)
     return target
@@ -179,10 +177,3 @@ def _etag_file(part: Path) -> Path:
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    with target.with_name(target.name + ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -22,7 +22,7 @@ from bundler.archive import Stored, central_directory, local_header
 from bundler.content import FileRange
 from bundler.copying import read
 from bundler.stored import stored_entries
-from runtime.bundle import ALIGNMENT, MANIFEST, MODELS, Bundle, open_archive, read_head
+from runtime.bundle import ALIGNMENT, MANIFEST, Bundle, open_archive, read_head
 from runtime.head import Head, make_head
 
 
@@ -86,7 +86,7 @@ def _check_manifest(bundle: Bundle) -> Iterator[Damage]:
 def _check_structure(path: Path, stored: list[Stored], head: Head, fd: int) -> Iterator[Damage]:
     position, may_move = ALIGNMENT, not head.is_first
     for entry in stored:
-        if may_move and not entry.name.startswith(MODELS):  # what follows was put aside: see `rewriting.py`
+        if may_move and entry.header_offset - position >= ALIGNMENT:  # what follows was put aside: see `rewriting.py`
             position, may_move = entry.header_offset, False
         header = local_header(entry)
         gap = entry.header_offset - position

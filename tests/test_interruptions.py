@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from dying import Death, Died, DiskFull, calls_of, dying, kill_at
+from ggufs import LLAMA, TENSORS, write_gguf
 from small_bundles import build_small, opened_whole, said_by, small_gguf, small_runtime
 
 from bundler import replacing
-from bundler.baked import Baked
+from bundler.baked import Baked, Part
 from bundler.changing import set_defaults, upgrade
 from bundler.errors import NoRoomToChange
 from bundler.freeze import FrozenRuntime
@@ -44,7 +45,8 @@ class Stand:
         bundle = opened_whole(target)
         said = said_by(target, self.folder / "cache")
         for name, path, says in zip(("old", "new"), (self.old, self.new), self.says, strict=True):
-            if (bundle.args, said) == (open_bundle(path).args, says):
+            other = open_bundle(path)
+            if (bundle.args, bundle.manifest.models, said) == (other.args, other.manifest.models, says):
                 return name
         raise AssertionError(f"neither the old nor the new one: {bundle.args[:20]}, {said}")
 
@@ -54,7 +56,7 @@ def _build_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     monkeypatch.setenv("LOAF_BUILD_CACHE", str(tmp_path_factory.mktemp("build-cache")))
 
 
-@pytest.fixture(params=["set", "set shorter", "upgrade", "downgrade"])
+@pytest.fixture(params=["set", "set shorter", "another part", "upgrade", "downgrade"])
 def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
     weights = small_gguf(tmp_path / "m.gguf")
     small, large = small_runtime(tmp_path / "1", "one"), small_runtime(tmp_path / "2", "two", 300_000)
@@ -68,10 +70,17 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
     def upgrading(runtime: FrozenRuntime) -> Callable[[Path], object]:
         return lambda path: upgrade(path, lambda: runtime, SilentProgress())
 
+    def with_draft(name: str) -> Baked:
+        return Baked(SHORT, parts=(Part("draft", tmp_path / f"{name}.gguf", name),))
+
+    for name, padding in (("d", 0), ("e", 100_000)):
+        write_gguf(tmp_path / f"{name}.gguf", {**LLAMA, "general.description": "x" * padding}, TENSORS)
+    drafts = [build_small(tmp_path / f"{name}.loaf", weights, small, baked=with_draft(name)) for name in ("d", "e")]
     one, other, upgraded = made("a", small, SHORT), made("b", small, LONG), made("c", large, SHORT)
     rows = {
         "set": (one, other, ("one", "one"), setting(LONG)),
         "set shorter": (other, one, ("one", "one"), setting(SHORT)),
+        "another part": (*drafts, ("one", "one"), lambda path: set_defaults(path, None, with_draft("e"))),
         "upgrade": (one, upgraded, ("one", "two"), upgrading(large)),
         "downgrade": (upgraded, one, ("two", "one"), upgrading(small)),
     }

@@ -13,9 +13,8 @@ from pathlib import Path, PurePosixPath
 from bundler.baked import Baked, baked_in
 from bundler.errors import SourceNotFound
 from bundler.sources.resolved import Resolved
-from runtime.bundle import check_beside, open_bundle
+from runtime.bundle import check_beside, open_bundle, span_of
 
-_LOCAL_HEADER = 30  # bytes, without name and extra field: APPNOTE.TXT 4.3.7
 _MAX_ARGS = 1024 * 1024
 
 _NAMES_A_FILE = re.compile(r"""(?<!\S)(?:-m|--model|--mmproj|-mm)\s+('[^']*'|"(?:[^"\\]|\\.)*"|\S+)""")
@@ -42,9 +41,12 @@ def from_llamafile(path: Path) -> Resolved:
     with zipfile.ZipFile(path) as archive:
         args = _read_args(archive)
         entry = _weights(archive, args, path)
-        offset = _data_offset(path, entry)
+        try:
+            span = span_of(archive, entry)
+        except zipfile.BadZipFile as error:
+            raise SourceNotFound(str(path), f"its archive is damaged: {error}", "Download it again.") from error
     kept = _NAMES_A_FILE.sub("", args).strip()
-    return Resolved(path, PurePosixPath(entry.filename).stem, offset, entry.file_size, baked=Baked(kept))
+    return Resolved(path, PurePosixPath(entry.filename).stem, span.offset, span.size, baked=Baked(kept))
 
 
 def _read_args(archive: zipfile.ZipFile) -> str:
@@ -64,14 +66,3 @@ def _weights(archive: zipfile.ZipFile, args: str, path: Path) -> zipfile.ZipInfo
     named = re.search(r"""(?<!\S)(?:-m|--model)\s+["']?(?:/zip/)?([^\s"']+)""", args)
     chosen = [info for info in found if named and PurePosixPath(info.filename).name == PurePosixPath(named[1]).name]
     return chosen[0] if chosen else max(found, key=lambda info: info.file_size)
-
-
-def _data_offset(path: Path, entry: zipfile.ZipInfo) -> int:
-    """Where the entry's bytes begin in the file: the local header's own name and extra lengths decide."""
-    with path.open("rb") as file:
-        file.seek(entry.header_offset)
-        header = file.read(_LOCAL_HEADER)
-    if header[:4] != b"PK\3\4":
-        raise SourceNotFound(str(path), f"its archive is damaged at {entry.filename}", "Download it again.")
-    lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-    return entry.header_offset + _LOCAL_HEADER + lengths
