@@ -194,6 +194,10 @@ def test_a_bundle_shares_its_weights_with_their_file(sharing: Path, demo_gguf: P
     os.sync()
     assert used == 0
     assert _shared_bytes(weights) > 0.95 * weights.stat().st_size
+    loaf("set", str(bundle), "--system", "Be brief.", check=True)
+    loaf("verify", str(bundle), check=True)
+    os.sync()
+    assert _shared_bytes(weights) > 0.95 * weights.stat().st_size, "a change leaves them as they are"
     loaf("extract", str(bundle), "-o", str(sharing / "out"), check=True)
     os.sync()
     taken = sharing / "out" / "models" / "w.gguf"

@@ -1,0 +1,107 @@
+"""The runtime and its packs, and where they are kept: what goes wrong while they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtime.errors import LoafError
+
+
+class CacheError(LoafError):
+    """The build cache. `folder` is the folder in question."""
+
+    def __init__(self, folder: Path, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.folder = folder
+
+
+class CacheFull(CacheError):
+    """No space is left where builds are kept. `free` and `needs` are bytes."""
+
+    def __init__(self, folder: Path, free: int, needs: int) -> None:
+        super().__init__(
+            folder,
+            f"the disk of {folder} has {free / 1e6:.0f} MB free, and about {needs / 1e6:.0f} MB are needed",
+            "free some space, or set LOAF_BUILD_CACHE to a folder on a larger disk",
+        )
+        self.free = free
+        self.needs = needs
+
+
+class CacheUnusable(CacheError):
+    """Nothing can be written where builds are kept."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(
+            folder,
+            f"the build cache {folder} cannot be used: {reason}",
+            "set LOAF_BUILD_CACHE to a folder that you can write to",
+        )
+        self.reason = reason
+
+
+class FreezeError(LoafError):
+    """The runtime for a bundle could not be made."""
+
+
+class CompilerMissing(FreezeError):
+    """llama.cpp has to be compiled, and `command` is not there to do it."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(
+            f"no C++ compiler: `{command}` is not on PATH",
+            "install one (Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc-c++; "
+            "Arch: pacman -S base-devel), or set CC and CXX",
+        )
+        self.command = command
+
+
+class ToolchainMissing(FreezeError):
+    """The pack of `backend` has to be compiled, and `missing` is not there to do it."""
+
+    def __init__(self, backend: str, missing: Sequence[str], hint: str) -> None:
+        super().__init__(f"the {backend} pack cannot be compiled here: missing {', '.join(missing)}", hint)
+        self.backend = backend
+        self.missing = tuple(missing)
+
+
+class NoSuchPack(FreezeError):
+    """There is no recipe for the pack of `backend`."""
+
+    def __init__(self, backend: str, known: Sequence[str]) -> None:
+        if backend == "rpc":
+            super().__init__("rpc needs no pack", "the RPC backend is a part of every runtime")
+        else:
+            super().__init__(f"there is no pack {backend}", f"there are: {', '.join(known)}; cuda:CHIPS and rocm:CHIPS")
+        self.backend = backend
+
+
+class PythonUnsuitable(FreezeError):
+    """This Python cannot make or be the runtime. `python` is its path; `lacks` what is missing from it."""
+
+    def __init__(self, python: str, lacks: str, hint: str) -> None:
+        super().__init__(f"{python} cannot be used: it has no {lacks}", hint)
+        self.python = python
+        self.lacks = lacks
+
+
+class PackagesUnreachable(FreezeError):
+    """The Python package index did not answer while `wanted` was being fetched."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"cannot download {wanted}: the Python package index does not answer",
+            "check the network (and the proxy, if there is one), then run it again: what is done is kept",
+        )
+        self.wanted = wanted
+
+
+class StepFailed(FreezeError):
+    """A command failed while `step` was done. `reason` holds its last lines; `log` everything it printed."""
+
+    def __init__(self, step: str, reason: str, log: Path) -> None:
+        super().__init__(f"{step} failed:\n{reason}", f"the full log is {log}")
+        self.step = step
+        self.reason = reason
+        self.log = log

@@ -1,0 +1,101 @@
+"""A file that cannot be written, or a bundle that cannot be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtime.errors import LoafError
+
+
+class TargetError(LoafError):
+    """The bundle cannot be written where it was asked for. `path` is the target."""
+
+    def __init__(self, path: Path, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.path = path
+
+
+class TargetIsSource(TargetError):
+    """The target is the file that the weights are read from."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, f"{path}: is the file with the weights", "Name another file with -o.")
+
+
+class NoRoom(TargetError):
+    """The disk has fewer bytes free than the bundle needs."""
+
+    def __init__(self, path: Path, needed: int, free: int) -> None:
+        super().__init__(
+            path,
+            f"{path}: needs {needed:,} bytes, and the disk it is on has {free:,} free",
+            "Make room, or name a file on another disk with -o.",
+        )
+        self.needed = needed
+        self.free = free
+
+
+class NoRoomToChange(TargetError):
+    """The disk has fewer bytes free than changing the bundle takes for a moment."""
+
+    def __init__(self, path: Path, needed: int, free: int) -> None:
+        super().__init__(
+            path,
+            f"{path}: changing it takes {needed:,} bytes for a moment, and the disk it is on has {free:,} free",
+            "Make room. The bundle is what it was.",
+        )
+        self.needed = needed
+        self.free = free
+
+
+class BundleBusy(TargetError):
+    """Something else is changing the bundle, or starting it, at this moment."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path, f"{path}: is being changed or started by another process", "Try again when that is done."
+        )
+
+
+class BundleNotWritable(TargetError):
+    """The bundle cannot be opened to be changed. `reason` is what the system said."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            path,
+            f"{path}: cannot be changed: {reason}",
+            "Allow it with chmod u+w, or make a changed copy: loaf build FILE -o COPY.",
+        )
+        self.reason = reason
+
+
+class FileTaken(TargetError):
+    """Weights would lie in the file `path`, and it holds something else."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            f"{path}: is there, and holds something else than the weights",
+            "Move it away.",
+        )
+
+
+class AnotherPlatform(TargetError):
+    """The programs in the bundle are for `has`, and this machine makes them for `made`."""
+
+    def __init__(self, path: Path, has: Sequence[str], made: str) -> None:
+        super().__init__(
+            path,
+            f"{path}: the program in it is for {', '.join(has)}, and this machine makes programs for {made}",
+            "Upgrade it on a machine of its own kind.",
+        )
+        self.has = tuple(has)
+        self.made = made
+
+
+class TargetIsNoFile(TargetError):
+    """The target exists and is a folder or a device."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, f"{path}: is there and is not a file", "Name a file with -o.")
