@@ -24,7 +24,7 @@ from runtime.batch.progress import Meter, Tally
 from runtime.batch.reading import Line, ReadAhead, count_lines
 from runtime.batch.requests import URLS, BatchRequest, parse_request
 from runtime.batch.results import Results
-from runtime.console.meter import bar, clock
+from runtime.console.meter import bar, clock, large, size
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -201,9 +201,11 @@ def test_a_disk_that_becomes_full_leaves_whole_lines(tmp_path: Path, monkeypatch
 # -- what a person sees ------------------------------------------------------------------------------------------------
 
 
-def test_a_bar_and_a_clock() -> None:
+def test_a_bar_a_clock_and_sizes() -> None:
     assert bar(0.25, 8) == "[##......]"
     assert (bar(-1, 2), bar(2, 2)) == ("[..]", "[##]")
+    assert [large(count) for count in (999, 1_900_000, 7_615_616_512)] == ["999", "1.9 million", "7.6 billion"]
+    assert [size(count) for count in (2_100_000, 4_050_000_000)] == ["2.1 MB", "4.0 GB"]
     assert [clock(seconds) for seconds in (0, 65, 3665)] == ["0:00", "1:05", "1:01:05"]
 
 

@@ -21,7 +21,7 @@ STANDARD_INPUT = Path("-")
 LONGEST = MAX_BODY
 """Bytes of a line: what a request over HTTP may have, so that a line is never refused for its body's size."""
 
-_AHEAD = 64
+_AHEAD = 16
 _BLOCK = 2**20
 
 

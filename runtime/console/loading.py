@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from runtime.console.aside import Aside
-from runtime.console.meter import bar
+from runtime.console.meter import bar, size
 from runtime.loading import ServedModel, loaded_share
 
 _SOON = 0.5
@@ -30,8 +30,8 @@ async def loading_shown(served: Sequence[ServedModel], aside: Aside) -> AsyncIte
 
 async def _draw(served: Sequence[ServedModel], aside: Aside) -> None:
     await asyncio.sleep(_SOON)
-    names, size = ", ".join(one.name for one in served), sum(one.size for one in served)
+    names, whole = ", ".join(one.name for one in served), size(sum(one.size for one in served))
     while True:
         share = loaded_share(served)
-        aside.status(f"Loading {names}  {bar(share)} {share:.0%} of {size / 1e9:.1f} GB")
+        aside.status(f"Loading {names}  {bar(share)} {share:.0%} of {whole}")
         await asyncio.sleep(_REDRAW_SECONDS)

@@ -18,7 +18,8 @@ from aiohttp import web
 
 from runtime.console.aside import Aside
 from runtime.console.loading import loading_shown
-from runtime.engine.backend import WorkerAddress
+from runtime.console.meter import large, size
+from runtime.engine.backend import ModelFacts, WorkerAddress
 from runtime.errors import LoafError
 from runtime.loading import ServedModel
 from runtime.server.app import build_app
@@ -116,10 +117,10 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
     generator = backend.generator
     if generator is None:
         makes = "scores" if facts.pooling == "rank" else "embeddings"
-        return [f"{served.name}: {facts.description}, {makes} only", *backend.placement.lines]
+        return [f"{served.name}: {_kind(facts)}; {makes} only", *backend.placement.lines]
     used = generator.settings
     lines = [
-        f"{served.name}: {facts.description}, context {generator.n_ctx:,}, "
+        f"{served.name}: {_kind(facts)}; context {generator.n_ctx:,}, "
         f"{used.n_slots} requests at once, {used.n_threads} threads",
         *backend.placement.lines,
     ]
@@ -127,16 +128,17 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
         lines.append(
             f"The model could have a context of {facts.n_ctx_train:,}; memory allows less (--ctx-size sets it)"
         )
-    if facts.repacked:
-        lines.append(
-            f"{facts.repacked / 1e6:,.0f} MB of the weights are repacked in memory (--no-repack uses the file's)"
-        )
     lines += [
         f"LoRA adapter {i}: {adapter.name}, scale {adapter.scale:g}" for i, adapter in enumerate(backend.adapters)
     ]
     if used.max_draft and facts.keeps_state:
         lines.append("Lookup is off: this model's memory cannot take back a wrong guess")
     return lines
+
+
+def _kind(facts: ModelFacts) -> str:
+    """As in `llama, 1.2 billion parameters, Q4_0, 700.0 MB`."""
+    return f"{facts.architecture}, {large(facts.parameter_count)} parameters, {facts.quantization}, {size(facts.size)}"
 
 
 async def _until_stopped(stop: asyncio.Event, served: Sequence[ServedModel], workers: Sequence[WorkerAddress]) -> bool:
