@@ -187,8 +187,8 @@ def test_a_disk_that_becomes_full_leaves_whole_lines(tmp_path: Path, monkeypatch
     write, room = os.write, iter([10])
 
     def write_into_little(file: int, data: bytes) -> int:
-        for size in room:
-            return write(file, data[:size])
+        for count in room:
+            return write(file, data[:count])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "write", write_into_little)
@@ -323,12 +323,12 @@ def start(demo: Path, cache: Path, given: Path, out: Path) -> subprocess.Popen[b
 
 def wait_for_size(path: Path, size: int, process: subprocess.Popen[bytes]) -> None:
     while process.poll() is None and (not path.exists() or path.stat().st_size < size):
-        time.sleep(0.0005)
+        time.sleep(0.002)
 
 
 def test_killed_ten_times_every_request_has_one_result(demo: Path, warm_cache: Path, run: Run, tmp_path: Path) -> None:
     count, chance = 500, random.Random(7)
-    given = write_lines(tmp_path / "in", *(chat(f"r{i}", f"Tell me about {i}.") for i in range(count)))
+    given = write_lines(tmp_path / "in", *(chat(f"r{i}", f"Tell me about {i}.", max_tokens=2) for i in range(count)))
     out = tmp_path / "out"
     sizes = []
     for _ in range(10):

@@ -40,7 +40,10 @@ def opened(path: Path) -> BinaryIO:
 
 
 class ReadAhead:
-    """The lines of `file` that are not blank, each to whoever asks first; None once there are no more."""
+    """The lines of `file` that are not blank, each to whoever asks first; None once there are no more.
+
+    The thread that reads it also closes it: nobody else knows when it is done.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -59,7 +62,8 @@ class ReadAhead:
         return None
 
     def _read(self) -> None:
-        with suppress(CancelledError, RuntimeError):  # nobody wants any more: the loop was told to end, or has
+        # Where nobody wants any more, the loop was told to end, or has.
+        with self._file, suppress(CancelledError, RuntimeError):
             try:
                 number = 0
                 while text := self._file.readline(LONGEST + 1):
@@ -79,7 +83,13 @@ class ReadAhead:
 
     def _put(self, line: Line | OSError | None) -> None:
         """Waits for room."""
-        asyncio.run_coroutine_threadsafe(self._lines.put(line), self._loop).result()
+        putting = self._lines.put(line)
+        try:
+            done = asyncio.run_coroutine_threadsafe(putting, self._loop)
+        except RuntimeError:  # the loop is closed
+            putting.close()
+            raise
+        done.result()
 
 
 def count_lines(path: Path) -> int | None:

@@ -47,22 +47,22 @@ async def _run(served: Sequence[ServedModel], settings: Settings, batch: BatchSe
     if stop.is_set():
         raise asyncio.CancelledError
     aside = Aside()
-    with opened(batch.input) as file:
-        results = Results(batch.output)
-        try:
-            await _loaded(served, aside)
-            tally = Tally()
-            total = await asyncio.to_thread(count_lines, batch.input) if aside.is_heard else None
-            meter = Meter([one.engine for one in served], tally, total)
-            at_once = _requests_at_once(served)
-            async with answering(served, settings, at_once) as ask, meter.shown(aside):
-                try:
-                    await _together(_Run(ReadAhead(file), results, ask, tally), at_once)
-                finally:
-                    aside.clear()
-                    print(meter.summary(str(batch.output)), file=sys.stderr)
-        finally:
-            results.close()
+    lines = ReadAhead(opened(batch.input))
+    results = Results(batch.output)
+    try:
+        await _loaded(served, aside)
+        tally = Tally()
+        total = await asyncio.to_thread(count_lines, batch.input) if aside.is_heard else None
+        meter = Meter([one.engine for one in served], tally, total)
+        at_once = _requests_at_once(served)
+        async with answering(served, settings, at_once) as ask, meter.shown(aside):
+            try:
+                await _together(_Run(lines, results, ask, tally), at_once)
+            finally:
+                aside.clear()
+                print(meter.summary(str(batch.output)), file=sys.stderr)
+    finally:
+        results.close()
     if results.failed:
         raise RequestsFailed(results.failed, len(results), batch.output)
 

@@ -117,10 +117,10 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
     generator = backend.generator
     if generator is None:
         makes = "scores" if facts.pooling == "rank" else "embeddings"
-        return [f"{served.name}: {_kind(facts)}; {makes} only", *backend.placement.lines]
+        return [f"{served.name}: {_kind(facts)}, {makes} only", *backend.placement.lines]
     used = generator.settings
     lines = [
-        f"{served.name}: {_kind(facts)}; context {generator.n_ctx:,}, "
+        f"{served.name}: {_kind(facts)}, context {generator.n_ctx:,}, "
         f"{used.n_slots} requests at once, {used.n_threads} threads",
         *backend.placement.lines,
     ]
