@@ -96,6 +96,27 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], **given: An
     _tell_of_unused(built.models)
 
 
+@loaf.command(
+    "run",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    options_metavar="",
+)
+@click.argument("model")
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def run_(model: str, flags: tuple[str, ...]) -> None:
+    """Run MODEL where it lies, without making a file of it first.
+
+    MODEL is what it is for `loaf build`. FLAGS are those of the file that would be built: -p TEXT, --server, ...;
+    --help behind MODEL lists them. What comes with the weights (system prompt, parameters, adapters) applies.
+    """
+    from bundler.freeze import freeze_runtime
+    from bundler.progress import progress_for
+    from bundler.running import become, prepare
+
+    progress = progress_for()
+    become(prepare(model, lambda: freeze_runtime(progress), progress, _ask_which), flags)
+
+
 @loaf.command("set", params=list(SET_PARAMETERS))
 def set_(file: Path, **given: Any) -> None:
     """Bake something else into the bundle FILE. Its weights are not touched, so it takes a moment at any size.

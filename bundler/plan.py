@@ -21,7 +21,7 @@ class PlannedPart:
 
     `known`: what they come to, where that need not be computed. `stated`: the SHA-256 that their source says they
     have, in hex, where it says so; `origin`: what that source is called. `wanted`: the one that the user asked for.
-    `file`: the file beside the bundle that it is, so that the bundle need not hold it.
+    `file`: the file beside the bundle that it is, or that has it from `file_offset` on, so the bundle need not hold it.
     """
 
     name: str
@@ -31,6 +31,7 @@ class PlannedPart:
     origin: str = ""
     wanted: str | None = None
     file: str = ""
+    file_offset: int = 0
 
     @property
     def size(self) -> int:
@@ -92,12 +93,14 @@ class Plan:
     @property
     def beside(self) -> tuple[PlannedPart, ...]:
         """What lies beside the file."""
-        return tuple(model.weights for model in self.models if model.weights.file)
+        parts = (*(model.weights for model in self.models), *(pack.archive for pack in self.packs))
+        return tuple(part for part in parts if part.file)
 
     @property
     def programs(self) -> tuple[PlannedPart, ...]:
         """What comes next, and like the weights at the alignment."""
-        return (*(runtime.core for runtime in self.runtimes), *(pack.archive for pack in self.packs))
+        packs = (pack.archive for pack in self.packs if not pack.archive.file)
+        return (*(runtime.core for runtime in self.runtimes), *packs)
 
     @property
     def texts(self) -> tuple[PlannedPart, ...]:
@@ -137,5 +140,5 @@ def _parts_of(bundle: Bundle) -> Iterator[PlannedPart]:
             content = (FileRange(bundle.path, entry.data_offset, entry.size),)
             yield PlannedPart(entry.name, content, Digests(entry.sha256, entry.crc32))
     for beside in bundle.beside():
-        content = (FileRange(bundle.place_of(beside.name).path, 0, beside.size),)
-        yield PlannedPart(beside.name, content, stated=beside.sha256, file=beside.file)
+        content = (FileRange(bundle.place_of(beside.name).path, beside.offset, beside.size),)
+        yield PlannedPart(beside.name, content, stated=beside.sha256, file=beside.file, file_offset=beside.offset)

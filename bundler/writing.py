@@ -135,7 +135,7 @@ def _manifest(plan: Plan, head: bytes, stored: Sequence[Stored]) -> Manifest:
         entries=(
             Entry("", ALIGNMENT, hashlib.sha256(head).hexdigest()),
             *(Entry(entry.name, entry.size, entry.sha256) for entry in stored),
-            *(Entry(part.name, part.size, part.sha256 or _NO_SHA256, part.file) for part in plan.beside),
+            *map(_beside, plan.beside),
         ),
         system=plan.system,
         packs=tuple(pack.about for pack in plan.packs),
@@ -143,6 +143,10 @@ def _manifest(plan: Plan, head: bytes, stored: Sequence[Stored]) -> Manifest:
     )
     build_id = hashlib.sha256(msgspec.json.encode(unsigned)).hexdigest()
     return msgspec.structs.replace(unsigned, build_id=build_id)
+
+
+def _beside(part: PlannedPart) -> Entry:
+    return Entry(part.name, part.size, part.sha256 or _NO_SHA256, part.file, part.file_offset)
 
 
 def _encode(manifest: Manifest) -> bytes:

@@ -49,13 +49,14 @@ Backend = Literal["cuda", "rocm", "metal", "vulkan"]
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A part of the bundle: `size` in bytes, `sha256` in hex. The launcher is the entry named ''.
 
-    `file`: the file beside the bundle that is the part; "" where the bundle holds it itself.
+    `file`: the file beside the bundle that is the part, or has it from `offset` on; "" where the bundle itself has it.
     """
 
     name: str
     size: int
     sha256: str
     file: str = ""
+    offset: int = 0
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -167,7 +168,7 @@ class Bundle(msgspec.Struct, frozen=True):
         if span is not None:
             return Place(self.path, span.offset, span.size)
         entry = next(entry for entry in self.manifest.entries if entry.name == name)
-        return Place(self.path.resolve().parent / entry.file, 0, entry.size)
+        return Place(self.path.resolve().parent / entry.file, entry.offset, entry.size)
 
     def beside(self) -> tuple[Entry, ...]:
         """What lies beside the bundle, not in it."""
@@ -291,7 +292,7 @@ def check_beside(bundle: Bundle) -> None:
     for entry in bundle.beside():
         file = bundle.place_of(entry.name).path
         present = file.stat().st_size if file.is_file() else None
-        if present != entry.size:
+        if present is None or present < entry.offset + entry.size or (present > entry.size and not entry.offset):
             raise WeightsNotBeside(bundle.path, file, present, entry.size)
 
 

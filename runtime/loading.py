@@ -216,22 +216,26 @@ def _find_weights(bundle: Bundle | None, outside: Path | None) -> list[_Found]:
     if outside is not None:
         with outside.open("rb"):  # says now what is wrong with it, in the system's words
             pass
-        return [_Found(outside.stem, Weights(outside), outside.stat().st_size, "", keeps_cache=True)]
+        weights = Weights(outside)
+        return [_Found(outside.stem, weights, _size(weights), "", keeps_cache=True)]
     if bundle is None:
         raise NoModel
     check_beside(bundle)
-    digests = {entry.name: entry.sha256 for entry in bundle.manifest.entries}
     return [
-        _Found(
-            model.name,
-            _weights(bundle, model),
-            bundle.place_of(model.entry).size,
-            digests[model.entry],
-            model.keeps_cache,
-            _adapters(bundle) if number == 0 else (),
-        )
+        _found(bundle, model, _adapters(bundle) if number == 0 else ())
         for number, model in enumerate(bundle.served_models())
     ]
+
+
+def _found(bundle: Bundle, model: Model, adapters: tuple[Adapter, ...]) -> _Found:
+    weights = _weights(bundle, model)
+    size = _size(weights) if weights.is_split() else bundle.place_of(model.entry).size
+    digest = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
+    return _Found(model.name, weights, size, digest, model.keeps_cache, adapters)
+
+
+def _size(weights: Weights) -> int:
+    return sum(part.stat().st_size for part in weights.parts())
 
 
 def _weights(bundle: Bundle, model: Model) -> Weights:

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 from bundles import loaf
-from ggufs import Typed, gguf_bytes, string, tensor_info, value
+from ggufs import gguf_bytes
 
 from bundler.build import BuildRequest, Built, build
 from bundler.errors import (
@@ -29,7 +29,7 @@ from bundler.errors import (
     SourceChanged,
 )
 from bundler.freeze import freeze_runtime
-from bundler.gguf import read_gguf, summarize
+from bundler.gguf import read_gguf
 from bundler.gguf.types import FILE_TYPES
 from bundler.planning import planned_runtime
 from bundler.program import unpacked_program
@@ -45,6 +45,7 @@ sys.path.append(str(Path(__file__).parent.parent / "scripts" / "benchmarks"))
 
 from importances import Entry, Floats, gguf_matrix, legacy_matrix
 from shapes import Llama
+from splitting import split_in_two
 from vocabularies import sentence_pieces
 from weights import F16, Q8_0, write_noise
 from weights import Quantization as Blocks
@@ -415,28 +416,3 @@ def _wait_for(look: Callable[[], int | bool], seconds: float = 20) -> int:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     return int(found)
-
-
-def split_in_two(path: Path, stem: Path) -> Path:
-    """The same model as llama-gguf-split writes it; the first part of it."""
-    gguf, data = read_gguf(path), path.read_bytes()
-    metadata = b"".join(data[key.offset : key.offset + key.size] for key in gguf.key_ranges)
-    half = len(gguf.tensors) // 2
-    paths = []
-    for number, tensors in enumerate((gguf.tensors[:half], gguf.tensors[half:])):
-        split = {
-            "split.no": Typed(2, number),
-            "split.count": Typed(2, 2),
-            "split.tensors.count": Typed(5, len(gguf.tensors)),
-        }
-        keys = (metadata if number == 0 else b"") + b"".join(string(key) + value(item) for key, item in split.items())
-        count = len(split) + (len(gguf.key_ranges) if number == 0 else 0)
-        head, content = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), count) + keys, b""
-        for tensor in tensors:
-            head += tensor_info(tensor.name, tensor.shape, tensor.type.id, len(content))
-            begin = gguf.data_offset + tensor.offset
-            content += data[begin : begin + tensor.size] + bytes(-tensor.size % 32)
-        paths.append(stem.with_name(f"{stem.name}-{number + 1:05}-of-00002.gguf"))
-        paths[-1].write_bytes(head + bytes(-len(head) % 32) + content)
-    assert summarize(read_gguf(paths[0])).architecture == "llama"
-    return paths[0]

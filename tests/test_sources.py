@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -10,10 +9,10 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from bundles import loaf
+from stores import in_store, ollama_model, put, sha256
 from web import Site, serving
 
 from bundler.cache import build_cache
@@ -42,16 +41,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     return home
-
-
-def put(path: Path, data: bytes = b"GGUF") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def bundle_of(model: str, tmp_path: Path) -> Path:
@@ -178,22 +167,6 @@ def test_the_quantization_in_a_name(name: str, expected: str) -> None:
 
 
 # -- Ollama ---------------------------------------------------------------------------------------------------
-
-
-def ollama_model(weights: bytes, **texts: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """A manifest and the parts it names, by their digests."""
-    parts = {"model": weights, **{kind: text.encode() for kind, text in texts.items()}}
-    layers = [
-        {"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{sha256(data)}", "size": len(data)}
-        for kind, data in parts.items()
-    ]
-    return {"schemaVersion": 2, "layers": layers}, {f"sha256:{sha256(data)}": data for data in parts.values()}
-
-
-def in_store(store: Path, name: str, model: tuple[dict[str, Any], dict[str, bytes]], separator: str = "-") -> None:
-    put(store / "manifests" / name, json.dumps(model[0]).encode())
-    for digest, data in model[1].items():
-        put(store / "blobs" / digest.replace(":", separator), data)
 
 
 @pytest.mark.parametrize("separator", ["-", ":"])

@@ -5,7 +5,7 @@ when a pack is used (`runtime/backends/`).
 """
 
 from bundler.packs.listing import describe_packs
-from bundler.packs.pipeline import BackendPack, compiled_pack
+from bundler.packs.pipeline import BackendPack, compiled_pack, packs_made
 from bundler.packs.recipes import Recipe, find_recipe
 
-__all__ = ["BackendPack", "Recipe", "compiled_pack", "describe_packs", "find_recipe"]
+__all__ = ["BackendPack", "Recipe", "compiled_pack", "describe_packs", "find_recipe", "packs_made"]

@@ -80,10 +80,10 @@ def _unpack(bundle: Bundle, pack: Pack, sha256: str, folder: Path) -> None:
 
 def _archive(bundle: Bundle, pack: Pack, sha256: str) -> bytes:
     """The archive's bytes, whose hash is what the manifest says: a changed byte must not run."""
-    span = bundle.spans[pack.entry]
-    with bundle.path.open("rb") as file:
-        file.seek(span.offset)
-        content = file.read(span.size)
+    place = bundle.place_of(pack.entry)
+    with place.path.open("rb") as file:
+        file.seek(place.offset)
+        content = file.read(place.size)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise PackUnusable(pack.backend, "it does not have the checksum that it should: the file is damaged")
     return content

@@ -5,6 +5,7 @@ This is the engine's boundary: structures that cross it, and what is asked acros
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +15,29 @@ import msgspec
 
 from runtime.engine.types import Probabilities, Sampling
 
+_FIRST_PART = re.compile(r"-00001-of-(\d{5})\.gguf$")
+"""What the first part of a split GGUF is called at its end (`llama_split_path` in llama.cpp's src/llama.cpp)."""
+
 
 class Weights(msgspec.Struct, frozen=True):
-    """A GGUF that begins `offset` bytes into the file `path`: a bundle, or at 0 a file of its own."""
+    """A GGUF that begins `offset` bytes into the file `path`: a bundle, or at 0 a file of its own.
+
+    Where it is the first part of a split one, the others lie beside it.
+    """
 
     path: Path
     offset: int = 0
+
+    def is_split(self) -> bool:
+        return not self.offset and _FIRST_PART.search(self.path.name) is not None
+
+    def parts(self) -> tuple[Path, ...]:
+        """The file, or all parts of the GGUF that it is the first of, where they should be."""
+        match = _FIRST_PART.search(self.path.name) if self.is_split() else None
+        if match is None:
+            return (self.path,)
+        stem, count = self.path.name[: match.start()], int(match[1])
+        return tuple(self.path.with_name(f"{stem}-{part:05}-of-{count:05}.gguf") for part in range(1, count + 1))
 
 
 class Adapter(msgspec.Struct, frozen=True):

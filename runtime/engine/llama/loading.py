@@ -5,6 +5,7 @@ Knows llama.cpp's loading from an open file. Refuses to know what a bundle is.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -87,8 +88,11 @@ def _load(
     callback = lib.llama_progress_callback(lambda share, _data: goes_on(share))
     params.progress_callback = callback
     kept = device_params(lib, params, offload) if offload is not None else []
-    with opened(weights) as file:
-        handle = lib.llama_model_load_from_file_ptr(file, params)
+    if weights.is_split():  # whose other parts llama.cpp finds by the name of the first
+        handle = lib.llama_model_load_from_file(os.fsencode(weights.path), params)
+    else:
+        with opened(weights) as file:
+            handle = lib.llama_model_load_from_file_ptr(file, params)
     del kept
     return handle
 
