@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import re
-import ssl
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +46,9 @@ def frozen_packages(site_packages: Path) -> tuple[Software, ...]:
 
 def frozen_libraries() -> tuple[Software, ...]:
     """What the runtime holds besides: this Python, llama.cpp, and what both are linked with."""
+    import ssl
+    import zlib
+
     return (
         Software("llama.cpp", LLAMA_CPP_COMMIT, "MIT"),
         Software("Python", platform.python_version(), "PSF-2.0"),
