@@ -117,7 +117,7 @@ def open_models(bundle: Bundle | None, settings: Settings) -> tuple[ServedModel,
     """Start loading the model that `settings` name, or the bundle's own: one at least, the first is the primary one.
 
     They load side by side; where there may be a GPU, one after the other, so that each finds what those before have
-    left of it. Where there is a prompt to answer, the primary one is all that is needed. Raises `NoModel`, `OSError`.
+    left of it. Where nothing is served, one that writes text is all that is needed. Raises `NoModel`, `OSError`.
     """
     found, shared = _find_all(bundle, settings)
     worker = Worker()
@@ -160,8 +160,8 @@ def look_at_models(bundle: Bundle | None, settings: Settings) -> Iterator[tuple[
 
 def _find_all(bundle: Bundle | None, settings: Settings) -> tuple[list[_Found], _Shared]:
     found = _find_weights(bundle, settings.model)
-    if settings.prompt is not None:
-        found = found[:1]
+    if settings.prompt is not None or not settings.serves:
+        found = [next((one for one in found if one.keeps_cache), found[0])]
     free = share_memory(memory().available, [one.size for one in found], sum(one.keeps_cache for one in found))
     return found, _Shared(bundle, free, len(found) > 1)
 

@@ -135,8 +135,11 @@ class BatchSettings(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Everything. `prompt` and `batch` None: serve. `model` None: the weights in the bundle. `worker` None: this
-    machine has the model, rather than computing for one that has.
+    """Everything. `model` None: the weights in the bundle. `worker` None: this machine has the model, rather than
+    computing for one that has.
+
+    Where there is a `prompt` or a `batch`, that is answered and nothing else done. Otherwise the program `serves` over
+    HTTP, and `chats` in the terminal: None, where there is one.
 
     `aliases` are further names of the model, `tags` words about it, both for clients. Where the bundle has several
     models, both are the first one's; see `of_another_model`.
@@ -146,6 +149,8 @@ class Settings(msgspec.Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     prompt: str | None = None
+    serves: bool = True
+    chats: bool | None = None
     raw: bool = False
     batch: BatchSettings | None = None
     system: str | None = None

@@ -42,6 +42,8 @@ def may_import(importer: str, imported: str) -> bool:
         return within(importer, "bundler")
     if within(imported, "llama_cpp"):
         return within(importer, "runtime.engine.llama")
+    if within(imported, "prompt_toolkit"):
+        return within(importer, "runtime.console.editing")
     if within(importer, "runtime.backends"):
         return not any(within(imported, part) for part in ("runtime.engine.llama", "runtime.server", "aiohttp"))
     if within(importer, "runtime.explaining"):
@@ -70,6 +72,7 @@ def test_the_rule_can_fail() -> None:
     assert not may_import("runtime.server.openai.chat", "runtime.server.llamacpp.slots")
     assert not may_import("runtime.loading", "llama_cpp")
     assert not may_import("runtime.console.once", "runtime.server.chatting")
+    assert not may_import("runtime.console.chat", "prompt_toolkit.shortcuts")
     assert not may_import("runtime.batch.run", "runtime.server.openai")
     assert not may_import("runtime.backends.fitting", "runtime.engine.llama.devices")
 

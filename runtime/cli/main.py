@@ -23,6 +23,7 @@ from runtime.exits import errors_as_exit_codes
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
     from runtime.completion import Shell
+    from runtime.server.serve import Beside
     from runtime.settings import Settings
 
 
@@ -84,7 +85,7 @@ def _print_completion(context: click.Context, _param: click.Parameter, shell: Sh
 @click.help_option("-h", "--help", allow_from_autoenv=False)
 @click.pass_obj
 def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: bool, **flags: Any) -> None:
-    """A language model in one file: it serves an API and a page, or answers in the terminal."""
+    """A language model in one file: it serves an API and a page, and chats or answers in the terminal."""
     if info:
         from runtime.info import describe
 
@@ -110,7 +111,7 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: b
 
 
 def _run(bundle: Bundle | None, settings: Settings) -> None:
-    """Answer once, or a batch, or serve. Models begin to load before the server is imported, which takes as long."""
+    """Answer once, or a batch, chat, serve. Models begin to load before the server is imported, which takes as long."""
     if settings.log.is_wanted:
         from runtime.logs import start_logging
 
@@ -122,7 +123,7 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
     from runtime.loading import open_models
 
     stopped = threading.Event()
-    if settings.prompt is None:
+    if settings.prompt is None and settings.serves:
         for number in (signal.SIGINT, signal.SIGTERM):  # until the server has handlers of its own
             signal.signal(number, lambda _number, _frame: stopped.set())
     begins_anew = False
@@ -138,11 +139,16 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
 
             _begin_to_collect()
             run_batch(served, settings, settings.batch, stopped)
+        elif not settings.serves:
+            from runtime.console.begin import chat
+
+            _begin_to_collect()
+            chat(served[0], settings)
         else:
             from runtime.server.serve import serve
 
             _begin_to_collect()
-            begins_anew = serve(served, settings, stopped)
+            begins_anew = serve(served, settings, stopped, _chat_beside(settings))
     finally:
         for one in served:
             one.stop()
@@ -152,6 +158,19 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
         from runtime.program import begin_anew
 
         begin_anew(bundle.path if bundle else None)
+
+
+def _chat_beside(settings: Settings) -> Beside | None:
+    """What chats in the terminal while the models are served, if anything does."""
+    if settings.chats is False:
+        return None
+    from runtime.console.abilities import has_terminal
+
+    if settings.chats is None and not has_terminal():
+        return None
+    from runtime.console.begin import chat_beside
+
+    return lambda served: chat_beside(served, settings)
 
 
 def _begin_to_collect() -> None:

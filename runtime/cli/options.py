@@ -50,7 +50,7 @@ def _give_worker_its_port(context: click.Context, _param: click.Parameter, value
 
 
 SERVING = (
-    _switch("--server", "Serve the model (what happens without any flag, too)."),
+    _switch("--server", "Only serve the model; without this flag, a terminal is chatted in too."),
     _switch("--nobrowser", "Do not open the page in a browser."),
     _value("--host", CommaList(), "Addresses to listen on, comma-separated; a path (a/b, b.sock) is a unix socket.",
            "127.0.0.1"),
@@ -78,6 +78,7 @@ ACCESS = (
 )  # fmt: skip
 
 ANSWERS = (
+    _switch("--chat", "Only chat in the terminal, and serve nothing unless --server is given too."),
     _value("-p --prompt", str, "Answer once, to standard output, and exit. What is piped in belongs to the prompt."),
     _value("-f --file", click.Path(path_type=Path, allow_dash=True),
            "The same, with the prompt from a file, or '-' for standard input."),

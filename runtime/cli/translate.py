@@ -52,13 +52,18 @@ _TRANSLATED = frozenset(
 def settings_from(manifest: Manifest | None, flags: dict[str, Any]) -> Settings:
     """`flags` by click's names of them; the bundle's `manifest` has defaults for some."""
     system = manifest.system if manifest is not None else None
+    prompt, batch = _prompt(flags), _batch(flags)
+    if flags["chat"] and not (prompt is None and batch is None):
+        raise click.UsageError("Either --chat or something to answer, not both.")
     return Settings(
         model=flags["model"],
         aliases=flags["alias"] or (),
         tags=flags["tags"] or (),
-        prompt=_prompt(flags),
+        prompt=prompt,
+        serves=flags["server"] or not flags["chat"],
+        chats=_chats(flags),
         raw=flags["raw"],
-        batch=_batch(flags),
+        batch=batch,
         system=flags["system"] if flags["system"] is not None else system,
         max_tokens=None if flags["n_predict"] < 0 else flags["n_predict"],
         server=_server(flags),
@@ -90,6 +95,11 @@ def _batch(flags: dict[str, Any]) -> BatchSettings | None:
     if given.exists() and output.exists() and given.samefile(output):
         raise click.UsageError("--batch and --output are the same file.")
     return BatchSettings(given, output)
+
+
+def _chats(flags: dict[str, Any]) -> bool | None:
+    """Where no flag says what to do, it is for the terminal to tell."""
+    return True if flags["chat"] else False if flags["server"] else None
 
 
 def _server(flags: dict[str, Any]) -> ServerSettings:

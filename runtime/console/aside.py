@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from runtime.console.ansi import can_style
+from runtime.console.abilities import can_style
 from runtime.console.printable import printable
 
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"

@@ -1,13 +1,17 @@
 """What can go wrong between a person, or a pipe, and the model.
 
 LoafError
-├── InputTooLarge   more came on standard input than anything could read
-├── InputNotText    what came there is no text
-├── NoPrompt        there is nothing to answer
-└── AnswerCutOff    the answer ended before the model ended it
+├── InputTooLarge           more came on standard input than anything could read
+├── InputNotText            what came there is no text
+├── NoPrompt                there is nothing to answer
+├── AnswerCutOff            the answer ended before the model ended it
+├── NoTerminal              a chat needs one
+└── ConversationUnreadable  a file holds no conversation
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from runtime.errors import LoafError
 
@@ -44,3 +48,21 @@ class AnswerCutOff(LoafError):
     def __init__(self, limit: str, hint: str) -> None:
         super().__init__(f"the answer is not whole: {limit}", hint)
         self.limit = limit
+
+
+class NoTerminal(LoafError):
+    """Standard input or output is a pipe or a file."""
+
+    def __init__(self) -> None:
+        super().__init__("--chat needs a terminal", "In a pipe, -p TEXT answers once.")
+
+
+class ConversationUnreadable(LoafError):
+    """`reason` says what is wrong with the file."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path}: no conversation: {reason}", 'It must be JSON: {"messages": [{"role": …, "content": …}]}'
+        )
+        self.path = path
+        self.reason = reason

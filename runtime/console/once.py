@@ -13,22 +13,20 @@ import msgspec
 
 from runtime.chat.answer import ContentDelta, ReasoningDelta
 from runtime.chat.conversation import Conversation
-from runtime.chat.job import TakingApart, chat_job
+from runtime.chat.job import ChatFinished, chat_job
 from runtime.chat.messages import Message
 from runtime.chat.prompts import Prompts
+from runtime.console.answering import Answering
 from runtime.console.aside import Aside
 from runtime.console.errors import AnswerCutOff, NoPrompt
+from runtime.console.loading import loading_shown
 from runtime.console.printable import printable
 from runtime.console.speed import speed_of
-from runtime.console.standard_input import read_text
-from runtime.engine.backend import Backend
+from runtime.console.standard_input import read_text, repaired
 from runtime.engine.errors import CannotGenerate
-from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, TokenEvent
+from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest
 from runtime.loading import ServedModel
 from runtime.settings import Settings
-
-_SOON = 0.5
-"""Seconds that nothing is said of what takes no longer."""
 
 
 def answer_once(served: ServedModel, settings: Settings) -> None:
@@ -46,6 +44,7 @@ def answer_once(served: ServedModel, settings: Settings) -> None:
 
 def _with_input(prompt: str) -> str:
     """`prompt`, and below it what is piped in; from a terminal only where there is no prompt."""
+    prompt = repaired(prompt)
     stdin = sys.stdin
     if stdin is None or (prompt and stdin.isatty()):
         return prompt
@@ -53,7 +52,8 @@ def _with_input(prompt: str) -> str:
 
 
 async def _answer(served: ServedModel, settings: Settings, aside: Aside) -> None:
-    backend = await _loaded(served, aside)
+    async with loading_shown([served], aside):
+        backend = await asyncio.wrap_future(served.engine.ready)
     if backend.generator is None:
         raise CannotGenerate
     answer = _raw(served, settings) if settings.raw else _chat(served, settings, aside)
@@ -67,17 +67,6 @@ async def _answer(served: ServedModel, settings: Settings, aside: Aside) -> None
     except asyncio.CancelledError:
         out.end()
         raise
-
-
-async def _loaded(served: ServedModel, aside: Aside) -> Backend:
-    ready = asyncio.wrap_future(served.engine.ready)
-    await asyncio.wait([ready], timeout=_SOON)
-    if not ready.done():
-        aside.status(f"Loading {served.name} …")
-    try:
-        return await ready
-    finally:
-        aside.clear()
 
 
 async def _raw(served: ServedModel, settings: Settings) -> AsyncIterator[str | FinishedEvent]:
@@ -96,21 +85,18 @@ async def _chat(served: ServedModel, settings: Settings, aside: Aside) -> AsyncI
     prompts = Prompts(served.engine, settings.system, settings.chat)
     conversation = Conversation((Message("user", settings.prompt),))
     job = chat_job(prompts, conversation, _wanted(settings, ()))
-    taking = TakingApart(job.prepared.parser())
     thinks = False
-    async for event in served.engine.submit(job.request):
-        deltas = taking.token(event) if isinstance(event, TokenEvent) else taking.last(event)[0]
-        for delta in deltas:
-            if isinstance(delta, ReasoningDelta):
-                aside.say(delta.text)
-                thinks = True
-            elif isinstance(delta, ContentDelta):
-                if thinks:
-                    aside.say("\n\n")
-                    thinks = False
-                yield delta.text
-        if isinstance(event, FinishedEvent):
-            yield event
+    async for part in Answering(served.engine, job).parts():
+        if isinstance(part, ReasoningDelta):
+            aside.say(part.text)
+            thinks = True
+        elif isinstance(part, ContentDelta):
+            if thinks:
+                aside.say("\n\n")
+                thinks = False
+            yield part.text
+        elif isinstance(part, ChatFinished):
+            yield part
 
 
 def _wanted(settings: Settings, prompt: tuple[int, ...]) -> GenerationRequest:

@@ -1,4 +1,4 @@
-"""What is piped into the program, as text within limits. Refuses to know what it is for."""
+"""What is piped into the program or typed, as text within limits. Refuses to know what it is for."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def read_text(stream: BinaryIO, limit: int = LARGEST_INPUT) -> str:
     if zero >= 0:
         raise InputNotText(zero)
     return data.decode("utf-8-sig", errors="replace").removesuffix("\n").removesuffix("\r")
+
+
+def repaired(text: str) -> str:
+    """`text` from a command line or a terminal: bytes that are no UTF-8, half characters for Python, become U+FFFD."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -32,15 +32,24 @@ CLOSE_SECONDS = 1.0
 """How long running requests may go on after the signal, and how long clients that do not read are waited for then."""
 
 
-def serve(served: Sequence[ServedModel], settings: Settings, stopped: threading.Event) -> bool:
-    """Serve until a signal comes, or not at all if one has: then `stopped` is set. Raises `LoafError`.
+Beside = Callable[[Sequence[ServedModel]], Awaitable[None] | None]
+"""What goes on in the same process while the models, which are loaded, are served; None: nothing, for these."""
 
-    Returns whether the program is to begin anew: what it had lost is there again.
+
+def serve(
+    served: Sequence[ServedModel], settings: Settings, stopped: threading.Event, beside: Beside | None = None
+) -> bool:
+    """Serve until a signal comes, or what goes on `beside` ends; not at all if `stopped` is set. Raises `LoafError`.
+
+    What goes on beside may take Ctrl-C for itself. Returns whether the program is to begin anew: what it had lost is
+    there again.
     """
-    return asyncio.run(_serve(served, settings, stopped))
+    return asyncio.run(_serve(served, settings, stopped, beside))
 
 
-async def _serve(served: Sequence[ServedModel], settings: Settings, stopped: threading.Event) -> bool:
+async def _serve(
+    served: Sequence[ServedModel], settings: Settings, stopped: threading.Event, beside: Beside | None
+) -> bool:
     stop = _stop_on_signals()
     begins_anew = False
     if stopped.is_set():
@@ -50,8 +59,9 @@ async def _serve(served: Sequence[ServedModel], settings: Settings, stopped: thr
     try:
         async with listening(runner, settings.server) as addresses:
             if await _load_unless(stop, served):
-                _announce(served, addresses, settings)
-                begins_anew = await _until_stopped(stop, served, settings.gpu.workers)
+                other = beside(served) if beside is not None else None
+                _announce(served, addresses, settings, stops="Ctrl-C" if other is None else "Ctrl-D")
+                begins_anew = await _until_stopped(stop, served, settings.gpu.workers, other)
                 await _finish(runner)
     finally:
         for one in served:
@@ -93,14 +103,14 @@ async def _load_unless(stop: asyncio.Event, served: Sequence[ServedModel]) -> bo
     return False
 
 
-def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Settings) -> None:
+def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Settings, stops: str) -> None:
     """A few lines for people, and the page where there is a screen to show it on."""
     lines = [line for one in served for line in _description(one, settings)]
     if addresses.exposed and not settings.server.api_keys:
         lines.append(
             f"Warning: whoever can reach {', '.join(addresses.exposed)} may use the model (--api-key asks for a key)"
         )
-    lines.append(f"Serving on {', '.join((*addresses.urls, *addresses.paths))} (Ctrl-C stops)")
+    lines.append(f"Serving on {', '.join((*addresses.urls, *addresses.paths))} ({stops} stops)")
     print("\n".join(lines), file=sys.stderr)
     sys.stderr.flush()
     shows_page = settings.server.open_browser and settings.server.serves_page and addresses.urls
@@ -141,8 +151,10 @@ def _kind(facts: ModelFacts) -> str:
     return f"{facts.architecture}, {large(facts.parameter_count)} parameters, {facts.quantization}, {size(facts.size)}"
 
 
-async def _until_stopped(stop: asyncio.Event, served: Sequence[ServedModel], workers: Sequence[WorkerAddress]) -> bool:
-    """Until a signal comes, or an engine ends without one: that is a bug, and raised.
+async def _until_stopped(
+    stop: asyncio.Event, served: Sequence[ServedModel], workers: Sequence[WorkerAddress], other: Awaitable[None] | None
+) -> bool:
+    """Until a signal comes, or `other` ends, or an engine does without being told: that is a bug, and raised.
 
     One that is given up, because one of `workers` is lost, does not end the server, which goes on to answer why. True
     when it need not any more: all of them answer again.
@@ -150,13 +162,18 @@ async def _until_stopped(stop: asyncio.Event, served: Sequence[ServedModel], wor
     ended = [asyncio.wrap_future(one.engine.finished) for one in served]
     lost = [asyncio.wrap_future(one.engine.lost) for one in served]
     stopping = asyncio.ensure_future(stop.wait())
-    either: list[asyncio.Future[Any]] = [stopping, *ended]
+    beside = [] if other is None else [asyncio.ensure_future(other)]
+    either: list[asyncio.Future[Any]] = [stopping, *ended, *beside]
     await asyncio.wait([*either, *lost], return_when=asyncio.FIRST_COMPLETED)
     begins_anew = False
     if error := next((one.result() for one in lost if one.done()), None):
         print(f"error: {error}", file=sys.stderr, flush=True)
         begins_anew = await _recovers(workers, either)
     stopping.cancel()
+    for going_on in beside:
+        going_on.cancel()
+        with suppress(asyncio.CancelledError):
+            await going_on
     for one in ended:
         if one.done():
             one.result()

@@ -1,0 +1,21 @@
+"""Whether there is a terminal, and what it can show by the environment's word for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def has_terminal() -> bool:
+    """Whether a person can be talked to."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+def can_style() -> bool:
+    """Whether escape sequences mean anything to it."""
+    return os.environ.get("TERM", "dumb") != "dumb"
+
+
+def has_colour() -> bool:
+    """NO_COLOR (https://no-color.org) leaves weight and lines."""
+    return not os.environ.get("NO_COLOR")

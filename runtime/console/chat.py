@@ -1,0 +1,279 @@
+"""The chat: reads what a person types, does what a command says, and writes down what the model answers.
+
+Knows conversations and the engine. How keys become lines, `editor.py` knows; how an answer looks, `screen.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import msgspec
+
+from runtime.chat.answer import CallDelta, ReasoningDelta
+from runtime.chat.conversation import Conversation
+from runtime.chat.job import ChatFinished, ChatJob, chat_job
+from runtime.chat.prompts import Prompts
+from runtime.console.answering import Answering
+from runtime.console.commands import Command, Mistake, help_lines, parse
+from runtime.console.keyboard import silent_keyboard
+from runtime.console.markdown.span import Look, Span
+from runtime.console.saving import load, save
+from runtime.console.screen import Screen
+from runtime.console.speed import speed_of
+from runtime.console.transcript import Transcript
+from runtime.engine.types import FinishReason, GenerationRequest
+from runtime.errors import LoafError
+from runtime.loading import ServedModel
+from runtime.settings import Settings
+
+_CUT_OFF = {
+    FinishReason.ABORTED: "stopped",
+    FinishReason.CONTEXT_FULL: "the context is full: /undo and /clear make room",
+    FinishReason.MAX_TOKENS: "that is all that --n-predict allows",
+}
+
+
+class _Measured(msgspec.Struct, frozen=True):
+    """The last answer's end, and the seconds that its first part was waited for."""
+
+    finished: ChatFinished
+    first_after: float
+
+
+class Chat:
+    """One conversation with a model that is loaded. `read` gives what is typed.
+
+    It raises `EOFError` where nothing more comes, and `KeyboardInterrupt` where a line was given up.
+    """
+
+    def __init__(
+        self, served: ServedModel, settings: Settings, screen: Screen, read: Callable[[], Awaitable[str]]
+    ) -> None:
+        self._served = served
+        self._settings = settings
+        self._screen = screen
+        self._read = read
+        self._prompts = Prompts(served.engine, None, settings.chat)
+        self._transcript = Transcript(settings.system)
+        self._answering: Answering | None = None
+        self._is_stopped = False
+        self._tries = 0
+        self._measured: _Measured | None = None
+        self._files: set[Path] = set()
+
+    async def run(self) -> None:
+        """Until the person ends it."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._stop_answer)
+        try:
+            self._say(f"Chat with {self._served.name}: /help tells how, Ctrl-D ends it")
+            while await self._turn():
+                pass
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+    async def _turn(self) -> bool:
+        """A question or a command; whether the chat goes on."""
+        try:
+            text = (await self._read()).rstrip()
+        except EOFError:
+            return False
+        except KeyboardInterrupt:
+            self._say("Ctrl-D ends the chat")
+            return True
+        meant = parse(text)
+        try:
+            if isinstance(meant, Command):
+                return await self._obey(meant)
+            if isinstance(meant, Mistake):
+                self._complain(meant.reason)
+            elif text:
+                self._tries = 0
+                await self._answer(self._transcript.asked(text.strip()))
+        except LoafError as error:
+            self._complain(str(error))
+        return True
+
+    def _stop_answer(self) -> None:
+        self._is_stopped = True
+        if self._answering is not None:
+            self._answering.stop()
+
+    async def _answer(self, asked: Transcript) -> None:
+        """The model's turn. What was said stays, also where it was stopped; where it failed, nothing was asked."""
+        started = time.monotonic()
+        self._is_stopped = False
+        with silent_keyboard():
+            job = await asyncio.to_thread(self._job, asked)
+            self._answering = Answering(self._served.engine, job)
+            try:
+                if self._is_stopped:
+                    self._answering.stop()
+                await self._write(asked, started)
+            finally:
+                self._answering = None
+
+    def _job(self, asked: Transcript) -> ChatJob:
+        sampling = self._settings.sampling
+        if sampling.seed is not None:  # another try is another answer
+            sampling = msgspec.structs.replace(sampling, seed=(sampling.seed + self._tries) & 0xFFFFFFFF)
+        wanted = GenerationRequest((), self._settings.max_tokens, sampling=sampling)
+        return chat_job(self._prompts, Conversation(asked.messages), wanted)
+
+    async def _write(self, asked: Transcript, started: float) -> None:
+        assert self._answering is not None
+        answer = _WrittenAnswer(self._screen)
+        first_after: float | None = None
+        async with aclosing(self._answering.parts()) as parts:
+            async for part in parts:
+                if first_after is None:
+                    first_after = time.monotonic() - started
+                if isinstance(part, ChatFinished):
+                    answer.finish()
+                    self._measured = _Measured(part, first_after)
+                    self._transcript = asked.answered(answer.content, answer.reasoning)
+                    if part.reason in _CUT_OFF:
+                        self._say(f"({_CUT_OFF[part.reason]})")
+                    self._screen.line("")
+                elif isinstance(part, ReasoningDelta):
+                    answer.think(part.text)
+                elif not isinstance(part, CallDelta):  # nobody offered it any tools
+                    answer.say(part.text)
+
+    async def _obey(self, command: Command) -> bool:
+        match command.name:
+            case "exit":
+                return False
+            case "help":
+                self._help()
+            case "system":
+                self._system(command.argument)
+            case "clear":
+                self._transcript = self._transcript.cleared()
+                self._say("a new conversation")
+            case "undo":
+                self._undo()
+            case "retry":
+                await self._retry()
+            case "save":
+                self._save(_path(command.argument))
+            case "load":
+                self._load(_path(command.argument))
+            case "stats":
+                self._stats()
+        return True
+
+    def _help(self) -> None:
+        lines = help_lines()
+        width = max(len(written) for written, _does in lines)
+        for written, does in lines:
+            self._screen.show([Span(f"{written:{width}}", Look.BOLD), Span(f"  {does}\n")])
+
+    def _system(self, text: str) -> None:
+        if text:
+            self._transcript = self._transcript.with_system(None if text == "-" else text)
+        self._say(f"system prompt: {self._transcript.system or 'none'}")
+
+    def _undo(self) -> None:
+        undone = self._transcript.undone()
+        if undone is None:
+            self._complain("nothing was asked yet")
+            return
+        self._say(f"taken back: {self._transcript.question}")
+        self._transcript = undone
+
+    async def _retry(self) -> None:
+        asked = self._transcript.unanswered()
+        if asked is None:
+            self._complain("nothing was asked yet")
+            return
+        self._tries += 1
+        await self._answer(asked)
+
+    def _save(self, path: Path) -> None:
+        if path.exists() and path.resolve() not in self._files:
+            self._complain(f"{path} exists: name another file, or remove that one")
+            return
+        try:
+            save(self._transcript, path)
+        except OSError as error:
+            self._complain(f"{path}: {error.strerror or error}")
+            return
+        self._files.add(path.resolve())
+        self._say(f"saved to {path}")
+
+    def _load(self, path: Path) -> None:
+        try:
+            self._transcript = load(path)
+        except OSError as error:
+            self._complain(f"{path}: {error.strerror or error}")
+            return
+        self._files.add(path.resolve())
+        self._say(f"{len(self._transcript.turns)} messages; the last of them:")
+        if self._transcript.question is not None:
+            self._say(f"> {self._transcript.question}")
+        if self._transcript.answer is not None:
+            answer = _WrittenAnswer(self._screen)
+            answer.say(self._transcript.answer.content)
+            answer.finish()
+
+    def _stats(self) -> None:
+        generator = self._served.engine.backend().generator
+        assert generator is not None
+        if self._measured is None:
+            self._say(f"context: none of {generator.n_ctx:,} tokens in use; nothing was answered yet")
+            return
+        usage = self._measured.finished.usage
+        used = usage.prompt_tokens + usage.generated_tokens
+        self._say(f"context: {used:,} of {generator.n_ctx:,} tokens at the last answer ({used / generator.n_ctx:.0%})")
+        self._say(f"last answer: {speed_of(usage)}; first word after {self._measured.first_after:.2f} s")
+
+    def _say(self, text: str) -> None:
+        self._screen.line(text, Look.FAINT)
+
+    def _complain(self, text: str) -> None:
+        self._screen.line(text, Look.BOLD)
+
+
+class _WrittenAnswer:
+    """An answer on the screen, and what was said in it: thoughts are faint, and stand apart."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._writing = screen.markdown()
+        self._thinks = False
+        self.content = ""
+        self.reasoning = ""
+
+    def think(self, text: str) -> None:
+        self.reasoning += text
+        self._thinks = True
+        self._screen.show([Span(text, Look.FAINT | Look.ITALIC)])
+
+    def say(self, text: str) -> None:
+        self._end_thoughts()
+        self.content += text
+        self._writing.push(text)
+
+    def finish(self) -> None:
+        self._end_thoughts()
+        self._writing.finish()
+
+    def _end_thoughts(self) -> None:
+        if self._thinks:
+            self._screen.show([Span("\n\n")])
+            self._thinks = False
+
+
+def _path(text: str) -> Path:
+    """A file by the name that a shell would understand."""
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # whose home it is is not known
+        return path

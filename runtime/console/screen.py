@@ -1,0 +1,84 @@
+"""The terminal that a chat is written to: how wide it is, and what of a look it can show."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Protocol, TextIO
+
+from runtime.console.abilities import can_style, has_colour
+from runtime.console.ansi import styled
+from runtime.console.markdown.span import Look, Span
+from runtime.console.markdown.stream import MarkdownStream
+from runtime.console.printable import printable
+
+_FALLBACK, _NARROWEST, _WIDEST = 80, 20, 100
+"""Columns: where the terminal does not say, what is written for at least, and what lines can still be read in."""
+
+
+class Writing(Protocol):
+    """An answer while it is written."""
+
+    def push(self, text: str) -> None: ...
+    def finish(self) -> None: ...
+
+
+class Screen:
+    """Writes to `stream`, standard output unless told otherwise."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._is_styled = can_style()
+        self._is_coloured = has_colour()
+
+    def width(self) -> int:
+        """Columns for text. The last one stays free: a line that ends there ends differently in each terminal."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except OSError:
+            columns = 0
+        return min(max((columns or _FALLBACK) - 1, _NARROWEST), _WIDEST)
+
+    def show(self, spans: Iterable[Span]) -> None:
+        text = styled(spans, coloured=self._is_coloured) if self._is_styled else printable(_text(spans))
+        self._stream.write(text)
+        self._stream.flush()
+
+    def line(self, text: str, look: Look = Look.PLAIN) -> None:
+        self.show([Span(text, look), Span("\n")])
+
+    def markdown(self) -> Writing:
+        """Where there are no looks, Markdown stays as it stands: it was made to be read so."""
+        return _Rendered(self) if self._is_styled else _Verbatim(self)
+
+
+class _Rendered:
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._stream = MarkdownStream(screen.width)
+
+    def push(self, text: str) -> None:
+        self._screen.show(self._stream.push(text))
+
+    def finish(self) -> None:
+        self._screen.show(self._stream.finish())
+
+
+class _Verbatim:
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._last = "\n"
+
+    def push(self, text: str) -> None:
+        if text:
+            self._last = text[-1]
+            self._screen.show([Span(text)])
+
+    def finish(self) -> None:
+        if self._last != "\n":
+            self.push("\n")
+
+
+def _text(spans: Iterable[Span]) -> str:
+    return "".join(span.text for span in spans)
