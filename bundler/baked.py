@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from runtime.arguments import with_arguments
-from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, Role
+from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model, Role
 
 PartRole = Literal["lora", "draft", "projector"]
 
@@ -43,7 +43,7 @@ class Baked:
 
     `args` is the text of `.args`; `flags` are further arguments in the same form, which come after it. `system`: the
     system prompt of chats that bring none. `chat_template` is Jinja, in place of the model's own. `license` and
-    `readme` are texts for people.
+    `readme` are texts for people. `warm`: what prompts begin with, so that it is computed at the build.
     """
 
     args: str | None = None
@@ -52,13 +52,14 @@ class Baked:
     chat_template: str | None = None
     license: str | None = None
     readme: str | None = None
+    warm: str | None = None
     parts: tuple[Part, ...] = ()
 
     def over(self, other: Baked) -> Baked:
         """What this says, and where it says nothing, what `other` does."""
         texts = {
             name: getattr(other, name) if getattr(self, name) is None else getattr(self, name)
-            for name in ("args", "system", "chat_template", "license", "readme")
+            for name in ("args", "system", "chat_template", "license", "readme", "warm")
         }
         mine = {part.role for part in self.parts}
         kept = tuple(part for part in other.parts if part.role not in mine)
@@ -82,6 +83,7 @@ def baked_in(bundle: Bundle) -> Baked:
         chat_template=manifest.chat_template,
         license=bundle.text(LICENSE_TEXT),
         readme=bundle.text(README),
+        warm=bundle.text(WARM_TEXT),
         parts=tuple(_part(bundle, model) for model in manifest.models if model.role != "model"),
     )
 

@@ -29,6 +29,7 @@ from bundler.progress import Progress
 from bundler.quantizing import Quantization, quantized
 from bundler.rehearsal import rehearse
 from bundler.replacing import replacing
+from bundler.warming import write_warm
 from bundler.writing import check_digest, size_of, write_parts
 from runtime import __version__
 from runtime.arguments import parse_arguments
@@ -93,9 +94,12 @@ def build(
         if request.external:
             with progress.step("Writing the weights", weights_size, "bytes") as advance:
                 plan = put_beside(plan, target, advance)
-        with progress.step(f"Writing {target}", plan.size, "bytes") as advance, replacing(target, 0o777) as fd:
-            written = write_parts(plan, fd, advance)
-            write_all(fd, make_head(written.launcher), 0)
+        with replacing(target, 0o777) as fd:
+            with progress.step(f"Writing {target}", plan.size, "bytes") as advance:
+                written = write_parts(plan, fd, advance)
+                write_all(fd, make_head(written.launcher), 0)
+            if baked.warm:
+                written = write_warm(plan, fd, baked.warm, progress)
     models_inside = tuple(model.about for model in plan.models)
     return Built(target, written.size, weights_size, models_inside)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from bundler.baked import Baked, baked_in
 from bundler.build import check_texts
-from bundler.errors import AnotherPlatform, UnusableText
+from bundler.errors import AnotherPlatform, DefaultsRefused, UnusableText
 from bundler.freeze import FrozenRuntime
 from bundler.gguf import summarize, weights_header
 from bundler.models import ChosenModel
@@ -21,16 +21,19 @@ from bundler.packs import compiled_pack, find_recipe
 from bundler.parts import choose_parts
 from bundler.plan import Plan, PlannedModel, plan_of
 from bundler.planning import planned_pack, planned_part, planned_runtime, planned_texts
-from bundler.progress import Progress
+from bundler.progress import SILENCE, Progress
 from bundler.rehearsal import rehearse
 from bundler.rewriting import finish_interrupted, rewrite
 from bundler.sources import Resolved
+from bundler.warming import computed, is_of
 from runtime import __version__
-from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, check_beside, open_bundle
+from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model, check_beside, open_bundle
 
 
-def set_defaults(path: Path, name: str | None, given: Baked) -> tuple[Model, ...]:
+def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress = SILENCE) -> tuple[Model, ...]:
     """Bake what is `given` into the bundle at `path`, and call its first model `name`; returns all weights in it.
+
+    What is computed beforehand is computed anew where it depends on what is changed: in a step of its own.
 
     Raises `UnusableText`, `BadArguments`, `DefaultsRefused`, and what `choose_parts` and `rewrite` raise.
     """
@@ -41,24 +44,29 @@ def set_defaults(path: Path, name: str | None, given: Baked) -> tuple[Model, ...
     baked = given.over(baked_in(bundle))
     parts = [planned_part(part) for part in choose_parts(given.parts, _models_of(bundle))] if given.parts else []
 
+    computes_anew = given.warm is not None or given.args is not None or given.chat_template is not None
+    computes_anew |= bool(given.flags or parts)
+
     def changed(plan: Plan) -> Plan:
         named = plan if name is None else _renamed(plan, name)
         return replace(
             named,
             models=_with_parts(named.models, parts),
             documents=(
-                *(one for one in plan.documents if one.name not in (LICENSE_TEXT, README)),
+                *(one for one in plan.documents if one.name not in (LICENSE_TEXT, README, WARM_TEXT)),
                 *planned_texts(baked),
             ),
             args=baked.arguments(),
             system=baked.system,
             chat_template=baked.chat_template,
+            warmth=None if computes_anew else plan.warmth,
         )
 
     future = changed(plan_of(bundle))
     if (future.args, future.chat_template) != (bundle.args, bundle.manifest.chat_template):
         rehearse(future)
     rewrite(path, changed)
+    _warm_up(path, progress)
     return tuple(model.about for model in future.models)
 
 
@@ -77,7 +85,8 @@ def upgrade(path: Path, freeze: Callable[[], FrozenRuntime], progress: Progress)
 
     def upgraded(plan: Plan) -> Plan:
         documents = tuple(licenses if part.name == licenses.name else part for part in plan.documents)
-        return replace(plan, loaf=__version__, runtimes=(runtime,), packs=packs, documents=documents)
+        warmth = plan.warmth if plan.warmth is not None and is_of(runtime, plan.warmth) else None
+        return replace(plan, loaf=__version__, runtimes=(runtime,), packs=packs, documents=documents, warmth=warmth)
 
     plan = plan_of(bundle)
     if _programs(upgraded(plan)) == _programs(plan):
@@ -85,7 +94,26 @@ def upgrade(path: Path, freeze: Callable[[], FrozenRuntime], progress: Progress)
         return False
     rehearse(upgraded(plan))
     rewrite(path, upgraded)
+    _warm_up(path, progress)
     return True
+
+
+def _warm_up(path: Path, progress: Progress) -> None:
+    """Compute what the bundle at `path` wants computed beforehand and has not. Raises `DefaultsRefused`."""
+    bundle = open_bundle(path)
+    text = bundle.text(WARM_TEXT)
+    if not text or bundle.manifest.warm is not None:
+        return
+    try:
+        with computed(plan_of(bundle), path, text, progress) as warmth:
+            rewrite(path, lambda plan: replace(plan, warmth=warmth))
+    except DefaultsRefused as error:
+        rewrite(path, _without_warm_text)
+        raise DefaultsRefused(error.problem, "All else has been changed; without the text of --warm.") from error
+
+
+def _without_warm_text(plan: Plan) -> Plan:
+    return replace(plan, documents=tuple(one for one in plan.documents if one.name != WARM_TEXT))
 
 
 def _check_name(bundle: Bundle, name: str) -> None:

@@ -125,11 +125,12 @@ def set_(file: Path, **given: Any) -> None:
     """
     from bundler.baked import NOTHING_BAKED
     from bundler.changing import set_defaults
+    from bundler.progress import progress_for
 
     name, baked = given["name"], baked_from(given)
     if (name, baked) == (None, NOTHING_BAKED):
         raise click.UsageError("nothing to change: name what is to be another, as in --system TEXT")
-    models = set_defaults(file, name, baked)
+    models = set_defaults(file, name, baked, progress_for())
     _tell_of_change(file)
     _tell_of_unused(models)
 

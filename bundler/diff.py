@@ -63,6 +63,8 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, Any]]:
     yield "args", bundle.args
     yield "system", manifest.system
     yield "chat_template", manifest.chat_template
+    if manifest.warm is not None:
+        yield from _fields("warm", manifest.warm)
     for model in manifest.models:
         yield from _fields(f"{model.role} {model.name}", model)
     for runtime in manifest.runtimes:

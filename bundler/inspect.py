@@ -98,6 +98,7 @@ def to_json(report: Report) -> str:
             "args": shown_arguments(report.bundle.args),
             "system": manifest.system,
             "chat_template": manifest.chat_template,
+            "warm": None if manifest.warm is None else {"tokens": manifest.warm.tokens, "entry": manifest.warm.entry},
             "parts": [
                 {"name": part.name, "role": part.role, "entry": part.entry, "scale": part.scale}
                 for part in manifest.models
@@ -190,6 +191,9 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
         lines.append(_line("system prompt", manifest.system))
     if manifest.chat_template is not None:
         lines.append(_line("chat template", f"{len(manifest.chat_template):,} characters, not the model's own"))
+    if manifest.warm is not None:
+        size = human_size(bundle.spans[manifest.warm.entry].size)
+        lines.append(_line("computed", f"{manifest.warm.tokens:,} tokens that prompts begin with ({size})"))
     lines += [_part_line(bundle, part) for part in manifest.models if part.role != "model"]
     for name, what in ((LICENSE_TEXT, "licence text"), (README, "about it")):
         if name in bundle.spans:

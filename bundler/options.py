@@ -174,6 +174,8 @@ BAKED_OPTIONS = (
     _option("--chat-template", "Jinja template, from a file, in place of the model's own.", TextFile()),
     _option("--lora", "LoRA adapter of the model, applied as strongly as SCALE says [1]; repeatable.", LoraFile(),
             multiple=True),
+    _option("--warm", "What prompts begin with, or the system prompt of chats: computed now instead of when asked.",
+            TextFile()),
     _option("--mmproj", "Projector for images: kept in the bundle, not used yet.", PartFile("projector")),
     _option("--draft", "Draft model: kept in the bundle, not used yet.", PartFile("draft")),
     _option("--license", "Text of the model's licence, for people [the source's own].", TextFile()),
@@ -229,6 +231,7 @@ def baked_from(given: Mapping[str, Any]) -> Baked:
         chat_template=given["chat_template"],
         license=given["license"],
         readme=given["readme"],
+        warm=given["warm"],
         parts=parts,
     )
 

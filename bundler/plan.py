@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bundler.content import Content, FileRange, Inline, content_size
 from bundler.copying import Digests
 from bundler.stored import stored_entries
-from runtime.bundle import ARGS, MANIFEST, Bundle, Model, Pack, Runtime
+from runtime.bundle import ARGS, MANIFEST, Bundle, Model, Pack, Runtime, Warm
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,19 @@ class PlannedPack:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedWarmth:
+    """The state of a text that prompts begin with, and what the manifest says of it."""
+
+    about: Warm
+    state: PlannedPart
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The whole bundle. `loaf` is the version whose program is in it, `args` the text of `.args`.
 
-    `chat_template` takes the place of the first model's own. `documents` are for people: licences, a README.
+    `chat_template` takes the place of the first model's own. `documents` are for people: licences, a README, and the
+    text whose state `warmth` is.
     """
 
     name: str
@@ -84,6 +93,7 @@ class Plan:
     args: str
     system: str | None
     chat_template: str | None = None
+    warmth: PlannedWarmth | None = None
 
     @property
     def weights(self) -> tuple[PlannedPart, ...]:
@@ -98,9 +108,10 @@ class Plan:
 
     @property
     def programs(self) -> tuple[PlannedPart, ...]:
-        """What comes next, and like the weights at the alignment."""
+        """What comes next, and like the weights at the alignment; last of all what was computed beforehand."""
         packs = (pack.archive for pack in self.packs if not pack.archive.file)
-        return (*(runtime.core for runtime in self.runtimes), *packs)
+        states = () if self.warmth is None else (self.warmth.state,)
+        return (*(runtime.core for runtime in self.runtimes), *packs, *states)
 
     @property
     def texts(self) -> tuple[PlannedPart, ...]:
@@ -120,6 +131,7 @@ def plan_of(bundle: Bundle) -> Plan:
     models = tuple(PlannedModel(model, parts.pop(model.entry)) for model in manifest.models)
     runtimes = tuple(PlannedRuntime(runtime, parts.pop(runtime.entry)) for runtime in manifest.runtimes)
     packs = tuple(PlannedPack(pack, parts.pop(pack.entry)) for pack in manifest.packs)
+    warmth = None if manifest.warm is None else PlannedWarmth(manifest.warm, parts.pop(manifest.warm.entry))
     documents = tuple(parts.values())
     return Plan(
         manifest.name,
@@ -131,6 +143,7 @@ def plan_of(bundle: Bundle) -> Plan:
         bundle.args,
         manifest.system,
         manifest.chat_template,
+        warmth,
     )
 
 

@@ -15,7 +15,7 @@ from bundler.models import ChosenModel
 from bundler.packs import BackendPack
 from bundler.parts import ChosenPart
 from bundler.plan import PlannedModel, PlannedPack, PlannedPart, PlannedRuntime
-from runtime.bundle import LICENSE_TEXT, LICENSES, README, RUNTIMES, Model, Pack, Package, Runtime
+from runtime.bundle import LICENSE_TEXT, LICENSES, README, RUNTIMES, WARM_TEXT, Model, Pack, Package, Runtime
 
 
 def planned_model(model: ChosenModel, wanted: str | None = None) -> PlannedModel:
@@ -84,6 +84,6 @@ def planned_pack(pack: BackendPack) -> PlannedPack:
 
 
 def planned_texts(baked: Baked) -> tuple[PlannedPart, ...]:
-    """What is baked in for people to read."""
-    texts = ((LICENSE_TEXT, baked.license), (README, baked.readme))
+    """What is baked in for people to read, and what is computed beforehand."""
+    texts = ((LICENSE_TEXT, baked.license), (README, baked.readme), (WARM_TEXT, baked.warm))
     return tuple(PlannedPart(name, (Inline(text.encode()),)) for name, text in texts if text)

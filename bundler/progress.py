@@ -52,6 +52,9 @@ class SilentProgress:
         pass
 
 
+SILENCE = SilentProgress()
+
+
 class TerminalProgress:
     """A bar that is redrawn in place, and gone when its step is over."""
 

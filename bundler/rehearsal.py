@@ -1,7 +1,7 @@
 """Asks a program whether it understands what is to be baked into its bundle, before there is such a bundle.
 
 Knows how a bundle is asked that has no weights and no programs. Refuses to know what can be wrong: the program itself
-says so (`runtime/cli/rehearsal.py`), since it is the one that has to get along with it.
+says so (`runtime/cli/building.py`), since it is the one that has to get along with it.
 """
 
 from __future__ import annotations
@@ -13,41 +13,44 @@ import tempfile
 from pathlib import Path
 
 from bundler.errors import DefaultsRefused
-from bundler.plan import Plan
+from bundler.plan import Plan, PlannedRuntime
 from bundler.program import program_environment, unpacked_program
 from bundler.writing import write_hollow
 from runtime.cli.options import REHEARSE
 
-_SECONDS = 120
-"""A program that has not answered by then does not work."""
-
 
 def rehearse(plan: Plan) -> None:
     """Let the program for this machine read the defaults. Raises `DefaultsRefused`, `CacheError`, `OSError`."""
-    here = f"{platform.system().lower()}-{platform.machine()}"
-    runtime = next((runtime for runtime in plan.runtimes if runtime.about.platform == here), None)
+    runtime = runtime_for_here(plan)
     if runtime is None or (not plan.args.strip() and plan.chat_template is None):
         return
     with tempfile.TemporaryFile() as file:
         write_hollow(plan, file.fileno())
-        _ask(unpacked_program(runtime), Path(f"/proc/{os.getpid()}/fd/{file.fileno()}"))
+        ask(runtime, path_of(file.fileno()), REHEARSE)
 
 
-def _ask(program: Path, bundle: Path) -> None:
-    try:
-        result = subprocess.run(
-            [program, REHEARSE],
-            env=program_environment(LOAF_BUNDLE=str(bundle)),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DefaultsRefused(f"nothing was heard of them within {_SECONDS} seconds") from error
+def ask(runtime: PlannedRuntime, bundle: Path, *asked: str | Path) -> bytes:
+    """What the program answers when `bundle` is its bundle. Raises as `rehearse` does."""
+    result = subprocess.run(
+        [unpacked_program(runtime), *asked],
+        env=program_environment(LOAF_BUNDLE=str(bundle)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
     if result.returncode:
-        raise DefaultsRefused(_said(result.stderr))
+        raise DefaultsRefused(_said(result.stderr.decode("utf-8", "replace")))
+    return result.stdout
+
+
+def runtime_for_here(plan: Plan) -> PlannedRuntime | None:
+    """The program for this machine."""
+    here = f"{platform.system().lower()}-{platform.machine()}"
+    return next((runtime for runtime in plan.runtimes if runtime.about.platform == here), None)
+
+
+def path_of(fd: int) -> Path:
+    """Where other processes find the file that is open as `fd`, be its name what it may."""
+    return Path(f"/proc/{os.getpid()}/fd/{fd}")
 
 
 def _said(text: str) -> str:

@@ -69,7 +69,7 @@ def write_hollow(plan: Plan, fd: int) -> None:
 
     For whoever reads no more of it than what is baked in.
     """
-    hollow = replace(plan, runtimes=(), packs=(), documents=())
+    hollow = replace(plan, runtimes=(), packs=(), documents=(), warmth=None)
     weights = _laid_out(plan.weights, ALIGNMENT, (), ALIGNMENT)
     for entry in weights:
         write_all(fd, local_header(entry), entry.header_offset)
@@ -140,6 +140,7 @@ def _manifest(plan: Plan, head: bytes, stored: Sequence[Stored]) -> Manifest:
         system=plan.system,
         packs=tuple(pack.about for pack in plan.packs),
         chat_template=plan.chat_template,
+        warm=None if plan.warmth is None else plan.warmth.about,
     )
     build_id = hashlib.sha256(msgspec.json.encode(unsigned)).hexdigest()
     return msgspec.structs.replace(unsigned, build_id=build_id)

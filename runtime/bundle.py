@@ -37,6 +37,8 @@ RUNTIMES = "runtime/"
 LICENSES = "licenses/"
 LICENSE_TEXT = "licenses/model.txt"
 README = "README.md"
+WARM_STATE = "warm/state.bin"
+WARM_TEXT = "warm/text.txt"
 
 _MAX_MANIFEST = 16 * 1024 * 1024
 _LOCAL_HEADER = 30  # bytes, without name and extra field: APPNOTE.TXT 4.3.7
@@ -121,6 +123,23 @@ class Pack(msgspec.Struct, frozen=True):
     needs: tuple[str, ...] = ()
 
 
+class Warm(msgspec.Struct, frozen=True):
+    """The state of a text that prompts begin with, in `entry`, and what it was computed with; nothing else may use it.
+
+    `model` is the SHA-256 of the weights, `adapters` have theirs and their scales. `library` is llama-cpp-python's
+    version. `flash_attention` None: where the device has it.
+    """
+
+    entry: str
+    tokens: int
+    model: str
+    adapters: tuple[tuple[str, float], ...]
+    library: str
+    cache_type_k: str
+    cache_type_v: str
+    flash_attention: bool | None
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """`manifest.json`. `build_id` is a hash over everything else in it, so over every byte of the bundle.
 
@@ -137,6 +156,7 @@ class Manifest(msgspec.Struct, frozen=True):
     system: str | None = None
     packs: tuple[Pack, ...] = ()
     chat_template: str | None = None
+    warm: Warm | None = None
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -407,7 +427,8 @@ def check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> Non
             raise BundleDamaged(path, entry.name, "the archive does not hold it as the manifest says")
     listed = {entry.name for entry in manifest.entries}
     named = [model.entry for model in manifest.models] + [frozen.entry for frozen in manifest.runtimes]
-    for name in (*named, *(pack.entry for pack in manifest.packs)):
+    named += [pack.entry for pack in manifest.packs] + ([manifest.warm.entry] if manifest.warm else [])
+    for name in named:
         if name not in listed:
             raise BundleDamaged(path, name, "the manifest names it but does not list it")
     served = [model.name for model in manifest.models if model.role == "model"]

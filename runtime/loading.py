@@ -34,6 +34,7 @@ from runtime.errors import LoafError
 from runtime.machine import memory, processors
 from runtime.offloading import open_where_it_fits, placements
 from runtime.settings import EngineSettings, Settings
+from runtime.warming.using import warmth_of
 
 
 class NoModel(LoafError):
@@ -94,7 +95,7 @@ def loaded_share(served: Sequence[ServedModel]) -> float:
 class _Found(msgspec.Struct, frozen=True):
     """Weights to be served, with the adapters that lie beside them.
 
-    `keeps_cache`: whether computing with them takes memory for each token.
+    `keeps_cache`: whether computing with them takes memory for each token. `is_first` of the bundle's models.
     """
 
     name: str
@@ -103,6 +104,7 @@ class _Found(msgspec.Struct, frozen=True):
     digest: str
     keeps_cache: bool
     adapters: tuple[Adapter, ...] = ()
+    is_first: bool = False
 
 
 class _Shared(msgspec.Struct, frozen=True):
@@ -177,10 +179,13 @@ def _open_backend(found: _Found, settings: Settings, shared: _Shared, load: _Loa
         model = load(found.weights, settings.engine.load, adapters, placement.offload)
         try:
             sizes = _context_settings(settings.engine, model.facts, placement, shared.free)
-            return LlamaBackend(model, sizes, placement)
+            backend = LlamaBackend(model, sizes, placement)
         except BaseException:
             model.close()
             raise
+        if shared.bundle is not None and found.is_first:
+            backend.warmth = warmth_of(shared.bundle, settings.engine, backend)
+        return backend
 
     return open_where_it_fits(placements(shared.bundle, settings.gpu, settings.engine, found.weights), open_with)
 
@@ -221,17 +226,15 @@ def _find_weights(bundle: Bundle | None, outside: Path | None) -> list[_Found]:
     if bundle is None:
         raise NoModel
     check_beside(bundle)
-    return [
-        _found(bundle, model, _adapters(bundle) if number == 0 else ())
-        for number, model in enumerate(bundle.served_models())
-    ]
+    return [_found(bundle, model, is_first=number == 0) for number, model in enumerate(bundle.served_models())]
 
 
-def _found(bundle: Bundle, model: Model, adapters: tuple[Adapter, ...]) -> _Found:
+def _found(bundle: Bundle, model: Model, *, is_first: bool) -> _Found:
     weights = _weights(bundle, model)
     size = _size(weights) if weights.is_split() else bundle.place_of(model.entry).size
     digest = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
-    return _Found(model.name, weights, size, digest, model.keeps_cache, adapters)
+    adapters = _adapters(bundle) if is_first else ()
+    return _Found(model.name, weights, size, digest, model.keeps_cache, adapters, is_first)
 
 
 def _size(weights: Weights) -> int:

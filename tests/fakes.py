@@ -7,6 +7,7 @@ length and its sum.
 
 from __future__ import annotations
 
+import re
 import threading
 from array import array
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.engine.backend import (
+    NOTHING_WARM,
     ON_THE_PROCESSOR,
     Adapter,
     BatchItem,
@@ -24,6 +26,8 @@ from runtime.engine.backend import (
     Placement,
     PoolFull,
     Sampled,
+    StateFile,
+    Warmth,
 )
 from runtime.engine.errors import DecodeFailed, StateFailed
 from runtime.engine.types import Sampling
@@ -127,6 +131,7 @@ class FakeContext:
     adapters: tuple[Adapter, ...] = ()
     placement: Placement = ON_THE_PROCESSOR
     scratch: tuple[tuple[str, int], ...] = ()
+    warmth: Warmth = NOTHING_WARM
     fail_at: int | None = None
     gate: threading.Semaphore | None = None
     generates: bool = True
@@ -209,18 +214,18 @@ class FakeContext:
         assert [token for token, _cell in self.held[slot]] == list(tokens)
         return path.write_text(" ".join(map(str, tokens)))
 
-    def saved_tokens(self, path: Path) -> int:
-        return len(path.read_text().split())
+    def saved_tokens(self, file: StateFile) -> tuple[int, ...]:
+        return tuple(map(int, re.findall(r"\d+", file.path.read_text())))
 
-    def restore(self, slot: int, path: Path) -> tuple[int, ...]:
+    def restore(self, slot: int, file: StateFile) -> tuple[int, ...]:
         assert not self.held[slot], "states go into empty sequences"
         try:
-            tokens = tuple(map(int, path.read_text().split()))
+            tokens = tuple(map(int, file.path.read_text().split()))
         except ValueError as error:
             self.held[slot] = [(1, object())]  # as if a part had been read
-            raise StateFailed(path, "a test said so") from error
+            raise StateFailed(file.path, "a test said so") from error
         if self.used() + len(tokens) > self.n_ctx:
-            raise StateFailed(path, "no room")
+            raise StateFailed(file.path, "no room")
         self.held[slot] = [(token, object()) for token in tokens]
         return tokens
 

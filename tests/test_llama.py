@@ -11,7 +11,16 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, NumaStrategy, PoolFull, Pooling, Weights
+from runtime.engine.backend import (
+    BatchItem,
+    ContextSettings,
+    LoadSettings,
+    NumaStrategy,
+    PoolFull,
+    Pooling,
+    StateFile,
+    Weights,
+)
 from runtime.engine.errors import GrammarInvalid, GrammarStuck, GrammarTooCostly, StateFailed
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.binding import import_binding, use_numa
@@ -241,11 +250,15 @@ def test_a_restored_state_goes_on_as_the_saved_one_would_have(
     prompt = tokens_of(backend, PROMPT)
     said = go_on(context, 0, 0, prompt, 5)
     held = (*prompt, *said[:-1])
-    assert context.save(0, held, tmp_path / "state") == (tmp_path / "state").stat().st_size
+    size = context.save(0, held, tmp_path / "state")
+    assert size == (tmp_path / "state").stat().st_size
     assert list(tmp_path.iterdir()) == [tmp_path / "state"], "nothing is left beside it"
     expected = go_on(context, 0, len(held), (said[-1],), 5)
-    assert context.saved_tokens(tmp_path / "state") == len(held)
-    assert context.restore(2, tmp_path / "state") == held
+    (tmp_path / "within").write_bytes(bytes(65536) + (tmp_path / "state").read_bytes() + b"more")
+    for slot, file in ((2, StateFile(tmp_path / "state")), (1, StateFile(tmp_path / "within", 65536, size))):
+        assert context.saved_tokens(file) == held
+        assert context.restore(slot, file) == held
+    context.keep_prefix(1, 0)
     assert context.holds(2, len(held))
     assert go_on(context, 2, len(held), (said[-1],), 5) == expected
 
@@ -282,12 +295,12 @@ def test_a_damaged_state_is_refused(backend: LlamaBackend, context: Context, tmp
         with pytest.raises(StateFailed):
             _read(context, tmp_path / "odd")
     context.keep_prefix(1, 0)
-    assert context.restore(1, tmp_path / "state") == prompt, "the pool is as it was"
+    assert context.restore(1, StateFile(tmp_path / "state")) == prompt, "the pool is as it was"
 
 
 def _read(context: Context, path: Path) -> None:
-    context.saved_tokens(path)
-    context.restore(1, path)
+    context.saved_tokens(StateFile(path))
+    context.restore(1, StateFile(path))
 
 
 def test_a_state_of_another_model_is_refused(
@@ -301,7 +314,7 @@ def test_a_state_of_another_model_is_refused(
     try:
         assert other.generator is not None
         with pytest.raises(StateFailed, match="another model, or other cache types"):
-            other.generator.restore(0, tmp_path / "state")
+            other.generator.restore(0, StateFile(tmp_path / "state"))
     finally:
         other.close()
 

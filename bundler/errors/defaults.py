@@ -16,10 +16,10 @@ class UnusableText(LoafError):
 
 
 class DefaultsRefused(LoafError):
-    """The bundle that was built does not understand what is baked into it. `problem` is what it said."""
+    """The program does not understand what is baked into its bundle. `problem` is what it said."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"what is baked in cannot be used: {problem}", "Nothing was written.")
+    def __init__(self, problem: str, hint: str = "Nothing was written.") -> None:
+        super().__init__(f"what is baked in cannot be used: {problem}", hint)
         self.problem = problem
 
 

@@ -15,7 +15,7 @@ import click
 from runtime import __version__
 from runtime.backends import ASK_FOR_DEVICES
 from runtime.cli.command import GroupedCommand
-from runtime.cli.options import GROUPS, QUANTIZE, REHEARSE
+from runtime.cli.options import GROUPS, QUANTIZE, REHEARSE, WARM_UP
 from runtime.cli.unused import refused_options, unused_options
 from runtime.completion import SHELLS, VARIABLE, script
 from runtime.exits import errors_as_exit_codes
@@ -41,10 +41,8 @@ def main() -> None:
     with errors_as_exit_codes():
         path = os.environ.pop("LOAF_BUNDLE", None)
         bundle = None if path is None or _asks_about_the_program() else _open_bundle(path)
-        if sys.argv[1:] == [REHEARSE] and bundle is not None:
-            from runtime.cli.rehearsal import rehearse
-
-            rehearse(bundle, command, *_merge_arguments(bundle, []))
+        if bundle is not None and sys.argv[1:2] in ([REHEARSE], [WARM_UP]):
+            _answer_the_build(bundle, *sys.argv[1:])
             return
         arguments, defaults = _merge_arguments(bundle, sys.argv[1:])
         command.main(
@@ -108,6 +106,16 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: b
             click.echo(line)
         return
     _run(bundle, settings)
+
+
+def _answer_the_build(bundle: Bundle, asked: str, *paths: str) -> None:
+    from runtime.cli.building import rehearse, warm_up
+
+    arguments, defaults = _merge_arguments(bundle, [])
+    if asked == REHEARSE:
+        rehearse(bundle, command, arguments, defaults)
+    else:
+        warm_up(bundle, command, arguments, defaults, *map(Path, paths))
 
 
 def _run(bundle: Bundle | None, settings: Settings) -> None:

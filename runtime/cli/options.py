@@ -23,7 +23,9 @@ from runtime.cli.values import (
 )
 
 REHEARSE = "--rehearse"
-"""No flag for anybody: what a program is asked at the build, whether it understands what is baked into its bundle."""
+WARM_UP = "--warm-up"
+"""No flags for anybody: what a program is asked while its bundle is built. Whether it understands what is baked in;
+and, before two paths, to compute the text in the first and write its state to the second."""
 
 QUANTIZE = "--quantize-weights"
 """The same: the program makes a smaller GGUF, as the `QuantizeRequest` behind it says (`runtime/quantizing.py`)."""

@@ -40,6 +40,30 @@ class Weights(msgspec.Struct, frozen=True):
         return tuple(self.path.with_name(f"{stem}-{part:05}-of-{count:05}.gguf") for part in range(1, count + 1))
 
 
+class StateFile(msgspec.Struct, frozen=True):
+    """The saved state of a sequence: `size` bytes of the file `path` from `offset` on; None: the whole file."""
+
+    path: Path
+    offset: int = 0
+    size: int | None = None
+
+
+class Warmth(msgspec.Struct, frozen=True):
+    """What was computed before the launch of prompts that begin with `tokens`, with the adapters at `scales`.
+
+    Its state is in `file`; None: there is nothing that can be used. `line` tells people of it, "" where there is
+    nothing to say.
+    """
+
+    tokens: tuple[int, ...] = ()
+    scales: tuple[float, ...] = ()
+    file: StateFile | None = None
+    line: str = ""
+
+
+NOTHING_WARM = Warmth()
+
+
 class Adapter(msgspec.Struct, frozen=True):
     """A LoRA adapter: its name for people, its weights, and how strongly it is applied unless told otherwise."""
 
@@ -296,8 +320,8 @@ class Generator(Protocol):
     def state(self, slot: int) -> memoryview | None: ...
     def set_state(self, slot: int, state: memoryview) -> bool: ...
     def save(self, slot: int, tokens: Sequence[int], path: Path) -> int: ...
-    def saved_tokens(self, path: Path) -> int: ...
-    def restore(self, slot: int, path: Path) -> tuple[int, ...]: ...
+    def saved_tokens(self, file: StateFile) -> tuple[int, ...]: ...
+    def restore(self, slot: int, file: StateFile) -> tuple[int, ...]: ...
 
 
 class Embedder(Protocol):
@@ -317,6 +341,7 @@ class Backend(Protocol):
 
     `generator` is None for a model that only makes vectors. `adapters` can be applied to either. `placement` says where
     it computes, `scratch` how many bytes computing takes besides weights and context, by the name of each memory.
+    `warmth` is what need not be computed any more.
     """
 
     @property
@@ -329,6 +354,8 @@ class Backend(Protocol):
     def placement(self) -> Placement: ...
     @property
     def scratch(self) -> tuple[tuple[str, int], ...]: ...
+    @property
+    def warmth(self) -> Warmth: ...
     def embedder(self) -> Embedder: ...
     def interrupt(self) -> None: ...
     def close(self) -> None: ...

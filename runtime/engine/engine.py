@@ -313,6 +313,7 @@ class Engine:
                 self._counters,
                 shifts=self._shifts,
                 shelf_bytes=self._shelf_bytes,
+                warmth=backend.warmth,
             )
         with self._wake:
             if self._loss is not None:

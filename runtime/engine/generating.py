@@ -11,7 +11,7 @@ from collections import deque
 
 import msgspec
 
-from runtime.engine.backend import BatchItem, Generator, Model, PoolFull, Sampler
+from runtime.engine.backend import NOTHING_WARM, BatchItem, Generator, Model, PoolFull, Sampler, Warmth
 from runtime.engine.cache import PrefixCache
 from runtime.engine.errors import DecodeFailed, EngineError, EngineStopped
 from runtime.engine.jobs import Generation, Job, Outbox
@@ -51,6 +51,7 @@ class Generations:
         *,
         shifts: bool = False,
         shelf_bytes: int = 0,
+        warmth: Warmth = NOTHING_WARM,
     ) -> None:
         settings = context.settings
         self.cache = PrefixCache(settings.n_slots, context.holds, keeps_state=model.facts.keeps_state)
@@ -59,7 +60,7 @@ class Generations:
         self._outbox = outbox
         self._counters = counters
         self._shifts = shifts
-        self._storage = Storage(context, model.facts, self.cache, shelf_bytes)
+        self._storage = Storage(context, model.facts, self.cache, shelf_bytes, warmth)
         self._max_draft = 0 if model.facts.keeps_state else settings.max_draft
         self._limits = Limits(batch=settings.n_batch, beside_streams=settings.n_ubatch)
         self._waiting: deque[_Run] = deque()

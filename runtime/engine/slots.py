@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.engine.backend import Generator
+from runtime.engine.backend import Generator, StateFile
 from runtime.engine.errors import SlotBusy, StateFailed, UnknownSlot
 from runtime.engine.generating import Generations
 
@@ -38,13 +38,14 @@ def restore_slot(
     Raises `SlotBusy`, `UnknownSlot`, `StateFailed`, `OSError`. After an error `slot` is empty.
     """
     _must_be_free(generations, slot)
+    file = StateFile(path)
     size = path.stat().st_size
-    needed = context.saved_tokens(path)
+    needed = len(context.saved_tokens(file))
     generations.empty(slot)
     while generations.cache.cells + needed > context.n_ctx and generations.make_cache_room():
         pass
     try:
-        tokens = context.restore(slot, path)
+        tokens = context.restore(slot, file)
     except StateFailed:
         generations.empty(slot)
         raise

@@ -6,10 +6,13 @@ by the worker thread only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Tokens
+from functools import partial
 
-from runtime.engine.backend import Generator, ModelFacts
-from runtime.engine.cache import WORTH_WAITING, PrefixCache, Scales
+from runtime.engine.backend import NOTHING_WARM, Generator, ModelFacts, Warmth
+from runtime.engine.cache import WORTH_WAITING, PrefixCache, Scales, common_prefix
+from runtime.engine.errors import StateFailed
 from runtime.engine.shelf import Kept, Shelf
 
 _SHARE = 8
@@ -19,14 +22,24 @@ _SHARE = 8
 class Storage:
     """Keeps `cache` and the memory of `context` in step. With no `shelf_bytes`, nothing is moved.
 
-    Neither is it where a sequence keeps a state: those cells that attention looks past are few there.
+    Neither is it where a sequence keeps a state: those cells that attention looks past are few there. `warmth` lies in
+    a file, takes no memory, and stays there for whoever needs it next.
     """
 
-    def __init__(self, context: Generator, facts: ModelFacts, cache: PrefixCache, shelf_bytes: int) -> None:
+    def __init__(
+        self,
+        context: Generator,
+        facts: ModelFacts,
+        cache: PrefixCache,
+        shelf_bytes: int,
+        warmth: Warmth = NOTHING_WARM,
+    ) -> None:
         self._context = context
         self._cache = cache
         self._shelf = Shelf(0 if facts.keeps_state else shelf_bytes)
         self._before_a_batch = facts.size // _SHARE
+        self._warmth = warmth
+        self._keeps_state = facts.keeps_state
 
     def empty(self, slot: int) -> None:
         """Forget what `slot` holds, which does not run."""
@@ -53,20 +66,46 @@ class Storage:
             left -= self._move(slot, left)
 
     def fetch(self, prompt: Tokens[int], scales: Scales) -> None:
-        """Put back into the pool what `prompt` begins with, if more of it is on the shelf than in the pool.
+        """Put into the pool what `prompt` begins with, if more of it is on the shelf or warm than in the pool.
 
         There must be a free slot.
         """
         kept, length = self._shelf.longest_prefix(prompt, scales)
-        if kept is None or length < self._cache.present(prompt, scales) + WORTH_WAITING:
+        warm = self._warm_prefix(prompt, scales)
+        if max(length, warm) < self._cache.present(prompt, scales) + WORTH_WAITING:
             return
-        self._shelf.remove(kept)
+        if warm > length:
+            self._put(self._warmth.tokens, scales, self._warm_up)
+        elif kept is not None:
+            self._shelf.remove(kept)
+            self._put(kept.tokens, scales, partial(self._context.set_state, state=kept.state))
+
+    def _warm_prefix(self, prompt: Tokens[int], scales: Scales) -> int:
+        """How many tokens of `prompt` need not be computed for it: one is left."""
+        warmth = self._warmth
+        if warmth.file is None or warmth.scales != scales:
+            return 0
+        length = min(common_prefix(warmth.tokens, prompt), len(prompt) - 1)
+        return 0 if self._keeps_state and length < len(warmth.tokens) else length
+
+    def _warm_up(self, slot: int) -> bool:
+        """Let `slot`, which is empty, hold what is warm; False where the file turns out to be of no use."""
+        assert self._warmth.file is not None
+        try:
+            self._context.restore(slot, self._warmth.file)
+        except (StateFailed, OSError):  # damaged, or changed while it was in use: then it is computed, as ever
+            self._warmth = NOTHING_WARM
+            return False
+        return True
+
+    def _put(self, tokens: Tokens[int], scales: Scales, fill: Callable[[int], bool]) -> None:
+        """Let a free slot hold `tokens`, which `fill` puts there."""
         slot = self._cache.free_slot()
         self.empty(slot)
-        while self._cache.cells + len(kept.tokens) > self._context.n_ctx and self.evict():
+        while self._cache.cells + len(tokens) > self._context.n_ctx and self.evict():
             pass
-        if self._context.set_state(slot, kept.state):
-            self._cache.put(slot, kept.tokens, kept.scales)
+        if fill(slot):
+            self._cache.put(slot, tokens, scales)
         else:
             self.empty(slot)
 

@@ -63,7 +63,7 @@ def describe_model(name: str, weights: Weights, settings: EngineSettings, backen
     return Model(
         name=name,
         description=facts.description,
-        lines=placement.lines or ("Computing on the processor",),
+        lines=(*(placement.lines or ("Computing on the processor",)), *filter(None, [backend.warmth.line])),
         n_layers=n_layers,
         n_layers_on_gpus=on_gpus,
         n_ctx=n_ctx,

@@ -37,9 +37,9 @@ class Machine(msgspec.Struct, frozen=True):
 class Model(msgspec.Struct, frozen=True):
     """What was decided for a model, and what it takes.
 
-    `lines` say where it computes and why. Of `weights`, `weights_on_gpus` are there, and `repacked` are in memory a
-    second time; the others are `mapped` from the file, or read. `context` is for `n_ctx` tokens; 0 for a model that
-    keeps none. `scratch`, by the name of the memory, is what computing takes besides.
+    `lines` say where it computes and why, and what is computed already. Of `weights`, `weights_on_gpus` are there, and
+    `repacked` are in memory a second time; the others are `mapped` from the file, or read. `context` is for `n_ctx`
+    tokens; 0 for a model that keeps none. `scratch`, by the name of the memory, is what computing takes besides.
     """
 
     name: str

@@ -141,6 +141,7 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
     lines += [
         f"LoRA adapter {i}: {adapter.name}, scale {adapter.scale:g}" for i, adapter in enumerate(backend.adapters)
     ]
+    lines += filter(None, [backend.warmth.line])
     if used.max_draft and facts.keeps_state:
         lines.append("Lookup is off: this model's memory cannot take back a wrong guess")
     return lines

@@ -9,6 +9,7 @@ import launching
 import serving
 import sharing
 import stepping
+import warming
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -21,6 +22,7 @@ bench.add_command(building.build)
 bench.add_command(serving.serve)
 bench.add_command(stepping.engine)
 bench.add_command(sharing.sharing)
+bench.add_command(warming.warm)
 bench.add_command(batching.batch)
 
 if __name__ == "__main__":

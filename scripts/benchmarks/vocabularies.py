@@ -45,7 +45,7 @@ def sentence_pieces(size: int) -> Vocabulary:
     """Llama 2's kind of vocabulary: three control tokens, 256 bytes, then words."""
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     types = [_UNKNOWN, _CONTROL, _CONTROL, *[_BYTE] * 256]
-    words = _words(size - len(tokens))
+    words = made_up_words(size - len(tokens))
     keys = (
         text("tokenizer.ggml.model", "llama"),
         texts("tokenizer.ggml.tokens", [*tokens, *words]),
@@ -62,7 +62,7 @@ def sentence_pieces(size: int) -> Vocabulary:
 def word_pieces(size: int) -> Vocabulary:
     """BERT's kind of vocabulary: five control tokens, then words."""
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words = _words(size - len(tokens))
+    words = made_up_words(size - len(tokens))
     keys = (
         text("tokenizer.ggml.model", "bert"),
         texts("tokenizer.ggml.tokens", [*tokens, *words]),
@@ -77,7 +77,7 @@ def word_pieces(size: int) -> Vocabulary:
     return Vocabulary(keys, size)
 
 
-def _words(count: int) -> list[str]:
+def made_up_words(count: int) -> list[str]:
     """Different words of four letters: at most 456,976."""
     letters, words = string.ascii_lowercase, []
     for index in range(count):

@@ -5,7 +5,7 @@ Knows how much each is given. Refuses to know where the weights came from.
 
 from __future__ import annotations
 
-from runtime.engine.backend import ON_THE_PROCESSOR, Adapter, ContextSettings, Generator, Placement
+from runtime.engine.backend import NOTHING_WARM, ON_THE_PROCESSOR, Adapter, ContextSettings, Generator, Placement
 from runtime.engine.llama.context import Context, Interrupt
 from runtime.engine.llama.embedder import EmbedderSettings, LlamaEmbedder
 from runtime.engine.llama.model import LlamaModel
@@ -18,10 +18,11 @@ TEXTS_BESIDE_A_STATE = 8
 
 
 class LlamaBackend:
-    """Owns `model` and what is made from it. Raises `ContextFailed` when made."""
+    """Owns `model` and what is made from it. Raises `ContextFailed` when made. Who made it may say its `warmth`."""
 
     def __init__(self, model: LlamaModel, settings: ContextSettings, placement: Placement = ON_THE_PROCESSOR) -> None:
         self.placement = placement
+        self.warmth = NOTHING_WARM
         self._model = model
         self._settings = settings
         self._interrupt = Interrupt(model.lib)

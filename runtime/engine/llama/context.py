@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.engine.backend import BatchItem, ContextSettings, PoolFull
+from runtime.engine.backend import BatchItem, ContextSettings, PoolFull, StateFile
 from runtime.engine.errors import ContextFailed, DecodeFailed, EngineStopped
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.sampler import ChainSampler
-from runtime.engine.llama.states import count_saved_tokens, get_state, restore_state, save_state, set_state
+from runtime.engine.llama.states import get_state, read_tokens, restore_state, save_state, set_state
 from runtime.engine.types import Sampling
 
 _ABORTED = 2
@@ -104,13 +104,13 @@ class Context:
         """As `states.save_state`."""
         return save_state(self._lib, self._handle, self._fingerprint(), slot, tokens, path)
 
-    def saved_tokens(self, path: Path) -> int:
-        """As `states.count_saved_tokens`."""
-        return count_saved_tokens(path)
+    def saved_tokens(self, file: StateFile) -> tuple[int, ...]:
+        """As `states.read_tokens`."""
+        return read_tokens(self._fingerprint(), file)
 
-    def restore(self, slot: int, path: Path) -> tuple[int, ...]:
+    def restore(self, slot: int, file: StateFile) -> tuple[int, ...]:
         """As `states.restore_state`."""
-        return restore_state(self._lib, self._handle, self._fingerprint(), slot, path)
+        return restore_state(self._lib, self._handle, self._fingerprint(), slot, file)
 
     def close(self) -> None:
         """Free the pool. Samplers made for it must be gone."""

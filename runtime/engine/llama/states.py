@@ -22,8 +22,9 @@ import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from runtime.engine.backend import StateFile
 from runtime.engine.errors import StateFailed
 
 _MAGIC = b"LOAFKV1\n"
@@ -71,39 +72,45 @@ def save_state(lib: Any, context: Any, fits: bytes, slot: int, tokens: Sequence[
     return start + size
 
 
-def count_saved_tokens(path: Path) -> int:
-    """How many tokens the state in `path` has. Raises `StateFailed`, `OSError`."""
-    with path.open("rb") as file:
-        header = file.read(_HEADER)
-        n_tokens, _size = _check_header(path, header, os.fstat(file.fileno()).st_size)
-    return n_tokens
+def read_tokens(fits: bytes, state: StateFile) -> tuple[int, ...]:
+    """The tokens of the state in a file, which is not read as a whole: damage may still be found in it.
+
+    Raises `StateFailed`, `OSError`.
+    """
+    with state.path.open("rb") as file:
+        n_tokens, _size = _check_header(fits, state, file)
+        return struct.unpack(f"<{n_tokens}i", file.read(_TOKEN * n_tokens))
 
 
-def restore_state(lib: Any, context: Any, fits: bytes, slot: int, path: Path) -> tuple[int, ...]:
+def restore_state(lib: Any, context: Any, fits: bytes, slot: int, state: StateFile) -> tuple[int, ...]:
     """Read into `slot`, which is empty, what `save_state` wrote; returns its tokens.
 
-    Raises `StateFailed`, `OSError`. After an error `slot` may hold a part of it.
+    Raises `StateFailed`, `OSError`. After an error `slot` may hold a part of it. An offset in a file must be one at
+    which it can be mapped.
     """
-    with path.open("rb") as file:
-        n_tokens, size = _check_header(path, file.read(_HEADER), os.fstat(file.fileno()).st_size)
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as content:
+    with state.path.open("rb") as file:
+        n_tokens, size = _check_header(fits, state, file)
+        start = _HEADER + _TOKEN * n_tokens
+        with mmap.mmap(file.fileno(), start + size, access=mmap.ACCESS_COPY, offset=state.offset) as content:
             if content[len(_MAGIC) : len(_MAGIC) + _DIGEST] != _digest(content):
-                raise StateFailed(path, "is damaged")
-            if content[len(_MAGIC) + _DIGEST : _HEADER - _NUMBERS.size] != fits:
-                raise StateFailed(path, "was saved with another model, or other cache types")
-            start = _HEADER + _TOKEN * n_tokens
+                raise StateFailed(state.path, "is damaged")
             if _set_data(lib, context, slot, content, start, size) != size:
-                raise StateFailed(path, "does not fit into the memory that is free")
+                raise StateFailed(state.path, "does not fit into the memory that is free")
             return struct.unpack(f"<{n_tokens}i", content[_HEADER:start])
 
 
-def _check_header(path: Path, header: bytes, file_size: int) -> tuple[int, int]:
-    """(tokens, bytes of data)."""
+def _check_header(fits: bytes, state: StateFile, file: BinaryIO) -> tuple[int, int]:
+    """(tokens, bytes of data). `file` is read up to the first token."""
+    file.seek(state.offset)
+    header = file.read(_HEADER)
     if len(header) < _HEADER or not header.startswith(_MAGIC):
-        raise StateFailed(path, "is not a saved state")
+        raise StateFailed(state.path, "is not a saved state")
     n_tokens, size = _NUMBERS.unpack(header[-_NUMBERS.size :])
-    if _HEADER + _TOKEN * n_tokens + size != file_size:
-        raise StateFailed(path, "is damaged: it is not as long as it says")
+    whole = os.fstat(file.fileno()).st_size if state.size is None else state.size
+    if _HEADER + _TOKEN * n_tokens + size != whole:
+        raise StateFailed(state.path, "is damaged: it is not as long as it says")
+    if header[len(_MAGIC) + _DIGEST : -_NUMBERS.size] != fits:
+        raise StateFailed(state.path, "was saved with another model, or other cache types")
     return n_tokens, size
 
 

@@ -1,0 +1,63 @@
+"""What a bundle is asked while it is built: does it understand what is baked in, and what is the state of a text?
+
+Knows what of `.args` can be told beforehand. Refuses to know who asks (`bundler/rehearsal.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runtime.bundle import Bundle
+
+
+def rehearse(bundle: Bundle, command: click.Command, arguments: Sequence[str], defaults: Mapping[str, Any]) -> None:
+    """Read the flags, as far as that does not depend on the machine, and try the template. Raises click's errors.
+
+    `arguments` and `defaults` are those of `.args`, as `command` takes them.
+    """
+    from runtime.cli.translate import settings_from
+
+    if "$" not in bundle.args:  # else it depends on the environment
+        flags = command.make_context("FILE", list(arguments), default_map=dict(defaults)).params
+        with suppress(OSError):  # files are to be where the bundle runs
+            settings_from(bundle.manifest, flags)
+    if bundle.manifest.chat_template is not None:
+        _try_template(bundle.manifest.chat_template)
+
+
+def warm_up(
+    bundle: Bundle,
+    command: click.Command,
+    arguments: Sequence[str],
+    defaults: Mapping[str, Any],
+    text: Path,
+    state: Path,
+) -> None:
+    """Write the state of what is in `text` to `state`, and what it depends on, as JSON, to standard output.
+
+    `arguments` and `defaults` as `rehearse` takes them. Raises click's errors, `LoafError`, `OSError`.
+    """
+    import msgspec
+
+    from runtime.cli.translate import settings_from
+    from runtime.warming.computing import compute_state
+
+    flags = command.make_context("FILE", list(arguments), default_map=dict(defaults)).params
+    warm = compute_state(bundle, settings_from(bundle.manifest, flags), text.read_text("utf-8"), state)
+    sys.stdout.buffer.write(msgspec.json.encode(warm))
+
+
+def _try_template(template: str) -> None:
+    from runtime.chat.errors import TemplateFailed
+    from runtime.chat.template import ChatTemplate
+
+    try:
+        ChatTemplate(template, "", "").render([{"role": "user", "content": "Hello"}])
+    except TemplateFailed as error:
+        raise click.BadParameter(error.reason, param_hint="--chat-template") from error
