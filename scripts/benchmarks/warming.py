@@ -31,12 +31,15 @@ READY = "server: ready (200 on /health)"
 FIRST = "first token, from the request on"
 BOTH = "  from the launch on"
 ROWS: dict[str, Unit] = {READY: "s", FIRST: "s", BOTH: "s"}
-_ASKED, _ANSWERED = 16, 16
+_ASKED, _ANSWERED = 14, 16
+"""Tokens."""
+_OF_A_WORD = 7
+"""Tokens: the models of noise spell words, by their four letters and the three bytes of SentencePiece's space."""
 
 
 @click.command()
 @click.option("--model", default="100m", show_default=True, help="A GGUF, demo, 100m or 1b.")
-@click.option("--tokens", type=click.IntRange(64), default=2000, show_default=True, help="Words of the text.")
+@click.option("--tokens", type=click.IntRange(64), default=2000, show_default=True, help="Tokens of the text.")
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Rounds that are counted.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every sample to this file.")
 def warm(model: str, tokens: int, runs: int, json_file: Path | None) -> None:
@@ -91,6 +94,6 @@ async def _stream(port: int, prompt: str) -> Answer:
 
 
 def _text(seed: str, length: int) -> str:
-    """So many words, which are a token each for the models of noise."""
+    """Words that come to so many tokens for a model of noise, or up to a word less."""
     chance = random.Random(seed)
-    return " ".join(word.lstrip("\u2581") for word in chance.choices(made_up_words(20_000), k=length))
+    return " ".join(word.lstrip("\u2581") for word in chance.choices(made_up_words(20_000), k=length // _OF_A_WORD))
