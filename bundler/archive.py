@@ -5,7 +5,7 @@ features (sharing extents, rewriting only the tail) need the raw positions; henc
 few structures that a bundle uses. Same entries in the same order give the same bytes: times are fixed,
 nothing is taken from the machine. The structures are those of PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.3.
 
-Refuses to know what the entries mean (`build.py`) and how they are read back (`runtime/bundle.py`).
+Refuses to know what the entries mean (`build.py`) and how they are read back (`runtime/bundle/`).
 """
 
 from __future__ import annotations

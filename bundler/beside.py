@@ -16,7 +16,7 @@ from bundler.plan import Plan, PlannedPart, plan_of
 from bundler.replacing import replacing
 from bundler.writing import check_digest, write_parts
 from runtime.bundle import check_beside, open_bundle
-from runtime.head import make_head
+from runtime.bundle.head import make_head
 
 
 def split(path: Path, target: Path, advance: Advance) -> tuple[Path, ...]:

@@ -34,7 +34,7 @@ from bundler.writing import check_digest, size_of, write_parts
 from runtime import __version__
 from runtime.arguments import parse_arguments
 from runtime.bundle import Model
-from runtime.head import make_head
+from runtime.bundle.head import make_head
 
 
 @dataclass(frozen=True, slots=True)

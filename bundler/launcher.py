@@ -35,7 +35,7 @@ LOADERS = {
 
 
 def render_launcher(title: str, version: str, bundle_size: int, targets: Sequence[LaunchTarget]) -> bytes:
-    """The launcher, without what pads it (`runtime/head.py`). `bundle_size` is the whole file's, in bytes."""
+    """The launcher, without what pads it (`runtime/bundle/head.py`). `bundle_size` is the whole file's, in bytes."""
     template = (templates_dir() / "launcher.sh").read_text(encoding="utf-8")
     values = {
         "TITLE": re.sub(r"[^\w .,:+-]", "_", title, flags=re.ASCII),

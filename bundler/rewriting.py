@@ -1,7 +1,7 @@
 """Rewrites the tail of a bundle, all behind its weights. An interruption leaves the bundle that was, or the new one.
 
-At every moment one of the two launchers in the head is live (`runtime/head.py`), and nothing that it points to is
-written over. So what is there goes out of the way first:
+At every moment one of the two launchers in the head is live (`runtime/bundle/head.py`), and nothing that it points to
+is written over. So what is there goes out of the way first:
 
     1. a copy of the tail goes behind the end of the file, and its launcher into the second place
     2. the byte in the head: the copy is live, and the place of the tail is free
@@ -33,7 +33,7 @@ from bundler.plan import Plan, plan_of
 from bundler.stored import stored_entries
 from bundler.writing import size_of, write_parts
 from runtime.bundle import ALIGNMENT, open_bundle, read_head, stated_size
-from runtime.head import (
+from runtime.bundle.head import (
     CHOICE_OFFSET,
     CHOOSES_FIRST,
     CHOOSES_SECOND,

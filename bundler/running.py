@@ -33,7 +33,7 @@ from bundler.progress import Progress
 from bundler.replacing import replacing
 from bundler.writing import write_parts
 from runtime import __version__
-from runtime.head import make_head
+from runtime.bundle.head import make_head
 
 _NEEDS_BYTES = 1_000_000
 """Texts, and what is said of the weights."""

@@ -23,7 +23,7 @@ from bundler.content import FileRange
 from bundler.copying import read
 from bundler.stored import stored_entries
 from runtime.bundle import ALIGNMENT, MANIFEST, Bundle, open_archive, read_head
-from runtime.head import Head, make_head
+from runtime.bundle.head import Head, make_head
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from bundler.rehearsal import ask, path_of, runtime_for_here
 from bundler.stored import stored_entries
 from bundler.writing import Written, write_parts
 from runtime.bundle import ALIGNMENT, Warm, open_bundle
+from runtime.bundle.head import make_head
 from runtime.cli.options import WARM_UP
-from runtime.head import make_head
 
 _LIBRARY = "llama-cpp-python"
 

@@ -20,7 +20,7 @@ from bundler.errors import AnotherDigest, DigestMismatch
 from bundler.launcher import LaunchTarget, render_launcher
 from bundler.plan import Plan, PlannedPart, PlannedRuntime
 from runtime.bundle import ALIGNMENT, MANIFEST, SCHEMA, Entry, Manifest
-from runtime.head import make_head
+from runtime.bundle.head import make_head
 
 _NO_SHA256 = "0" * 64
 

@@ -18,7 +18,7 @@ from bundles import clean_environment
 
 from bundler.launcher import LaunchTarget, render_launcher
 from runtime.bundle import ALIGNMENT, open_bundle
-from runtime.head import make_head
+from runtime.bundle.head import make_head
 
 TOOLS = ("cat", "chmod", "dd", "getconf", "gzip", "head", "ls", "mkdir", "mv", "rm", "sh", "tar", "uname")
 

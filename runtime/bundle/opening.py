@@ -1,0 +1,187 @@
+"""Reads a bundle that is there: its head, the archive's directory, the manifest. The weights are not touched.
+
+Knows that nothing in a file is to be trusted. Refuses to know what the entries are good for.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from runtime.bundle.errors import BundleDamaged, BundleTooNew, BundleTruncated, NotABundle, WeightsNotBeside
+from runtime.bundle.format import ARGS, MANIFEST, MAX_MANIFEST, SCHEMA, Bundle, Manifest, Span
+from runtime.bundle.head import HEAD_SIZE, Head, parse_head
+
+_LOCAL_HEADER = 30  # bytes, without name and extra field: APPNOTE.TXT 4.3.7
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Read the directory and the manifest of the bundle at `path`; the weights are not touched.
+
+    Raises `NotABundle`, `BundleTruncated`, `BundleDamaged`, `BundleTooNew`, or `OSError` where the file
+    cannot be read at all.
+    """
+    with open_archive(path) as archive:
+        try:
+            spans = {info.filename: span_of(archive, info) for info in archive.infolist()}
+            manifest = _parse_manifest(path, _read_small(archive, MANIFEST))
+            args = _read_small(archive, ARGS).decode() if ARGS in spans else ""
+        except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
+            raise BundleDamaged(path, "the archive's directory", str(error)) from error
+    check_entries(path, manifest, spans)
+    return Bundle(path, manifest, args, spans)
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive in the bundle at `path`: what the launcher says there is, whatever lies behind it.
+
+    Raises `NotABundle`, `BundleTruncated`, `BundleDamaged`, `OSError`.
+    """
+    with path.open("rb") as file:
+        size = stated_size(_read_head(path, file))
+        present = file.seek(0, io.SEEK_END)
+        if present < size:
+            raise BundleTruncated(path, present, size)
+        try:
+            archive = zipfile.ZipFile(_Bounded(file, size) if present > size else file)
+        except (zipfile.BadZipFile, ValueError) as error:
+            raise BundleDamaged(path, "the archive's directory", str(error)) from error
+        with archive:
+            yield archive
+
+
+def check_beside(bundle: Bundle) -> None:
+    """What belongs beside the bundle is there, and of its size. Raises `WeightsNotBeside`, `OSError`."""
+    for entry in bundle.beside():
+        file = bundle.place_of(entry.name).path
+        present = file.stat().st_size if file.is_file() else None
+        if present is None or present < entry.offset + entry.size or (present > entry.size and not entry.offset):
+            raise WeightsNotBeside(bundle.path, file, present, entry.size)
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether the file begins with a launcher of ours."""
+    with path.open("rb") as file:
+        return _find_size(parse_head(file.read(HEAD_SIZE))) is not None
+
+
+def stated_size(head: Head) -> int:
+    """The full size of the bundle that its launcher states, in bytes."""
+    size = _find_size(head)
+    assert size is not None
+    return size
+
+
+def read_head(path: Path) -> Head:
+    """What the head of the bundle at `path` holds. Raises `NotABundle`, `OSError`."""
+    with path.open("rb") as file:
+        return _read_head(path, file)
+
+
+def _read_head(path: Path, file: IO[bytes]) -> Head:
+    head = parse_head(file.read(HEAD_SIZE))
+    if head is None or _find_size(head) is None:
+        raise NotABundle(path)
+    return head
+
+
+_SIZE_LINE = re.compile(rb"^bundle_size=(\d{1,18})$", re.MULTILINE)
+
+
+def _find_size(head: Head | None) -> int | None:
+    match = _SIZE_LINE.search(head.launcher) if head is not None else None
+    return int(match[1]) if match else None
+
+
+class _Bounded(io.RawIOBase):
+    """The first `size` bytes of a file: behind them is what an interrupted change has left."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file = file
+        self._size = size
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        from_end = whence == io.SEEK_END
+        return self._file.seek(self._size + offset, io.SEEK_SET) if from_end else self._file.seek(offset, whence)
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(self._size - self._file.tell(), 0)
+        return self._file.read(left if size is None or size < 0 else min(size, left))
+
+
+def span_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Span:
+    """Where a stored entry's data begins: the local header's own name and extra lengths decide.
+
+    Raises `zipfile.BadZipFile`.
+    """
+    file = archive.fp
+    assert file is not None
+    file.seek(info.header_offset)
+    header = file.read(_LOCAL_HEADER)
+    if len(header) < _LOCAL_HEADER or header[:4] != b"PK\3\4":
+        raise zipfile.BadZipFile(f"no local header for {info.filename}")
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise zipfile.BadZipFile(f"{info.filename} is compressed")
+    name_length = int.from_bytes(header[26:28], "little")
+    extra_length = int.from_bytes(header[28:30], "little")
+    return Span(info.header_offset + _LOCAL_HEADER + name_length + extra_length, info.file_size)
+
+
+def _read_small(archive: zipfile.ZipFile, name: str) -> bytes:
+    info = archive.getinfo(name)
+    if info.file_size > MAX_MANIFEST:
+        raise zipfile.BadZipFile(f"{name} is {info.file_size:,} bytes long")
+    return archive.read(info)
+
+
+def _parse_manifest(path: Path, data: bytes) -> Manifest:
+    class Versioned(msgspec.Struct):
+        schema: int
+
+    try:
+        schema = msgspec.json.decode(data, type=Versioned).schema
+        if schema > SCHEMA:
+            raise BundleTooNew(path, schema)
+        return msgspec.json.decode(data, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BundleDamaged(path, MANIFEST, str(error)) from error
+
+
+def check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> None:
+    """Every entry that the manifest names is there, of the size it names, or may lie beside the bundle; there are
+    models, each of its own name.
+
+    Raises `BundleDamaged`.
+    """
+    for entry in manifest.entries:
+        if entry.file:
+            if entry.name in spans or entry.file in (".", "..") or re.search(r"[/\\\0]", entry.file):
+                raise BundleDamaged(path, entry.name, f"it cannot lie beside the bundle as {entry.file!r}")
+        elif entry.name and (entry.name not in spans or spans[entry.name].size != entry.size):
+            raise BundleDamaged(path, entry.name, "the archive does not hold it as the manifest says")
+    listed = {entry.name for entry in manifest.entries}
+    named = [model.entry for model in manifest.models] + [frozen.entry for frozen in manifest.runtimes]
+    named += [pack.entry for pack in manifest.packs] + ([manifest.warm.entry] if manifest.warm else [])
+    for name in named:
+        if name not in listed:
+            raise BundleDamaged(path, name, "the manifest names it but does not list it")
+    served = [model.name for model in manifest.models if model.role == "model"]
+    if not served or len(set(served)) < len(served):
+        raise BundleDamaged(path, MANIFEST, "it names two models alike" if served else "it names no model")
