@@ -14,7 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from bundles import loaf
+from bundles import ROOT, loaf
+from click.testing import CliRunner
 from ggufs import gguf_bytes
 
 from bundler.build import BuildRequest, Built, build
@@ -45,6 +46,7 @@ sys.path.append(str(Path(__file__).parent.parent / "scripts" / "benchmarks"))
 
 from importances import Entry, Floats, gguf_matrix, legacy_matrix
 from shapes import Llama
+from sizing import sizes
 from splitting import split_in_two
 from vocabularies import sentence_pieces
 from weights import F16, Q8_0, write_noise
@@ -202,6 +204,12 @@ def test_what_is_foretold_is_what_is_made(half: Path, target: Path) -> None:
     assert len(said) == len(model.tensors)
     # The number of the quantization's version is one key more.
     assert 0 <= built.weights_size - quantized_size(model, said) <= 96
+
+
+def test_the_readme_s_table_is_what_llama_cpp_says() -> None:
+    table = CliRunner().invoke(sizes).stdout
+    assert table.count("\n") == 8
+    assert table in (ROOT / "README.md").read_text()
 
 
 def test_quantized_weights_are_refused_unless_that_is_meant(target: Path, tmp_path: Path, run: Run) -> None:

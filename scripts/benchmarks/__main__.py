@@ -8,6 +8,7 @@ import click
 import launching
 import serving
 import sharing
+import sizing
 import stepping
 import warming
 
@@ -24,6 +25,7 @@ bench.add_command(stepping.engine)
 bench.add_command(sharing.sharing)
 bench.add_command(warming.warm)
 bench.add_command(batching.batch)
+bench.add_command(sizing.sizes)
 
 if __name__ == "__main__":
     bench(prog_name="scripts/bench")

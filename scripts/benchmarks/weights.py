@@ -94,6 +94,15 @@ def write_noise(path: Path, shape: Shape, vocabulary: Vocabulary, quantization: 
         return file.tell()
 
 
+def write_hollow(path: Path, shape: Shape, vocabulary: Vocabulary, quantization: Quantization) -> None:
+    """Writes a model with a hole where the weights would be: a file of its full size that takes no room."""
+    tensors = list(shape.tensors(vocabulary.size))
+    with path.open("wb") as file:
+        _write_header(file, shape, vocabulary, quantization, tensors)
+        begin = align(file.tell(), _ALIGNMENT)
+        file.truncate(begin + sum(align(quantization.bytes_of(tensor.shape), _ALIGNMENT) for tensor in tensors))
+
+
 class _Noise:
     """One long run of noise for each deviation, over and over."""
 
