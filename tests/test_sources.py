@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from bundles import loaf
+from splitting import split_in_two
 from stores import in_store, ollama_model, put, sha256
 from web import Site, serving
 
+from bundler.baked import Part
 from bundler.cache import build_cache
 from bundler.errors import DigestMismatch, DownloadFailed, SourceAmbiguous, SourceError, SourceNotFound
 from bundler.progress import SilentProgress
@@ -24,6 +26,7 @@ from bundler.sources.choosing import choose, quantization
 from bundler.sources.installed import installed
 
 QUESTION = "Who was the first man on the moon?"
+MACHINES_CACHE = build_cache()
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -69,6 +72,13 @@ def test_a_folder_with_several_says_which(tmp_path: Path) -> None:
         resolve(str(tmp_path))
     assert [(Path(choice.spec).name, choice.size) for choice in caught.value.choices] == [("a.gguf", 4), ("b.gguf", 40)]
     assert str(tmp_path / "b.gguf") in str(caught.value)
+
+
+def test_a_projector_in_the_folder_comes_along(tmp_path: Path) -> None:
+    """As LM Studio keeps it beside the model."""
+    model, projector = put(tmp_path / "o" / "r" / "m.gguf"), put(tmp_path / "o" / "r" / "mmproj-m-F16.gguf")
+    assert resolve(str(tmp_path / "o")).baked.parts == (Part("projector", projector, "mmproj-m-F16"),)
+    assert resolve(str(model)).baked.parts == (), "a file is that file"
 
 
 def test_an_empty_folder_and_nothing(tmp_path: Path) -> None:
@@ -296,6 +306,7 @@ def hub_resolve(text: str, **environment: str) -> subprocess.CompletedProcess[st
         "with errors_as_exit_codes():\n"
         "    found = resolve(sys.argv[1], SilentProgress())\n"
         "    print(found.path); print(found.name); print(found.sha256); print(found.origin)\n"
+        "    for part in found.baked.parts: print(part.role, part.name)\n"
     )
     command = [sys.executable, "-c", code, text]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
@@ -320,6 +331,17 @@ def test_parts_are_found_by_themselves(hub_site: Site) -> None:
     assert sorted(one.name for one in Path(path).parent.iterdir()) == [Path(one).name for one in sorted(files)]
 
 
+def test_a_projector_comes_along(hub_site: Site, home: Path) -> None:
+    """The one in F16 of the same folder; also where only the hub's cache is asked."""
+    names = ["m-Q8_0.gguf", "mmproj-m-Q8_0.gguf", "mmproj-m-F16.gguf", "mmproj-m-f32.gguf", "other/mmproj-x-F16.gguf"]
+    on_hub(hub_site, {name: b"GGUF" + name.encode() for name in names})
+    for offline in ("0", "1"):
+        done = hub_resolve("hf:o/r", HF_HUB_OFFLINE=offline)
+        assert done.stdout.splitlines()[-1] == "projector mmproj-m-F16", done.stderr
+    fetched = {path.name for path in (home / "hf").rglob("*.gguf")}
+    assert fetched == {"m-Q8_0.gguf", "mmproj-m-F16.gguf"}
+
+
 def test_what_is_here_is_not_fetched_again(hub_site: Site) -> None:
     on_hub(hub_site, {"m.gguf": b"GGUF" * 100})
     first = hub_resolve("hf:o/r")
@@ -338,6 +360,8 @@ def test_what_is_here_is_not_fetched_again(hub_site: Site) -> None:
         ("GatedRepo", 403, "agreed to a licence"),
         ("RepoNotFound", 401, "no such repository"),
         ("RevisionNotFound", 404, "no such revision"),
+        ("", 403, "hf auth login"),
+        ("", 429, "too many requests"),
         ("", 500, "answers 500"),
     ],
 )
@@ -372,6 +396,25 @@ def test_what_gpt4all_has(home: Path, tmp_path: Path, demo_gguf: Path, run: Run)
         resolve("gpt4all:other")
     bundle = bundle_of("gpt4all:Demo-1", tmp_path)
     assert "Neil Armstrong" in run(bundle, "-p", QUESTION).stdout
+
+
+def test_other_places_answer_too(
+    home: Path, registry: Site, tmp_path: Path, demo_gguf: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of LM Studio's, a split model, an address, a pull. What is downloaded goes into a cache of its own."""
+    cache = tmp_path / "other cache"
+    cache.mkdir(mode=0o700)
+    for kind in ("wheel", "environment", "runtime", "program"):
+        (cache / kind).symlink_to(MACHINES_CACHE / kind)
+    monkeypatch.setenv("LOAF_BUILD_CACHE", str(cache))
+    registry.files["/demo.gguf"] = demo_gguf.read_bytes()
+    manifest, parts = ollama_model(demo_gguf.read_bytes(), system="Answer.")
+    registry.json("/v2/library/demo/manifests/latest", manifest)
+    registry.files |= {f"/v2/library/demo/blobs/{digest}": data for digest, data in parts.items()}
+    folder = put(home / ".lmstudio" / "models" / "o" / "r" / "demo.gguf", demo_gguf.read_bytes()).parent
+    split = split_in_two(demo_gguf, tmp_path / "halves")
+    for model in (folder, split, f"{registry.address}/demo.gguf", f"ollama:{registry.address}/library/demo"):
+        assert "Neil Armstrong" in run(bundle_of(str(model), tmp_path), "-p", QUESTION).stdout, model
 
 
 def test_an_address(registry: Site, demo_gguf: Path) -> None:

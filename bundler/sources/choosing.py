@@ -6,7 +6,7 @@ Knows names and sizes. Refuses to know where the files are.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 
 from bundler.errors import SourceAmbiguous, SourceNotFound
@@ -35,6 +35,19 @@ def choose(models: Mapping[str, int], selector: str, spec_of: Callable[[str], st
         listed = ", ".join(choice.spec for choice in choices[:20])
         raise SourceNotFound(spec_of(selector), f"there is no {selector!r} in it", f"There are: {listed}")
     raise SourceAmbiguous(spec_of(selector), choices)
+
+
+def choose_projector(names: Iterable[str], model: str) -> str | None:
+    """The one of `names` that is the projector of `model`, in the same folder; of several, one in F16 or BF16."""
+    folder = PurePosixPath(model).parent
+    found = [name for name in names if is_projector_name(name) and PurePosixPath(name).parent == folder]
+    order = {"F16": 0, "BF16": 1}
+    return min(found, key=lambda name: (order.get(quantization(name).upper(), 2), name), default=None)
+
+
+def is_projector_name(name: str) -> bool:
+    """Whether a file of this name would be a projector, as llama.cpp's converter calls them."""
+    return "mmproj" in _base(name).lower() and name.lower().endswith(".gguf")
 
 
 def quantization(name: str) -> str:

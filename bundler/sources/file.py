@@ -10,8 +10,10 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from bundler.baked import NOTHING_BAKED, Baked, Part
 from bundler.errors import SourceAmbiguous, SourceNotFound
 from bundler.sources import archived
+from bundler.sources.choosing import choose_projector
 from bundler.sources.resolved import Found, Resolved
 from runtime.bundle import is_bundle
 
@@ -23,8 +25,10 @@ _SPLIT_SUFFIX = re.compile(r"-\d{5}-of-\d{5}$")
 def resolve(model: str) -> Resolved:
     """The weights at the path `model`. Raises `SourceNotFound`, `SourceAmbiguous`, `BundleError`."""
     path = Path(model).expanduser()
+    baked = NOTHING_BAKED
     if path.is_dir():
         path = the_only_model(path)
+        baked = with_projector(projector_beside(path))
     if not path.is_file():
         raise SourceNotFound(
             model,
@@ -35,7 +39,19 @@ def resolve(model: str) -> Resolved:
         return archived.from_bundle(path)
     if not _is_gguf(path) and zipfile.is_zipfile(path):
         return archived.from_llamafile(path)
-    return Resolved(path, model_name(path))
+    return Resolved(path, model_name(path), baked=baked)
+
+
+def projector_beside(model: Path) -> Path | None:
+    """The projector in the folder of `model`."""
+    files = {path.name: path for path in model.parent.glob("*.gguf")}
+    chosen = choose_projector(files, model.name)
+    return files[chosen] if chosen else None
+
+
+def with_projector(path: Path | None) -> Baked:
+    """What came with weights: the projector at `path`, or nothing."""
+    return NOTHING_BAKED if path is None else Baked(parts=(Part("projector", path, path.stem),))
 
 
 def the_only_model(folder: Path) -> Path:

@@ -27,10 +27,18 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.tqdm import tqdm
 
-from bundler.errors import DownloadFailed, SourceNotFound
+from bundler.errors import DownloadFailed, SourceError, SourceNotFound
 from bundler.progress import Progress
-from bundler.sources.choosing import choose
-from bundler.sources.file import is_model_name, model_name, models_in, parts_of, size_of
+from bundler.sources.choosing import choose, choose_projector
+from bundler.sources.file import (
+    is_model_name,
+    model_name,
+    models_in,
+    parts_of,
+    projector_beside,
+    size_of,
+    with_projector,
+)
 from bundler.sources.resolved import Resolved
 
 PREFIX = "hf:"
@@ -76,10 +84,12 @@ def resolve(text: str, progress: Progress) -> Resolved:
     paths = [_fetch(reference, part, progress) for part in parts]
     if any(path.parent != paths[0].parent for path in paths):
         raise DownloadFailed(str(reference), "the repository changed meanwhile")
+    projector = choose_projector(files, chosen)
     return Resolved(
         paths[0],
         model_name(paths[0]),
         sha256=parts[0].sha256 if len(parts) == 1 else None,
+        baked=with_projector(_fetch(reference, files[projector], progress) if projector else None),
         origin=f"{PREFIX}{reference.repo}:{chosen}@{commit}",
     )
 
@@ -159,7 +169,12 @@ def _from_cache(reference: Reference) -> Resolved:
     models = {str(path.relative_to(folder)): path for path in models_in(Path(folder))}
     chosen = choose({name: size_of(path) for name, path in models.items()}, reference.selector, reference.with_selector)
     path = models[chosen]
-    return Resolved(path, model_name(path), origin=f"{PREFIX}{reference.repo}:{chosen}@{Path(folder).name}")
+    return Resolved(
+        path,
+        model_name(path),
+        baked=with_projector(projector_beside(path)),
+        origin=f"{PREFIX}{reference.repo}:{chosen}@{Path(folder).name}",
+    )
 
 
 @contextmanager
@@ -184,4 +199,18 @@ def _told(reference: Reference) -> Iterator[None]:
     except (EntryNotFoundError, HFValidationError) as error:
         raise SourceNotFound(name, str(error), "Check the name.") from error
     except HfHubHTTPError as error:
-        raise DownloadFailed(name, f"the hub answers {error.response.status_code}") from error
+        raise _refused(name, error.response.status_code) from error
+
+
+def _refused(name: str, status: int) -> SourceError:
+    if status in (401, 403):
+        return SourceNotFound(
+            name,
+            f"the hub answers {status}: this token may not read it, or there is none",
+            "Log in as somebody who may: hf auth login (or set HF_TOKEN).",
+        )
+    if status == 429:
+        return DownloadFailed(
+            name, "the hub answers 429: too many requests from here; it lets those make more who have logged in"
+        )
+    return DownloadFailed(name, f"the hub answers {status}")
