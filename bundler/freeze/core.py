@@ -10,7 +10,8 @@ from pathlib import Path
 
 from bundler.errors import StepFailed
 from bundler.freeze.packages import complaints
-from bundler.freeze.paths import runtime_dir, templates_dir
+from bundler.freeze.page import LICENSES
+from bundler.freeze.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.progress import Progress
 
@@ -18,12 +19,12 @@ EXECUTABLE = "loaf-runtime"
 """The program's name in the folder; templates/runtime.spec says it too."""
 
 
-def freeze(python: Path, work: Path, log: Path, progress: Progress) -> Path:
-    """Freezes the package `runtime` with the PyInstaller of `python`; returns the folder.
+def freeze(python: Path, page: Path | None, work: Path, log: Path, progress: Progress) -> Path:
+    """Freezes the package `runtime`, with `page` in it, by the PyInstaller of `python`; returns the folder.
 
     Raises StepFailed.
     """
-    source = _copy_of_runtime(work)
+    source = _copy_of_runtime(work, page)
     command: list[str | Path] = [python, "-m", "PyInstaller", templates_dir() / "runtime.spec", "--noconfirm"]
     command += ["--distpath", work / "dist", "--workpath", work / "build", "--", source]
     with progress.step("Freezing the runtime", None, "steps") as advance:
@@ -34,10 +35,17 @@ def freeze(python: Path, work: Path, log: Path, progress: Progress) -> Path:
     return work / "dist" / "core"
 
 
-def _copy_of_runtime(work: Path) -> Path:
+def _copy_of_runtime(work: Path, page: Path | None) -> Path:
     """A folder with the package alone, so that nothing beside it is found and frozen by accident."""
     source = work / "source"
-    shutil.copytree(runtime_dir(), source / "runtime", ignore=shutil.ignore_patterns("__pycache__"))
+    left_out = {runtime_dir() / name for name in (PAGE, PAGE_SOURCE)}
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if name == "__pycache__" or Path(folder, name) in left_out]
+
+    shutil.copytree(runtime_dir(), source / "runtime", ignore=ignored)
+    if page is not None:
+        shutil.copytree(page, source / "runtime" / PAGE, ignore=shutil.ignore_patterns(LICENSES))
     return source
 
 

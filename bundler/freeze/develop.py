@@ -1,7 +1,7 @@
 """Makes the checkout's own environment: the project, its tools, and the packages of the runtime.
 
-Knows what scripts/setup runs, in this order: `state`, `project FOLDER`, then `runtime` with the environment's
-own Python. Refuses to know when it has to be done again: scripts/setup compares states.
+Knows what scripts/setup runs, in this order: `state`, `project FOLDER`, `runtime` with the environment's
+own Python, then `page`. Refuses to know when it has to be done again: scripts/setup compares states.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from bundler.cache import key_of, log_file
 from bundler.freeze.compiler import find_compiler
 from bundler.freeze.environment import check_python
 from bundler.freeze.packages import install, new_environment, pip
+from bundler.freeze.page import MODULES, built_page, npm_packages
+from bundler.freeze.paths import page_dir, page_source_dir
 from bundler.freeze.pins import LLAMA, pins
 from bundler.freeze.wheel import RECIPE, compiled_wheel
 from bundler.progress import Progress, progress_for
@@ -24,7 +26,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str]) -> int:
-    """Does one of the three steps; an error is told in its own words and ends in exit code 1."""
+    """Does one of the steps; an error is told in its own words and ends in exit code 1."""
     try:
         match arguments:
             case ["state"]:
@@ -33,6 +35,8 @@ def main(arguments: list[str]) -> int:
                 install_project(Path(folder), progress_for())
             case ["runtime"]:
                 install_runtime(progress_for())
+            case ["page"]:
+                install_page(progress_for())
             case _:
                 raise LoafError(f"unknown step: {' '.join(arguments)}", "run scripts/setup")
     except LoafError as error:
@@ -87,6 +91,18 @@ def install_runtime(progress: Progress) -> None:
     python, log = Path(sys.executable), log_file("setup")
     install(python, others, what="the runtime's packages", log=log, progress=progress)
     install(python, [wheel], what="the compiled wheel", log=log, progress=progress, again=True)
+
+
+def install_page(progress: Progress) -> None:
+    """Builds the browser page where the checkout's own runtime finds it, and brings what checks and tests it."""
+    page = built_page(progress)
+    if page is None or page == page_dir():
+        return
+    shutil.rmtree(page_dir(), ignore_errors=True)
+    shutil.copytree(page, page_dir())
+    modules = page_source_dir() / MODULES
+    modules.unlink(missing_ok=True)
+    modules.symlink_to(npm_packages(progress, with_tools=True))
 
 
 if __name__ == "__main__":

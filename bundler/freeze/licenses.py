@@ -24,9 +24,9 @@ libstdc++, libgcc, libgomp: GNU GPL version 3 with the GCC Runtime Library Excep
 _NAMES = re.compile(r"(licen[cs]e|copying|notice)", re.IGNORECASE)
 
 
-def collect_licenses(site_packages: Path, packages: list[str]) -> str:
-    """The licences of `packages`, installed in `site_packages`, and of this Python."""
-    parts = [_LIBRARIES, *_package_licenses(site_packages, packages), *_python_license()]
+def collect_licenses(site_packages: Path, packages: list[str], of_page: str) -> str:
+    """The licences of `packages`, installed in `site_packages`, of this Python, and those that the page brings."""
+    parts = [_LIBRARIES, *_package_licenses(site_packages, packages), *_python_license(), of_page]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 COMPRESSION = 12
@@ -55,6 +55,16 @@ def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
+    return digest.hexdigest()
+
+
+def content_of(folder: Path, without: Collection[str] = ()) -> str:
+    """A hash of every file in `folder`, its name and its bytes, but for Python's caches and the paths in `without`."""
+    digest = hashlib.sha256()
+    left_out = [folder / name for name in without]
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and not any(map(path.is_relative_to, left_out)):
+            digest.update(f"{path.relative_to(folder)}={sha256_of(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -6,7 +6,6 @@ is done.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import shutil
@@ -18,8 +17,9 @@ from bundler.freeze.contents import Software, frozen_libraries, frozen_packages
 from bundler.freeze.core import EXECUTABLE, freeze
 from bundler.freeze.environment import environment_key, freezing_environment, site_packages_of
 from bundler.freeze.licenses import collect_licenses
-from bundler.freeze.pack import COMPRESSION, needed_glibc, pack, sha256_of, unpacked_size
-from bundler.freeze.paths import runtime_dir, templates_dir
+from bundler.freeze.pack import COMPRESSION, content_of, needed_glibc, pack, sha256_of, unpacked_size
+from bundler.freeze.page import LICENSES, built_page, page_key
+from bundler.freeze.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.freeze.wheel import compiled_wheel
 from bundler.progress import Progress
 
@@ -67,17 +67,19 @@ def _make(folder: Path, wheel: Path, progress: Progress) -> None:
     work, log = folder / "work", log_file("freeze")
     log.unlink(missing_ok=True)
     work.mkdir()
-    core = freeze(python, work, log, progress)
+    page = built_page(progress)
+    core = freeze(python, page, work, log, progress)
     with progress.step("Packing the runtime", unpacked_size(core), "bytes") as advance:
         pack(core, folder / _ARCHIVE, advance)
-    _describe(folder, core, python)
+    _describe(folder, core, python, page)
     shutil.rmtree(work)
 
 
-def _describe(folder: Path, core: Path, python: Path) -> None:
+def _describe(folder: Path, core: Path, python: Path, page: Path | None) -> None:
     archive, licenses = folder / _ARCHIVE, folder / _LICENSES
     packages = frozen_packages(site_packages_of(python))
-    licenses.write_text(collect_licenses(site_packages_of(python), [package.name for package in packages]))
+    of_page = "" if page is None else (page / LICENSES).read_text()
+    licenses.write_text(collect_licenses(site_packages_of(python), [package.name for package in packages], of_page))
     description = FrozenRuntime(
         platform=f"{platform.system().lower()}-{platform.machine()}",
         archive=archive,
@@ -106,17 +108,9 @@ def runtime_key(wheel: Path) -> str:
     """Changes with everything that is frozen or decides how."""
     return key_of(
         environment=environment_key(wheel),
-        runtime=_content_of(runtime_dir()),
+        runtime=content_of(runtime_dir(), without=(PAGE, PAGE_SOURCE)),
+        page=page_key(),
         spec=(templates_dir() / "runtime.spec").read_text(),
         description=" ".join(field.name for field in fields(FrozenRuntime)),
         compression=str(COMPRESSION),
     )
-
-
-def _content_of(folder: Path) -> str:
-    """A hash of every file in `folder`: its name and its bytes."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(folder)}={sha256_of(path)}\n".encode())
-    return digest.hexdigest()

@@ -1,29 +1,104 @@
-"""The pages at `/` and `/docs`, each one file from `runtime/web/`."""
+"""The pages: `/`, of the files that bundler/freeze/page.py has built, and `/docs`, a file of its own.
+
+Knows how files are served. Where no page was built there is a plain one.
+"""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-from aiohttp import web
+import msgspec
+from aiohttp import hdrs, web
 
 import runtime.web
 
+_WEB = Path(runtime.web.__path__[0])
+_BUILT = _WEB / "page"
+_ASSETS = "/assets/"
+
 _POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""Everything from here, nothing inline, and no text can be made markup or code: what a model writes least of all."""
+
+_POLICY_OF_ONE_FILE = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+_ALWAYS_ASKED = "no-cache"
+_NEVER_ASKED = "public, max-age=31536000, immutable"
+"""The names of assets change with their content."""
 
-async def index(_request: web.Request) -> web.Response:
+
+class _File(msgspec.Struct, frozen=True):
+    """A file as it is sent. `content` is gzip's."""
+
+    content: bytes
+    content_type: str
+    tag: str
+    caching: str
+    policy: str
+
+
+def assets() -> Iterator[str]:
+    """The paths of the built page's other files; none where there is only the plain one."""
+    folder = _BUILT / "assets"
+    if folder.is_dir():
+        yield from (f"{_ASSETS}{file.name.removesuffix('.gz')}" for file in folder.iterdir())
+
+
+async def index(request: web.Request) -> web.Response:
     """A conversation with the model."""
-    return _page("index.html")
+    path = _BUILT / "index.html.gz"
+    return _answer(request, _built(path, _ALWAYS_ASKED) if path.is_file() else _single("plain.html"))
 
 
-async def docs(_request: web.Request) -> web.Response:
+async def asset(request: web.Request) -> web.Response:
+    """What the page is made of. Only the paths in `assets` lead here."""
+    return _answer(request, _built(_BUILT / "assets" / f"{request.path.removeprefix(_ASSETS)}.gz", _NEVER_ASKED))
+
+
+async def docs(request: web.Request) -> web.Response:
     """What can be asked of the server: `/openapi.json` for people."""
-    return _page("docs.html")
+    return _answer(request, _single("docs.html"))
 
 
-def _page(name: str) -> web.Response:
-    html = (Path(runtime.web.__path__[0]) / name).read_text(encoding="utf-8")
-    return web.Response(text=html, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
+@cache
+def _built(path: Path, caching: str) -> _File:
+    return _file(path.read_bytes(), path.with_suffix("").suffix, caching, _POLICY)
+
+
+@cache
+def _single(name: str) -> _File:
+    return _file(gzip.compress((_WEB / name).read_bytes()), ".html", _ALWAYS_ASKED, _POLICY_OF_ONE_FILE)
+
+
+def _file(content: bytes, suffix: str, caching: str, policy: str) -> _File:
+    return _File(content, _TYPES[suffix], f'"{hashlib.sha256(content).hexdigest()[:16]}"', caching, policy)
+
+
+def _answer(request: web.Request, file: _File) -> web.Response:
+    headers = {
+        hdrs.ETAG: file.tag,
+        hdrs.CACHE_CONTROL: file.caching,
+        hdrs.VARY: hdrs.ACCEPT_ENCODING,
+        "Content-Security-Policy": file.policy,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if file.tag in request.headers.get(hdrs.IF_NONE_MATCH, ""):
+        return web.Response(status=304, headers=headers)
+    if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+        body = file.content
+    else:
+        body = gzip.decompress(file.content)
+    return web.Response(body=body, content_type=file.content_type, charset="utf-8", headers=headers)

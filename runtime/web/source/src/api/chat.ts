@@ -1,0 +1,68 @@
+// `/v1/chat/completions`, streamed: the pieces of an answer.
+
+import { events } from "./events";
+import { request } from "./http";
+import type { Timings } from "./timings";
+
+export type Part = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };
+
+export interface ApiCall {
+  id: string;
+  type: "function";
+  function: { name: string; arguments: string };
+}
+
+export interface ApiMessage {
+  role: "system" | "user" | "assistant" | "tool";
+  content: string | Part[] | null;
+  reasoning_content?: string;
+  tool_calls?: ApiCall[];
+  tool_call_id?: string;
+}
+
+export interface ChatBody {
+  model: string;
+  messages: ApiMessage[];
+  tools?: unknown;
+  response_format?: unknown;
+  reasoning_effort?: string;
+  [sampling: string]: unknown;
+}
+
+export type Piece =
+  | { kind: "text" | "reasoning"; text: string }
+  | { kind: "call"; index: number; id?: string; name?: string; arguments: string }
+  | { kind: "finish"; reason: string }
+  | { kind: "timings"; timings: Timings };
+
+interface Chunk {
+  choices: { delta: Delta; finish_reason: string | null }[];
+  timings?: Timings;
+}
+
+interface Delta {
+  content?: string | null;
+  reasoning_content?: string | null;
+  tool_calls?: { index: number; id?: string; function: { name?: string; arguments?: string } }[];
+}
+
+/** Raises what `request` and `events` raise. */
+export async function* chat(body: ChatBody, signal: AbortSignal): AsyncGenerator<Piece> {
+  const streamed = { ...body, stream: true, stream_options: { include_usage: true } };
+  const response = await request("v1/chat/completions", streamed, signal);
+  for await (const chunk of events<Chunk>(response)) yield* pieces(chunk);
+}
+
+function* pieces(chunk: Chunk): Generator<Piece> {
+  const choice = chunk.choices[0];
+  if (choice) {
+    const { content, reasoning_content: reasoning, tool_calls: calls } = choice.delta;
+    if (reasoning) yield { kind: "reasoning", text: reasoning };
+    if (content) yield { kind: "text", text: content };
+    for (const { index, id, function: called } of calls ?? []) {
+      yield { kind: "call", index, ...(id && { id }), ...(called.name && { name: called.name }), arguments: called.arguments ?? "" };
+    }
+    if (choice.finish_reason) yield { kind: "finish", reason: choice.finish_reason };
+  }
+  if (chunk.timings) yield { kind: "timings", timings: chunk.timings };
+}

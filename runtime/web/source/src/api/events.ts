@@ -1,0 +1,43 @@
+// Server-sent events: the objects of a stream, as they come.
+
+import { ServerError, Unreachable } from "./http";
+
+const DONE = "[DONE]";
+
+/** Raises Unreachable where the stream breaks off, and ServerError for an error in its middle. */
+export async function* events<T extends object>(response: Response): AsyncGenerator<T> {
+  for await (const line of lines(response)) {
+    if (!line.startsWith("data: ")) continue;
+    const data = line.slice("data: ".length);
+    if (data === DONE) return;
+    const value = JSON.parse(data) as T | Failure;
+    if (isFailure(value)) throw new ServerError(value.error.code ?? 500, value.error.message);
+    yield value;
+  }
+}
+
+interface Failure {
+  error: { code?: number; message: string };
+}
+
+function isFailure(value: object): value is Failure {
+  return "error" in value;
+}
+
+async function* lines(response: Response): AsyncGenerator<string> {
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((error: Error) => {
+        throw error.name === "AbortError" ? error : new Unreachable("the server left in the middle of the answer");
+      });
+      if (done) return;
+      const parts = (rest + value).split("\n");
+      rest = parts.pop()!;
+      yield* parts;
+    }
+  } finally {
+    reader.releaseLock();
+  }
+}

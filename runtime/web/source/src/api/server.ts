@@ -1,0 +1,31 @@
+// What the server tells about itself and its models.
+
+import { getJson } from "./http";
+
+export interface Model {
+  id: string;
+  capabilities: string[];
+  meta: { n_ctx?: number; n_ctx_train: number; n_params: number; size: number };
+}
+
+export interface Props {
+  default_generation_settings: { params: Record<string, unknown>; n_ctx: number };
+  modalities: { vision: boolean };
+  chat_template_caps: { supports_preserve_reasoning: boolean };
+  model_description: string;
+  model_ftype: string;
+  build_info: string;
+}
+
+/** Ends without an error once every model is loaded; a 503 says what is still to wait for. */
+export async function health(): Promise<void> {
+  await getJson("health");
+}
+
+export async function models(): Promise<Model[]> {
+  return (await getJson<{ data: Model[] }>("v1/models")).data;
+}
+
+export async function props(model: string): Promise<Props> {
+  return getJson<Props>(`props?model=${encodeURIComponent(model)}`);
+}

@@ -1,0 +1,126 @@
+// Conversations as a JSON file, out and in again. What comes in is checked: anybody may have written it.
+
+import { type Attachment, type Call, type Chat, newId, type Turn } from "./types";
+
+const FORMAT = "loaf-conversations";
+const VERSION = 1;
+
+export interface Whole {
+  chat: Chat;
+  turns: Turn[];
+}
+
+export function exported(wholes: Whole[]): string {
+  const conversations = wholes.map(({ chat, turns }) => ({ ...chat, turns }));
+  return `${JSON.stringify({ format: FORMAT, version: VERSION, conversations }, null, 1)}\n`;
+}
+
+/** The conversations in `text`, under ids of their own. Raises an Error that says what is wrong with it. */
+export function imported(text: string): Whole[] {
+  let file: unknown;
+  try {
+    file = JSON.parse(text);
+  } catch {
+    throw new Error("this file is not JSON");
+  }
+  if (!isObject(file) || file["format"] !== FORMAT) throw new Error("this file was not exported from here");
+  if (file["version"] !== VERSION) throw new Error(`this file has version ${String(file["version"])}, and ${VERSION} is known here`);
+  return list(file["conversations"], "conversations").map(whole);
+}
+
+function whole(given: unknown, index: number): Whole {
+  const where = `conversations[${index}]`;
+  if (!isObject(given)) throw wrong(where);
+  const ids = new Map<string, string>();
+  const fresh = (id: string): string => ids.get(id) ?? ids.set(id, newId()).get(id)!;
+  const chat: Chat = {
+    id: newId(),
+    title: string(given, "title", where),
+    created: number(given, "created", where),
+    updated: number(given, "updated", where),
+    leaf: given["leaf"] === null ? null : fresh(string(given, "leaf", where)),
+    system: string(given, "system", where),
+    schema: string(given, "schema", where),
+    tools: string(given, "tools", where),
+  };
+  const turns = list(given["turns"], `${where}.turns`).map((one, i) => turn(one, `${where}.turns[${i}]`, chat.id, fresh));
+  return { chat, turns };
+}
+
+const ROLES = ["user", "assistant", "tool"] as const;
+const ENDINGS = ["complete", "length", "stopped", "lost", "error"] as const;
+
+function turn(given: unknown, where: string, chat: string, fresh: (id: string) => string): Turn {
+  if (!isObject(given)) throw wrong(where);
+  const role = ROLES.find((one) => one === given["role"]);
+  if (!role) throw wrong(`${where}.role`);
+  const made: Turn = {
+    id: fresh(string(given, "id", where)),
+    chat,
+    parent: given["parent"] === null ? null : fresh(string(given, "parent", where)),
+    role,
+    text: string(given, "text", where),
+    created: number(given, "created", where),
+  };
+  for (const name of ["reasoning", "callId", "model", "error"] as const) {
+    if (given[name] !== undefined) made[name] = string(given, name, where);
+  }
+  const ending = ENDINGS.find((one) => one === given["ending"]);
+  if (ending) made.ending = ending;
+  if (given["attachments"] !== undefined) made.attachments = list(given["attachments"], `${where}.attachments`).map(attachment);
+  if (given["calls"] !== undefined) made.calls = list(given["calls"], `${where}.calls`).map(call);
+  const stats = given["stats"];
+  if (isObject(stats)) {
+    made.stats = {
+      promptTokens: number(stats, "promptTokens", where),
+      cachedTokens: number(stats, "cachedTokens", where),
+      answerTokens: number(stats, "answerTokens", where),
+      tokensPerSecond: number(stats, "tokensPerSecond", where),
+      firstTokenMs: number(stats, "firstTokenMs", where),
+    };
+  }
+  return made;
+}
+
+function attachment(given: unknown): Attachment {
+  if (!isObject(given) || (given["kind"] !== "text" && given["kind"] !== "image")) throw wrong("attachments");
+  const data = string(given, "data", "attachments");
+  if (given["kind"] === "image" && !data.startsWith("data:image/")) throw wrong("attachments.data");
+  return { kind: given["kind"], name: string(given, "name", "attachments"), data };
+}
+
+function call(given: unknown): Call {
+  if (!isObject(given)) throw wrong("calls");
+  return {
+    id: string(given, "id", "calls"),
+    name: string(given, "name", "calls"),
+    arguments: string(given, "arguments", "calls"),
+  };
+}
+
+type Json = Record<string, unknown>;
+
+function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function list(value: unknown, where: string): unknown[] {
+  if (!Array.isArray(value)) throw wrong(where);
+  return value;
+}
+
+function string(from: Json, name: string, where: string): string {
+  const value = from[name];
+  if (typeof value !== "string") throw wrong(`${where}.${name}`);
+  return value;
+}
+
+function number(from: Json, name: string, where: string): number {
+  const value = from[name];
+  if (typeof value !== "number" || !Number.isFinite(value)) throw wrong(`${where}.${name}`);
+  return value;
+}
+
+function wrong(where: string): Error {
+  return new Error(`this file is damaged: ${where} is not what it should be`);
+}

@@ -1,0 +1,190 @@
+// Questions and their answers: what is sent, and what becomes of the pieces that come back.
+
+import { type Signal, signal } from "@preact/signals";
+import { chat as stream, type ChatBody, type Piece } from "../api/chat";
+import { ServerError, Unreachable } from "../api/http";
+import { stats, type Timings } from "../api/timings";
+import { pathTo } from "../chats/tree";
+import { type Attachment, type Chat, type Ending, newId, type Turn } from "../chats/types";
+import { add, chat, path, takeBack, turns, update } from "./chats";
+import { effort, sampling } from "./preferences";
+import { look, model, props } from "./server";
+import { messagesOf } from "./messages";
+
+interface Running {
+  turn: Signal<Turn>;
+  abort: AbortController;
+  /** Tokens a second, as far as it has come. */
+  speed: Signal<number>;
+}
+
+/** Answers that are coming, by the id of their conversation: one in each. */
+export const running = signal<ReadonlyMap<string, Running>>(new Map());
+/** What a screen reader is told. */
+export const announcement = signal("");
+
+const DRAW_MS = 33;
+const KEEP_MS = 1000;
+
+export async function ask(text: string, attachments: Attachment[]): Promise<void> {
+  await askAfter(chat.value.leaf, text, attachments);
+}
+
+/** Asks again in other words: a branch beside `turn`. */
+export async function askInstead(turn: Turn, text: string): Promise<void> {
+  await askAfter(turn.parent, text, turn.attachments ?? []);
+}
+
+async function askAfter(parent: string | null, text: string, attachments: Attachment[]): Promise<void> {
+  const turn: Turn = { id: newId(), chat: chat.value.id, parent, role: "user", text, created: Date.now() };
+  if (attachments.length) turn.attachments = attachments;
+  await add(turn);
+  await answer(turn.id);
+}
+
+/** Tells the model what its call came to, and has it go on once every call has a result. */
+export async function giveResult(callId: string, text: string): Promise<void> {
+  const turn: Turn = { id: newId(), chat: chat.value.id, parent: chat.value.leaf, role: "tool", text, callId, created: Date.now() };
+  await add(turn);
+  const calling = path.value.findLast((one) => one.role === "assistant");
+  const given = new Set(path.value.filter((one) => one.role === "tool").map((one) => one.callId));
+  if (calling?.calls?.every((call) => given.has(call.id))) await answer(turn.id);
+}
+
+/** Another answer to what `turn` answers: a branch beside it. */
+export async function answerAgain(turn: Turn): Promise<void> {
+  if (turn.parent) await answer(turn.parent);
+}
+
+/** An answer to the turn `parent`. */
+export async function answer(parent: string): Promise<void> {
+  const turn: Turn = { id: newId(), chat: chat.value.id, parent, role: "assistant", text: "", created: Date.now() };
+  await add(turn);
+  await run(turn, parent);
+}
+
+/** Goes on with an answer that was not finished. */
+export async function resume(turn: Turn): Promise<void> {
+  const { ending: _ending, error: _error, ...open } = turn;
+  await run(open, turn.id);
+}
+
+export function stop(id: string = chat.value.id): void {
+  running.value.get(id)?.abort.abort();
+}
+
+async function run(turn: Turn, last: string): Promise<void> {
+  const of = chat.value;
+  if (running.value.has(of.id)) return;
+  const body = bodyOf(of, last);
+  turn.model = body.model;
+  const one: Running = { turn: signal(turn), abort: new AbortController(), speed: signal(0) };
+  running.value = new Map(running.value).set(of.id, one);
+  announcement.value = "Answering";
+  try {
+    await receive(one, stream(body, one.abort.signal));
+  } catch (error) {
+    [one.turn.value.ending, one.turn.value.error] = judged(error as Error);
+  }
+  const rest = new Map(running.value);
+  rest.delete(of.id);
+  running.value = rest;
+  await settle(clean({ ...one.turn.value }));
+}
+
+async function settle(turn: Turn): Promise<void> {
+  const isEmpty = !turn.text && !turn.reasoning && !turn.calls;
+  if (isEmpty && turn.ending === "stopped") await takeBack(turn);
+  else await update(turn);
+  announcement.value = turn.error ?? (turn.ending === "stopped" ? "Stopped" : "The answer is complete");
+  if (turn.ending === "lost" || turn.ending === "error") void look();
+}
+
+async function receive(one: Running, pieces: AsyncGenerator<Piece>): Promise<void> {
+  const began = performance.now();
+  const turn: Turn = { ...one.turn.value };
+  let firstMs = 0;
+  let count = 0;
+  let timings: Timings | undefined;
+  const draw = paced(DRAW_MS, () => {
+    one.turn.value = { ...turn };
+  });
+  const keep = paced(KEEP_MS, () => void update({ ...turn }));
+  try {
+    for await (const piece of pieces) {
+      if (piece.kind === "timings") timings = piece.timings;
+      else if (piece.kind === "finish") turn.ending = piece.reason === "length" ? "length" : "complete";
+      else {
+        firstMs ||= performance.now() - began;
+        count += 1;
+        one.speed.value = count > 1 ? (count - 1) / ((performance.now() - began - firstMs) / 1000) : 0;
+        grow(turn, piece);
+      }
+      draw();
+      keep();
+    }
+    if (!turn.ending) throw new Unreachable("the server left in the middle of the answer");
+    if (timings) turn.stats = stats(timings, firstMs);
+  } finally {
+    draw.cancel();
+    keep.cancel();
+    one.turn.value = turn;
+  }
+}
+
+function grow(turn: Turn, piece: Piece): void {
+  if (piece.kind === "text") turn.text += piece.text;
+  else if (piece.kind === "reasoning") turn.reasoning = (turn.reasoning ?? "") + piece.text;
+  else if (piece.kind === "call") {
+    const calls = [...(turn.calls ?? [])];
+    const before = calls[piece.index] ?? { id: "", name: "", arguments: "" };
+    calls[piece.index] = {
+      id: piece.id ?? before.id,
+      name: before.name + (piece.name ?? ""),
+      arguments: before.arguments + piece.arguments,
+    };
+    turn.calls = calls;
+  }
+}
+
+function judged(error: Error): [Ending, string | undefined] {
+  if (error.name === "AbortError") return ["stopped", undefined];
+  if (error instanceof Unreachable) return ["lost", error.message];
+  if (error instanceof ServerError) return ["error", error.message];
+  return ["error", error.message];
+}
+
+/** The turn without fields that are undefined, which a file of JSON does not have either. */
+function clean(turn: Turn): Turn {
+  return Object.fromEntries(Object.entries(turn).filter(([, value]) => value !== undefined)) as unknown as Turn;
+}
+
+function bodyOf(of: Chat, last: string): ChatBody {
+  const body: ChatBody = {
+    ...sampling.value,
+    model: model.value?.id ?? "",
+    messages: messagesOf(of.system, pathTo(turns.value, last)),
+  };
+  if (effort.value && props.value?.chat_template_caps.supports_preserve_reasoning) body.reasoning_effort = effort.value;
+  if (of.tools.trim()) body.tools = JSON.parse(of.tools);
+  if (of.schema.trim()) body.response_format = { type: "json_schema", json_schema: { name: "answer", schema: JSON.parse(of.schema) } };
+  return body;
+}
+
+/** Calls `action` at most once in `ms`, the last time too unless it is cancelled. */
+function paced(ms: number, action: () => void): (() => void) & { cancel(): void } {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const call = (): void => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      action();
+    }, ms);
+  };
+  return Object.assign(call, {
+    cancel() {
+      clearTimeout(timer);
+      timer = undefined;
+    },
+  });
+}
+

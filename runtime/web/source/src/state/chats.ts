@@ -1,0 +1,147 @@
+// The conversations, the one that is open, and what can be done with them. What changes here is kept at once.
+
+import { computed, effect, signal } from "@preact/signals";
+import * as store from "../chats/store";
+import { leafBelow, pathTo } from "../chats/tree";
+import { type Chat, newChat, newId, titleOf, type Turn, type Turns } from "../chats/types";
+import { goTo, route } from "./route";
+
+/** All that are kept, the one that was last written in first. */
+export const chats = signal<readonly Chat[]>([]);
+/** The open one; it is not kept before something was asked in it. */
+export const chat = signal<Chat>(newChat());
+export const turns = signal<Turns>(new Map());
+export const path = computed(() => pathTo(turns.value, chat.value.leaf));
+/** Why nothing is kept, where the browser does not let us. */
+export const unkept = signal("");
+
+const others = new BroadcastChannel("loaf");
+
+export async function loadChats(): Promise<void> {
+  await keep(async () => {
+    chats.value = (await store.allChats()).sort((a, b) => b.updated - a.updated);
+  });
+}
+
+/** Shows what the address names, now and whenever it changes. */
+export function followRoute(): void {
+  effect(() => {
+    const at = route.value;
+    if (at.view === "chat" && at.chat !== (isKept(chat.peek()) ? chat.peek().id : null)) void open(at.chat);
+  });
+  others.onmessage = () => void loadChats();
+}
+
+async function open(id: string | null): Promise<void> {
+  const found = chats.peek().find((one) => one.id === id);
+  const kept = found ? await keep(() => store.turnsOf(found.id)) : undefined;
+  turns.value = new Map((kept ?? []).map((turn) => [turn.id, turn]));
+  chat.value = found ?? newChat();
+}
+
+export function isKept(one: Chat): boolean {
+  return chats.peek().some((other) => other.id === one.id);
+}
+
+export function startChat(): void {
+  goTo({ view: "chat", chat: null });
+  if (chat.value.leaf !== null) {
+    turns.value = new Map();
+    chat.value = newChat();
+  }
+}
+
+/** Changes the open conversation's title or settings. */
+export async function change(fields: Partial<Chat>, one: Chat = chat.value): Promise<void> {
+  const changed = { ...one, ...fields };
+  if (chat.value.id === changed.id) chat.value = changed;
+  if (!isKept(changed)) return;
+  chats.value = sorted(changed);
+  await keep(() => store.putChat(changed));
+  others.postMessage("changed");
+}
+
+/** Adds `turn` at the end of the branch that is shown; the first one makes the conversation be kept. */
+export async function add(turn: Turn): Promise<void> {
+  const to = chat.value.id === turn.chat ? chat.value : chats.value.find((one) => one.id === turn.chat)!;
+  const changed = { ...to, leaf: turn.id, updated: Date.now(), title: to.title || titleOf(turn.text || "Conversation") };
+  put(turn);
+  if (chat.value.id === changed.id) chat.value = changed;
+  chats.value = sorted(changed);
+  if (chat.value.id === changed.id) goTo({ view: "chat", chat: changed.id });
+  await keep(() => store.putWhole(changed, [turn]));
+  others.postMessage("changed");
+}
+
+/** Replaces a turn by what it has become. */
+export async function update(turn: Turn): Promise<void> {
+  put(turn);
+  await keep(() => store.putTurn(turn));
+}
+
+/** Takes back the last turn of a branch. */
+export async function takeBack(turn: Turn): Promise<void> {
+  if (chat.value.id === turn.chat) {
+    const rest = new Map(turns.value);
+    rest.delete(turn.id);
+    turns.value = rest;
+  }
+  const of = chats.value.find((one) => one.id === turn.chat);
+  if (of?.leaf === turn.id) await change({ leaf: turn.parent }, of);
+  await keep(() => store.dropTurn(turn));
+}
+
+/** Shows the branch that `turn` belongs to. */
+export async function show(turn: Turn): Promise<void> {
+  await change({ leaf: leafBelow(turns.value, turn).id });
+}
+
+/** A conversation of its own that goes on from `turn`. */
+export async function branch(turn: Turn): Promise<void> {
+  const copy: Chat = { ...chat.value, ...{ id: newId(), created: Date.now(), updated: Date.now() } };
+  copy.title = `${chat.value.title} (branch)`;
+  const ids = new Map<string, string>();
+  const copies = pathTo(turns.value, turn.id).map((one) => {
+    const id = newId();
+    ids.set(one.id, id);
+    return { ...one, id, chat: copy.id, parent: one.parent === null ? null : ids.get(one.parent)! };
+  });
+  copy.leaf = copies.at(-1)!.id;
+  await take(copy, copies);
+  goTo({ view: "chat", chat: copy.id });
+}
+
+/** Takes in a conversation that was made elsewhere. */
+export async function take(one: Chat, its: Turn[]): Promise<void> {
+  chats.value = sorted(one);
+  await keep(() => store.putWhole(one, its));
+  others.postMessage("changed");
+}
+
+export async function remove(one: Chat): Promise<void> {
+  chats.value = chats.value.filter((other) => other.id !== one.id);
+  if (chat.value.id === one.id) {
+    turns.value = new Map();
+    chat.value = newChat();
+    goTo({ view: "chat", chat: null });
+  }
+  await keep(() => store.dropChat(one.id));
+  others.postMessage("changed");
+}
+
+function put(turn: Turn): void {
+  if (chat.value.id === turn.chat) turns.value = new Map(turns.value).set(turn.id, turn);
+}
+
+function sorted(changed: Chat): Chat[] {
+  return [changed, ...chats.value.filter((one) => one.id !== changed.id)].sort((a, b) => b.updated - a.updated);
+}
+
+async function keep<T>(action: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await action();
+  } catch (error) {
+    unkept.value = (error as Error).message;
+    return undefined;
+  }
+}

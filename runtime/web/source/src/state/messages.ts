@@ -1,0 +1,40 @@
+// Turns as the messages of a request.
+
+import type { ApiMessage, Part } from "../api/chat";
+import type { Attachment, Turn } from "../chats/types";
+
+export function messagesOf(system: string, path: readonly Turn[]): ApiMessage[] {
+  const messages = path.filter(saysSomething).map(messageOf);
+  return system.trim() ? [{ role: "system", content: system.trim() }, ...messages] : messages;
+}
+
+/** Templates want no empty answers: those that failed before a word came are left out. */
+function saysSomething(turn: Turn): boolean {
+  return turn.role !== "assistant" || Boolean(turn.text || turn.calls);
+}
+
+function messageOf(turn: Turn): ApiMessage {
+  if (turn.role === "tool") return { role: "tool", content: turn.text, tool_call_id: turn.callId ?? "" };
+  if (turn.role === "user") return { role: "user", content: contentOf(turn.text, turn.attachments ?? []) };
+  const message: ApiMessage = { role: "assistant", content: turn.text };
+  if (turn.calls) {
+    message.tool_calls = turn.calls.map(({ id, name, arguments: json }) => ({ id, type: "function", function: { name, arguments: json } }));
+    if (turn.reasoning) message.reasoning_content = turn.reasoning;
+  }
+  return message;
+}
+
+function contentOf(text: string, attachments: Attachment[]): string | Part[] {
+  const files = attachments.filter((one) => one.kind === "text").map((one) => `${one.name}:\n${fenced(one.data)}`);
+  const whole = [...files, text].filter(Boolean).join("\n\n");
+  const images = attachments.filter((one) => one.kind === "image");
+  if (!images.length) return whole;
+  return [...images.map((one): Part => ({ type: "image_url", image_url: { url: one.data } })), { type: "text", text: whole }];
+}
+
+/** `text` between fences that are longer than any in it. */
+function fenced(text: string): string {
+  const longest = Math.max(2, ...Array.from(text.matchAll(/`{3,}/g), (found) => found[0].length));
+  const fence = "`".repeat(longest + 1);
+  return `${fence}\n${text.replace(/\n$/, "")}\n${fence}`;
+}

@@ -1,0 +1,98 @@
+// The open conversation, from its first turn to the place for the next one.
+
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { ask, running } from "../state/answering";
+import { chat, path } from "../state/chats";
+import { condition, model } from "../state/server";
+import { Icon, Loaf } from "../parts/Icon";
+import { Composer } from "./Composer";
+import { TurnView } from "./TurnView";
+
+export function ChatView() {
+  return (
+    <main class="chat" aria-label="Conversation">
+      {path.value.length ? <Turns key={chat.value.id} /> : <Welcome />}
+      <Composer key={chat.value.id} />
+    </main>
+  );
+}
+
+function Turns() {
+  const { place, isAtEnd, toEnd } = useEnd();
+  const isBusy = running.value.has(chat.value.id);
+  return (
+    <>
+      <div class="turns" ref={place} tabIndex={0} role="log" aria-label="Turns" aria-busy={isBusy} aria-live="off">
+        <div class="column">
+          {path.value.map((turn) => <TurnView key={turn.id} turn={turn} />)}
+        </div>
+      </div>
+      {!isAtEnd && (
+        <button type="button" class="to-end icon" aria-label="To the end" title="To the end" onClick={toEnd}>
+          <Icon name="down" />
+        </button>
+      )}
+    </>
+  );
+}
+
+const NEAR_PX = 40;
+
+/** Keeps the end in sight while an answer grows, unless the reader has scrolled away from it. */
+function useEnd() {
+  const place = useRef<HTMLDivElement>(null);
+  const follows = useRef(true);
+  const [isAtEnd, setAtEnd] = useState(true);
+  const toEnd = (): void => {
+    follows.current = true;
+    place.current!.scrollTop = place.current!.scrollHeight;
+  };
+  useEffect(() => {
+    const at = place.current!;
+    let top = at.scrollTop;
+    const onScroll = (): void => {
+      const isNear = at.scrollHeight - at.scrollTop - at.clientHeight < NEAR_PX;
+      if (isNear) follows.current = true;
+      else if (at.scrollTop < top) follows.current = false;
+      top = at.scrollTop;
+      setAtEnd(isNear || follows.current);
+    };
+    const watcher = new ResizeObserver(() => {
+      if (follows.current) at.scrollTop = at.scrollHeight;
+      onScroll();
+    });
+    watcher.observe(at.firstElementChild!);
+    watcher.observe(at);
+    at.addEventListener("scroll", onScroll, { passive: true });
+    return () => {
+      watcher.disconnect();
+      at.removeEventListener("scroll", onScroll);
+    };
+  }, []);
+  const count = path.value.length;
+  useLayoutEffect(toEnd, [count]);
+  return { place, isAtEnd, toEnd };
+}
+
+const FIRST_QUESTIONS = ["Who was the first man on the moon?", "Why is the sky blue?", "Write a haiku about bread."];
+
+function Welcome() {
+  return (
+    <div class="welcome">
+      <Loaf />
+      <h2>What would you like to know?</h2>
+      <p>{model.value ? <><strong>{model.value.id}</strong> answers, on {whose()}.</> : "Looking for the model …"}</p>
+      <ul aria-label="Questions to begin with">
+        {FIRST_QUESTIONS.map((question) => (
+          <li key={question}>
+            <button type="button" disabled={condition.value !== "ready"} onClick={() => void ask(question, [])}>{question}</button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function whose(): string {
+  return /^(localhost|127\.|\[::1\])/.test(location.hostname) ? "this machine" : location.host;
+}

@@ -1,0 +1,29 @@
+// Attached files, before they are sent and after.
+
+import type { Attachment } from "../chats/types";
+import { Icon } from "../parts/Icon";
+
+export function Chips({ attachments, onRemove }: { attachments: Attachment[]; onRemove?: (one: Attachment) => void }) {
+  if (!attachments.length) return null;
+  return (
+    <ul class="chips" aria-label="Attached files">
+      {attachments.map((one, i) => (
+        <li key={i}>
+          {one.kind === "image" ? <img src={one.data} alt={one.name} /> : <TextFile file={one} />}
+          {onRemove && (
+            <button type="button" class="quiet icon" aria-label={`Remove ${one.name}`} onClick={() => onRemove(one)}><Icon name="close" /></button>
+          )}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function TextFile({ file }: { file: Attachment }) {
+  return (
+    <details>
+      <summary>{file.name} <small>{file.data.length.toLocaleString("en")} characters</small></summary>
+      <pre tabIndex={0}>{file.data}</pre>
+    </details>
+  );
+}

@@ -1,0 +1,3 @@
+export function CompletionView() {
+  return <main />;
+}

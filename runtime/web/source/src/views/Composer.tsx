@@ -1,0 +1,130 @@
+// Where the next message is written: text, files, and the button that sends or stops.
+
+import { signal, useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import type { Attachment } from "../chats/types";
+import { ask, running, stop } from "../state/answering";
+import { chat } from "../state/chats";
+import { condition, seesImages, writers } from "../state/server";
+import { Icon } from "../parts/Icon";
+import { attachmentOf } from "./attaching";
+import { Chips } from "./Chips";
+
+/** What was being written in each conversation, while the page is open. */
+const drafts = new Map<string, string>();
+const problem = signal("");
+
+export function Composer() {
+  const text = useSignal(drafts.get(chat.value.id) ?? "");
+  const attachments = useSignal<Attachment[]>([]);
+  const isOver = useSignal(false);
+  /** Whether the message goes off as soon as the model is there. */
+  const isWaiting = useSignal(false);
+  const field = useRef<HTMLTextAreaElement>(null);
+  const isRunning = running.value.has(chat.value.id);
+  const isReady = condition.value === "ready" && writers.value.length > 0;
+  const canSend = !isRunning && Boolean(text.value.trim() || attachments.value.length);
+
+  useLayoutEffect(() => field.current!.focus({ preventScroll: true }), []);
+  useLayoutEffect(() => grow(field.current!), [text.value]);
+  useEffect(() => {
+    if (isReady && isWaiting.value) send();
+  }, [isReady]);
+
+  const write = (value: string): void => {
+    text.value = value;
+    drafts.set(chat.value.id, value);
+    isWaiting.value = false;
+  };
+  const send = (event?: Event): void => {
+    event?.preventDefault();
+    if (!canSend) return;
+    isWaiting.value = !isReady;
+    if (!isReady) return;
+    const [said, files] = [text.value.trim(), attachments.value];
+    write("");
+    attachments.value = [];
+    problem.value = "";
+    void ask(said, files);
+  };
+  const attach = async (files: Iterable<File>): Promise<void> => {
+    problem.value = "";
+    for (const file of files) {
+      try {
+        attachments.value = [...attachments.value, await attachmentOf(file, seesImages.value)];
+      } catch (error) {
+        problem.value = `${file.name}: ${(error as Error).message}`;
+      }
+    }
+    field.current?.focus();
+  };
+  const onKey = (event: KeyboardEvent): void => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !matchMedia("(pointer: coarse)").matches) send(event);
+  };
+  const onPaste = (event: ClipboardEvent): void => {
+    const files = Array.from(event.clipboardData?.files ?? []);
+    if (!files.length) return;
+    event.preventDefault();
+    void attach(files);
+  };
+  const onDrop = (event: DragEvent): void => {
+    event.preventDefault();
+    isOver.value = false;
+    void attach(Array.from(event.dataTransfer?.files ?? []));
+  };
+  const onDrag = (event: DragEvent): void => {
+    event.preventDefault();
+    isOver.value = event.type === "dragover";
+  };
+
+  return (
+    <div class="bottom">
+      {problem.value && <p class="problem column" role="alert">{problem}</p>}
+      <form class={`composer column${isOver.value ? " over" : ""}`} onSubmit={send} onDragOver={onDrag} onDragLeave={onDrag} onDrop={onDrop}>
+        <Chips attachments={attachments.value} onRemove={(one) => (attachments.value = attachments.value.filter((other) => other !== one))} />
+        <textarea
+          id="message"
+          ref={field}
+          rows={1}
+          placeholder="Ask something"
+          aria-label="Message"
+          value={text}
+          onInput={(event) => write(event.currentTarget.value)}
+          onKeyDown={onKey}
+          onPaste={onPaste}
+        />
+        <div class="row">
+          <FilePicker onFiles={(files) => void attach(files)} />
+          <span class={isWaiting.value ? "hint" : "hint usual"} role="status">{isWaiting.value ? "Goes off as soon as the model is ready" : "Enter sends, Shift+Enter begins a line"}</span>
+          {isRunning ? (
+            <button type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={() => stop()}><Icon name="stop" /></button>
+          ) : (
+            <button type="submit" class="primary icon round" title="Send" aria-label="Send" disabled={!canSend}><Icon name="send" /></button>
+          )}
+        </div>
+      </form>
+    </div>
+  );
+}
+
+function FilePicker({ onFiles }: { onFiles: (files: File[]) => void }) {
+  const picker = useRef<HTMLInputElement>(null);
+  const label = seesImages.value ? "Attach a picture or a text file" : "Attach a text file";
+  const take = (): void => {
+    const files = Array.from(picker.current!.files ?? []);
+    picker.current!.value = "";
+    onFiles(files);
+  };
+  return (
+    <>
+      <input ref={picker} type="file" multiple hidden aria-label="Files to attach" onChange={take} />
+      <button type="button" class="quiet icon" title={label} aria-label={label} onClick={() => picker.current!.click()}><Icon name="attach" /></button>
+    </>
+  );
+}
+
+/** As high as its text, which CSS bounds. */
+function grow(field: HTMLTextAreaElement): void {
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight}px`;
+}

@@ -1,0 +1,44 @@
+// What the reader has to know of the server's state.
+
+import { condition, models, reason, writers } from "../state/server";
+
+export function Notices() {
+  return <div class="notices" role="status">{notice()}</div>;
+}
+
+function notice() {
+  switch (condition.value) {
+    case "loading":
+      return (
+        <div class="notice">
+          <strong>{reason.value.replace(/\.$/, "") || "The model is loading"} …</strong>
+          <progress aria-label="Loading" />
+          <span>You can write your question already.</span>
+        </div>
+      );
+    case "away":
+      return (
+        <div class="notice warning">
+          <strong>The server does not answer.</strong>
+          <span>It may have been stopped. This page looks for it, and goes on when it is back.</span>
+        </div>
+      );
+    case "failed":
+      return (
+        <div class="notice warning">
+          <strong>The server cannot answer:</strong>
+          <span>{reason}</span>
+        </div>
+      );
+    case "ready":
+      if (writers.value.length || !models.value.length) return null;
+      return (
+        <div class="notice warning">
+          <strong>No model in this file writes text.</strong>
+          <span>It makes vectors or scores: <a href="docs">how to ask for them</a>.</span>
+        </div>
+      );
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,138 @@
+// What the open conversation asks of the model, and how tokens are chosen in all of them.
+
+import { signal, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { change, chat } from "../state/chats";
+import { effort, EFFORTS, type Effort, SAMPLING, sampling, type Setting } from "../state/preferences";
+import { props } from "../state/server";
+import { Icon } from "../parts/Icon";
+
+const isOpen = signal(false);
+
+export function openSettings(): void {
+  isOpen.value = true;
+}
+
+export function Settings() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    if (isOpen.value) dialog.current!.showModal();
+    else dialog.current!.close();
+  }, [isOpen.value]);
+  return (
+    <dialog ref={dialog} class="settings" aria-labelledby="settings-title" onClose={() => (isOpen.value = false)} onClick={closeOutside}>
+      {isOpen.value && (
+        <div class="inside">
+          <header>
+            <h2 id="settings-title">Settings</h2>
+            <button type="button" class="quiet icon" aria-label="Close the settings" onClick={() => dialog.current!.close()}><Icon name="close" /></button>
+          </header>
+          <OfThisChat />
+          <OfSampling />
+        </div>
+      )}
+    </dialog>
+  );
+}
+
+function closeOutside(event: MouseEvent): void {
+  if (event.target === event.currentTarget) (event.currentTarget as HTMLDialogElement).close();
+}
+
+function OfThisChat() {
+  return (
+    <section>
+      <h3>This conversation</h3>
+      <label class="field">
+        System prompt
+        <small id="about-system">Who the model is to be, and what it is to keep in mind. It comes before every question.</small>
+        <textarea rows={3} aria-describedby="about-system" value={chat.value.system} onChange={(event) => void change({ system: event.currentTarget.value })} />
+      </label>
+      <JsonField name="schema" title="Schema of the answer" meaning="A JSON schema. Answers can then be nothing but JSON that follows it." accepts={isObject} />
+      <JsonField name="tools" title="Tools" meaning="A JSON list of functions that the model may call, as OpenAI's API takes it. You say what a call came to." accepts={Array.isArray} />
+    </section>
+  );
+}
+
+interface JsonFieldProps {
+  name: "schema" | "tools";
+  title: string;
+  meaning: string;
+  accepts: (value: unknown) => boolean;
+}
+
+/** Takes JSON or nothing; what is neither is told, and not taken. */
+function JsonField({ name, title, meaning, accepts }: JsonFieldProps) {
+  const problem = useSignal("");
+  const take = (text: string): void => {
+    problem.value = text.trim() ? problemOf(text, accepts) : "";
+    if (!problem.value) void change({ [name]: text.trim() });
+  };
+  return (
+    <label class="field">
+      {title}
+      <small id={`about-${name}`}>{meaning}</small>
+      <textarea rows={3} class="mono" spellcheck={false} aria-describedby={`about-${name} problem-${name}`} aria-invalid={Boolean(problem.value)} defaultValue={chat.value[name]} onChange={(event) => take(event.currentTarget.value)} />
+      <span id={`problem-${name}`} class="problem" role="alert">{problem}</span>
+    </label>
+  );
+}
+
+function problemOf(text: string, accepts: (value: unknown) => boolean): string {
+  try {
+    return accepts(JSON.parse(text)) ? "" : "This is JSON, but not of the form that is asked for. It is not used.";
+  } catch (error) {
+    return `This is not JSON, and is not used: ${(error as Error).message}`;
+  }
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function OfSampling() {
+  return (
+    <section>
+      <h3>All conversations</h3>
+      {props.value?.chat_template_caps.supports_preserve_reasoning && <EffortField />}
+      {SAMPLING.map((one) => <Field key={one.name} setting={one} />)}
+      <button type="button" disabled={!Object.keys(sampling.value).length} onClick={() => (sampling.value = {})}>Back to the defaults</button>
+    </section>
+  );
+}
+
+function EffortField() {
+  return (
+    <label class="field">
+      Thinking
+      <small>How much the model thinks before it answers.</small>
+      <select value={effort.value} onChange={(event) => (effort.value = event.currentTarget.value as Effort)}>
+        <option value="">as the model does</option>
+        {EFFORTS.map((one) => <option key={one} value={one}>{one}</option>)}
+      </select>
+    </label>
+  );
+}
+
+function Field({ setting }: { setting: Setting }) {
+  const { name, title, meaning, min, max, step } = setting;
+  const take = (field: HTMLInputElement): void => {
+    const { [name]: _before, ...others } = sampling.value;
+    const isGiven = field.value !== "" && field.validity.valid;
+    sampling.value = isGiven ? { ...others, [name]: field.valueAsNumber } : others;
+    if (!isGiven) field.value = "";
+  };
+  return (
+    <label class="field number">
+      <span>{title}</span>
+      <input type="number" min={min} max={max} step={step} placeholder={byDefault(name)} aria-describedby={`about-${name}`} value={sampling.value[name] ?? ""} onChange={(event) => take(event.currentTarget)} />
+      <small id={`about-${name}`}>{meaning}</small>
+    </label>
+  );
+}
+
+function byDefault(name: string): string {
+  if (name === "seed") return "drawn";
+  const value = props.value?.default_generation_settings.params[name];
+  return typeof value === "number" ? String(Math.round(value * 1000) / 1000) : "";
+}

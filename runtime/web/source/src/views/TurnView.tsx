@@ -1,0 +1,141 @@
+// One turn of the conversation, and what can be done with it.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { siblings } from "../chats/tree";
+import type { Turn } from "../chats/types";
+import { answer, answerAgain, askInstead, resume, running } from "../state/answering";
+import { branch, chat, path, show, turns } from "../state/chats";
+import { condition } from "../state/server";
+import { Markdown } from "../markdown/Markdown";
+import { CopyButton } from "../parts/CopyButton";
+import { Icon, type IconName } from "../parts/Icon";
+import { Calls } from "./Calls";
+import { Chips } from "./Chips";
+import { JsonAnswer } from "./JsonAnswer";
+import { Reasoning } from "./Reasoning";
+import { StatsLine } from "./StatsLine";
+
+export function TurnView({ turn }: { turn: Turn }) {
+  const live = running.value.get(turn.chat)?.turn;
+  if (turn.role === "user") return <Question turn={turn} />;
+  if (turn.role === "tool") return null; // shown with the call that it answers
+  return <Answer turn={live?.value.id === turn.id ? live.value : turn} isRunning={live?.value.id === turn.id} />;
+}
+
+function Question({ turn }: { turn: Turn }) {
+  const isEditing = useSignal(false);
+  return (
+    <article class="turn user" aria-label="You">
+      {isEditing.value ? (
+        <Editing turn={turn} onEnd={() => (isEditing.value = false)} />
+      ) : (
+        <div class="bubble">
+          <Chips attachments={turn.attachments ?? []} />
+          {turn.text}
+        </div>
+      )}
+      <div class="actions">
+        <Branches turn={turn} />
+        <CopyButton text={turn.text} label="Copy" />
+        <Action icon="edit" label="Edit and send again" onClick={() => (isEditing.value = true)} />
+        {turn.id === path.value.at(-1)?.id && <Action icon="retry" label="Answer" onClick={() => void answer(turn.id)} />}
+      </div>
+    </article>
+  );
+}
+
+function Editing({ turn, onEnd }: { turn: Turn; onEnd: () => void }) {
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => field.current!.focus(), []);
+  const send = (event: Event): void => {
+    event.preventDefault();
+    const text = field.current!.value.trim();
+    if (!text || condition.value !== "ready") return;
+    onEnd();
+    void askInstead(turn, text);
+  };
+  const onKey = (event: KeyboardEvent): void => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    onEnd();
+  };
+  return (
+    <form class="editing" onSubmit={send}>
+      <textarea ref={field} aria-label="Edit the message" rows={Math.min(turn.text.split("\n").length + 1, 12)} defaultValue={turn.text} onKeyDown={onKey} />
+      <div class="row end">
+        <button type="button" onClick={onEnd}>Cancel</button>
+        <button type="submit" class="primary" disabled={condition.value !== "ready"}>Send</button>
+      </div>
+    </form>
+  );
+}
+
+function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
+  const isWaiting = isRunning && !turn.text && !turn.reasoning && !turn.calls;
+  return (
+    <article class="turn assistant" aria-label={turn.model ?? "Answer"} aria-busy={isRunning}>
+      {turn.reasoning && <Reasoning text={turn.reasoning} isRunning={isRunning && !turn.text && !turn.calls} />}
+      {isWaiting && <p class="waiting"><span class="dots" aria-hidden="true" /> <span>Reading the question</span></p>}
+      {turn.text && (chat.value.schema ? <JsonAnswer text={turn.text} isRunning={isRunning} /> : <Markdown text={turn.text} />)}
+      {turn.calls && <Calls turn={turn} calls={turn.calls} isRunning={isRunning} />}
+      {!isRunning && <Ended turn={turn} />}
+      <div class="actions">
+        {!isRunning && (
+          <>
+            <Branches turn={turn} />
+            <CopyButton text={turn.text} label="Copy" />
+            <Action icon="retry" label="Answer again" isDisabled={running.value.has(turn.chat)} onClick={() => void answerAgain(turn)} />
+            <Action icon="branch" label="Branch into a new conversation" onClick={() => void branch(turn)} />
+          </>
+        )}
+        <StatsLine turn={turn} isRunning={isRunning} />
+      </div>
+    </article>
+  );
+}
+
+const ENDINGS: Record<string, string> = {
+  length: "The answer reached its longest length.",
+  stopped: "Stopped.",
+  lost: "The server left before the answer was complete.",
+};
+
+/** Why the answer is not a whole one, and the way on. */
+function Ended({ turn }: { turn: Turn }) {
+  if (turn.ending === "complete") return null;
+  const isLast = turn.id === path.value.at(-1)?.id;
+  const canGoOn = isLast && turn.ending !== "error" && turn.text && !turn.calls && !chat.value.schema;
+  const text = turn.ending === "error" ? (turn.error ?? "The answer failed.") : (ENDINGS[turn.ending ?? "lost"] ?? "");
+  return (
+    <p class={turn.ending === "error" ? "ended problem" : "ended"}>
+      <span>{text}</span>
+      {canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => void resume(turn)}><Icon name="play" /> Continue</button>}
+      {isLast && !canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => void answerAgain(turn)}><Icon name="retry" /> Try again</button>}
+    </p>
+  );
+}
+
+/** Which of several turns at this place is shown, and the way to the others. */
+function Branches({ turn }: { turn: Turn }) {
+  const all = siblings(turns.value, turn);
+  if (all.length < 2) return null;
+  const at = all.findIndex((one) => one.id === turn.id);
+  const move = (by: number): void => void show(all[at + by]!);
+  return (
+    <span class="branches">
+      <Action icon="back" label="Previous branch" isDisabled={at === 0} onClick={() => move(-1)} />
+      <span aria-label={`Branch ${at + 1} of ${all.length}`} role="img">{at + 1}/{all.length}</span>
+      <Action icon="forward" label="Next branch" isDisabled={at === all.length - 1} onClick={() => move(1)} />
+    </span>
+  );
+}
+
+function Action({ icon, label, onClick, isDisabled }: { icon: IconName; label: string; onClick: () => void; isDisabled?: boolean }) {
+  return (
+    <button type="button" class="quiet icon" title={label} aria-label={label} disabled={isDisabled ?? false} onClick={onClick}>
+      <Icon name={icon} />
+    </button>
+  );
+}

@@ -1,0 +1,114 @@
+"""The page at `/`, in a browser, against the real demo bundle: how it is served, and a conversation in it."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import re
+from collections.abc import Iterator
+
+import pytest
+from browsers import chromium, last_answer, opened, say
+from bundles import Server
+from playwright.sync_api import Browser, Page
+
+QUESTION = "Who was the first man on the moon?"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    with opened(browser, server.url) as page:
+        yield page
+
+
+# -- how it is served -----------------------------------------------------------------------------------------
+
+
+def fetch(server: Server, path: str, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    response = connection.getresponse()
+    content = response.read()
+    connection.close()
+    return response.status, response.headers, content
+
+
+def files(server: Server) -> list[str]:
+    """The paths of all that the page is made of: what its files name, and what those name in turn."""
+    paths = ["/"]
+    for path in paths:
+        text = fetch(server, path)[2].decode()
+        paths += {f"/assets/{name}" for name in re.findall(r"\w+-[A-Z0-9]{8}\.(?:js|css)", text)}.difference(paths)
+    return paths
+
+
+def test_all_of_it_is_small(server: Server) -> None:
+    sizes = {path: len(fetch(server, path, Accept_Encoding="gzip")[2]) for path in files(server)}
+    assert len(sizes) > 4, "the page was built"
+    assert sum(sizes.values()) <= 250_000, sizes
+
+
+def test_files_are_compressed_for_those_who_take_it(server: Server) -> None:
+    for path in files(server):
+        status, headers, packed = fetch(server, path, Accept_Encoding="gzip, br")
+        assert (status, headers["Content-Encoding"], headers["Vary"]) == (200, "gzip", "Accept-Encoding")
+        status, headers, plain = fetch(server, path)
+        assert (status, headers["Content-Encoding"]) == (200, None)
+        assert gzip.decompress(packed) == plain
+
+
+def test_what_a_browser_has_is_not_sent_again(server: Server) -> None:
+    for path in files(server):
+        _status, headers, _content = fetch(server, path)
+        again, _headers, nothing = fetch(server, path, If_None_Match=headers["ETag"])
+        assert (again, nothing) == (304, b"")
+        assert ("immutable" in headers["Cache-Control"]) == path.startswith("/assets/")
+
+
+def test_the_policy_lets_nothing_inline_and_nothing_from_elsewhere(server: Server) -> None:
+    for path in files(server):
+        _status, headers, _content = fetch(server, path)
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self';" in policy
+        assert "unsafe" not in policy
+        assert "trusted-types 'none'" in policy
+        assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == ("nosniff", "no-referrer")
+
+
+@pytest.mark.parametrize("path", ["/assets/", "/assets/none.js", "/assets/..%2f__init__.py", "/assets/../page.py"])
+def test_there_are_no_other_files(server: Server, path: str) -> None:
+    assert fetch(server, path)[0] == 404
+
+
+# -- a conversation -------------------------------------------------------------------------------------------
+
+
+def test_from_the_file_to_an_answer(page: Page) -> None:
+    """As somebody meets it who has never seen it: the place to write has the focus, and Enter sends."""
+    page.locator("#message:focus").wait_for()
+    page.keyboard.type(QUESTION)
+    page.keyboard.press("Enter")
+    assert "Armstrong" in last_answer(page).inner_text()
+    assert QUESTION in page.get_by_role("article", name="You").inner_text()
+
+
+def test_a_question_to_begin_with(page: Page) -> None:
+    page.get_by_role("button", name=QUESTION).click()
+    assert "Armstrong" in last_answer(page).inner_text()
+
+
+def test_what_was_said_before_is_sent_too(page: Page) -> None:
+    say(page, QUESTION)
+    last_answer(page)
+    with page.expect_request("**/v1/chat/completions") as sent:
+        say(page, "And the second?")
+    body = sent.value.post_data_json
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
+    assert "Armstrong" in body["messages"][1]["content"]
+    last_answer(page)
