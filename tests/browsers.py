@@ -93,6 +93,15 @@ def answering_each(answers: Iterable[Iterable[dict[str, Any]]], finish: str = "s
     return prepare
 
 
+def endless(page: Page) -> None:
+    """Has the model write on where it would have ended."""
+
+    def change(route: Route) -> None:
+        route.continue_(post_data=json.dumps({**route.request.post_data_json, "ignore_eos": True}))
+
+    page.route("**/v1/chat/completions", change)
+
+
 TIMINGS = {"cache_n": 16, "prompt_n": 20, "predicted_n": 30, "predicted_per_second": 12.5}
 
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from browsers import chromium, last_answer, opened, say
+from browsers import answering, answering_each, chromium, endless, last_answer, opened, say
 from bundles import Server
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 QUESTION = "Who was the first man on the moon?"
 
@@ -112,3 +112,99 @@ def test_what_was_said_before_is_sent_too(page: Page) -> None:
     assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
     assert "Armstrong" in body["messages"][1]["content"]
     last_answer(page)
+
+
+def test_an_answer_grows_and_is_stopped(page: Page) -> None:
+    endless(page)
+    say(page, QUESTION)
+    answer = page.locator(".turn.assistant .markdown")
+    expect(answer).to_contain_text("Armstrong")
+    seen = answer.inner_text()
+    page.wait_for_function(
+        "seen => document.querySelector('.turn.assistant .markdown').innerText.length > seen", arg=len(seen)
+    )
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped.")).to_be_visible()
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    page.unroute_all()
+    page.get_by_role("button", name="Continue").click()
+    last_answer(page)
+    assert answer.inner_text().startswith(seen), "what was there is gone on with"
+
+
+def test_escape_stops(page: Page) -> None:
+    endless(page)
+    say(page, QUESTION)
+    expect(page.locator(".turn.assistant .markdown")).to_contain_text("Armstrong")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("Stopped.")).to_be_visible()
+
+
+def test_answers_have_branches(browser: Browser, server: Server) -> None:
+    answers = answering_each([[{"content": "one"}], [{"content": "two"}]])
+    with opened(browser, server.url, before=answers) as page:
+        say(page, "Say a number")
+        last_answer(page)
+        page.get_by_role("button", name="Answer again").click()
+        expect(page.locator(".turn.assistant .markdown")).to_have_text("two")
+        page.get_by_role("button", name="Previous branch").click()
+        expect(page.locator(".turn.assistant .markdown")).to_have_text("one")
+        page.reload()
+        expect(page.locator(".turn.assistant .markdown")).to_have_text("one")
+        page.get_by_role("button", name="Next branch").click()
+        expect(page.locator(".turn.assistant .markdown")).to_have_text("two")
+
+
+def test_a_question_is_edited_and_sent_again(browser: Browser, server: Server) -> None:
+    answers = answering_each([[{"content": "one"}], [{"content": "two"}], [{"content": "three"}]])
+    with opened(browser, server.url, before=answers) as page:
+        for number, question in enumerate(("first", "second")):
+            say(page, question)
+            expect(page.locator(".turn.assistant .stats")).to_have_count(number + 1)
+        page.get_by_role("button", name="Edit and send again").first.click()
+        page.get_by_role("textbox", name="Edit the message").fill("another")
+        page.keyboard.press("Enter")
+        expect(page.locator(".turn.assistant .markdown")).to_have_text(["three"])
+        assert page.asked[-1]["messages"] == [{"role": "user", "content": "another"}]  # type: ignore[attr-defined]
+        page.get_by_role("button", name="Previous branch").click()
+        expect(page.locator(".turn.assistant .markdown")).to_have_text(["one", "two"])
+
+
+def test_a_branch_becomes_a_conversation(browser: Browser, server: Server) -> None:
+    with opened(browser, server.url, before=answering({"content": "one"})) as page:
+        say(page, "first")
+        last_answer(page)
+        page.get_by_role("button", name="Branch into a new conversation").click()
+        expect(page.get_by_role("link", name="first (branch)")).to_have_attribute("aria-current", "page")
+        say(page, "second")
+        expect(page.locator(".turn.assistant .stats")).to_have_count(2)
+        page.get_by_role("link", name="first", exact=True).click()
+        expect(page.locator(".turn.assistant")).to_have_count(1)
+
+
+def test_an_answer_is_copied_as_it_was_written(browser: Browser, server: Server) -> None:
+    allowed = {"permissions": ["clipboard-read", "clipboard-write"]}
+    with opened(browser, server.url, before=answering({"content": "**bold** text"}), **allowed) as page:
+        say(page, "Be bold")
+        last_answer(page).get_by_role("button", name="Copy").click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == "**bold** text"
+
+
+def test_what_an_answer_took(page: Page) -> None:
+    say(page, QUESTION)
+    last_answer(page)
+    page.get_by_role("button", name="Answer again").click()
+    stats = page.locator(".turn.assistant .stats")
+    expect(stats).to_contain_text("cached")
+    assert re.search(
+        r"[\d.]+ tokens/s\s*\d+ ms to the first token\s*\d+ \(\d+ cached\) → \d+ tokens", stats.inner_text()
+    )
+    size = server_context(page)
+    expect(page.get_by_role("meter", name="Context in use")).to_have_attribute("max", str(size))
+    used = int(page.get_by_role("meter", name="Context in use").get_attribute("value") or 0)
+    assert 20 < used < 200
+
+
+def server_context(page: Page) -> int:
+    return int(page.evaluate("fetch('v1/models').then(r => r.json()).then(l => l.data[0].meta.n_ctx)"))

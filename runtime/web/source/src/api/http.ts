@@ -3,11 +3,12 @@
 
 import { signal } from "@preact/signals";
 
-/** The server answered with an error. `status` is HTTP's. */
+/** The server answered with an error. `status` is HTTP's; `progress` how much of the model is loaded, from 0 to 1. */
 export class ServerError extends Error {
   constructor(
     readonly status: number,
     message: string,
+    readonly progress?: number,
   ) {
     super(message);
   }
@@ -40,7 +41,7 @@ export async function request(path: string, body?: unknown, signal?: AbortSignal
   const response = await fetch(path, options).catch((error: Error) => {
     throw error.name === "AbortError" ? error : new Unreachable("the server does not answer");
   });
-  if (!response.ok) throw new ServerError(response.status, await messageOf(response));
+  if (!response.ok) throw await errorOf(response);
   return response;
 }
 
@@ -48,13 +49,12 @@ export async function getJson<T>(path: string): Promise<T> {
   return (await (await request(path)).json()) as T;
 }
 
-async function messageOf(response: Response): Promise<string> {
+async function errorOf(response: Response): Promise<ServerError> {
   try {
-    const { error } = (await response.json()) as { error?: { message?: string } | string };
-    const message = typeof error === "string" ? error : error?.message;
-    if (message) return message;
+    const { error } = (await response.json()) as { error: { message: string; progress?: number } };
+    return new ServerError(response.status, error.message, error.progress);
   } catch {
     // not an error of ours: what a proxy says is for nobody to read
+    return new ServerError(response.status, `the server answered ${response.status} ${response.statusText}`.trim());
   }
-  return `the server answered ${response.status} ${response.statusText}`.trim();
 }

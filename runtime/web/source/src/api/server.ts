@@ -1,6 +1,6 @@
 // What the server tells about itself and its models.
 
-import { getJson } from "./http";
+import { getJson, request } from "./http";
 
 export interface Model {
   id: string;
@@ -17,9 +17,11 @@ export interface Props {
   build_info: string;
 }
 
+const PATIENCE_MS = 4000;
+
 /** Ends without an error once every model is loaded; a 503 says what is still to wait for. */
 export async function health(): Promise<void> {
-  await getJson("health");
+  await request("health", undefined, AbortSignal.timeout(PATIENCE_MS));
 }
 
 export async function models(): Promise<Model[]> {

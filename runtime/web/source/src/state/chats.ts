@@ -34,6 +34,7 @@ export function followRoute(): void {
 
 async function open(id: string | null): Promise<void> {
   const found = chats.peek().find((one) => one.id === id);
+  if (id && !found) return goTo({ view: "chat", chat: null });
   const kept = found ? await keep(() => store.turnsOf(found.id)) : undefined;
   turns.value = new Map((kept ?? []).map((turn) => [turn.id, turn]));
   chat.value = found ?? newChat();

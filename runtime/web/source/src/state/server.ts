@@ -10,6 +10,8 @@ export type Condition = "connecting" | "loading" | "locked" | "failed" | "away" 
 export const condition = signal<Condition>("connecting");
 /** What the server says of a condition that is not good. */
 export const reason = signal("");
+/** How much of the model is loaded, from 0 to 1, where the server says so. */
+export const progress = signal<number | undefined>(undefined);
 export const models = signal<Model[]>([]);
 export const props = signal<Props | null>(null);
 
@@ -22,7 +24,7 @@ export const seesImages = computed(() => props.value?.modalities.vision ?? false
 export const contextSize = computed(() => model.value?.meta.n_ctx ?? 0);
 
 const OFTEN_MS = 500;
-const SELDOM_MS = 10_000;
+const SELDOM_MS = 5_000;
 
 export async function watchServer(): Promise<never> {
   for (;;) {
@@ -67,6 +69,7 @@ function judged(error: Error): [Condition, string] {
     useKey("");
     return ["locked", told];
   }
+  progress.value = error.progress;
   return [error.status === 503 ? "loading" : "failed", error.message];
 }
 

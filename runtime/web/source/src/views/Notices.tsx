@@ -1,6 +1,6 @@
 // What the reader has to know of the server's state.
 
-import { condition, models, reason, writers } from "../state/server";
+import { condition, models, progress, reason, writers } from "../state/server";
 
 export function Notices() {
   return <div class="notices" role="status">{notice()}</div>;
@@ -12,7 +12,7 @@ function notice() {
       return (
         <div class="notice">
           <strong>{reason.value.replace(/\.$/, "") || "The model is loading"} …</strong>
-          <progress aria-label="Loading" />
+          <progress aria-label="Loading" value={progress.value} />
           <span>You can write your question already.</span>
         </div>
       );

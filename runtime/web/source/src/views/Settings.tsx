@@ -2,7 +2,8 @@
 
 import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { change, chat } from "../state/chats";
+import { change, chat, isKept } from "../state/chats";
+import { exportOne } from "../state/files";
 import { effort, EFFORTS, type Effort, SAMPLING, sampling, type Setting } from "../state/preferences";
 import { props } from "../state/server";
 import { Icon } from "../parts/Icon";
@@ -50,6 +51,7 @@ function OfThisChat() {
       </label>
       <JsonField name="schema" title="Schema of the answer" meaning="A JSON schema. Answers can then be nothing but JSON that follows it." accepts={isObject} />
       <JsonField name="tools" title="Tools" meaning="A JSON list of functions that the model may call, as OpenAI's API takes it. You say what a call came to." accepts={Array.isArray} />
+      {isKept(chat.value) && <button type="button" onClick={() => void exportOne(chat.value)}><Icon name="export" /> Export this conversation</button>}
     </section>
   );
 }

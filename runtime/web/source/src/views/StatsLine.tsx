@@ -1,5 +1,6 @@
 // What an answer took.
 
+import type { Stats } from "../api/timings";
 import type { Turn } from "../chats/types";
 import { running } from "../state/answering";
 import { models } from "../state/server";
@@ -9,16 +10,25 @@ export function StatsLine({ turn, isRunning }: { turn: Turn; isRunning: boolean 
     const speed = running.value.get(turn.chat)?.speed.value ?? 0;
     return speed ? <span class="stats">{rate(speed)}</span> : null;
   }
-  const { stats } = turn;
-  if (!stats) return null;
-  const cached = stats.cachedTokens ? `, ${count(stats.cachedTokens)} of them cached` : "";
+  if (!turn.stats) return null;
   return (
     <span class="stats">
       {models.value.length > 1 && turn.model && <span>{turn.model}</span>}
+      <StatsText stats={turn.stats} />
+    </span>
+  );
+}
+
+export function StatsText({ stats }: { stats: Stats }) {
+  const cached = stats.cachedTokens ? ` (${count(stats.cachedTokens)} cached)` : "";
+  return (
+    <>
       <span title="Speed of the answer">{rate(stats.tokensPerSecond)}</span>
       <span title="From the question to the first piece of the answer">{seconds(stats.firstTokenMs)} to the first token</span>
-      <span title="Tokens of the prompt and of the answer">{count(stats.promptTokens)}{cached} → {count(stats.answerTokens)} tokens</span>
-    </span>
+      <span title="Tokens of the prompt, those of them that were computed before, and tokens of the answer">
+        {count(stats.promptTokens)}{cached} → {count(stats.answerTokens)} tokens
+      </span>
+    </>
   );
 }
 
