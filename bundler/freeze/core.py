@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bundler.errors import StepFailed
 from bundler.freeze.packages import complaints
-from bundler.freeze.page import LICENSES
+from bundler.freeze.page import LICENSES, PACKAGES
 from bundler.freeze.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.progress import Progress
@@ -45,7 +45,7 @@ def _copy_of_runtime(work: Path, page: Path | None) -> Path:
 
     shutil.copytree(runtime_dir(), source / "runtime", ignore=ignored)
     if page is not None:
-        shutil.copytree(page, source / "runtime" / PAGE, ignore=shutil.ignore_patterns(LICENSES))
+        shutil.copytree(page, source / "runtime" / PAGE, ignore=shutil.ignore_patterns(LICENSES, PACKAGES))
     return source
 
 

@@ -9,6 +9,7 @@ plain one, which is a file of its own (runtime/web/plain.html).
 from __future__ import annotations
 
 import gzip
+import json
 import platform
 import re
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from bundler.cache import cached, key_of, log_file
 from bundler.errors import PackagesUnreachable, StepFailed
+from bundler.freeze.contents import Software
 from bundler.freeze.pack import content_of
 from bundler.freeze.packages import complaints
 from bundler.freeze.paths import page_dir, page_source_dir
@@ -24,7 +26,8 @@ from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.progress import Progress
 
 LICENSES = "licenses.txt"
-"""Beside the page's files: the licences of the packages that are in them. It is not served."""
+PACKAGES = "packages.json"
+"""Beside the page's files: the packages that are in them, and their licences. These two are not served."""
 
 MODULES = "node_modules"
 """Where npm puts packages, and looks for them."""
@@ -41,7 +44,7 @@ def page_key() -> str:
 
 
 def built_page(progress: Progress) -> Path | None:
-    """The folder with the page's files, compressed (`index.html.gz`), and LICENSES; None: only the plain one is left.
+    """The folder with the page's files, compressed, beside LICENSES and PACKAGES; None: only the plain one is left.
 
     Raises PackagesUnreachable, StepFailed and CacheError.
     """
@@ -51,6 +54,11 @@ def built_page(progress: Progress) -> Path | None:
         return page_dir()
     progress.say("npm is not installed, so the page at / is a plain one; Node.js 18 or newer makes it the whole one.")
     return None
+
+
+def page_software(page: Path) -> tuple[Software, ...]:
+    """The packages that are in `page`."""
+    return tuple(Software(**one) for one in json.loads((page / PACKAGES).read_text()))
 
 
 def npm_packages(progress: Progress, *, with_tools: bool) -> Path:
@@ -103,11 +111,11 @@ def _run(argv: list[str | Path], work: Path, step: str) -> None:
 
 
 def _compress(source: Path, target: Path) -> None:
-    """Every file of `source` as NAME.gz, the same each time; the licences as they are."""
+    """Every file of `source` as NAME.gz, the same each time; what is not served as it is."""
     for path in _files(source):
         to = target / path.relative_to(source)
         to.parent.mkdir(exist_ok=True)
-        if path.name == LICENSES:
+        if path.name in (LICENSES, PACKAGES):
             shutil.copy(path, to)
         else:
             to.with_name(f"{to.name}.gz").write_bytes(gzip.compress(path.read_bytes(), 9, mtime=0))

@@ -18,7 +18,7 @@ from bundler.freeze.core import EXECUTABLE, freeze
 from bundler.freeze.environment import environment_key, freezing_environment, site_packages_of
 from bundler.freeze.licenses import collect_licenses
 from bundler.freeze.pack import COMPRESSION, content_of, needed_glibc, pack, sha256_of, unpacked_size
-from bundler.freeze.page import LICENSES, built_page, page_key
+from bundler.freeze.page import LICENSES, built_page, page_key, page_software
 from bundler.freeze.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.freeze.wheel import compiled_wheel
 from bundler.progress import Progress
@@ -90,7 +90,7 @@ def _describe(folder: Path, core: Path, python: Path, page: Path | None) -> None
         glibc=needed_glibc(core),
         python=platform.python_version(),
         packages=packages,
-        libraries=frozen_libraries(),
+        libraries=(*frozen_libraries(), *(() if page is None else page_software(page))),
         licenses=licenses,
     )
     content = asdict(description) | {"archive": archive.name, "licenses": licenses.name}

@@ -1,5 +1,5 @@
-// Builds the page into the folder that is named: index.html, assets/ under names that change with their content, and
-// licenses.txt for the packages that are in them.
+// Builds the page into the folder that is named: index.html, assets/ under names that change with their content; and of
+// the packages that are in them licenses.txt and packages.json.
 //
 // Knows esbuild. Refuses to know who serves the files and how they are compressed (bundler/freeze/page.py).
 
@@ -40,19 +40,18 @@ const html = (await readFile(join(here, "index.html"), "utf8")).replaceAll(
 await mkdir(target, { recursive: true });
 await writeFile(join(target, "index.html"), html);
 
-const packages = new Set(
-  Object.keys(result.metafile.inputs)
-    .map((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1])
-    .filter(Boolean),
-);
-const licenses = await Promise.all([...packages].sort().map(licenseOf));
+const names = Object.keys(result.metafile.inputs).map((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]);
+const packages = await Promise.all([...new Set(names.filter(Boolean))].sort().map(packageOf));
+const line = "=".repeat(100);
+const licenses = packages.map(({ name, version, text }) => `${line}\n${name} ${version}\n${line}\n${text}`);
 await writeFile(join(target, "licenses.txt"), licenses.join("\n"));
+const brief = packages.map(({ name, version, license }) => ({ name, version, license }));
+await writeFile(join(target, "packages.json"), JSON.stringify(brief, null, 1));
 
-async function licenseOf(name) {
+async function packageOf(name) {
   const folder = join(here, "node_modules", name);
   const { version, license } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
   const file = (await readdir(folder)).find((one) => /^(licen[cs]e|copying)/i.test(one));
   const text = file ? await readFile(join(folder, file), "utf8") : `${license}\n`;
-  const line = "=".repeat(100);
-  return `${line}\n${name} ${version}\n${line}\n${text}`;
+  return { name, version, license, text };
 }
