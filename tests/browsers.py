@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect, sync_playwright
 
 WIDE = (1280, 800)
 PHONE = (360, 740)
@@ -66,8 +66,8 @@ def opened(
     page.goto(f"{url}/")
     yield page
     context.close()
-    assert complaints == []
-    assert elsewhere == []
+    assert complaints == [], complaints
+    assert elsewhere == [], elsewhere
 
 
 def answering(*deltas: dict[str, Any], finish: str = "stop") -> Callable[[Page], None]:
@@ -114,12 +114,14 @@ def stream(deltas: Iterable[dict[str, Any]], finish: str) -> str:
 
 
 def say(page: Page, text: str) -> None:
-    """Writes `text` where messages are written, and sends it."""
+    """Writes `text` where messages are written, and sends it to a server that is ready."""
+    answers = page.locator(".turn.assistant").count()
     page.get_by_role("textbox", name="Message").fill(text)
     page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator(".turn.assistant")).to_have_count(answers + 1)
 
 
-def last_answer(page: Page) -> Any:
+def last_answer(page: Page) -> Locator:
     """The last answer, once it is complete."""
     answer = page.locator(".turn.assistant").last
     answer.locator(".stats").get_by_text("to the first token").wait_for()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from browsers import answering, answering_each, chromium, last_answer, opened, say
 from bundles import Server
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,12 @@ def shared(browser: Browser, server: Server) -> Iterator[Page]:
         yield page
 
 
-def answer_of(page: Page, text: str) -> Any:
+def answer_of(page: Page, text: str) -> Locator:
     """`text` as the answer to a question in a conversation of its own."""
     page.unroute_all()
     answering({"content": text})(page)
     page.get_by_role("button", name="New conversation").first.click()
+    expect(page.locator(".turn")).to_have_count(0)
     say(page, "Go")
     return last_answer(page)
 
@@ -37,7 +38,7 @@ def answer_of(page: Page, text: str) -> Any:
 
 
 MARKDOWN: list[tuple[str, str, str]] = [
-    ("# Title\n\ntext", "h3", "Title"),
+    ("# Title\n\ntext", "h2", "Title"),
     ("a **bold** word", "p > strong", "bold"),
     ("an *emphasised* one", "em", "emphasised"),
     ("~~gone~~", "del", "gone"),

@@ -30,6 +30,7 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
 
 def begin(page: Page, question: str) -> None:
     page.get_by_role("button", name="New conversation").first.click()
+    expect(page.locator(".turn")).to_have_count(0)
     say(page, question)
     last_answer(page)
 

@@ -32,6 +32,7 @@ export function leafBelow(turns: Turns, turn: Turn): Turn {
   }
 }
 
-function byAge(a: Turn, b: Turn): number {
+/** The order in which turns came. */
+export function byAge(a: Turn, b: Turn): number {
   return a.created - b.created || (a.id < b.id ? -1 : 1);
 }

@@ -98,9 +98,9 @@ function drawn(token: Token): ComponentChildren {
   }
 }
 
-/** The page's own headings come before: the highest one of a text is the third. */
+/** The page has a heading of its own: the highest one of a text is the second. */
 function Heading({ level, children }: { level: number; children: ComponentChildren }) {
-  const Tag = `h${Math.min(level + 2, 6)}` as "h3";
+  const Tag = `h${Math.min(level + 1, 6)}` as "h2";
   return <Tag class={`level-${level}`}>{children}</Tag>;
 }
 

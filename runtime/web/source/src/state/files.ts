@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { allTurns } from "../chats/store";
 import { exported, imported } from "../chats/transfer";
+import { byAge } from "../chats/tree";
 import type { Chat } from "../chats/types";
 import { chats, take } from "./chats";
 
@@ -33,7 +34,7 @@ export async function importFiles(files: File[]): Promise<void> {
 
 async function exportThese(these: readonly Chat[], name: string): Promise<void> {
   const turns = await allTurns();
-  const wholes = these.map((chat) => ({ chat, turns: turns.filter((turn) => turn.chat === chat.id) }));
+  const wholes = these.map((chat) => ({ chat, turns: turns.filter((turn) => turn.chat === chat.id).sort(byAge) }));
   save(new Blob([exported(wholes)], { type: "application/json" }), name);
 }
 

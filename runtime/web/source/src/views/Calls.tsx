@@ -17,7 +17,7 @@ export function Calls({ turn, calls, isRunning }: { turn: Turn; calls: Call[]; i
         const result = below.find((one) => one.role === "tool" && one.callId === call.id);
         return (
           <section key={i} class="call" aria-label={`Call of ${call.name}`}>
-            <h3><Icon name="tool" /> <code>{call.name}</code></h3>
+            <h2><Icon name="tool" /> <code>{call.name}</code></h2>
             <pre tabIndex={0} aria-label="Arguments"><code><Coloured text={pretty(call.arguments)} language="json" /></code></pre>
             {result ? <Result text={result.text} /> : isOpen && <ResultForm call={call} />}
           </section>
@@ -30,7 +30,7 @@ export function Calls({ turn, calls, isRunning }: { turn: Turn; calls: Call[]; i
 function Result({ text }: { text: string }) {
   return (
     <>
-      <h4>Result</h4>
+      <h3>Result</h3>
       <pre tabIndex={0} aria-label="Result">{text}</pre>
     </>
   );

@@ -10,7 +10,8 @@ import { TurnView } from "./TurnView";
 
 export function ChatView() {
   return (
-    <main class="chat" aria-label="Conversation">
+    <main class="chat">
+      <h1 class="offscreen">{chat.value.title || "New conversation"}</h1>
       {path.value.length ? <Turns key={chat.value.id} /> : <Welcome />}
       <Composer key={chat.value.id} />
     </main>

@@ -21,7 +21,8 @@ export function CompletionView() {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
   };
   return (
-    <main class="completion" aria-label="Completion">
+    <main class="completion">
+      <h1 class="offscreen">Completion</h1>
       <div class="column">
         <form onSubmit={submit}>
           <label class="field">

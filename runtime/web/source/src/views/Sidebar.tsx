@@ -28,7 +28,7 @@ export function Sidebar() {
       <nav class={`sidebar${isListOpen.value ? " open" : ""}`} aria-label="Conversations">
         <div class="brand">
           <Loaf />
-          <h1>loaf</h1>
+          <strong>loaf</strong>
           <button type="button" class="quiet icon narrow" aria-label="Close the list" onClick={() => (isListOpen.value = false)}>
             <Icon name="close" />
           </button>
@@ -113,12 +113,14 @@ function Entry({ one }: { one: Chat }) {
         {one.title}
         {running.value.has(one.id) && <span class="busy" aria-label="answering" />}
       </a>
-      <button type="button" class="quiet icon" title="Rename" aria-label={`Rename ${one.title}`} onClick={() => (isNaming.value = true)}>
-        <Icon name="edit" />
-      </button>
-      <button type="button" class="quiet icon" title="Delete" aria-label={`Delete ${one.title}`} onClick={() => void askAndRemove(one)}>
-        <Icon name="trash" />
-      </button>
+      <span class="tools">
+        <button type="button" class="quiet icon" title="Rename" aria-label={`Rename ${one.title}`} onClick={() => (isNaming.value = true)}>
+          <Icon name="edit" />
+        </button>
+        <button type="button" class="quiet icon" title="Delete" aria-label={`Delete ${one.title}`} onClick={() => void askAndRemove(one)}>
+          <Icon name="trash" />
+        </button>
+      </span>
     </li>
   );
 }
@@ -126,18 +128,20 @@ function Entry({ one }: { one: Chat }) {
 function Naming({ one, onEnd }: { one: Chat; onEnd: () => void }) {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current!.select(), []);
-  const take = (): void => {
-    const title = field.current!.value.trim();
+  const isOver = useRef(false); // a field that goes away loses the focus once more
+  const end = (title: string): void => {
+    if (isOver.current) return;
+    isOver.current = true;
     if (title && title !== one.title) void change({ title }, one);
     onEnd();
   };
   const onKey = (event: KeyboardEvent): void => {
-    if (event.key === "Enter") take();
+    if (event.key === "Enter") end(field.current!.value.trim());
     if (event.key !== "Escape") return;
     event.stopPropagation();
-    onEnd();
+    end("");
   };
-  return <input ref={field} class="naming" aria-label="Name of the conversation" maxLength={200} defaultValue={one.title} onKeyDown={onKey} onBlur={take} />;
+  return <input ref={field} class="naming" aria-label="Name of the conversation" maxLength={200} defaultValue={one.title} onKeyDown={onKey} onBlur={(event) => end(event.currentTarget.value.trim())} />;
 }
 
 async function askAndRemove(one: Chat): Promise<void> {
