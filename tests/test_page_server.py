@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -143,7 +144,8 @@ def test_a_stream_that_is_none_ends_the_answer_only(browser: Browser, server: Se
 
 def test_another_model_is_chosen(browser: Browser, warm_cache: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "two.loaf"
-    loaf("build", "demo", f"--also=other={DEMO_GGUF}", "-o", str(bundle), check=True)
+    shutil.copy(DEMO_GGUF, tmp_path / "other.gguf")
+    loaf("build", "demo", f"--also=other={tmp_path / 'other.gguf'}", "-o", str(bundle), check=True)
     with Server(bundle, cache=warm_cache) as server, opened(browser, server.url) as page:
         page.get_by_role("combobox", name="Model").select_option("other")
         for _ in range(2):

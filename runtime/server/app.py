@@ -25,9 +25,9 @@ from runtime.settings import Settings
 
 DIALECTS = (LLAMACPP, OPENAI, OLLAMA, ANTHROPIC)
 
-PUBLIC = frozenset({"/openapi.json", "/health", "/v1/health"})
-"""Paths that are answered without a key, besides the pages (which ask for one themselves): how requests look, and
-whether the server is well."""
+PUBLIC = frozenset({"/", "/docs", "/openapi.json", "/health", "/v1/health"})
+"""Paths that are answered without a key: the page (which asks for one itself; its `assets` belong to it), how requests
+look, and whether the server is well."""
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes that one request may have: long contexts and pictures, but not the machine's memory."""
@@ -36,8 +36,7 @@ MAX_BODY = 64 * 1024 * 1024
 def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Application:
     """The dialects' routes over the models. Answers from the first moment: 503 while they load."""
     server = settings.server
-    pages = {"/": index, "/docs": docs, **dict.fromkeys(assets(), asset)} if server.serves_page else {}
-    public = PUBLIC.union(pages)
+    public = PUBLIC.union(assets()) if server.serves_page else PUBLIC
     outermost = [logging_requests()] if settings.log.is_wanted else []
     middlewares = [*outermost, answering_errors(DIALECTS), guard(server, public), receiving(server.timeout, MAX_BODY)]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
@@ -47,8 +46,10 @@ def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Applicat
     )
     app[SETTINGS] = settings
     app[STARTED] = int(time.time())
-    for path, handler in pages.items():
-        app.router.add_get(path, handler)
+    if server.serves_page:
+        app.router.add_get("/", index)
+        app.router.add_get("/docs", docs)
+        app.router.add_get("/assets/{name}", asset)
     app.router.add_get("/openapi.json", describing(DIALECTS))
     for dialect in DIALECTS:
         for route in dialect.routes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -48,11 +47,12 @@ class _File(msgspec.Struct, frozen=True):
     policy: str
 
 
-def assets() -> Iterator[str]:
+@cache
+def assets() -> frozenset[str]:
     """The paths of the built page's other files; none where there is only the plain one."""
     folder = _BUILT / "assets"
-    if folder.is_dir():
-        yield from (f"{_ASSETS}{file.name.removesuffix('.gz')}" for file in folder.iterdir())
+    files = folder.iterdir() if folder.is_dir() else ()
+    return frozenset(f"{_ASSETS}{file.name.removesuffix('.gz')}" for file in files)
 
 
 async def index(request: web.Request) -> web.Response:
@@ -62,7 +62,9 @@ async def index(request: web.Request) -> web.Response:
 
 
 async def asset(request: web.Request) -> web.Response:
-    """What the page is made of. Only the paths in `assets` lead here."""
+    """What the page is made of."""
+    if request.path not in assets():
+        raise web.HTTPNotFound
     return _answer(request, _built(_BUILT / "assets" / f"{request.path.removeprefix(_ASSETS)}.gz", _NEVER_ASKED))
 
 

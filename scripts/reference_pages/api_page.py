@@ -26,7 +26,7 @@ absent. What a field means is said by its dialect's own reference: llama-server'
 
 Where the server was given keys, each request brings one: `Authorization: Bearer KEY`, or `X-Api-Key: KEY`
 ([who may call](flags.md#who-may-call)). These need none:
-{public}. `/` is the page, `/docs` shows the API, `/openapi.json` describes it.
+{public}. `/` is the page, made of what is at `/assets/{{name}}`; `/docs` shows the API, `/openapi.json` describes it.
 """
 
 Schema = Mapping[str, Any]
