@@ -106,6 +106,13 @@ def test_a_bundle_of_a_bundle(tmp_path: Path, demo_gguf: Path) -> None:
     assert json.loads(zipfile.ZipFile(second).read("manifest.json"))["system"] == "Be brief."
 
 
+def test_where_weights_are_from_is_kept(home: Path, tmp_path: Path, demo_gguf: Path) -> None:
+    model = ollama_model(demo_gguf.read_bytes())
+    in_store(home / ".ollama" / "models", "registry.ollama.ai/library/tiny/latest", model)
+    first = bundle_of("ollama:tiny", tmp_path).rename(tmp_path / "first.loaf")
+    assert resolve(str(first)).origin == "ollama:tiny:latest"
+
+
 def test_a_bundle_that_is_damaged_is_not_copied(demo: Path, tmp_path: Path) -> None:
     data = bytearray(demo.read_bytes())
     data[200_000] ^= 1
@@ -126,6 +133,19 @@ def test_a_llamafile_is_taken_over(tmp_path: Path, demo_gguf: Path, run: Run) ->
     bundle = bundle_of(str(program), tmp_path)
     assert zipfile.ZipFile(bundle).read(".args").split() == [b"--temp", b"0", b"..."]
     assert "Neil Armstrong" in run(bundle, "-p", QUESTION).stdout
+
+
+def test_a_llamafile_s_projector_comes_along(tmp_path: Path) -> None:
+    program = put(tmp_path / "old.llamafile", b"MZqFpD='\n")
+    with zipfile.ZipFile(program, "a") as archive:
+        for name, data in (("m.gguf", b"GGUF m"), ("mmproj-m.gguf", b"GGUF of a projector")):
+            archive.writestr(zipfile.ZipInfo(name), data)
+        archive.writestr(".args", "-m m.gguf --mmproj /zip/mmproj-m.gguf --temp 0")
+    found = resolve(str(program))
+    (part,) = found.baked.parts
+    assert (found.name, found.baked.args, part.role, part.name) == ("m", "--temp 0", "projector", "mmproj-m")
+    assert part.size is not None
+    assert program.read_bytes()[part.offset : part.offset + part.size] == b"GGUF of a projector"
 
 
 def test_a_llamafile_without_weights(tmp_path: Path) -> None:

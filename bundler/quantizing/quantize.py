@@ -111,7 +111,7 @@ def _run(program: Path, request: QuantizeRequest, called: str, model: ChosenMode
 def _in_a_file_of_its_own(model: ChosenModel, target: Path, progress: Progress) -> Iterator[Path]:
     """Where llama.cpp finds the weights: it quantizes from whole files only, so those in a bundle are taken out."""
     source = model.source
-    if source.size is None:
+    if source.size is None or (source.offset, source.size) == (0, source.path.stat().st_size):
         yield source.path
         return
     _check_room(target, source.size)
