@@ -237,7 +237,7 @@ def test_numbers_are_told() -> None:
     assert "context: none of 500 tokens in use" in said
     assert "of 500 tokens at the last answer (" in said
     assert "last answer: 3 tokens" in said
-    assert "first word after " in said
+    assert "its first word came after " in said
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_chat() -> None:

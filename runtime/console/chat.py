@@ -172,7 +172,7 @@ class Chat:
         lines = help_lines()
         width = max(len(written) for written, _does in lines)
         for written, does in lines:
-            self._screen.show([Span(f"{written:{width}}", Look.BOLD), Span(f"  {does}\n")])
+            self._screen.line(does, first=Span(f"{written:{width}}  ", Look.BOLD))
 
     def _system(self, text: str) -> None:
         if text:
@@ -231,7 +231,8 @@ class Chat:
         usage = self._measured.finished.usage
         used = usage.prompt_tokens + usage.generated_tokens
         self._say(f"context: {used:,} of {generator.n_ctx:,} tokens at the last answer ({used / generator.n_ctx:.0%})")
-        self._say(f"last answer: {speed_of(usage)}; first word after {self._measured.first_after:.2f} s")
+        self._say(f"last answer: {speed_of(usage)}")
+        self._say(f"its first word came after {self._measured.first_after:.2f} s")
 
     def _say(self, text: str) -> None:
         self._screen.line(text, Look.FAINT)

@@ -9,8 +9,9 @@ from typing import Protocol, TextIO
 
 from runtime.console.abilities import can_style, has_colour
 from runtime.console.ansi import styled
-from runtime.console.markdown.span import Look, Span
+from runtime.console.markdown.span import Look, Span, merged, width_of_spans
 from runtime.console.markdown.stream import MarkdownStream
+from runtime.console.markdown.wrapping import Wrapped
 from runtime.console.printable import printable
 
 _FALLBACK, _NARROWEST, _WIDEST = 80, 20, 100
@@ -45,8 +46,12 @@ class Screen:
         self._stream.write(text)
         self._stream.flush()
 
-    def line(self, text: str, look: Look = Look.PLAIN) -> None:
-        self.show([Span(text, look), Span("\n")])
+    def line(self, text: str, look: Look = Look.PLAIN, first: Span | None = None) -> None:
+        """A line of ours, broken between words like an answer's; what comes `first` has a column of its own."""
+        head = [] if first is None else [first]
+        width = self.width() if self._is_styled else sys.maxsize
+        wrapped = Wrapped(width, head, [Span(" " * width_of_spans(head))])
+        self.show(merged([*wrapped.push([Span(text, look)]), *wrapped.finish(), Span("\n")]))
 
     def markdown(self) -> Writing:
         """Where there are no looks, Markdown stays as it stands: it was made to be read so."""
