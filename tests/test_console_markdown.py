@@ -41,6 +41,7 @@ INLINE = [
     ("**not closed", "**not closed"),
     ("***a** b*", "BI{a}I{ b}"),
     ("*a*b* and **", "I{a}b* and **"),
+    ("*a**b*", "I{a**b}"),
     ("a**b**c", "aB{b}c"),
     ("日本**語**です", "日本B{語}です"),
     ("~~gone~~ but ~one~", "S{gone} but ~one~"),
