@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from architectures import WINDOW, Architecture, write_lora, write_model
 
-from runtime.engine.backend import Adapter, BatchItem, ContextSettings, LoadSettings, Weights
+from runtime.engine.backend import Adapter, BatchItem, ContextSettings, LoadSettings, StateFile, Weights
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.context import Context, Interrupt, new_handle
@@ -332,7 +332,7 @@ def test_a_restored_state_goes_on(library: Library, architecture: Architecture, 
     lib = library.model(architecture).lib
     pool.fill(0, TEXT[:400])
     save_state(lib, pool.handle, bytes(32), 0, TEXT[:400], tmp_path / "state")
-    assert restore_state(lib, pool.handle, bytes(32), 1, tmp_path / "state") == TEXT[:400]
+    assert restore_state(lib, pool.handle, bytes(32), 1, StateFile(tmp_path / "state")) == TEXT[:400]
     assert goes_on(library, pool, 1, TEXT[:400]) == "right"
 
 

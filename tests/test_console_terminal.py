@@ -78,6 +78,13 @@ class Terminal:
                 self.said += os.read(self._controller, 65536).decode(errors="replace")
         return self._process.returncode
 
+    def until_keys_are_read(self) -> None:
+        """Waits until the program takes each key itself: an end of input from before that would be lost."""
+        deadline = time.monotonic() + 30
+        while termios.tcgetattr(self._program)[3] & termios.ICANON:
+            assert time.monotonic() < deadline, f"it reads lines: {self.said!r}"
+            time.sleep(0.01)
+
     def is_as_before(self) -> bool:
         """Whether what is typed is shown and edited again, as in a shell."""
         modes = termios.tcgetattr(self._program)
@@ -211,6 +218,7 @@ def test_a_dumb_terminal_gets_no_escape_sequences(open_terminal: Open) -> None:
     terminal.type(f"{MOON}{ENTER}")
     terminal.until("Neil Armstrong")
     terminal.until("> ")
+    terminal.until_keys_are_read()
     terminal.type(CTRL_D)
     assert terminal.exit_code() == 0
 
