@@ -33,10 +33,14 @@ const result = await build({
 const made = Object.keys(result.metafile.outputs).map((path) => basename(path));
 const named = (name, ending) => made.find((file) => file.startsWith(`${name}-`) && file.endsWith(ending));
 
-const html = (await readFile(join(here, "index.html"), "utf8")).replaceAll(
-  /assets\/(\w+)\.(js|css)/g,
-  (_, name, ending) => `assets/${named(name, `.${ending}`)}`,
-);
+// What the first file imports at once is asked for with it, not after it has come.
+const app = Object.entries(result.metafile.outputs).find(([path]) => basename(path) === named("app", ".js"))[1];
+const imports = app.imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => basename(path));
+const preloads = imports.map((name) => `<link rel="modulepreload" href="assets/${name}">\n`).join("");
+
+const html = (await readFile(join(here, "index.html"), "utf8"))
+  .replaceAll(/assets\/(\w+)\.(js|css)/g, (_, name, ending) => `assets/${named(name, `.${ending}`)}`)
+  .replace("</head>", `${preloads}</head>`);
 await mkdir(target, { recursive: true });
 await writeFile(join(target, "index.html"), html);
 
