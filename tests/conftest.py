@@ -6,9 +6,13 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from bundles import DEMO_GGUF, Server, clean_environment, loaf
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,3 +80,21 @@ def server(demo: Path, warm_cache: Path) -> Iterator[Server]:
 def demo_gguf() -> Path:
     """The demo model's weights."""
     return DEMO_GGUF
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of one file: while it is there no other test can run an event loop."""
+    from browsers import chromium  # here, as most tests need no browser
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """The page of `server`, in a profile of its own."""
+    from browsers import opened
+
+    with opened(browser, server.url) as page:
+        yield page

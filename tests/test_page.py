@@ -5,26 +5,13 @@ from __future__ import annotations
 import gzip
 import http.client
 import re
-from collections.abc import Iterator
 
 import pytest
-from browsers import answering, answering_each, chromium, endless, last_answer, opened, say
+from browsers import answering, answering_each, endless, last_answer, opened, say
 from bundles import Server
 from playwright.sync_api import Browser, Page, expect
 
 QUESTION = "Who was the first man on the moon?"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    with opened(browser, server.url) as page:
-        yield page
 
 
 # -- how it is served -----------------------------------------------------------------------------------------

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import PHONE, answering, chromium, last_answer, opened, say
+from browsers import PHONE, answering, last_answer, opened, say
 from bundles import ROOT, Server
 from playwright.sync_api import Browser, Page, expect
 
 QUESTION = "Who was the first man on the moon?"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 # -- what axe finds -------------------------------------------------------------------------------------------

@@ -6,15 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsers import answering, answering_each, chromium, last_answer, opened, say
+from browsers import answering, answering_each, last_answer, opened, say
 from bundles import Server
 from playwright.sync_api import Browser, Locator, Page, expect
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

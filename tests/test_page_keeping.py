@@ -8,15 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import answering, chromium, last_answer, opened, say
+from browsers import answering, last_answer, opened, say
 from bundles import Server
 from playwright.sync_api import Browser, Locator, Page, expect
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

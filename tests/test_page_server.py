@@ -5,28 +5,15 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsers import answering, chromium, endless, last_answer, opened, say
+from browsers import answering, endless, last_answer, opened, say
 from bundles import DEMO_GGUF, Server, loaf
 from playwright.sync_api import Browser, Page, expect
 
 QUESTION = "Who was the first man on the moon?"
 NO_ANSWER = ["Failed to load resource"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    with opened(browser, server.url) as page:
-        yield page
 
 
 # -- conditions -----------------------------------------------------------------------------------------------
