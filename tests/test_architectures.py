@@ -447,8 +447,7 @@ def test_what_the_engine_holds_goes_on(library: Library, architecture: Architect
     """`Context.holds` promises nothing that is not there, and at most one length less than there is."""
     model = library.model(architecture)
     settings = ContextSettings(CELLS, SLOTS, BATCH, MICRO_BATCH, 1, False, cache_type_k="f32", cache_type_v="f32")
-    interrupt = Interrupt(model.lib)
-    context = Context(model, settings, interrupt)
+    context = Context(model, settings, Interrupt(model.lib))
     refill(context)
     held = [length for length in range(1, 260) if context.holds(1, length)]
     for length in held[:3] + held[-3:]:

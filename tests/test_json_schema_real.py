@@ -35,8 +35,7 @@ def model() -> Iterator[LlamaModel]:
 @pytest.fixture(scope="module")
 def context(model: LlamaModel) -> Iterator[Context]:
     settings = ContextSettings(n_ctx=2048, n_slots=1, n_batch=512, n_ubatch=512, n_threads=1)
-    interrupt = Interrupt(model.lib)  # llama.cpp looks at its flag for as long as the context lives
-    context = Context(model, settings, interrupt)
+    context = Context(model, settings, Interrupt(model.lib))
     yield context
     context.close()
 

@@ -31,6 +31,7 @@ class Context:
         self._lib = lib = model.lib
         self.settings = settings
         self._handle = new_handle(model, _params(lib, settings), settings.n_ctx)
+        self._interrupt = interrupt  # kept, since llama.cpp looks at its flag for as long as the context lives
         interrupt.watch(self._handle)
         self._memory = lib.llama_get_memory(self._handle)
         self._batch = Batch(lib, settings.n_batch)

@@ -40,6 +40,7 @@ class LlamaEmbedder:
             lib.llama_free(self._handle)
             self._handle = new_handle(model, _params(lib, settings, settings.fallback), settings.n_batch)
             self.pooling = settings.fallback
+        self._interrupt = interrupt  # as `Context` keeps it
         interrupt.watch(self._handle)
         self._memory = lib.llama_get_memory(self._handle)
         self._batch = Batch(lib, settings.n_batch)
