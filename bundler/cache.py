@@ -8,6 +8,9 @@ the lock and finds it made. Whoever holds the lock writes into a fresh `KEY.*.pa
 `KEY`, so a `KEY` that exists is whole. The system drops the lock of a process that dies; the next one to
 hold it knows that a `KEY.*.partial` it finds belongs to nobody, and deletes it. (The name is fresh because
 something that the dead process started may still be writing into the old one.)
+
+Who makes an entry takes old ones of its kind away (`pruning.py`); an entry that is found is touched, to say that it
+is used.
 """
 
 from __future__ import annotations
@@ -23,26 +26,31 @@ from pathlib import Path
 
 from bundler.errors import CacheFull, CacheUnusable
 from bundler.locking import locked
+from bundler.pruning import PARTIAL, prune, prune_logs
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
+_KEPT_LOGS = 16
 
-def cached(kind: str, key: str, make: Callable[[Path], None], *, needs: int) -> Path:
+
+def cached(kind: str, key: str, make: Callable[[Path], None], *, needs: int, keep: int = 8) -> Path:
     """The folder of the entry `key` among the entries of `kind`, made by `make(folder)` when there is none.
 
     `needs` is what making it takes on disk, in bytes: when less is free, nothing is started. `make` gets
-    an empty folder which will be renamed: what it writes must not contain the folder's path.
+    an empty folder which will be renamed: what it writes must not contain the folder's path. Then the `keep` entries
+    of this kind that were used last are kept, and of the others those used within a day or locked.
 
     Raises CacheFull and CacheUnusable, and whatever `make` raises; then nothing counts as made.
     """
     entry = build_cache() / kind / key
     with _full_disk_told(entry.parent, needs):
-        if entry.is_dir():
+        if _found(entry):
             return entry
         _private_folder(entry.parent)
         with locked(entry):
-            if not entry.is_dir():
+            if not _found(entry):
                 _make_whole(entry, make, needs)
+                prune(entry.parent, keep)
         return entry
 
 
@@ -72,15 +80,27 @@ def log_file(name: str) -> Path:
     logs = build_cache() / "logs"
     with _full_disk_told(logs, 0):
         _private_folder(logs)
+        prune_logs(logs, _KEPT_LOGS)
     return logs / f"{name}.log"
 
 
+def _found(entry: Path) -> bool:
+    """Whether it is there; and then it is used now."""
+    try:
+        os.utime(entry)
+    except FileNotFoundError:
+        return False
+    except OSError:  # somebody else's, or on a disk that is only read
+        return entry.is_dir()
+    return True
+
+
 def _make_whole(entry: Path, make: Callable[[Path], None], needs: int) -> None:
-    for dead in entry.parent.glob(f"{entry.name}.*.partial"):
+    for dead in entry.parent.glob(f"{entry.name}.*{PARTIAL}"):
         shutil.rmtree(dead, ignore_errors=True)
     if shutil.disk_usage(entry.parent).free < needs:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    partial = Path(tempfile.mkdtemp(prefix=f"{entry.name}.", suffix=".partial", dir=entry.parent))
+    partial = Path(tempfile.mkdtemp(prefix=f"{entry.name}.", suffix=PARTIAL, dir=entry.parent))
     try:
         make(partial)
         partial.rename(entry)

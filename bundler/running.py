@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -23,6 +24,7 @@ from bundler.freeze import FrozenRuntime
 from bundler.freeze.compiler import find_compiler
 from bundler.freeze.wheel import wheel_key
 from bundler.gguf import find_parts
+from bundler.locking import keep_for_life
 from bundler.models import Choose, ChosenModel, choose_models, file_name, refuse
 from bundler.packs import packs_made
 from bundler.parts import choose_parts
@@ -75,6 +77,9 @@ def prepare(model: str, freeze: Callable[[], FrozenRuntime], progress: Progress,
 
 def become(launch: Launch, flags: Sequence[str]) -> NoReturn:
     """Go on as the program, in this process: signals and the exit code are its own. Raises `OSError`."""
+    for entry in (launch.program.parent, launch.bundle.parent):
+        with suppress(OSError):  # a cache that is only read is not pruned either
+            keep_for_life(entry)
     # As the launcher does (templates/launcher.sh): every token reads all weights, sooner in huge pages.
     tunables = ":".join(filter(None, ("glibc.malloc.hugetlb=1", os.environ.get("GLIBC_TUNABLES"))))
     environment = {**os.environ, "LOAF_BUNDLE": str(launch.bundle), "GLIBC_TUNABLES": tunables}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.cache import build_cache, cached, key_of
+from bundler.cache import build_cache, cached, key_of, log_file
 from bundler.errors import CacheFull, CacheUnusable, CompilerMissing, PackagesUnreachable, StepFailed
 from bundler.freeze import compiler, ninja, packages, pins, pipeline, wheel
 from bundler.freeze.environment import tidy_libraries
@@ -76,6 +76,47 @@ class TestCache:
         assert _maker(cache_folder, "").wait(20) == 0
         assert sorted(path.name for path in (cache_folder / "kind").iterdir()) == ["key", "key.lock"]
 
+    def test_what_nobody_uses_goes_when_something_new_comes(self, cache_folder: Path) -> None:
+        for number in range(6):
+            _old(cached("kind", f"old{number}", lambda _: None, needs=0), days=10 - number)
+        leftover = cache_folder / "kind" / "dead.xyz.partial"
+        leftover.mkdir()
+        _old(leftover, days=2)
+        cached("kind", "old1", lambda _: pytest.fail("made again"), needs=0)  # and so used today
+        cached("kind", "new", lambda _: None, needs=0, keep=3)
+        assert _entries(cache_folder) == ["new", "old1", "old5"]
+
+    def test_what_was_used_today_stays(self, cache_folder: Path) -> None:
+        for number in range(6):
+            cached("kind", f"key{number}", lambda _: None, needs=0, keep=1)
+        assert len(_entries(cache_folder)) == 6
+
+    def test_what_is_locked_stays(self, cache_folder: Path) -> None:
+        user = "import os, sys; from pathlib import Path; from bundler.locking import keep_for_life; "
+        user += "keep_for_life(Path(sys.argv[1])); os.execlp('sh', 'sh', '-c', 'echo used; read line')"
+        entry = cached("kind", "used", lambda _: None, needs=0)
+        _old(entry, days=2)
+        with subprocess.Popen(
+            [sys.executable, "-c", user, str(entry)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"used\n"
+            cached("kind", "new", lambda _: None, needs=0, keep=1)
+            assert _entries(cache_folder) == ["new", "used"]
+            process.communicate(b"\n")
+        cached("kind", "newer", lambda _: None, needs=0, keep=1)
+        assert _entries(cache_folder) == ["new", "newer"]
+
+    def test_old_logs_go(self, cache_folder: Path) -> None:
+        for number in range(30):
+            log = log_file(f"quantize-{number}")
+            log.write_text("said")
+            _old(log, days=50 - number)
+        log_file("next")
+        assert sorted(path.stem for path in (cache_folder / "logs").iterdir()) == [
+            f"quantize-{number}" for number in range(14, 30)
+        ]
+
     def test_a_disk_that_is_too_small_is_told_before_anything_is_made(self, cache_folder: Path) -> None:
         with pytest.raises(CacheFull, match=f"^the disk of {cache_folder}") as told:
             cached("kind", "key", lambda _: pytest.fail("started"), needs=1 << 60)
@@ -103,6 +144,15 @@ class TestCache:
         monkeypatch.delenv("XDG_CACHE_HOME")
         monkeypatch.setenv("HOME", str(tmp_path / "home"))
         assert build_cache() == tmp_path / "home" / ".cache" / "loaf-build"
+
+
+def _old(path: Path, *, days: int) -> None:
+    used = time.time() - days * 86_400
+    os.utime(path, (used, used))
+
+
+def _entries(cache: Path) -> list[str]:
+    return sorted(path.name for path in (cache / "kind").iterdir() if path.is_dir())
 
 
 class TestKeys:

@@ -41,6 +41,7 @@ RECIPE = " ".join((*FLAGS, _WITHOUT_COMMON))
 """All that is told to CMake, as one text for a key."""
 
 _NEEDS_BYTES = 800_000_000  # sdist 77 MB, sources 217, tools 117, the rest objects and libraries
+_KEPT = 32  # a few MB each, and minutes to make again
 _CPU_MINUTES = 22  # measured: 23.5 with both cores shared with others
 
 
@@ -51,7 +52,7 @@ def compiled_wheel(progress: Progress) -> Path:
     """
     compiler = find_compiler()
     key = wheel_key(compiler)
-    entry = cached("wheel", key, lambda folder: _make(folder, compiler, progress), needs=_NEEDS_BYTES)
+    entry = cached("wheel", key, lambda folder: _make(folder, compiler, progress), needs=_NEEDS_BYTES, keep=_KEPT)
     return next(entry.glob("*.whl"))
 
 

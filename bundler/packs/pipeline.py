@@ -29,6 +29,7 @@ from runtime.bundle import Backend
 
 _DESCRIPTION = "pack.json"
 _NEEDS_BYTES = 1_500_000_000  # sources 217 MB, tools 117, the rest objects: measured for Vulkan
+_KEPT = 32  # a few MB each, and minutes to make again
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def compiled_pack(recipe: Recipe, progress: Progress) -> BackendPack:
     def make(folder: Path) -> None:
         _make(folder, recipe, compiler, toolchain, progress)
 
-    return _described(cached("pack", key, make, needs=_NEEDS_BYTES))
+    return _described(cached("pack", key, make, needs=_NEEDS_BYTES, keep=_KEPT))
 
 
 def packs_made() -> Iterator[BackendPack]:
