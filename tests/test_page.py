@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import http.client
 import re
 
@@ -58,11 +60,18 @@ def test_what_a_browser_has_is_not_sent_again(server: Server) -> None:
         assert ("immutable" in headers["Cache-Control"]) == path.startswith("/assets/")
 
 
-def test_the_policy_lets_nothing_inline_and_nothing_from_elsewhere(server: Server) -> None:
-    for path in files(server):
-        _status, headers, _content = fetch(server, path)
+def test_the_policy_lets_nothing_from_elsewhere_and_nothing_inline_but_its_own(server: Server) -> None:
+    for path in [*files(server), "/docs"]:
+        _status, headers, content = fetch(server, path)
         policy = headers["Content-Security-Policy"]
-        assert "default-src 'none'; script-src 'self'; style-src 'self';" in policy
+        hashes = {"script": "", "style": ""}
+        if headers.get_content_type() == "text/html":
+            for element, text in re.findall(rb"<(script|style)>(.*?)</", content, re.DOTALL):
+                digest = base64.b64encode(hashlib.sha256(text).digest()).decode()
+                hashes[element.decode()] += f" 'sha256-{digest}'"
+            assert all(hashes.values())
+        expected = "default-src 'none'; script-src 'self'{script}; style-src 'self'{style};"
+        assert policy.startswith(expected.format(**hashes))
         assert "unsafe" not in policy
         assert "trusted-types 'none'" in policy
         assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == ("nosniff", "no-referrer")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
+from accessibility import complaints
 from browsers import PHONE, answering, last_answer, opened, say
-from bundles import ROOT, Server
+from bundles import Server
 from playwright.sync_api import Browser, Page, expect
 
 QUESTION = "Who was the first man on the moon?"
@@ -75,18 +74,6 @@ def nothing(page: Page) -> None:
 
 
 STATES = [nothing, chat, thoughts, settings, completion, question_before_deleting, editing]
-
-
-@cache
-def axe() -> str:
-    return Path(ROOT / "runtime/web/source/node_modules/axe-core/axe.min.js").read_text()
-
-
-def complaints(page: Page) -> list[Any]:
-    """What axe-core finds, of WCAG 2.2 AA and what it calls best practices; each with the element."""
-    page.evaluate(axe())
-    found = page.evaluate("axe.run()")["violations"]
-    return [(one["id"], one["impact"], [node["html"][:150] for node in one["nodes"]]) for one in found]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -6,6 +6,7 @@ import batching
 import building
 import click
 import launching
+import painting
 import serving
 import sharing
 import sizing
@@ -20,6 +21,7 @@ def bench() -> None:
 
 bench.add_command(launching.launch)
 bench.add_command(building.build)
+bench.add_command(painting.page)
 bench.add_command(serving.serve)
 bench.add_command(stepping.engine)
 bench.add_command(sharing.sharing)

@@ -3,7 +3,10 @@ import { followRoute, loadChats } from "./state/chats";
 import { watchServer } from "./state/server";
 import "./styles/main.css";
 import { App } from "./views/App";
+import { goOnWriting } from "./views/Composer";
 
 void watchServer();
 void loadChats().then(followRoute);
-render(<App />, document.getElementById("app")!);
+goOnWriting(document.querySelector<HTMLTextAreaElement>("#message")!.value);
+render(<App />, document.getElementById("app")!); // what is there already is taken over
+delete document.documentElement.dataset["first"];

@@ -8,10 +8,17 @@ import { goTo, route } from "./route";
 
 /** All that are kept, the one that was last written in first. */
 export const chats = signal<readonly Chat[]>([]);
+/** Whether they have been read. Nothing is asked before that: what is read could not be told from what is new. */
+export const isLoaded = signal(false);
 /** The open one; it is not kept before something was asked in it. */
 export const chat = signal<Chat>(newChat());
 export const turns = signal<Turns>(new Map());
 export const path = computed(() => pathTo(turns.value, chat.value.leaf));
+/** Whether the address names a conversation that is not open yet. */
+export const isComing = computed(() => {
+  const at = route.value;
+  return at.view === "chat" && at.chat !== null && at.chat !== chat.value.id;
+});
 /** Why nothing is kept, where the browser does not let us. */
 export const unkept = signal("");
 
@@ -21,6 +28,7 @@ export async function loadChats(): Promise<void> {
   await keep(async () => {
     chats.value = (await store.allChats()).sort((a, b) => b.updated - a.updated);
   });
+  isLoaded.value = true;
 }
 
 /** Shows what the address names, now and whenever it changes. */

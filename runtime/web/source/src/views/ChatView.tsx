@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ask, running } from "../state/answering";
-import { chat, path } from "../state/chats";
+import { chat, isComing, isLoaded, path } from "../state/chats";
 import { condition, model } from "../state/server";
 import { Icon, Loaf } from "../parts/Icon";
 import { Composer } from "./Composer";
@@ -12,7 +12,7 @@ export function ChatView() {
   return (
     <main class="chat">
       <h1 class="offscreen">{chat.value.title || "New conversation"}</h1>
-      {path.value.length ? <Turns key={chat.value.id} /> : <Welcome />}
+      {path.value.length ? <Turns key={chat.value.id} /> : isComing.value ? <div class="welcome" /> : <Welcome />}
       <Composer key={chat.value.id} />
     </main>
   );
@@ -86,7 +86,7 @@ function Welcome() {
       <ul aria-label="Questions to begin with">
         {FIRST_QUESTIONS.map((question) => (
           <li key={question}>
-            <button type="button" disabled={condition.value !== "ready"} onClick={() => void ask(question, [])}>{question}</button>
+            <button type="button" disabled={condition.value !== "ready" || !isLoaded.value} onClick={() => void ask(question, [])}>{question}</button>
           </li>
         ))}
       </ul>

@@ -4,7 +4,8 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Attachment } from "../chats/types";
 import { ask, running, stop } from "../state/answering";
-import { chat } from "../state/chats";
+import { chat, isComing, isLoaded } from "../state/chats";
+import { route } from "../state/route";
 import { condition, seesImages, writers } from "../state/server";
 import { Icon } from "../parts/Icon";
 import { attachmentOf } from "./attaching";
@@ -14,6 +15,11 @@ import { Chips } from "./Chips";
 const drafts = new Map<string, string>();
 const problem = signal("");
 
+/** `text` was written before the program was there. */
+export function goOnWriting(text: string): void {
+  if (text) drafts.set((route.value.view === "chat" && route.value.chat) || chat.value.id, text);
+}
+
 export function Composer() {
   const text = useSignal(drafts.get(chat.value.id) ?? "");
   const attachments = useSignal<Attachment[]>([]);
@@ -22,7 +28,7 @@ export function Composer() {
   const isWaiting = useSignal(false);
   const field = useRef<HTMLTextAreaElement>(null);
   const isRunning = running.value.has(chat.value.id);
-  const isReady = condition.value === "ready" && writers.value.length > 0;
+  const isReady = condition.value === "ready" && writers.value.length > 0 && isLoaded.value && !isComing.value;
   const canSend = !isRunning && Boolean(text.value.trim() || attachments.value.length);
 
   useLayoutEffect(() => field.current!.focus({ preventScroll: true }), []);
@@ -86,6 +92,7 @@ export function Composer() {
           id="message"
           ref={field}
           rows={1}
+          autoFocus
           placeholder="Ask something"
           aria-label="Message"
           value={text}

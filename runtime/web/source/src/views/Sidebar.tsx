@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { search } from "../chats/store";
 import type { Chat } from "../chats/types";
 import { running } from "../state/answering";
-import { change, chat, chats, remove, startChat, unkept } from "../state/chats";
+import { change, chat, chats, isLoaded, remove, startChat, unkept } from "../state/chats";
 import { exportAll, importFiles, importProblem } from "../state/files";
 import { isListOpen } from "../state/layout";
 import { goTo, route } from "../state/route";
@@ -85,7 +85,7 @@ function Search() {
 function List() {
   const wanted = words.value.trim().toLowerCase();
   const shown = wanted ? chats.value.filter((one) => one.title.toLowerCase().includes(wanted) || found.value.has(one.id)) : chats.value;
-  if (!shown.length) return <p class="none">{wanted ? "Nothing found." : "No conversations yet."}</p>;
+  if (!shown.length) return <p class="none">{isLoaded.value && (wanted ? "Nothing found." : "No conversations yet.")}</p>;
   return (
     <div class="chats">
       {grouped(shown).map(([age, group]) => (
