@@ -77,6 +77,11 @@ def test_the_policy_lets_nothing_from_elsewhere_and_nothing_inline_but_its_own(s
         assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == ("nosniff", "no-referrer")
 
 
+def test_the_page_of_the_api_runs_under_that_policy(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/docs")
+    expect(page.get_by_text("/v1/chat/completions").first).to_be_visible()
+
+
 @pytest.mark.parametrize("path", ["/assets/", "/assets/none.js", "/assets/..%2f__init__.py", "/assets/../page.py"])
 def test_there_are_no_other_files(server: Server, path: str) -> None:
     assert fetch(server, path)[0] == 404
