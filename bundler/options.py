@@ -167,45 +167,62 @@ def _hidden(flag: click.Option) -> click.Option:
     )
 
 
-BAKED_OPTIONS = (
+BAKED_FLAG_OPTIONS = tuple(map(_hidden, BAKED_FLAGS))
+
+MODEL = click.Argument(["model"], type=ModelSource())
+FILE = click.Argument(["file"], type=click.Path(path_type=Path))
+
+_COMPANIONS = (
+    _option("--lora", "LoRA adapter of the model, applied as strongly as SCALE says [1]; repeatable.", LoraFile(),
+            multiple=True),
+    _option("--mmproj", "Projector for images: kept in the bundle, not used yet.", PartFile("projector")),
+    _option("--draft", "Draft model: kept in the bundle, not used yet.", PartFile("draft")),
+)  # fmt: skip
+
+_DEFAULTS = (
     _option("--args", "Default arguments of the bundle, as in llamafile's .args [the source's own]."),
     _option("--system", "System prompt for chats that bring none [the source's own]."),
     _option("--system-file", "The same, from a file.", TextFile()),
     _option("--chat-template", "Jinja template, from a file, in place of the model's own.", TextFile()),
-    _option("--lora", "LoRA adapter of the model, applied as strongly as SCALE says [1]; repeatable.", LoraFile(),
-            multiple=True),
     _option("--warm", "What prompts begin with, or the system prompt of chats: computed now instead of when asked.",
             TextFile()),
-    _option("--mmproj", "Projector for images: kept in the bundle, not used yet.", PartFile("projector")),
-    _option("--draft", "Draft model: kept in the bundle, not used yet.", PartFile("draft")),
+)  # fmt: skip
+
+_FOR_PEOPLE = (
     _option("--license", "Text of the model's licence, for people [the source's own].", TextFile()),
     _option("--readme", "Text about the bundle, for people [the source's own].", TextFile()),
-    *map(_hidden, BAKED_FLAGS),
-)  # fmt: skip
+)
 
-BUILD_PARAMETERS = (
-    click.Argument(["model"], type=ModelSource()),
-    _option("-o --output", "The bundle to write [NAME.loaf].", TargetFile()),
-    _option("--name", "What the model is called [the file's name]."),
-    _option("--sha256", "What the weights of MODEL must come to.", Sha256()),
-    _option("--quantize", "Make MODEL smaller first: Q4_K_M, Q8_0, ...", QuantizationName()),
-    _option("--imatrix", "Importance matrix of MODEL, to lose less of what matters.", InputFile()),
-    _option("--allow-requantize", "Quantize what has been quantized before.", bool, is_flag=True),
-    _option("--also", "One more model for the same file, as often as wanted.", NamedSource(), multiple=True),
-    *BAKED_OPTIONS,
-    click.Option(["--external"], is_flag=True, help="Leave the weights beside the bundle, in files of their own."),
-    _option("--backend", "Also compute on GPUs, by vulkan, cuda or rocm; repeatable.", multiple=True,
-            metavar="BACKEND[:CHIPS]"),
+BUILD_GROUPS = (
+    ("The bundle", (
+        _option("-o --output", "The bundle to write [NAME.loaf].", TargetFile()),
+        _option("--name", "What the model is called [the file's name]."),
+        click.Option(["--external"], is_flag=True, help="Leave the weights beside the bundle, in files of their own."),
+        _option("--backend", "Also compute on GPUs, by vulkan, cuda or rocm; repeatable.", multiple=True,
+                metavar="BACKEND[:CHIPS]"),
+    )),
+    ("Weights", (
+        _option("--sha256", "What the weights of MODEL must come to.", Sha256()),
+        _option("--quantize", "Make MODEL smaller first: Q4_K_M, Q8_0, ...", QuantizationName()),
+        _option("--imatrix", "Importance matrix of MODEL, to lose less of what matters.", InputFile()),
+        _option("--allow-requantize", "Quantize what has been quantized before.", bool, is_flag=True),
+        _option("--also", "One more model for the same file, as often as wanted.", NamedSource(), multiple=True),
+        *_COMPANIONS,
+    )),
+    ("Defaults", _DEFAULTS),
+    ("For people", _FOR_PEOPLE),
 )  # fmt: skip
+"""The options of `loaf build`, in the groups of its help."""
+
+BUILD_PARAMETERS = (MODEL, *(option for _name, options in BUILD_GROUPS for option in options), *BAKED_FLAG_OPTIONS)
 """All that can be said of a build, on the command line and in a recipe."""
 
-
-SET_PARAMETERS = (
-    click.Argument(["file"], type=click.Path(path_type=Path)),
-    _option("--name", "What the model is called."),
-    *BAKED_OPTIONS,
+SET_GROUPS = (
+    ("The model", (_option("--name", "What the model is called."), *_COMPANIONS)),
+    ("Defaults", _DEFAULTS),
+    ("For people", _FOR_PEOPLE),
 )
-"""All that `loaf set` can be told; what is not named, stays as it is in the bundle."""
+"""The options of `loaf set`; what is not named, stays as it is in the bundle."""
 
 
 def quantization_from(given: Mapping[str, Any]) -> Quantization | None:
@@ -220,7 +237,7 @@ def quantization_from(given: Mapping[str, Any]) -> Quantization | None:
 
 
 def baked_from(given: Mapping[str, Any]) -> Baked:
-    """What the options of `BAKED_OPTIONS` say, by click's names of them. Raises `click.UsageError`."""
+    """What is to be baked in, by click's names of the options. Raises `click.UsageError`."""
     if given["system"] is not None and given["system_file"] is not None:
         raise click.UsageError("Either --system or --system-file, not both.")
     parts = (*given["lora"], *(given[name] for name in ("mmproj", "draft") if given[name] is not None))

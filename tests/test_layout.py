@@ -33,9 +33,9 @@ def within(module: str, package: str) -> bool:
 
 def may_import(importer: str, imported: str) -> bool:
     if within(imported, "runtime") and within(importer, "bundler"):
-        # The format, the errors and what becomes of them, completion, `.args` and its flags, and the version's number;
-        # what a bundle would say of this machine, and what is asked of a quantizer.
-        allowed = ("bundle", "errors", "exits", "completion", "arguments", "cli.options", "__version__")
+        # The format, the errors and what becomes of them, completion, `.args` and its flags, how help is grouped, the
+        # version's number; what a bundle would say of this machine, and what is asked of a quantizer.
+        allowed = ("bundle", "errors", "exits", "completion", "arguments", "cli.options", "cli.command", "__version__")
         allowed += ("explaining.machine", "explaining.report", "explaining.sentences", "quantizing")
         return imported == "runtime" or any(within(imported, f"runtime.{module}") for module in allowed)
     if within(imported, "bundler"):

@@ -9,7 +9,7 @@ import click
 
 
 class GroupedCommand(click.Command):
-    """Options come in `groups`; those that decorators bring come last, and those in `hidden` are only taken."""
+    """Options come in `groups`; those that decorators bring in a `last` one, and those in `hidden` are only taken."""
 
     def __init__(
         self,
@@ -18,11 +18,15 @@ class GroupedCommand(click.Command):
         groups: Sequence[tuple[str, Sequence[click.Option]]],
         hidden: Sequence[click.Option],
         params: list[click.Parameter],
+        last: str,
         **attributes: Any,
     ) -> None:
-        self._groups = (*groups, ("This file", [param for param in params if isinstance(param, click.Option)]))
+        self._groups = (*groups, (last, [param for param in params if isinstance(param, click.Option)]))
         grouped = [option for _name, options in self._groups for option in options]
-        super().__init__(name, params=[*grouped, *hidden], context_settings={"max_content_width": 110}, **attributes)
+        arguments = [param for param in params if isinstance(param, click.Argument)]
+        super().__init__(
+            name, params=[*arguments, *grouped, *hidden], context_settings={"max_content_width": 110}, **attributes
+        )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One list of definitions a group, instead of a long one."""

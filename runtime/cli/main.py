@@ -62,7 +62,7 @@ def _print_completion(context: click.Context, _param: click.Parameter, shell: Sh
         context.exit()
 
 
-@click.command(cls=GroupedCommand, groups=GROUPS, hidden=[*unused_options(), *refused_options()])
+@click.command(cls=GroupedCommand, groups=GROUPS, hidden=[*unused_options(), *refused_options()], last="This file")
 @click.option("--info", is_flag=True, allow_from_autoenv=False, help="Say what is in this file, and exit.")
 @click.option(
     "--list-devices", is_flag=True, allow_from_autoenv=False, help="Say which GPUs this file can use here, and exit."

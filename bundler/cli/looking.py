@@ -1,0 +1,70 @@
+"""Commands that say what there is: in a file, in two of them, on this machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--sbom", is_flag=True, help="List the software and the models in a bundle, with licences: CycloneDX.")
+def inspect(file: Path, as_json: bool, sbom: bool) -> None:
+    """Say what is in FILE, a GGUF or a bundle, and how much memory it needs."""
+    from bundler.inspect import inspect as inspect_file
+    from bundler.inspect import to_json, to_text
+
+    if sbom:
+        from bundler.sbom import to_sbom
+        from runtime.bundle import open_bundle
+
+        click.echo(to_sbom(open_bundle(file)))
+        return
+    report = inspect_file(file)
+    click.echo(to_json(report) if as_json else to_text(report))
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def diff(a: Path, b: Path, as_json: bool) -> None:
+    """Say in what the bundles A and B differ. The exit code is 0 where they are the same, else 1."""
+    from bundler.diff import differences, to_json, to_text
+    from runtime.bundle import open_bundle
+
+    found = differences(open_bundle(a), open_bundle(b))
+    if found or as_json:
+        click.echo(to_json(found) if as_json else to_text(found))
+    if found:
+        sys.exit(1)
+
+
+@click.command()
+def models() -> None:
+    """List what this machine has already, in the stores of other programs."""
+    from bundler.sources.installed import installed
+    from bundler.text import human_size
+
+    for found in installed():
+        click.echo(f"{human_size(found.size):>9}  {found.spec}")
+
+
+@click.command()
+def doctor() -> None:
+    """Say what this machine has for running bundles and building them, and what to do where it lacks something.
+
+    The exit code is 1 where nothing can be built as it is.
+    """
+    from bundler.doctor import describe_this_machine, findings
+
+    for line in describe_this_machine():
+        click.echo(line)
+    click.echo()
+    found = list(findings())
+    for finding in found:
+        click.echo(finding.sentence)
+    sys.exit(any(finding.is_fatal for finding in found))

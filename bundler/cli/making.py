@@ -1,0 +1,176 @@
+"""Commands that make bundles and change them, and the one that does without."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bundler.options import (
+    BAKED_FLAG_OPTIONS,
+    BUILD_GROUPS,
+    BUILD_PARAMETERS,
+    FILE,
+    MODEL,
+    SET_GROUPS,
+    baked_from,
+    quantization_from,
+)
+from runtime import __version__
+from runtime.cli.command import GroupedCommand
+
+if TYPE_CHECKING:
+    from bundler.errors import SourceAmbiguous
+    from runtime.bundle import Model
+
+
+def _read_recipe(context: click.Context, _option: click.Parameter, path: Path | None) -> None:
+    """What the recipe says stands where the command line says nothing."""
+    from bundler.recipe import read_recipe
+
+    if path is not None:
+        context.default_map = read_recipe(path, BUILD_PARAMETERS)
+
+
+@click.command(cls=GroupedCommand, params=[MODEL], groups=BUILD_GROUPS, hidden=BAKED_FLAG_OPTIONS, last="The build")
+@click.option(
+    "-f", "--recipe", type=click.Path(path_type=Path), is_eager=True, expose_value=False, callback=_read_recipe,
+    help="Take what is not given here from this file (docs/build.md).",
+)  # fmt: skip
+@click.help_option("-h", "--help")
+def build(model: str, output: Path | None, backend: tuple[str, ...], **given: Any) -> None:
+    """Build one executable file from MODEL.
+
+    \b
+    MODEL is one of
+      a path                     a .gguf (the first of a split one), a folder with one,
+                                 another bundle, a .llamafile
+      hf:OWNER/REPO[:QUANT][@REVISION]
+                                 Hugging Face's hub; instead of QUANT also a file's name
+      ollama:NAME[:TAG]          Ollama's store on this machine, else its registry
+      gpt4all:NAME               what GPT4All has downloaded
+      https://...                the address of a .gguf
+      demo                       the embedded model
+
+    Clients choose by name among several models; the first is meant where they name none. A path
+    with a = in it is written ./A=B.gguf after --also.
+
+    The bundle's own flags for sampling (--temp, --top-k, ...) and --alias become its defaults.
+    """
+    from bundler.build import BuildRequest
+    from bundler.build import build as build_bundle
+    from bundler.freeze import freeze_runtime
+    from bundler.packs import find_recipe
+    from bundler.progress import progress_for
+    from bundler.text import human_size
+
+    progress = progress_for()
+    recipes = {recipe.backend: recipe for recipe in map(find_recipe, backend)}
+    for recipe in recipes.values():
+        recipe.find_toolchain()  # says what is missing before anything is downloaded
+    request = BuildRequest(
+        model,
+        given["also"],
+        output,
+        given["name"],
+        given["sha256"],
+        baked_from(given),
+        tuple(recipes.values()),
+        quantization_from(given),
+        external=given["external"],
+    )
+    built = build_bundle(request, lambda: freeze_runtime(progress), progress, _ask_which)
+    click.echo(f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}")
+    _tell_of_unused(built.models)
+
+
+@click.command(
+    "run",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    options_metavar="",
+)
+@click.argument("model")
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def run_(model: str, flags: tuple[str, ...]) -> None:
+    """Run MODEL where it lies, without making a file of it first.
+
+    MODEL is what it is for `loaf build`. FLAGS are those of the file that would be built: -p TEXT, --server, ...;
+    --help behind MODEL lists them. What comes with the weights (system prompt, parameters, adapters) applies.
+    """
+    from bundler.freeze import freeze_runtime
+    from bundler.progress import progress_for
+    from bundler.running import become, prepare
+
+    progress = progress_for()
+    become(prepare(model, lambda: freeze_runtime(progress), progress, _ask_which), flags)
+
+
+@click.command("set", cls=GroupedCommand, params=[FILE], groups=SET_GROUPS, hidden=BAKED_FLAG_OPTIONS, last="Other")
+@click.help_option("-h", "--help")
+def set_(file: Path, **given: Any) -> None:
+    """Bake something else into the bundle FILE. Its weights are not touched, so it takes a moment at any size.
+
+    What is not named stays. Whatever interrupts it, FILE is either what it was or what it was to be.
+    """
+    from bundler.baked import NOTHING_BAKED
+    from bundler.changing import set_defaults
+    from bundler.progress import progress_for
+
+    name, baked = given["name"], baked_from(given)
+    if (name, baked) == (None, NOTHING_BAKED):
+        raise click.UsageError("nothing to change: name what is to be another, as in --system TEXT")
+    models = set_defaults(file, name, baked, progress_for())
+    _tell_of_change(file)
+    _tell_of_unused(models)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def upgrade(file: Path) -> None:
+    """Put the runtime of this version of loaf into the bundle FILE, and new packs for those that it has.
+
+    Its weights are not touched. Whatever interrupts it, FILE is either what it was or what it was to be.
+    """
+    from bundler.changing import upgrade as upgrade_bundle
+    from bundler.freeze import freeze_runtime
+    from bundler.progress import progress_for
+
+    progress = progress_for()
+    if upgrade_bundle(file, lambda: freeze_runtime(progress), progress):
+        _tell_of_change(file)
+    else:
+        click.echo(f"{file}: has the runtime of loaf {__version__} already")
+
+
+def _tell_of_change(file: Path) -> None:
+    from bundler.text import human_size
+    from bundler.trust import signature_of
+    from runtime.bundle import open_bundle
+
+    click.echo(f"{file}: {human_size(file.stat().st_size)}, build {open_bundle(file).manifest.build_id[:16]}")
+    if signature_of(file).exists():
+        click.echo(f"Note: {signature_of(file)} is of what it was: sign it again.", err=True)
+
+
+def _tell_of_unused(models: Sequence[Model]) -> None:
+    from bundler.baked import UNUSED
+
+    for role in dict.fromkeys(model.role for model in models):
+        if role in UNUSED:
+            click.echo(f"Note: {UNUSED[role]}", err=True)
+
+
+def _ask_which(error: SourceAmbiguous) -> str:
+    """The choice of whoever sits at the terminal; where nobody does, the error says what there is."""
+    from bundler.text import human_size
+
+    if not sys.stdin.isatty():
+        raise error
+    click.echo(f"{error.message}:", err=True)
+    for number, choice in enumerate(error.choices, 1):
+        click.echo(f"{number:4}  {human_size(choice.size):>9}  {choice.spec}", err=True)
+    number = click.prompt("Which one", type=click.IntRange(1, len(error.choices)), err=True)
+    return error.choices[number - 1].spec

@@ -1,0 +1,53 @@
+"""Commands about the program that goes into every bundle."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def runtime() -> None:
+    """The program that goes into every bundle."""
+
+
+@runtime.command("build")
+def build_runtime() -> None:
+    """Compile and freeze it now, rather than when the first bundle is built."""
+    from bundler.freeze import freeze_runtime
+    from bundler.progress import progress_for
+    from bundler.text import human_size
+
+    frozen = freeze_runtime(progress_for())
+    click.echo(
+        f"{frozen.archive}: {frozen.platform}, {human_size(frozen.size)} packed, "
+        f"{human_size(frozen.unpacked_size)} unpacked, glibc {frozen.glibc} or newer"
+    )
+
+
+@runtime.command("pack")
+@click.argument("backend", metavar="BACKEND[:CHIPS]")
+def pack_backend(backend: str) -> None:
+    """Compile the pack of BACKEND now, rather than when the first bundle with it is built.
+
+    \b
+    BACKEND is one of vulkan, cuda, rocm, metal. CHIPS, for cuda and rocm, lists what to compile for,
+    as CMake has it: cuda:75-real;86-real;90-virtual (the last: PTX, for newer cards too).
+    """
+    from bundler.packs import compiled_pack, find_recipe
+    from bundler.progress import progress_for
+    from bundler.text import human_size
+
+    pack = compiled_pack(find_recipe(backend), progress_for())
+    click.echo(
+        f"{pack.archive}: {pack.platform}, {human_size(pack.size)} packed, {human_size(pack.unpacked_size)} unpacked, "
+        f"needs {', '.join(pack.needs) or 'nothing'}"
+    )
+
+
+@runtime.command("list")
+def list_runtimes() -> None:
+    """List the backends that packs can be made of, and the packs that this machine has made."""
+    from bundler.packs import describe_packs
+
+    for line in describe_packs():
+        click.echo(line)
