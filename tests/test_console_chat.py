@@ -144,7 +144,11 @@ class Speaker(FakeModel):
 
 
 def chat(
-    speaker: Speaker, *typed: str | type[BaseException], settings: Settings | None = None, n_ctx: int = 500
+    speaker: Speaker,
+    *typed: str | type[BaseException],
+    settings: Settings | None = None,
+    n_ctx: int = 500,
+    another: Speaker | None = None,
 ) -> str:
     """What the screen shows of a chat in which all that is `typed`, and then Ctrl-D."""
     screen = io.StringIO()
@@ -158,20 +162,26 @@ def chat(
         raise text
 
     async def main() -> None:
-        context = FakeContext(n_ctx=n_ctx, model=speaker)
-        engine = Engine(lambda: context)  # type: ignore[arg-type,return-value]
-        engine.start()
-        await asyncio.wrap_future(engine.ready)
-        served = ServedModel("fake", Weights(Path("fake.gguf")), 0, "", engine, threading.Event())
+        speakers = {"fake": speaker} | ({"another": another} if another else {})
+        served = [served_model(name, FakeContext(n_ctx=n_ctx, model=each)) for name, each in speakers.items()]
         try:
+            for one in served:
+                await asyncio.wrap_future(one.engine.ready)
             talking = Chat(served, settings or Settings(), Screen(screen), read)
             await asyncio.wait_for(talking.run(), 30)
         finally:
-            engine.stop()
-            engine.join(10)
+            for one in served:
+                one.engine.stop()
+                one.engine.join(10)
 
     asyncio.run(main())
     return screen.getvalue()
+
+
+def served_model(name: str, context: FakeContext) -> ServedModel:
+    engine = Engine(lambda: context)  # type: ignore[arg-type,return-value]
+    engine.start()
+    return ServedModel(name, Weights(Path(f"{name}.gguf")), 0, "", engine, threading.Event())
 
 
 @pytest.fixture(autouse=True)
@@ -231,6 +241,17 @@ def test_a_conversation_is_kept_in_a_file(tmp_path: Path) -> None:
     assert f"{tmp_path}/none: No such file or directory" in said
     assert f"{tmp_path}/no/such: No such file or directory" in said
     assert f"{other}: no conversation" in said
+
+
+def test_another_model_goes_on() -> None:
+    first, second = Speaker("one"), Speaker("two")
+    said = chat(first, "/model", "hi", "/model another", "and you?", "/model third", "/stats", another=second)
+    assert "> /model\nmodel: fake; others: another\n" in said
+    assert "> hi\none\n" in said
+    assert "> /model another\nmodel: another; others: fake\n> and you?\ntwo\n" in said
+    assert "there is no model third that writes text; /model lists those that do" in said
+    assert [("hi" in asked, "one" in asked) for asked in second.asked] == [(True, True)], "with all that was said"
+    assert "model: fake\n" in chat(Speaker("one"), "/model"), "where there is one only"
 
 
 def test_numbers_are_told() -> None:

@@ -151,7 +151,7 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
             from runtime.console.begin import chat
 
             _begin_to_collect()
-            chat(served[0], settings)
+            chat(served, settings)
         else:
             from runtime.server.serve import serve
 

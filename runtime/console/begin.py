@@ -16,15 +16,15 @@ from runtime.loading import ServedModel
 from runtime.settings import Settings
 
 
-def chat(served: ServedModel, settings: Settings) -> None:
+def chat(served: Sequence[ServedModel], settings: Settings) -> None:
     """Chat until the person or a signal ends it. Raises `NoTerminal`, `CannotGenerate`, and what loading does."""
     asyncio.run(_chat(served, settings))
 
 
-async def _chat(served: ServedModel, settings: Settings) -> None:
-    async with loading_shown([served], Aside()):
-        await asyncio.wrap_future(served.engine.ready)
-    chatting = chat_beside([served], settings)
+async def _chat(served: Sequence[ServedModel], settings: Settings) -> None:
+    async with loading_shown(served, Aside()):
+        await asyncio.gather(*(asyncio.wrap_future(one.engine.ready) for one in served))
+    chatting = chat_beside(served, settings)
     if chatting is None:
         raise CannotGenerate
     talking = asyncio.ensure_future(chatting)
@@ -36,11 +36,11 @@ async def _chat(served: ServedModel, settings: Settings) -> None:
 
 
 def chat_beside(served: Sequence[ServedModel], settings: Settings) -> Awaitable[None] | None:
-    """A chat with the first of `served` that writes text; None where none does. All are loaded. Raises `NoTerminal`."""
+    """A chat with those of `served` that write text; None where none does. All are loaded. Raises `NoTerminal`."""
     if not has_terminal():
         raise NoTerminal
-    able = next((one for one in served if one.engine.backend().generator is not None), None)
-    if able is None:
+    able = [one for one in served if one.engine.backend().generator is not None]
+    if not able:
         return None
     from runtime.console.chat import Chat
     from runtime.console.editing.editor import Editor

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -46,19 +46,24 @@ class _Measured(msgspec.Struct, frozen=True):
 
 
 class Chat:
-    """One conversation with a model that is loaded. `read` gives what is typed.
+    """One conversation with `models` that are loaded, the first of them to begin with. `read` gives what is typed.
 
     It raises `EOFError` where nothing more comes, and `KeyboardInterrupt` where a line was given up.
     """
 
     def __init__(
-        self, served: ServedModel, settings: Settings, screen: Screen, read: Callable[[], Awaitable[str]]
+        self,
+        models: Sequence[ServedModel],
+        settings: Settings,
+        screen: Screen,
+        read: Callable[[], Awaitable[str]],
     ) -> None:
-        self._served = served
+        self._models = models
+        self._served = models[0]
         self._settings = settings
         self._screen = screen
         self._read = read
-        self._prompts = Prompts(served.engine, None, settings.chat)
+        self._prompts = Prompts(self._served.engine, None, settings.chat)
         self._transcript = Transcript(settings.system)
         self._answering: Answering | None = None
         self._is_stopped = False
@@ -164,6 +169,8 @@ class Chat:
                 self._save(_path(command.argument))
             case "load":
                 self._load(_path(command.argument))
+            case "model":
+                self._model(command.argument)
             case "stats":
                 self._stats()
         return True
@@ -221,6 +228,18 @@ class Chat:
             answer = _WrittenAnswer(self._screen)
             answer.say(self._transcript.answer.content)
             answer.finish()
+
+    def _model(self, name: str) -> None:
+        if name and name != self._served.name:
+            found = next((one for one in self._models if one.name == name), None)
+            if found is None:
+                self._complain(f"there is no model {name} that writes text; /model lists those that do")
+                return
+            self._served = found
+            self._prompts = Prompts(found.engine, None, self._settings.chat)
+            self._measured = None
+        others = ", ".join(one.name for one in self._models if one is not self._served)
+        self._say(f"model: {self._served.name}" + (f"; others: {others}" if others else ""))
 
     def _stats(self) -> None:
         generator = self._served.engine.backend().generator

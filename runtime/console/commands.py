@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-Name = Literal["help", "system", "clear", "undo", "retry", "save", "load", "stats", "exit"]
+Name = Literal["help", "system", "clear", "undo", "retry", "save", "load", "model", "stats", "exit"]
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -37,6 +37,7 @@ COMMANDS: dict[Name, _Form] = {
     "retry": _Form("", "Answer the last question anew."),
     "save": _Form("FILE", "Write the conversation to a file, as JSON."),
     "load": _Form("FILE", "Go on with the conversation of a file."),
+    "model": _Form("[NAME]", "Go on with another model of this file; without a name, say which there are."),
     "stats": _Form("", "How full the context is, and how fast the last answer was."),
     "exit": _Form("", "End the chat; so does Ctrl-D."),
 }

@@ -12,7 +12,8 @@ from runtime import __version__
 from runtime.backends.devices import TITLES
 from runtime.backends.preparing import packs_for_here
 from runtime.bundle import Bundle
-from runtime.engine.backend import Backend, CacheType, LayerSizes, Verdict, Weights
+from runtime.console.meter import large
+from runtime.engine.backend import Backend, CacheType, LayerSizes, ModelFacts, Verdict, Weights
 from runtime.engine.llama.binding import loaded_variant
 from runtime.engine.llama.layers import layer_sizes
 from runtime.errors import LoafError
@@ -62,7 +63,7 @@ def describe_model(name: str, weights: Weights, settings: EngineSettings, backen
     on_gpus = min(placement.n_layers, n_layers)
     return Model(
         name=name,
-        description=facts.description,
+        description=_kind(facts),
         lines=(*(placement.lines or ("Computing on the processor",)), *filter(None, [backend.warmth.line])),
         n_layers=n_layers,
         n_layers_on_gpus=on_gpus,
@@ -85,6 +86,11 @@ def describe_model(name: str, weights: Weights, settings: EngineSettings, backen
 
 
 _sizes_once = functools.lru_cache(layer_sizes)
+
+
+def _kind(facts: ModelFacts) -> str:
+    """As in `llama, 1.9 million parameters, Q8_0`. llama.cpp's own description has `?B` for sizes it does not know."""
+    return f"{facts.architecture}, {large(facts.parameter_count)} parameters, {facts.quantization}"
 
 
 def _sizes(weights: Weights, type_k: CacheType, type_v: CacheType) -> LayerSizes:
