@@ -142,6 +142,23 @@ def test_who_shares_a_prefix_that_is_being_computed_waits_for_it() -> None:
     with_engine(context, body)
 
 
+def test_a_stream_lets_a_batch_of_first_tokens_go_before_it_and_no_more() -> None:
+    context = FakeContext(n_ctx=2000, n_slots=64, n_batch=32, n_ubatch=16, gate=threading.Semaphore(0))
+
+    async def body(engine: Engine) -> None:
+        assert context.gate is not None
+        first = collect(engine.submit(request(1, max_tokens=3)))
+        others = [collect(engine.submit(request(99 * i, 99 * i, 99 * i, max_tokens=2))) for i in range(1, 41)]
+        context.gate.release(1000)
+        answers = await asyncio.gather(first, *others)
+        assert answers[0][0] == "2 3 4 "
+        computed = [[token for item in batch for token in item.tokens] for batch in context.batches]
+        waited = next(number for number, tokens in enumerate(computed) if 2 in tokens)
+        assert context.n_batch <= sum(map(len, computed[1:waited])) < context.n_batch + context.n_ubatch
+
+    with_engine(context, body)
+
+
 def test_a_full_pool_makes_requests_wait_and_loses_nothing() -> None:
     context = FakeContext(n_ctx=40)
 

@@ -21,10 +21,20 @@ def prefilling(prompt: int, computed: int = 0, scales: tuple[float, ...] = ()) -
 
 
 def streaming(length: int = 5, draft: int = 0, scales: tuple[float, ...] = ()) -> Sequence:
-    """A sequence that has just sampled a token, and guesses `draft` more."""
-    sequence = prefilling(length - 1, length - 1, scales)
+    """A sequence that has been going for two tokens, and guesses `draft` more."""
+    sequence = prefilling(length - 2, length - 2, scales)
     sequence.append(0)
+    sequence.append(0)
+    sequence.computed += 1
     sequence.draft = tuple(range(draft))
+    return sequence
+
+
+def starting(yielded: int = 0) -> Sequence:
+    """A sequence that has its first token, and sat out batches of `yielded` tokens since."""
+    sequence = prefilling(4, 4)
+    sequence.append(0)
+    sequence.yielded = yielded
     return sequence
 
 
@@ -46,6 +56,26 @@ TABLE = [
 def test_plan(running: list[Sequence], expected: list[tuple[int, int, int, bool]]) -> None:
     chunks = plan_batch(running, LIMITS)
     assert [(running.index(c.sequence), c.start, c.count, c.outputs > 0) for c in chunks] == expected
+
+
+YIELDING = [
+    ("who has one token lets prompts go first that come to theirs", [starting(), prefilling(3), prefilling(4)], [1, 2]),
+    ("those who have more do not", [starting(), streaming(), prefilling(3), prefilling(3)], [1, 2, 3]),
+    ("nor for one prompt only", [starting(), prefilling(3)], [0, 1]),
+    ("nor for one that does not end yet", [starting(), prefilling(4), prefilling(40)], [0, 1, 2]),
+    ("nor where the first does not", [starting(), prefilling(40), prefilling(4)], [0, 1]),
+    ("as long as it waited for less than a batch", [starting(15), prefilling(3), prefilling(4)], [1, 2]),
+    ("and no longer", [starting(16), prefilling(3), prefilling(4)], [0, 1, 2]),
+    ("each for itself", [starting(16), starting(), prefilling(3), prefilling(3)], [0, 2, 3]),
+    ("a chunk is no longer for it", [starting(), *(prefilling(3) for _ in range(4))], [1, 2, 3]),
+]
+
+
+@pytest.mark.parametrize(("running", "expected"), [row[1:] for row in YIELDING], ids=[row[0] for row in YIELDING])
+def test_first_tokens_come_before_second_ones(running: list[Sequence], expected: list[int]) -> None:
+    chunks = plan_batch(running, LIMITS)
+    assert [running.index(chunk.sequence) for chunk in chunks] == expected
+    assert sum(chunk.count for chunk in chunks if chunk.sequence.is_prefilling) <= LIMITS.beside_streams
 
 
 GUESSES = [
@@ -92,7 +122,8 @@ def test_texts(lengths: list[int], expected: int) -> None:
     st.lists(
         st.one_of(
             st.builds(prefilling, st.integers(1, 60)),
-            st.builds(streaming, st.integers(2, 9), st.integers(0, 20)),
+            st.builds(streaming, st.integers(3, 9), st.integers(0, 20)),
+            st.builds(starting, st.integers(0, 20)),
         ),
         max_size=12,
     )
@@ -102,7 +133,11 @@ def test_every_plan_keeps_to_the_limits(running: list[Sequence]) -> None:
     assert sum(chunk.count + len(chunk.draft) for chunk in chunks) <= LIMITS.batch
     assert len({chunk.sequence for chunk in chunks}) == len(chunks)
     streams = [sequence for sequence in running if not sequence.is_prefilling]
-    assert set(streams) <= {chunk.sequence for chunk in chunks}, "a stream was left out"
+    left_out = set(streams) - {chunk.sequence for chunk in chunks}
+    assert all(stream.generated == 1 and stream.yielded < LIMITS.batch for stream in left_out), "a stream was left out"
+    if left_out:
+        ending = [chunk for chunk in chunks if chunk.sequence.is_prefilling and chunk.outputs]
+        assert len(ending) > 1, "for nobody's first token"
     if streams:
         prompts = sum(chunk.count for chunk in chunks if chunk.sequence.is_prefilling)
         assert prompts <= LIMITS.beside_streams

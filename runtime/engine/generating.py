@@ -136,6 +136,7 @@ class Generations:
             self._fail_batch(chunks, error)
             return
         guess_cost = self._measure(chunks, time.perf_counter() - began)
+        _note_yielding(running, chunks)
         runs = {run.sequence.slot: run for run in self._running}
         for chunk in chunks:
             self._count(chunk)
@@ -368,6 +369,15 @@ def _close_sampler(run: _Run) -> None:
     if run.sampler is not None:
         run.sampler.close()
         run.sampler = None
+
+
+def _note_yielding(running: list[Sequence], chunks: tuple[Chunk, ...]) -> None:
+    """Let streams that sat out remember for how many tokens they did."""
+    computed = {chunk.sequence for chunk in chunks}
+    tokens = sum(chunk.count for chunk in chunks)
+    for sequence in running:
+        if sequence not in computed and not sequence.is_prefilling:
+            sequence.yielded += tokens
 
 
 def _tokens_left(sequence: Sequence, n_ctx: int) -> int:

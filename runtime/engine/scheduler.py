@@ -2,7 +2,10 @@
 
 Each running stream gets its one token first, so that streams keep their pace, and its guesses if it has any; what
 room is left is filled with prompts, in order of arrival and in chunks, so that a long prompt cannot hold the others up
-for longer than one chunk takes. One batch is computed with one set of adapters: who uses another takes turns.
+for longer than one chunk takes. Where many short prompts arrive at once, those that have their first token let the
+others come to theirs: every stream in a batch makes llama.cpp's attention look at that stream's cells for each prompt
+too, so that together they would all be later. One batch is computed with one set of adapters: who uses another takes
+turns.
 """
 
 from __future__ import annotations
@@ -39,8 +42,8 @@ class Chunk(msgspec.Struct, frozen=True):
 class Limits(msgspec.Struct, frozen=True):
     """In tokens: what a batch may hold, and what it may while streams are running, here or in another model.
 
-    That is a micro-batch, llama.cpp's unit: a few tokens more would cost as much as a step of their own. Prompts get
-    half of it however many streams there are.
+    The latter is a micro-batch, llama.cpp's unit: a few tokens more would cost as much as a step of their own. Prompts
+    get half of it however many streams there are.
     """
 
     batch: int
@@ -62,18 +65,21 @@ def plan_batch(
     `last` are the scales of the batch before, after which other ones come first. `beside_others`: other models wait.
     """
     sequences = _of_next_scales(tuple(running), last)
-    streams = [sequence for sequence in sequences if not sequence.is_prefilling]
-    streams = streams[: limits.batch]
+    streams = [sequence for sequence in sequences if not sequence.is_prefilling][: limits.batch]
+    prompts = [sequence for sequence in sequences if sequence.is_prefilling]
+    in_one_go = not streams and not beside_others
+    if _ends_several(prompts, _room_for_prompts(sum(1 + len(stream.draft) for stream in streams), limits)):
+        streams = [stream for stream in streams if not _lets_go_first(stream, limits)]
     room = limits.batch - len(streams)
     chunks = []
     for sequence in streams:
         draft = sequence.draft[:room]
         room -= len(draft)
         chunks.append(Chunk(sequence, sequence.computed, sequence.pending, draft))
-    if streams or beside_others:
-        room = min(room, max(limits.beside_streams - (limits.batch - room), limits.beside_streams // 2))
-    for sequence in sequences:
-        if sequence.is_prefilling and room > 0:
+    if not in_one_go:
+        room = _room_for_prompts(limits.batch - room, limits)
+    for sequence in prompts:
+        if room > 0:
             chunks.append(Chunk(sequence, sequence.computed, min(sequence.pending, room)))
             room -= chunks[-1].count
     return tuple(chunks)
@@ -89,6 +95,21 @@ def plan_texts(lengths: Iterable[int], limits: TextLimits) -> int:
             break
         count += 1
     return count
+
+
+def _room_for_prompts(streaming: int, limits: Limits) -> int:
+    """How many tokens of prompts may go beside `streaming` tokens of streams; none where it is negative."""
+    return min(limits.batch - streaming, max(limits.beside_streams - streaming, limits.beside_streams // 2))
+
+
+def _ends_several(prompts: Items[Sequence], room: int) -> bool:
+    """Whether two prompts at least are computed to their ends in `room` tokens: one alone holds up no other."""
+    return len(prompts) > 1 and prompts[0].pending + prompts[1].pending <= room
+
+
+def _lets_go_first(stream: Sequence, limits: Limits) -> bool:
+    """Whether a stream may sit out: its client has read one token only, and it has not waited for a whole batch yet."""
+    return stream.generated == 1 and stream.yielded < limits.batch
 
 
 def _of_next_scales(sequences: tuple[Sequence, ...], last: Scales | None) -> Items[Sequence]:

@@ -17,8 +17,9 @@ class Sequence:
 
     `slot` is its KV sequence id, None while it waits. The first `computed` of `tokens` are in the KV cache; the token
     after the last is sampled when all of them are. `draft` are guesses of what comes then. `cached` of the prompt
-    needed no computing. `scales` of the adapters that it is computed with. Times are those of `time.monotonic`, None
-    for what has not happened. `number` tells requests apart, in order of arrival.
+    needed no computing. `yielded` counts the tokens of batches which it sat out. `scales` of the adapters that it is
+    computed with. Times are those of `time.monotonic`, None for what has not happened. `number` tells requests apart,
+    in order of arrival.
     """
 
     def __init__(self, request: GenerationRequest, scales: tuple[float, ...] = (), number: int = 0) -> None:
@@ -31,6 +32,7 @@ class Sequence:
         self.computed = 0
         self.cached = 0
         self.generated = 0
+        self.yielded = 0
         self.drafted = 0
         self.accepted = 0
         self.shifted = False
