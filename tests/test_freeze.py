@@ -20,6 +20,7 @@ import pytest
 from bundler.cache import build_cache, cached, key_of, log_file
 from bundler.errors import CacheFull, CacheUnusable, CompilerMissing, PackagesUnreachable, StepFailed
 from bundler.freeze import compiler, ninja, packages, pins, pipeline, wheel
+from bundler.freeze.corrections import CORRECTIONS, correct
 from bundler.freeze.environment import tidy_libraries
 from bundler.freeze.pack import needed_glibc, pack, unpacked_size
 from bundler.freeze.process import CommandFailed, clean_environment, run
@@ -33,6 +34,30 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("LOAF_BUILD_CACHE", str(folder))
     return folder
+
+
+class TestCorrections:
+    @pytest.fixture
+    def sources(self, tmp_path: Path) -> Path:
+        """llama.cpp, as far as it is corrected."""
+        for correction in CORRECTIONS:
+            file = tmp_path / "llama.cpp" / correction.file
+            file.parent.mkdir(parents=True)
+            file.write_text(f"before\n{correction.old}after\n")
+        return tmp_path / "llama.cpp"
+
+    def test_change_what_they_name_and_nothing_else(self, sources: Path, tmp_path: Path) -> None:
+        correct(sources, tmp_path / "log")
+        for correction in CORRECTIONS:
+            assert (sources / correction.file).read_text() == f"before\n{correction.new}after\n"
+
+    @pytest.mark.parametrize("text", [None, "", "{old}{old}"], ids=["no file", "not there", "twice"])
+    def test_a_version_that_is_another_is_not_compiled(self, sources: Path, tmp_path: Path, text: str | None) -> None:
+        first = CORRECTIONS[0]
+        file = sources / first.file
+        file.unlink() if text is None else file.write_text(text.format(old=first.old))
+        with pytest.raises(StepFailed, match=f"{first.file} is not as corrections.py expects it"):
+            correct(sources, tmp_path / "log")
 
 
 class TestCache:

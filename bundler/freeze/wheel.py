@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bundler.cache import cached, key_of, log_file
 from bundler.freeze.compiler import Compiler, compile_environment, find_compiler
+from bundler.freeze.corrections import CORRECTIONS
 from bundler.freeze.ninja import NinjaProgress
 from bundler.freeze.packages import pip
 from bundler.freeze.pins import llama_version, pins
@@ -37,8 +38,8 @@ _WITHOUT_COMMON = 'set(LLAMA_BUILD_COMMON OFF CACHE BOOL "not in the wheel" FORC
 """CMake reads this right after `project("llama.cpp")`. The sdist forces llama.cpp's `common` library on,
 which nothing in the wheel uses: 57 of 443 steps, and heavy ones."""
 
-RECIPE = " ".join((*FLAGS, _WITHOUT_COMMON))
-"""All that is told to CMake, as one text for a key."""
+RECIPE = " ".join((*FLAGS, _WITHOUT_COMMON, repr(CORRECTIONS)))
+"""All that is told to CMake, and what is corrected before, as one text for a key."""
 
 _NEEDS_BYTES = 800_000_000  # sdist 77 MB, sources 217, tools 117, the rest objects and libraries
 _KEPT = 32  # a few MB each, and minutes to make again
