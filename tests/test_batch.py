@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from bundles import Server, clean_environment
+from fakes import FakeContext
 
 from runtime.batch import reading
 from runtime.batch.errors import LineRefused, NotResults, OutputFailed, OutputInUse
@@ -25,6 +26,12 @@ from runtime.batch.reading import Line, ReadAhead, count_lines
 from runtime.batch.requests import URLS, BatchRequest, parse_request
 from runtime.batch.results import Results
 from runtime.console.meter import bar, clock, large, size
+from runtime.engine.backend import Weights
+from runtime.engine.engine import Engine
+from runtime.loading import Loading, ServedModel
+from runtime.server import asking
+from runtime.server.connections import Connection
+from runtime.settings import Settings
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -127,6 +134,46 @@ def test_lines_are_counted_where_they_stay(tmp_path: Path) -> None:
         (tmp_path / "in").write_bytes(text)
         assert count_lines(tmp_path / "in") == count
     assert count_lines(Path("-")) is None
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+def connections_for(requests: int, at_once: int = 1) -> int:
+    """How many connections so many requests take; each must be answered."""
+    made = []
+
+    async def ask_all() -> None:
+        engine = Engine(lambda: FakeContext(n_ctx=1000))  # type: ignore[arg-type,return-value]
+        engine.start()
+        await asyncio.wrap_future(engine.ready)
+        served = ServedModel("fake", Weights(Path("fake.gguf")), 0, "", engine, Loading())
+        connect = asking._connect
+
+        async def counting(protocol: Callable[[], Connection]) -> asking._Wire:
+            made.append(protocol)
+            return await connect(protocol)
+
+        body = json.dumps({"prompt": [5], "max_tokens": 2}).encode()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asking, "_connect", counting)
+            async with asking.answering([served], Settings()) as ask:
+                for _ in range(requests // at_once):
+                    for answered in await asyncio.gather(*(ask("/v1/completions", body) for _ in range(at_once))):
+                        assert (answered.status, json.loads(answered.body)["choices"][0]["text"]) == (200, "6 7 ")
+                assert (await ask("/v1/completions", b"{")).status == 400
+        engine.stop()
+        engine.join(10)
+
+    asyncio.run(ask_all())
+    return len(made)
+
+
+def test_connections_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connections_for(8) == 1
+    assert connections_for(8, at_once=4) == 4
+    monkeypatch.setattr(asking, "IDLE_SECONDS", 0)
+    assert connections_for(8) == 9, "the server may have closed one that waited"
 
 
 # -- results -----------------------------------------------------------------------------------------------------------

@@ -54,10 +54,9 @@ async def _run(served: Sequence[ServedModel], settings: Settings, batch: BatchSe
         tally = Tally()
         total = await asyncio.to_thread(count_lines, batch.input) if aside.is_heard else None
         meter = Meter([one.engine for one in served], tally, total)
-        at_once = _requests_at_once(served)
-        async with answering(served, settings, at_once) as ask, meter.shown(aside):
+        async with answering(served, settings) as ask, meter.shown(aside):
             try:
-                await _together(_Run(lines, results, ask, tally), at_once)
+                await _together(_Run(lines, results, ask, tally), _requests_at_once(served))
             finally:
                 aside.clear()
                 print(meter.summary(str(batch.output)), file=sys.stderr)

@@ -15,7 +15,11 @@ from runtime.engine.errors import AdapterFailed, LoadAborted, ModelLoadFailed
 from runtime.engine.llama.binding import import_binding, use_numa
 from runtime.engine.llama.devices import device_params
 from runtime.engine.llama.files import opened
+from runtime.engine.llama.logs import LogTail
 from runtime.engine.llama.model import LlamaModel
+
+_REPACKING = ("AMX", "CPU_REPACK")
+"""ggml's names of the memories in which weights are laid out for the processor: for its tiles, and for its vectors."""
 
 
 def load_model(
@@ -48,7 +52,7 @@ def load_model(
         if handle:
             lib.llama_model_free(handle)
         raise LoadAborted
-    return _with_adapters(weights, handle, logs.weights_in("CPU_REPACK"), adapters)
+    return _with_adapters(weights, handle, _repacked(logs), adapters)
 
 
 def look_at_model(
@@ -68,12 +72,12 @@ def look_at_model(
         _check_allocated(weights, settings, logs.last_error())
     params.no_alloc = True
     handle = _load(weights, params, settings, offload, lambda _share: True)
-    return _with_adapters(weights, handle, logs.weights_in("CPU_REPACK"), adapters)
+    return _with_adapters(weights, handle, _repacked(logs), adapters)
 
 
 def _check_allocated(weights: Weights, settings: LoadSettings, error: str) -> None:
     """Raise what `load_model` would. Where it maps the weights, those that are not repacked need no memory."""
-    if "unable to allocate" in error and (not settings.mmap or "CPU_REPACK" in error):
+    if "unable to allocate" in error and (not settings.mmap or any(kind in error for kind in _REPACKING)):
         raise ModelLoadFailed(weights.path, error)
 
 
@@ -107,6 +111,10 @@ def _with_adapters(weights: Weights, handle: Any, repacked: int, adapters: Seque
         lib.llama_model_free(handle)
         raise
     return LlamaModel(lib, handle, logs, repacked, tuple(adapters), loaded)
+
+
+def _repacked(logs: LogTail) -> int:
+    return sum(map(logs.weights_in, _REPACKING))
 
 
 def _load_adapter(adapter: Adapter, model: Any) -> Any:
