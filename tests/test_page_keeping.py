@@ -107,6 +107,29 @@ def test_out_and_in_again(page: Page, browser: Browser, server: Server, tmp_path
         expect(listed(other)).to_have_count(4)
 
 
+def test_what_comes_in_while_the_list_is_read_stays_in_it(
+    page: Page, browser: Browser, server: Server, tmp_path: Path
+) -> None:
+    export(page, tmp_path / "first.json")
+    with opened(browser, server.url, before=slow_to_list) as other:
+        other.get_by_label("Files to import").set_input_files(tmp_path / "first.json")
+        expect(listed(other)).to_have_text(["What of pears?", "What of apples?"])
+        other.locator("html[data-listed]").wait_for()
+        expect(listed(other)).to_have_text(["What of pears?", "What of apples?"])
+
+
+def slow_to_list(page: Page) -> None:
+    """Has the first list of conversations come late, as it was when it was asked for."""
+    page.add_init_script("""
+      window.listed = 0;
+      IDBRequest.prototype.addEventListener = function (kind, then, ...more) {
+        const isFirst = kind === "success" && this.source?.name === "chats" && window.listed++ === 0;
+        const late = (event) => setTimeout(() => { then.call(this, event); document.documentElement.dataset.listed = true; }, 700);
+        EventTarget.prototype.addEventListener.call(this, kind, isFirst ? late : then, ...more);
+      };
+    """)
+
+
 def test_one_alone_is_taken_out(page: Page, tmp_path: Path) -> None:
     page.get_by_role("button", name="Settings").click()
     with page.expect_download() as saved:

@@ -126,6 +126,24 @@ def test_a_stream_that_is_none_ends_the_answer_only(browser: Browser, server: Se
         last_answer(page)
 
 
+def test_what_is_only_being_kept_has_not_been_lost(browser: Browser, server: Server) -> None:
+    with opened(browser, server.url, before=slow_to_keep) as page:
+        say(page, QUESTION)
+        page.locator(".turn.assistant").wait_for()
+        assert page.locator(".ended").count() == 0
+        assert "Armstrong" in last_answer(page).inner_text()
+
+
+def slow_to_keep(page: Page) -> None:
+    """Has the browser take its time before it says that something is kept."""
+    page.add_init_script("""
+      IDBTransaction.prototype.addEventListener = function (kind, then, ...more) {
+        const late = (event) => setTimeout(() => then.call(this, event), 500);
+        EventTarget.prototype.addEventListener.call(this, kind, kind === "complete" ? late : then, ...more);
+      };
+    """)
+
+
 # -- models ---------------------------------------------------------------------------------------------------
 
 

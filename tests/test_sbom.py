@@ -71,6 +71,7 @@ def test_the_commit_is_the_one_that_is_compiled(tmp_path: Path, monkeypatch: pyt
         sources.unpacked_sources(Path("python"), tmp_path / commit, tmp_path / "log", SilentProgress())
 
     monkeypatch.setattr(sources, "pip", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(sources, "correct", lambda *_arguments: None)
     monkeypatch.setattr("shutil.unpack_archive", lambda *_arguments: None)
     fetched(LLAMA_CPP_COMMIT)
     with pytest.raises(StepFailed, match="and not"):

@@ -38,8 +38,7 @@ export async function askInstead(turn: Turn, text: string): Promise<void> {
 async function askAfter(parent: string | null, text: string, attachments: Attachment[]): Promise<void> {
   const turn: Turn = { id: newId(), chat: chat.value.id, parent, role: "user", text, created: Date.now() };
   if (attachments.length) turn.attachments = attachments;
-  await add(turn);
-  await answer(turn.id);
+  await answerTo([...pathTo(turns.value, parent), turn], [turn]);
 }
 
 /** Tells the model what its call came to, and has it go on once every call has a result. */
@@ -58,30 +57,38 @@ export async function answerAgain(turn: Turn): Promise<void> {
 
 /** An answer to the turn `parent`. */
 export async function answer(parent: string): Promise<void> {
-  const turn: Turn = { id: newId(), chat: chat.value.id, parent, role: "assistant", text: "", created: Date.now() };
-  await add(turn);
-  await run(turn, parent);
+  await answerTo(pathTo(turns.value, parent), []);
+}
+
+/** An answer to the last turn of `before`, of which `added` are not kept yet. */
+async function answerTo(before: Turn[], added: Turn[]): Promise<void> {
+  const last = before.at(-1);
+  const created = Math.max(Date.now(), (last?.created ?? 0) + 1); // turns are put in order by it
+  const turn: Turn = { id: newId(), chat: chat.value.id, parent: last?.id ?? null, role: "assistant", text: "", created };
+  await run(turn, before, [...added, turn]);
 }
 
 /** Goes on with an answer that was not finished. */
 export async function resume(turn: Turn): Promise<void> {
   const { ending: _ending, error: _error, ...open } = turn;
-  await run(open, turn.id);
+  await run(open, pathTo(turns.value, turn.id), []);
 }
 
 export function stop(id: string = chat.value.id): void {
   running.value.get(id)?.abort.abort();
 }
 
-async function run(turn: Turn, last: string): Promise<void> {
+/** It runs from the first moment, so that nothing which is only being kept looks as if it had been lost. */
+async function run(turn: Turn, before: Turn[], added: Turn[]): Promise<void> {
   const of = chat.value;
   if (running.value.has(of.id)) return;
-  const body = bodyOf(of, last);
+  const body = bodyOf(of, before);
   turn.model = body.model;
   const one: Running = { turn: signal(turn), abort: new AbortController(), speed: signal(0) };
   running.value = new Map(running.value).set(of.id, one);
   announcement.value = "Answering";
   try {
+    for (const each of added) await add(each);
     await receive(one, stream(body, one.abort.signal));
   } catch (error) {
     [one.turn.value.ending, one.turn.value.error] = judged(error as Error);
@@ -159,11 +166,11 @@ function clean(turn: Turn): Turn {
   return Object.fromEntries(Object.entries(turn).filter(([, value]) => value !== undefined)) as unknown as Turn;
 }
 
-function bodyOf(of: Chat, last: string): ChatBody {
+function bodyOf(of: Chat, path: readonly Turn[]): ChatBody {
   const body: ChatBody = {
     ...sampling.value,
     model: model.value?.id ?? "",
-    messages: messagesOf(of.system, pathTo(turns.value, last)),
+    messages: messagesOf(of.system, path),
   };
   if (effort.value && props.value?.chat_template_caps.supports_preserve_reasoning) body.reasoning_effort = effort.value;
   if (of.tools.trim()) body.tools = JSON.parse(of.tools);

@@ -26,7 +26,13 @@ const others = new BroadcastChannel("loaf");
 
 export async function loadChats(): Promise<void> {
   await keep(async () => {
-    chats.value = (await store.allChats()).sort((a, b) => b.updated - a.updated);
+    for (;;) {
+      const before = chats.value;
+      const all = await store.allChats();
+      if (chats.value !== before) continue; // what came meanwhile is on its way into the store
+      chats.value = all.sort((a, b) => b.updated - a.updated);
+      return;
+    }
   });
   isLoaded.value = true;
 }
