@@ -124,7 +124,8 @@ def slow_to_list(page: Page) -> None:
       window.listed = 0;
       IDBRequest.prototype.addEventListener = function (kind, then, ...more) {
         const isFirst = kind === "success" && this.source?.name === "chats" && window.listed++ === 0;
-        const late = (event) => setTimeout(() => { then.call(this, event); document.documentElement.dataset.listed = true; }, 700);
+        const show = (event) => { then.call(this, event); document.documentElement.dataset.listed = true; };
+        const late = (event) => setTimeout(show, 700, event);
         EventTarget.prototype.addEventListener.call(this, kind, isFirst ? late : then, ...more);
       };
     """)
