@@ -136,7 +136,8 @@ class Generations:
             self._fail_batch(chunks, error)
             return
         guess_cost = self._measure(chunks, time.perf_counter() - began)
-        _note_yielding(running, chunks)
+        if len(chunks) < len(running):
+            _note_yielding(running, chunks)
         runs = {run.sequence.slot: run for run in self._running}
         for chunk in chunks:
             self._count(chunk)

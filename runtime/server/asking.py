@@ -1,8 +1,7 @@
 """The server's own handlers, asked without a network: over pairs of sockets that nobody else can reach.
 
 So results are what the server would have answered, errors included. Knows HTTP/1.1 as far as aiohttp's server writes it
-for an answer that is whole (RFC 9112, 6.3). A connection is used again: making one takes as long as an answer's parsing
-and writing together.
+for an answer that is whole (RFC 9112, 6.3). A connection is used again, which spares a request two sockets.
 """
 
 from __future__ import annotations

@@ -166,11 +166,11 @@ function clean(turn: Turn): Turn {
   return Object.fromEntries(Object.entries(turn).filter(([, value]) => value !== undefined)) as unknown as Turn;
 }
 
-function bodyOf(of: Chat, path: readonly Turn[]): ChatBody {
+function bodyOf(of: Chat, before: readonly Turn[]): ChatBody {
   const body: ChatBody = {
     ...sampling.value,
     model: model.value?.id ?? "",
-    messages: messagesOf(of.system, path),
+    messages: messagesOf(of.system, before),
   };
   if (effort.value && props.value?.chat_template_caps.supports_preserve_reasoning) body.reasoning_effort = effort.value;
   if (of.tools.trim()) body.tools = JSON.parse(of.tools);
