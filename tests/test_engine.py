@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from array import array
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeContext, FakeEmbedder, FakeModel, FakeSampler
+from engine_runs import collect, request, with_engine
+from fakes import FakeContext, FakeModel
 
 from runtime.engine.backend import Adapter, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import (
-    CannotGenerate,
     DecodeFailed,
     EmptyPrompt,
     EngineError,
@@ -23,54 +21,9 @@ from runtime.engine.errors import (
     ModelLoadFailed,
     PromptTooLong,
     QueueFull,
-    SlotBusy,
-    StateFailed,
     StillLoading,
-    TextTooLong,
-    UnknownSlot,
 )
-from runtime.engine.jobs import Generation
-from runtime.engine.types import EmbeddingRequest, Event, FinishedEvent, FinishReason, GenerationRequest, TokenEvent
-
-
-def with_engine(
-    context: FakeContext, body: Callable[[Engine], Awaitable[None]], *, max_waiting: int = 100, shifts: bool = False
-) -> None:
-    """Run `body` with a started engine, then stop it and see that nothing is left."""
-
-    async def main() -> None:
-        engine = Engine(lambda: context, max_waiting=max_waiting, shifts=shifts)  # type: ignore[arg-type,return-value]
-        engine.start()
-        await asyncio.wrap_future(engine.ready)
-        try:
-            await asyncio.wait_for(body(engine), 30)
-        finally:
-            engine.stop()
-            if context.gate is not None:
-                context.gate.release(1000)
-            engine.join(10)
-        assert context.closed
-        assert FakeSampler.live == 0, "a sampler was not freed"
-
-    asyncio.run(main())
-
-
-def request(*prompt: int, max_tokens: int | None = None, stop: tuple[str, ...] = ()) -> GenerationRequest:
-    return GenerationRequest(prompt, max_tokens, stop)
-
-
-async def collect(generation: Generation) -> tuple[str, FinishedEvent]:
-    text = ""
-    async for event in generation:
-        text += event.text
-        if isinstance(event, FinishedEvent):
-            return text, event
-    raise AssertionError("no FinishedEvent")
-
-
-async def events_of(generation: Generation) -> list[Event]:
-    return [event async for event in generation]
-
+from runtime.engine.types import FinishReason, GenerationRequest
 
 ENDINGS: list[tuple[str, dict[str, Any], str, FinishReason]] = [
     ("the model ends it", {"model": FakeModel(ends_at=8)}, "4 5 6 7 ", FinishReason.END_OF_TEXT),
@@ -408,217 +361,3 @@ def test_each_batch_has_one_set_of_adapters() -> None:
             assert len(batch) == 1, f"sequences with other adapters were in the batch with {scales}"
 
     with_engine(context, body)
-
-
-# -- embeddings -----------------------------------------------------------------------------------------------
-
-
-def test_texts_of_all_requests_are_computed_together() -> None:
-    context = FakeContext(gate=threading.Semaphore(0))
-
-    async def body(engine: Engine) -> None:
-        many = engine.embed(EmbeddingRequest(tuple((n, n) for n in range(1, 10))))
-        few = engine.embed(EmbeddingRequest(((50, 1),)))
-        assert (await few).vectors == ((array("f", [2, 51]),),)
-        assert (await many).vectors == tuple((array("f", [2, 2 * n]),) for n in range(1, 10))
-        assert len(context.texts.batches) == 3, "ten texts, four at a time"
-        stats = engine.stats()
-        assert (stats.counters.embedded_texts, stats.counters.embedded_tokens) == (10, 20)
-
-    with_engine(context, body)
-
-
-def test_texts_and_generations_take_turns() -> None:
-    context = FakeContext(n_ctx=500)
-
-    async def body(engine: Engine) -> None:
-        text = collect(engine.submit(request(1, max_tokens=30)))
-        vectors = engine.embed(EmbeddingRequest(tuple((n,) for n in range(100, 140))))
-        (got, _last), computed = await asyncio.gather(text, vectors)
-        assert got == "".join(f"{n} " for n in range(2, 32))
-        assert len(computed.vectors) == 40
-
-    with_engine(context, body)
-
-
-def test_a_text_that_is_too_long_is_refused_and_the_others_are_not() -> None:
-    async def body(engine: Engine) -> None:
-        long, short = engine.embed(EmbeddingRequest((tuple(range(17)),))), engine.embed(EmbeddingRequest(((1,),)))
-        with pytest.raises(TextTooLong) as caught:
-            await long
-        assert (caught.value.n_text, caught.value.limit) == (17, 16)
-        assert (await short).pooling == "mean"
-        with pytest.raises(EmptyPrompt):
-            engine.embed(EmbeddingRequest(((1,), ())))
-
-    with_engine(FakeContext(), body)
-
-
-def test_an_encoder_embeds_and_does_not_generate() -> None:
-    context = FakeContext(generates=False, texts=FakeEmbedder(2, 8))
-
-    async def body(engine: Engine) -> None:
-        with pytest.raises(CannotGenerate):
-            engine.submit(request(1))
-        with pytest.raises(CannotGenerate):
-            engine.erase_slot(0)
-        assert (await engine.embed(EmbeddingRequest(((1, 2),)))).vectors == ((array("f", [2, 3]),),)
-        assert engine.stats().slots == ()
-
-    with_engine(context, body)
-
-
-def test_embeddings_that_nobody_waits_for_are_dropped() -> None:
-    context = FakeContext(gate=threading.Semaphore(0), n_ctx=500)
-
-    async def body(engine: Engine) -> None:
-        assert context.gate is not None
-        running = engine.submit(request(1, max_tokens=3))
-        left = engine.embed(EmbeddingRequest(tuple((n,) for n in range(1, 100))))
-        left.abort()
-        context.gate.release(1000)
-        await collect(running)
-        assert sum(map(len, context.texts.batches)) < 99
-
-    with_engine(context, body)
-
-
-# -- slots ----------------------------------------------------------------------------------------------------
-
-
-def test_a_slot_can_be_saved_erased_and_restored(tmp_path: Path) -> None:
-    context = FakeContext(n_slots=2)
-
-    async def body(engine: Engine) -> None:
-        await collect(engine.submit(request(1, 2, 3, max_tokens=3)))
-        saved = await asyncio.wrap_future(engine.save_slot(0, tmp_path / "state"))
-        assert saved.tokens == 5, "the last token was never computed"
-        assert await asyncio.wrap_future(engine.erase_slot(0)) == 5
-        assert engine.stats().cells_used == 0
-        restored = await asyncio.wrap_future(engine.restore_slot(1, tmp_path / "state"))
-        assert restored == saved
-        _text, last = await collect(engine.submit(request(1, 2, 3, 4, 5, 9, max_tokens=1)))
-        assert last.usage.cached_tokens == 5
-
-    with_engine(context, body)
-
-
-def test_what_cannot_be_restored_leaves_an_empty_slot(tmp_path: Path) -> None:
-    context = FakeContext()
-    (tmp_path / "bad").write_text("1 2 three")
-
-    async def body(engine: Engine) -> None:
-        await collect(engine.submit(request(1, 2, 3, max_tokens=3)))
-        with pytest.raises(StateFailed):
-            await asyncio.wrap_future(engine.restore_slot(0, tmp_path / "bad"))
-        with pytest.raises(FileNotFoundError):
-            await asyncio.wrap_future(engine.restore_slot(0, tmp_path / "missing"))
-        with pytest.raises(UnknownSlot):
-            await asyncio.wrap_future(engine.erase_slot(99))
-        with pytest.raises(StateFailed):
-            await asyncio.wrap_future(engine.save_slot(0, tmp_path / "empty"))
-        assert engine.stats().cells_used == 0
-        assert (await collect(engine.submit(request(1, 2, 3, max_tokens=1))))[0] == "4 "
-
-    with_engine(context, body)
-
-
-def test_a_restored_state_takes_the_room_of_other_cache(tmp_path: Path) -> None:
-    context = FakeContext(n_ctx=20, n_slots=3)
-    (tmp_path / "state").write_text(" ".join(map(str, range(1, 13))))
-
-    async def body(engine: Engine) -> None:
-        await collect(engine.submit(request(*range(50, 60), max_tokens=3)))
-        await asyncio.wrap_future(engine.restore_slot(2, tmp_path / "state"))
-        assert [slot.held_tokens for slot in engine.stats().slots] == [0, 0, 12]
-
-    with_engine(context, body)
-
-
-def test_a_running_slot_is_left_alone() -> None:
-    context = FakeContext(n_slots=1, gate=threading.Semaphore(0), n_ctx=500)
-
-    async def body(engine: Engine) -> None:
-        assert context.gate is not None
-        running = engine.submit(request(1, max_tokens=100))
-        context.gate.release()
-        await anext(running.__aiter__())
-        erasing = engine.erase_slot(0)
-        context.gate.release()
-        with pytest.raises(SlotBusy):
-            await asyncio.wrap_future(erasing)
-        running.abort()
-
-    with_engine(context, body)
-
-
-# -- numbers --------------------------------------------------------------------------------------------------
-
-
-def test_what_was_done_is_counted() -> None:
-    context = FakeContext(n_ctx=200, n_slots=2)
-
-    async def body(engine: Engine) -> None:
-        await collect(engine.submit(request(1, 2, 3, max_tokens=3)))
-        await collect(engine.submit(request(1, 2, 3, 9, max_tokens=2)))
-        stats = engine.stats()
-        assert (stats.running, stats.deferred, stats.cells) == (0, 0, 200)
-        assert stats.cells_used == context.used()
-        counters = stats.counters
-        assert (counters.requests, counters.prefix_hits) == (2, 1)
-        assert (counters.prompt_tokens, counters.cached_tokens, counters.generated_tokens) == (4, 3, 5)
-        assert counters.batches == len(context.batches)
-        assert [slot.occupant for slot in stats.slots] == [None, None]
-
-    with_engine(context, body)
-
-
-# -- what is told on the way ----------------------------------------------------------------------------------
-
-
-def test_progress_is_told_where_it_is_wanted() -> None:
-    async def body(engine: Engine) -> None:
-        prompt = tuple(range(1, 41))
-        wanted = GenerationRequest(prompt, max_tokens=2, reports_progress=True)
-        told = [event for event in await events_of(engine.submit(wanted)) if isinstance(event, TokenEvent)]
-        progress = [event.progress for event in told]
-        assert [one.processed for one in progress if one] == [0, 16, 32, 40, 40, 40]
-        assert [one.usage.generated_tokens for one in progress if one] == [0, 0, 0, 0, 1, 2]
-        assert [event.tokens for event in told] == [(), (), (), (), (41,), (42,)]
-        again = [event for event in await events_of(engine.submit(wanted)) if isinstance(event, TokenEvent)]
-        first = again[0].progress
-        assert first is not None
-        assert (first.processed, first.usage.cached_tokens, first.usage.prompt_tokens) == (39, 39, 40)
-        plain = await events_of(engine.submit(GenerationRequest(prompt, max_tokens=1)))
-        assert [event.progress for event in plain if isinstance(event, TokenEvent)] == [None]
-
-    with_engine(FakeContext(), body)
-
-
-def test_slots_tell_what_runs_in_them() -> None:
-    gate = threading.Semaphore(0)
-
-    async def body(engine: Engine) -> None:
-        assert [slot.occupant for slot in engine.stats().slots] == [None] * 4
-        await collect_through(gate, engine.submit(request(1, max_tokens=1)))
-        running = engine.submit(request(5, 6, 7, max_tokens=3))
-        events = aiter(running)
-        gate.release()
-        await anext(events)
-        (slot,) = [slot for slot in engine.stats().slots if slot.occupant]
-        occupant = slot.occupant
-        assert occupant is not None
-        assert occupant.number == 1
-        assert occupant.request.prompt == (5, 6, 7)
-        assert occupant.progress.usage.generated_tokens == 1
-        gate.release(10)
-        *_, last = [event async for event in events]
-        assert isinstance(last, FinishedEvent)
-        assert last.slot == slot.slot
-
-    with_engine(FakeContext(gate=gate), body)
-
-
-async def collect_through(gate: threading.Semaphore, generation: Generation) -> None:
-    gate.release()
-    await collect(generation)

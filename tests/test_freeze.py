@@ -1,12 +1,10 @@
-"""Making the runtime: the cache it is kept in, the packing, and what is said when something is missing."""
+"""Making the runtime: what it depends on, the packing, and what is said when something is missing."""
 
 from __future__ import annotations
 
 import errno
 import gzip
-import io
 import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -17,14 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from bundler.cache import build_cache, cached, key_of, log_file
-from bundler.errors import CacheFull, CacheUnusable, CompilerMissing, PackagesUnreachable, StepFailed
+from bundler.errors import CompilerMissing, PackagesUnreachable, StepFailed
 from bundler.freeze import compiler, ninja, packages, pins, pipeline, wheel
 from bundler.freeze.corrections import CORRECTIONS, correct
 from bundler.freeze.environment import tidy_libraries
 from bundler.freeze.pack import needed_glibc, pack, unpacked_size
 from bundler.freeze.process import CommandFailed, clean_environment, run
-from bundler.progress import LineProgress, SilentProgress, TerminalProgress, format_bytes
+from bundler.progress import Progress, SilentProgress
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -40,16 +37,17 @@ class TestCorrections:
     @pytest.fixture
     def sources(self, tmp_path: Path) -> Path:
         """llama.cpp, as far as it is corrected."""
-        for correction in CORRECTIONS:
-            file = tmp_path / "llama.cpp" / correction.file
-            file.parent.mkdir(parents=True)
-            file.write_text(f"before\n{correction.old}after\n")
+        for file in {correction.file for correction in CORRECTIONS}:
+            path = tmp_path / "llama.cpp" / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(f"before\n{one.old}after\n" for one in CORRECTIONS if one.file == file))
         return tmp_path / "llama.cpp"
 
     def test_change_what_they_name_and_nothing_else(self, sources: Path, tmp_path: Path) -> None:
         correct(sources, tmp_path / "log")
-        for correction in CORRECTIONS:
-            assert (sources / correction.file).read_text() == f"before\n{correction.new}after\n"
+        for file in {correction.file for correction in CORRECTIONS}:
+            expected = "".join(f"before\n{one.new}after\n" for one in CORRECTIONS if one.file == file)
+            assert (sources / file).read_text() == expected
 
     @pytest.mark.parametrize("text", [None, "", "{old}{old}"], ids=["no file", "not there", "twice"])
     def test_a_version_that_is_another_is_not_compiled(self, sources: Path, tmp_path: Path, text: str | None) -> None:
@@ -60,141 +58,7 @@ class TestCorrections:
             correct(sources, tmp_path / "log")
 
 
-class TestCache:
-    def test_makes_an_entry_once(self) -> None:
-        calls: list[Path] = []
-
-        def make(folder: Path) -> None:
-            calls.append(folder)
-            (folder / "result").write_text("made")
-
-        first = cached("kind", "key", make, needs=0)
-        assert cached("kind", "key", make, needs=0) == first
-        assert (first / "result").read_text() == "made"
-        assert len(calls) == 1
-
-    def test_is_private(self, cache_folder: Path) -> None:
-        cached("kind", "key", lambda _: None, needs=0)
-        assert cache_folder.stat().st_mode & 0o777 == 0o700
-
-    def test_a_failed_entry_does_not_count(self) -> None:
-        def fail(folder: Path) -> None:
-            (folder / "half").write_text("half")
-            raise RuntimeError("broken")
-
-        with pytest.raises(RuntimeError):
-            cached("kind", "key", fail, needs=0)
-        assert not list(cached("kind", "key", lambda _: None, needs=0).iterdir())
-
-    def test_two_at_once_make_it_once(self, cache_folder: Path) -> None:
-        makers = [_maker(cache_folder, "time.sleep(0.5)") for _ in range(2)]
-        assert [maker.wait(20) for maker in makers] == [0, 0]
-        assert (cache_folder / "made").read_text() == "made\n"
-        assert (cache_folder / "kind" / "key" / "result").read_text() == "whole"
-
-    def test_killed_in_the_middle(self, cache_folder: Path) -> None:
-        victim = _maker(cache_folder, "time.sleep(60)")
-        _wait_for(lambda: (cache_folder / "made").exists())
-        victim.send_signal(signal.SIGKILL)
-        victim.wait()
-        assert len(list((cache_folder / "kind").glob("key.*.partial"))) == 1
-        assert _maker(cache_folder, "").wait(20) == 0
-        assert sorted(path.name for path in (cache_folder / "kind").iterdir()) == ["key", "key.lock"]
-
-    def test_what_nobody_uses_goes_when_something_new_comes(self, cache_folder: Path) -> None:
-        for number in range(6):
-            _old(cached("kind", f"old{number}", lambda _: None, needs=0), days=10 - number)
-        leftover = cache_folder / "kind" / "dead.xyz.partial"
-        leftover.mkdir()
-        _old(leftover, days=2)
-        cached("kind", "old1", lambda _: pytest.fail("made again"), needs=0)  # and so used today
-        cached("kind", "new", lambda _: None, needs=0, keep=3)
-        assert _entries(cache_folder) == ["new", "old1", "old5"]
-
-    def test_what_was_used_today_stays(self, cache_folder: Path) -> None:
-        for number in range(6):
-            cached("kind", f"key{number}", lambda _: None, needs=0, keep=1)
-        assert len(_entries(cache_folder)) == 6
-
-    def test_what_is_locked_stays(self, cache_folder: Path) -> None:
-        user = "import os, sys; from pathlib import Path; from bundler.locking import keep_for_life; "
-        user += "keep_for_life(Path(sys.argv[1])); os.execlp('sh', 'sh', '-c', 'echo used; read line')"
-        entry = cached("kind", "used", lambda _: None, needs=0)
-        _old(entry, days=2)
-        with subprocess.Popen(
-            [sys.executable, "-c", user, str(entry)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT
-        ) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"used\n"
-            cached("kind", "new", lambda _: None, needs=0, keep=1)
-            assert _entries(cache_folder) == ["new", "used"]
-            process.communicate(b"\n")
-        cached("kind", "newer", lambda _: None, needs=0, keep=1)
-        assert _entries(cache_folder) == ["new", "newer"]
-
-    def test_old_logs_go(self, cache_folder: Path) -> None:
-        for number in range(30):
-            log = log_file(f"quantize-{number}")
-            log.write_text("said")
-            _old(log, days=50 - number)
-        log_file("next")
-        assert sorted(path.stem for path in (cache_folder / "logs").iterdir()) == [
-            f"quantize-{number}" for number in range(14, 30)
-        ]
-
-    def test_a_disk_that_is_too_small_is_told_before_anything_is_made(self, cache_folder: Path) -> None:
-        with pytest.raises(CacheFull, match=f"^the disk of {cache_folder}") as told:
-            cached("kind", "key", lambda _: pytest.fail("started"), needs=1 << 60)
-        assert told.value.needs == 1 << 60
-        assert "LOAF_BUILD_CACHE" in told.value.hint
-
-    @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-    def test_a_disk_that_becomes_full(self, number: int) -> None:
-        def fail(folder: Path) -> None:
-            raise OSError(number, os.strerror(number), str(folder))
-
-        with pytest.raises(CacheFull):
-            cached("kind", "key", fail, needs=1000)
-
-    def test_a_folder_that_cannot_be_made(self, cache_folder: Path) -> None:
-        cache_folder.write_text("a file")
-        with pytest.raises(CacheUnusable, match=f"{cache_folder} cannot be used"):
-            cached("kind", "key", lambda _: None, needs=0)
-
-    def test_where_it_is(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert build_cache() == tmp_path / "cache"
-        monkeypatch.delenv("LOAF_BUILD_CACHE")
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-        assert build_cache() == tmp_path / "xdg" / "loaf-build"
-        monkeypatch.delenv("XDG_CACHE_HOME")
-        monkeypatch.setenv("HOME", str(tmp_path / "home"))
-        assert build_cache() == tmp_path / "home" / ".cache" / "loaf-build"
-
-
-def _old(path: Path, *, days: int) -> None:
-    used = time.time() - days * 86_400
-    os.utime(path, (used, used))
-
-
-def _entries(cache: Path) -> list[str]:
-    return sorted(path.name for path in (cache / "kind").iterdir() if path.is_dir())
-
-
 class TestKeys:
-    def test_every_input_counts(self) -> None:
-        keys = {
-            key_of(a="1", b="2"),
-            key_of(a="1", b="3"),
-            key_of(a="2", b="1"),
-            key_of(a="1"),
-            key_of(a="12"),
-        }
-        assert len(keys) == 5
-        assert key_of(a="1", b="2") == key_of(b="2", a="1")
-
-    def test_values_do_not_run_into_each_other(self) -> None:
-        assert key_of(a="1\nb=1:2") != key_of(a="1", b="2")
-
     @pytest.mark.parametrize("field", ["c", "cxx", "version"])
     def test_the_wheel_depends_on_the_compiler(self, field: str) -> None:
         fields = {"c": "cc", "cxx": "c++", "version": "c++ 12.2.0"}
@@ -219,6 +83,36 @@ class TestKeys:
         (source / "web" / "index.html").write_text("<p>")
         assert pipeline.runtime_key(Path("cache/wheel/0123/x.whl")) != before
         assert pipeline.runtime_key(Path("cache/wheel/4567/x.whl")) != before
+
+
+class TestRuntime:
+    def test_its_program_is_unpacked_before_anyone_asks_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_folder: Path
+    ) -> None:
+        def freeze(_python: Path, _page: Path | None, work: Path, _log: Path, _progress: Progress) -> Path:
+            _some_files(work / "core", ("loaf-runtime",))
+            return work / "core"
+
+        steps: dict[str, Callable[..., object]] = {
+            "compiled_wheel": lambda _progress: tmp_path / "x.whl",
+            "runtime_key": lambda _wheel: "key",
+            "freezing_environment": lambda _wheel, _progress: Path(sys.executable),
+            "built_page": lambda _progress: None,
+            "freeze": freeze,
+            "frozen_packages": lambda _packages: (),
+            "frozen_libraries": lambda: (),
+        }
+        for name, step in steps.items():
+            monkeypatch.setattr(pipeline, name, step)
+        runtime = pipeline.freeze_runtime(SilentProgress())
+        assert runtime == pipeline.freeze_runtime(SilentProgress())
+        program = cache_folder / "program" / runtime.sha256[:16] / runtime.executable
+        assert program.read_text() == "loaf-runtime"
+        assert sorted(path.name for path in runtime.archive.parent.iterdir()) == [
+            "core.tar.gz",
+            "licenses.txt",
+            "runtime.json",
+        ]
 
 
 class TestPins:
@@ -400,88 +294,6 @@ class TestWhatIsSaid:
 
     def test_last_lines_when_none_complains(self) -> None:
         assert packages.complaints([*"abcdefg", ""]) == "c\nd\ne\nf\ng"
-
-
-class TestProgress:
-    def test_lines_when_there_is_no_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        clock = _Clock(monkeypatch)
-        stream = io.StringIO()
-        with LineProgress(stream).step("Compiling", 100, "steps") as advance:
-            for _ in range(100):
-                clock.now += 1
-                advance(1)
-        lines = stream.getvalue().splitlines()
-        assert lines[0] == "Compiling ..."
-        assert lines[1] == "Compiling:  10%  10 of 100  1:30 left"
-        assert lines[-1] == "Compiling: done in 1:40"
-        assert len(lines) == 11
-
-    def test_a_short_step_does_not_fill_the_log(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        _Clock(monkeypatch)
-        stream = io.StringIO()
-        with LineProgress(stream).step("Copying", 100, "bytes") as advance:
-            for _ in range(100):
-                advance(1)
-        assert stream.getvalue() == "Copying ...\n"
-
-    def test_a_sign_of_life_when_no_end_is_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        clock = _Clock(monkeypatch)
-        stream = io.StringIO()
-        with LineProgress(stream).step("Freezing", None, "steps") as advance:
-            for _ in range(62):
-                clock.now += 1
-                advance(1)
-        assert stream.getvalue().splitlines()[1:3] == ["Freezing: 30, 0:30", "Freezing: 60, 1:00"]
-
-    def test_a_bar_on_a_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        clock = _Clock(monkeypatch)
-        monkeypatch.setenv("COLUMNS", "200")
-        stream = io.StringIO()
-        with TerminalProgress(stream).step("Writing", 4 * 10**9, "bytes") as advance:
-            clock.now += 10
-            advance(10**9)
-        pictures = stream.getvalue().split("\r\x1b[K")
-        assert pictures[2] == f"Writing  [{'#' * 6}{'.' * 18}]  25%  1.00 GB of 4.00 GB  0:30 left"
-        assert pictures[-1] == ""
-
-    def test_silence(self) -> None:
-        with SilentProgress().step("Writing", 1, "bytes") as advance:
-            advance(1)
-        SilentProgress().say("nothing")
-
-    @pytest.mark.parametrize(
-        ("count", "text"),
-        [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (21_800_000, "21.8 MB"), (4 * 10**9, "4.00 GB")],
-    )
-    def test_bytes(self, count: int, text: str) -> None:
-        assert format_bytes(count) == text
-
-
-class _Clock:
-    """Stands in for the monotonic clock; starts at 1000 seconds."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr(time, "monotonic", lambda: self.now)
-
-
-def _maker(cache: Path, pause: str) -> subprocess.Popen[bytes]:
-    """A process that makes the entry `key`, and writes a line to `made` when it begins."""
-    script = f"""
-import time
-from pathlib import Path
-from bundler.cache import cached
-
-def make(folder):
-    with Path({str(cache)!r}, "made").open("a") as file:
-        file.write("made\\n")
-    (folder / "result").write_text("ha")
-    {pause}
-    (folder / "result").write_text("whole")
-
-cached("kind", "key", make, needs=0)
-"""
-    return subprocess.Popen([sys.executable, "-c", script], cwd=CHECKOUT)
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

@@ -10,15 +10,8 @@ from typing import Any
 
 import pytest
 from bundles import Server
-from fakes import FACTS, FakeContext, FakeModel
+from fakes import FakeContext
 from test_loading import with_app
-
-from runtime.engine.backend import InfillTokens
-from runtime.engine.types import Sampling
-from runtime.server.errors import BadRequest
-from runtime.server.ollama.fields import ends_at_once
-from runtime.server.ollama.options import Options, default_sampling, generation_fields, max_tokens
-from runtime.server.ollama.template import render
 
 GENERATE = "/api/generate"
 CHAT = "/api/chat"
@@ -36,15 +29,6 @@ def lines(server: Server, path: str, body: dict[str, Any]) -> list[dict[str, Any
     objects = [json.loads(line) for line in response]
     connection.close()
     return objects
-
-
-def head(server: Server, path: str) -> int:
-    """The status of a HEAD."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    connection.request("HEAD", path)
-    status = connection.getresponse().status
-    connection.close()
-    return status
 
 
 # -- generate and chat ----------------------------------------------------------------------------------------
@@ -179,111 +163,6 @@ def test_an_answer_is_continued(server: Server) -> None:
     assert body["message"]["content"].startswith(" Armstrong")
 
 
-# -- options --------------------------------------------------------------------------------------------------
-
-
-def test_options_are_ollama_s(server: Server) -> None:
-    """What its clients send, all at once: names that mean nothing here, wholes as fractions, nulls, unknown ones."""
-    options = {
-        "num_ctx": 4096, "num_gpu": 1, "num_keep": 4.0, "top_k": 40.0, "seed": 42, "repeat_last_n": -1, "tfs_z": 1,
-        "typical_p": 1, "mirostat": 0, "penalize_newline": True, "num_predict": -2, "stop": ["Arm"], "use_mmap": None,
-        "min_p": 0, "unheard_of": {"x": 1}, "temperature": 0,
-    }  # fmt: skip
-    status, body = server.post(GENERATE, {"model": "demo", "prompt": PROMPT, "options": options, "stream": False})
-    assert status == 200, body
-    assert body["response"].rstrip().endswith("Neil")
-    assert body["done_reason"] == "stop"
-
-
-def test_defaults_are_ollama_s_unless_the_server_was_told() -> None:
-    assert (default_sampling(Sampling()).top_p, default_sampling(Sampling()).min_p) == (0.9, 0.0)
-    told = default_sampling(Sampling(top_p=0.5, temperature=0.1))
-    assert (told.top_p, told.min_p, told.temperature) == (0.5, 0.0, 0.1)
-    assert generation_fields(Options(), 0).n_keep == 4
-    assert generation_fields(Options(num_keep=-7), 0).n_keep == -1
-
-
-@pytest.mark.parametrize(
-    ("given", "default", "limit"),
-    [
-        (None, None, None),
-        (None, 7, 7),
-        (-1, 7, 7),
-        (0, 7, 7),
-        (-2, 7, None),
-        (3, 7, 3),
-        (3.0, None, 3),
-        (-9, None, None),
-    ],
-)
-def test_how_many_tokens(given: Any, default: int | None, limit: int | None) -> None:
-    assert max_tokens(Options(num_predict=given), default) == limit
-
-
-@pytest.mark.parametrize(
-    ("keep_alive", "at_once"),
-    [
-        (0, True),
-        (0.0, True),
-        ("0", True),
-        ("0s", True),
-        ("-0h0m", True),
-        (-1, False),
-        ("1h30m", False),
-        ("1.5s", False),
-    ],
-)
-def test_keep_alive(keep_alive: Any, at_once: bool) -> None:
-    assert ends_at_once(keep_alive) is at_once
-
-
-TEMPLATES = [
-    ("{{ .System }} {{ .Prompt }}", "S", "S P"),
-    ("a {{- .Prompt -}} b", "", "aPb"),
-    ("{{ if .System }}<{{ .System }}>{{ end }}{{ .Prompt }}", "S", "<S>P"),
-    ("{{ if .System }}<{{ .System }}>{{ end }}{{ .Prompt }}", "", "P"),
-    ("{{if .System}}{{if .Prompt}}x{{end}}{{else}}y{{end}}{{/* note */}}!", "", "y!"),
-    ("{{ .Prompt }}: {{ .Response }}<end>", "", "P: "),
-    ("no fields", "S", "no fields"),
-]
-
-
-@pytest.mark.parametrize(("template", "system", "text"), TEMPLATES)
-def test_templates(template: str, system: str, text: str) -> None:
-    assert render(template, {"System": system, "Prompt": "P"}) == text
-
-
-@pytest.mark.parametrize(
-    "template",
-    ["{{ range .Messages }}", "{{ .Messages }}", "{{ if .System }}", "{{ end }}", "{{ else }}", "{{}}", "{{ if }}"],
-)
-def test_templates_beyond_that_are_refused(template: str) -> None:
-    with pytest.raises(BadRequest, match="template"):
-        render(template, {"System": "S", "Prompt": "P"})
-
-
-def test_a_gap_is_filled_by_models_that_can() -> None:
-    model = FakeModel(ends_at=25)
-    model.facts = type(FACTS)(
-        **{
-            **{name: getattr(FACTS, name) for name in FACTS.__struct_fields__},
-            "infill": InfillTokens(prefix=500, suffix=501, middle=20),
-        }
-    )
-    context = FakeContext(model=model)
-
-    async def fill(ask: Any, _engine: Any) -> None:
-        body = json.dumps({"prompt": "1 2", "suffix": "3", "stream": False}).encode()
-        status, _headers, content = await ask("POST", GENERATE, body)
-        answer = json.loads(content)
-        assert (status, answer["response"]) == (200, "21 22 23 24 ")
-        assert answer["context"][:6] == [500, 1, 2, 501, 3, 20]
-        _status, _headers, content = await ask("POST", "/api/show", b'{"model": "x"}')
-        assert "insert" in json.loads(content)["capabilities"]
-
-    with_app(lambda: context, fill)
-
-
 # -- vectors --------------------------------------------------------------------------------------------------
 
 
@@ -325,81 +204,6 @@ def test_embeddings_of_old(server: Server) -> None:
     length = math.hypot(*body["embedding"])
     assert [value / length for value in body["embedding"]] == pytest.approx(vector, abs=1e-2)
     assert server.post("/api/embeddings", {"model": "demo"})[1] == {"embedding": []}
-
-
-# -- models ---------------------------------------------------------------------------------------------------
-
-
-def test_which_models_there_are(server: Server) -> None:
-    (model,) = server.get("/api/tags")[1]["models"]
-    assert model["name"] == model["model"] == "demo:latest"
-    assert len(model["digest"]) == 64
-    assert model["details"] == {
-        "parent_model": "",
-        "format": "gguf",
-        "family": "llama",
-        "families": ["llama"],
-        "parameter_size": "1.9M",
-        "quantization_level": "Q8_0",
-    }
-    assert model["capabilities"] == ["completion", "tools"]
-    (running,) = server.get("/api/ps")[1]["models"]
-    assert running["digest"] == model["digest"]
-    assert running["context_length"] == 2048
-    assert running["size_vram"] == 0
-    expires = datetime.fromisoformat(running["expires_at"].replace("Z", "+00:00"))
-    assert expires > datetime.now(timezone.utc)
-
-
-def test_show(server: Server) -> None:
-    status, body = server.post("/api/show", {"model": "demo"})
-    assert status == 200
-    assert body["model_info"]["general.architecture"] == "llama"
-    assert body["model_info"]["llama.context_length"] == 2048
-    assert body["license"] == "mit"
-    assert "<|im_start|>" in body["template"]
-
-
-def test_the_version_is_one_that_clients_can_compare(server: Server) -> None:
-    version = server.get("/api/version")[1]["version"]
-    assert tuple(map(int, version.split("."))) >= (0, 14, 0)
-
-
-@pytest.mark.parametrize("path", ["/", "/api/version", "/api/tags"])
-def test_clients_look_whether_anybody_is_there(server: Server, path: str) -> None:
-    assert head(server, path) == 200
-
-
-@pytest.mark.parametrize("stream", [True, False])
-def test_what_is_there_can_be_pulled(server: Server, stream: bool) -> None:
-    if stream:
-        assert lines(server, "/api/pull", {"model": "demo"})[-1] == {"status": "success"}
-    else:
-        assert server.post("/api/pull", {"name": "demo:latest", "stream": False}) == (200, {"status": "success"})
-
-
-FIXED: list[tuple[str, str, Any]] = [
-    ("POST", "/api/pull", {"model": "llama3.2"}),
-    ("POST", "/api/pull", {"model": "llama3.2", "stream": False}),
-    ("POST", "/api/push", {"model": "demo"}),
-    ("POST", "/api/create", {"model": "mine", "from": "demo"}),
-    ("POST", "/api/copy", {"source": "demo", "destination": "mine"}),
-    ("DELETE", "/api/delete", {"model": "demo"}),
-    ("POST", f"/api/blobs/sha256:{'0' * 64}", b"GGUF"),
-]
-
-
-@pytest.mark.parametrize(("method", "path", "body"), FIXED)
-def test_the_models_are_fixed(server: Server, method: str, path: str, body: Any) -> None:
-    status, answer = server._request(method, path, body)
-    assert status == 403
-    assert answer.keys() == {"error"}
-    assert "fixed: demo" in answer["error"]
-    assert "loaf build" in answer["error"]
-
-
-def test_there_are_no_blobs(server: Server) -> None:
-    assert head(server, f"/api/blobs/sha256:{'0' * 64}") == 404
 
 
 # -- bad input ------------------------------------------------------------------------------------------------

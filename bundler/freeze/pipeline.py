@@ -21,12 +21,13 @@ from bundler.freeze.pack import COMPRESSION, content_of, needed_glibc, pack, sha
 from bundler.freeze.page import LICENSES, built_page, page_key, page_software
 from bundler.freeze.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.freeze.wheel import compiled_wheel
+from bundler.program import unpacked
 from bundler.progress import Progress
 
 _ARCHIVE = "core.tar.gz"
 _DESCRIPTION = "runtime.json"
 _LICENSES = "licenses.txt"
-_NEEDS_BYTES = 250_000_000  # the folder 48 MB, the archive 20, and what PyInstaller works with
+_NEEDS_BYTES = 300_000_000  # the folder 48 MB, twice, the archive 20, and what PyInstaller works with
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,13 @@ def _make(folder: Path, wheel: Path, progress: Progress) -> None:
     core = freeze(python, page, work, log, progress)
     with progress.step("Packing the runtime", unpacked_size(core), "bytes") as advance:
         pack(core, folder / _ARCHIVE, advance)
-    _describe(folder, core, python, page)
+    made = _describe(folder, core, python, page)
     shutil.rmtree(work)
+    # Who freezes waits for minutes, and whoever asks the program something afterwards should not wait again.
+    unpacked(made.sha256, made.unpacked_size, made.archive.read_bytes)
 
 
-def _describe(folder: Path, core: Path, python: Path, page: Path | None) -> None:
+def _describe(folder: Path, core: Path, python: Path, page: Path | None) -> FrozenRuntime:
     archive, licenses = folder / _ARCHIVE, folder / _LICENSES
     packages = frozen_packages(site_packages_of(python))
     of_page = "" if page is None else (page / LICENSES).read_text()
@@ -95,6 +98,7 @@ def _describe(folder: Path, core: Path, python: Path, page: Path | None) -> None
     )
     content = asdict(description) | {"archive": archive.name, "licenses": licenses.name}
     (folder / _DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n")
+    return description
 
 
 def _described(entry: Path) -> FrozenRuntime:
