@@ -342,6 +342,46 @@ def test_the_pool_has_as_many_cells_as_it_says(context: Context) -> None:
     context.decode([BatchItem(2, 0, (3,) * 12, 0)], ())
 
 
+@pytest.mark.parametrize(("streams", "prompt"), [(8, 0), (63, 0), (64, 0), (90, 0), (40, 80)])
+def test_sequences_that_share_a_pool_are_as_if_alone(demo_gguf: Path, streams: int, prompt: int) -> None:
+    """Each sees its own cells only, whichever way attention is computed (`bundler/freeze/corrections.py`).
+
+    Their cells lie in turns, and from 64 tokens in a batch on llama.cpp takes 64 of them together.
+    """
+    steps = 5  # of one token each, of which the last is looked at
+    texts = [tuple(3 + (7 * stream + 3 * place) % 400 for place in range(10 + steps)) for stream in range(streams)]
+    late = tuple(3 + (11 * place) % 400 for place in range(prompt))
+    model = load_model(Weights(demo_gguf), LoadSettings(), threading.Event())
+    backend = LlamaBackend(model, ContextSettings(4096, streams + 1, 256, 256, 2))
+    context = backend.generator
+    assert isinstance(context, Context)
+    sampler = context.new_sampler(msgspec.structs.replace(GREEDY, n_probs=1), texts[0])
+
+    def chances(items: list[BatchItem]) -> list[float]:
+        outputs = context.decode(items, ())
+        found = [sampler.sample(outputs[item.slot]).probabilities for item in items]
+        return [math.log(one.sampled.probability) for one in found if one is not None]
+
+    try:
+        for stream, text in enumerate(texts):
+            context.decode([BatchItem(stream, 0, text[:10], 0)], ())
+        for step in range(steps):
+            items = [BatchItem(stream, 10 + step, (text[10 + step],), 1) for stream, text in enumerate(texts)]
+            if prompt and step == steps - 1:
+                items.append(BatchItem(streams, 0, late, 1))
+            together = chances(items)
+        alone = []
+        for slot in range(streams + 1):
+            context.keep_prefix(slot, 0)
+        for text in [*texts, late] if prompt else texts:
+            alone += chances([BatchItem(0, 0, text, 1)])
+            context.keep_prefix(0, 0)
+        assert together == pytest.approx(alone, abs=0.02)
+    finally:
+        sampler.close()
+        backend.close()
+
+
 # -- vectors --------------------------------------------------------------------------------------------------
 
 
