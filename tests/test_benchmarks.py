@@ -19,6 +19,7 @@ from runtime.engine.types import Sampling
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts" / "benchmarks"))
 
+from report import Samples, show
 from shapes import Bert, Llama
 from stepping import Call, Step, steps_of
 from streams import body_of, events_of
@@ -108,3 +109,12 @@ def test_an_encoder_of_noise(tmp_path: Path) -> None:
 
 def load(path: Path):
     return load_model(Weights(path), LoadSettings(), threading.Event())
+
+
+def test_contestants_are_held_against_each_other_within_a_round() -> None:
+    samples = Samples({"tokens": "/s"}, ("ours", "theirs"))
+    for ours, theirs in ((100, 50), (10, 10), (30, 20)):
+        samples.add("tokens", "ours", ours)
+        samples.add("tokens", "theirs", theirs)
+    assert samples.ratio(("tokens", "ours"), ("tokens", "theirs")) == 1.5
+    assert show("", samples, []).split()[-4:] == ["20.0", "/s", "(0.67", "x)"]

@@ -62,7 +62,7 @@ def batch(model: str, requests: int, sequences: int, runs: int, json_file: Path 
         weights = Models(folder).file(model)
         prompts = Prompts(vocabulary_size(weights))
         disturbance = Disturbance()
-        with progress.step("Measuring", runs, "rounds") as advance:
+        with progress.step("Measuring", runs, "steps") as advance:
             for number in range(runs):
                 texts = [prompts.random(f"batch {number} {i}", _PROMPT) for i in range(requests)]
                 for column in (ENGINE, BATCH) if number % 2 else (BATCH, ENGINE):
@@ -70,7 +70,7 @@ def batch(model: str, requests: int, sequences: int, runs: int, json_file: Path 
                     samples.add(SPEED, column, measure(file, weights, load, texts))
                 advance(1)
         others = disturbance.share()
-    ratio = samples.median(SPEED, BATCH) / samples.median(SPEED, ENGINE)
+    ratio = samples.ratio((SPEED, BATCH), (SPEED, ENGINE))
     targets = [Target("0.95 of the engine", ratio, 0.95, "x", at_least=True)]
     if json_file is not None:
         save(json_file, samples, targets)

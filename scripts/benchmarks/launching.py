@@ -171,11 +171,11 @@ class _Launches:
 
 def held_against(samples: Samples, core_size: int) -> list[Target]:
     """The project's targets (docs/benchmarks.md)."""
-    warm, onefile_warm = samples.median(WARM, LOAF), samples.median(WARM, ONEFILE)
+    sooner = samples.ratio((WARM, ONEFILE), (WARM, LOAF))
     ready_but_load = samples.median(READY, LOAF) - samples.median(LOAD, LOAF)
     targets = [
-        Target("warm launch 4 times as fast as the onefile", onefile_warm / warm, 4, "x", at_least=True),
-        Target("--version within 0.15 s", warm, 0.15, "s"),
+        Target("warm launch 4 times as fast as the onefile", sooner, 4, "x", at_least=True),
+        Target("--version within 0.15 s", samples.median(WARM, LOAF), 0.15, "s"),
         Target("ready within 0.25 s, without llama.cpp's own load", ready_but_load, 0.25, "s"),
         Target("packed program (core) of 20 MB at most", core_size, 20_000_000, "bytes"),
     ]

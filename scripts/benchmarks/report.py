@@ -37,6 +37,11 @@ class Samples:
     def median(self, row: str, column: str) -> float:
         return statistics.median(self.values[row, column])
 
+    def ratio(self, of: tuple[str, str], to: tuple[str, str]) -> float:
+        """The median of `of` over `to` within each round, since rounds can differ more than contestants do."""
+        pairs = zip(self.values[of], self.values[to], strict=True)
+        return statistics.median(value / other for value, other in pairs)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -54,7 +59,7 @@ class Target:
 
 
 def show(title: str, samples: Samples, targets: Sequence[Target]) -> str:
-    """The table of medians, each other column with its ratio to the first, and the targets below it."""
+    """The table of medians, each other column with its ratio to the first (`Samples.ratio`), and the targets below."""
     table = [[title, *samples.columns]]
     for row, unit in samples.rows.items():
         if any((row, column) in samples.values for column in samples.columns):
@@ -98,11 +103,11 @@ def format_value(value: float, unit: Unit) -> str:
 def _cell(samples: Samples, row: str, column: str, unit: Unit) -> str:
     if (row, column) not in samples.values:
         return "-"
-    value, first = samples.median(row, column), samples.columns[0]
-    text = format_value(value, unit)
-    if column == first or (row, first) not in samples.values or not samples.median(row, first):
+    first = samples.columns[0]
+    text = format_value(samples.median(row, column), unit)
+    if column == first or not all(samples.values.get((row, first), ())):
         return text
-    return f"{text} ({value / samples.median(row, first):.2f} x)"
+    return f"{text} ({samples.ratio((row, column), (row, first)):.2f} x)"
 
 
 def _aligned(table: Sequence[Sequence[str]]) -> list[str]:

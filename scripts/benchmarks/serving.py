@@ -155,8 +155,7 @@ def held_against(samples: Samples) -> list[Target]:
 
     def ratio(text: str, row: str, of: str, to: str, limit: float, *, at_least: bool = True) -> None:
         if (row, of) in samples.values and (row, to) in samples.values:
-            value = samples.median(row, of) / samples.median(row, to)
-            targets.append(Target(text, value, limit, "x", at_least=at_least))
+            targets.append(Target(text, samples.ratio((row, of), (row, to)), limit, "x", at_least=at_least))
 
     ratio("one client, 100m: 0.97 of llama-server", "one client, 100m: tokens", LOAF, LLAMA_SERVER, 0.97)
     ratio("one client, 1b: 0.99 of llama-server", "one client, 1b: tokens", LOAF, LLAMA_SERVER, 0.99)
@@ -185,9 +184,7 @@ def _dialect_targets(samples: Samples) -> list[Target]:
     targets = []
     for name in ASKED:
         if name != "native":
-            speed, first = (
-                samples.median(row(name), LOAF) / samples.median(row("native"), LOAF) for row in (speed_of, first_of)
-            )
+            speed, first = (samples.ratio((row(name), LOAF), (row("native"), LOAF)) for row in (speed_of, first_of))
             targets.append(Target(f"{name}: 0.97 of native tokens a second", speed, 0.97, "x", at_least=True))
             targets.append(Target(f"{name}: 1.03 of the native first piece", first, 1.03, "x"))
     return targets

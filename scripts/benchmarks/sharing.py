@@ -59,7 +59,7 @@ def sharing(chat: str, embedder: str, runs: int, json_file: Path | None) -> None
     with tempfile.TemporaryDirectory(prefix="loaf-bench-") as folder:
         models = Models(Path(folder))
         files = models.file(chat), models.file(embedder)
-        with progress_for().step("Measuring", runs + 1, "rounds") as advance:
+        with progress_for().step("Measuring", runs + 1, "steps") as advance:
             for number in range(runs + 1):
                 into = samples if number else Samples(ROWS, COLUMNS)
                 for column in COLUMNS if number % 2 else reversed(COLUMNS):

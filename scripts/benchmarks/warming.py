@@ -66,7 +66,7 @@ def warm(model: str, tokens: int, runs: int, json_file: Path | None) -> None:
                     said[column, number] = _ask(contestants[column], prompt, column, into)
                 advance(1)
     same = all(said[COLD, number] == said[WARM, number] for number in range(runs + 1))
-    ratio = samples.median(FIRST, COLD) / samples.median(FIRST, WARM)
+    ratio = samples.ratio((FIRST, COLD), (FIRST, WARM))
     targets = [
         Target("first token 10 times sooner", ratio, 10, "x", at_least=True),
         Target("answers that differ", float(not same), 0, "x"),
