@@ -111,8 +111,9 @@ _ROW_BY_ROW = Correction(
 """,  # noqa: E501
 )
 """From 64 tokens in a batch on, attention is computed for 64 of them and all cells that any of them sees. Those of one
-prompt see the same; of those of 64 clients each sees a 64th. Then rows are computed one by one, as in smaller batches:
-with the same model 2.8 times as many tokens a second for 64 clients."""
+prompt see the same; of those of 64 clients each sees a 64th. Where less than an eighth of what would be computed is
+seen, rows are computed one by one, as in smaller batches: with the same model 2.8 times as many tokens a second for 64
+clients."""
 
 CORRECTIONS = (_TILES, _OTHERS_CELLS, _SPARSE, _ROW_BY_ROW)
 
