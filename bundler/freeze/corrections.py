@@ -89,6 +89,7 @@ static bool ggml_fa_tile_is_sparse(const ggml_tensor * mask, int iq1, int iq2, i
 static void ggml_compute_forward_flash_attn_ext_tiled(
 """,
 )
+"""What the next one asks."""
 
 _ROW_BY_ROW = Correction(
     _ATTENTION,

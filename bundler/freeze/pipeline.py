@@ -21,8 +21,8 @@ from bundler.freeze.pack import COMPRESSION, content_of, needed_glibc, pack, sha
 from bundler.freeze.page import LICENSES, built_page, page_key, page_software
 from bundler.freeze.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.freeze.wheel import compiled_wheel
-from bundler.program import unpacked
 from bundler.progress import Progress
+from bundler.unpacking import unpacked
 
 _ARCHIVE = "core.tar.gz"
 _DESCRIPTION = "runtime.json"
