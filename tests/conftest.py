@@ -29,6 +29,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.longrepr = f"skipped in CI: {report.longrepr}"
 
 
+@pytest.fixture
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the build cache is while the test runs: a folder that is not there yet."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("LOAF_BUILD_CACHE", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the demo model. Read-only for tests: copy it to change it."""

@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from bundler.cache import build_cache, cached, key_of, log_file
 from bundler.errors import CacheFull, CacheUnusable
@@ -19,11 +19,7 @@ from bundler.errors import CacheFull, CacheUnusable
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(autouse=True)
-def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("LOAF_BUILD_CACHE", str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("cache_folder")
 
 
 class TestCache:
@@ -60,7 +56,7 @@ class TestCache:
 
     def test_killed_in_the_middle(self, cache_folder: Path) -> None:
         victim = _maker(cache_folder, "time.sleep(60)")
-        _wait_for(lambda: (cache_folder / "made").exists())
+        wait_until(lambda: (cache_folder / "made").exists(), 20)
         victim.send_signal(signal.SIGKILL)
         victim.wait()
         assert len(list((cache_folder / "kind").glob("key.*.partial"))) == 1
@@ -179,10 +175,3 @@ def make(folder):
 cached("kind", "key", make, needs=0)
 """
     return subprocess.Popen([sys.executable, "-c", script], cwd=CHECKOUT)
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

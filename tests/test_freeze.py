@@ -8,12 +8,12 @@ import os
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from bundler.errors import CompilerMissing, PackagesUnreachable, StepFailed
 from bundler.freeze import compiler, ninja, packages, pins, pipeline, wheel
@@ -26,11 +26,7 @@ from bundler.progress import Progress, SilentProgress
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(autouse=True)
-def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("LOAF_BUILD_CACHE", str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("cache_folder")
 
 
 class TestCorrections:
@@ -246,7 +242,7 @@ class TestProcess:
         with pytest.raises(KeyboardInterrupt):
             run(["sh", "-c", script], log=tmp_path / "log", env=os.environ, on_line=interrupt)
         child = int((tmp_path / "pid").read_text())
-        _wait_for(lambda: not _runs(child))
+        wait_until(lambda: not _runs(child), 20)
 
     def test_tuning_of_the_user_is_left_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("CFLAGS", "CMAKE_ARGS", "PYTHONPATH"):
@@ -294,13 +290,6 @@ class TestWhatIsSaid:
 
     def test_last_lines_when_none_complains(self) -> None:
         assert packages.complaints([*"abcdefg", ""]) == "c\nd\ne\nf\ng"
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def _runs(process: int) -> bool:

@@ -13,11 +13,11 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bundles import clean_environment
+from waiting import wait_until
 
 SHELLS = {"dash": ["dash"], "busybox": ["busybox", "sh"], "bash": ["bash"]}
 
@@ -162,13 +162,6 @@ def start_until(moment: str, demo: Path, folder: Path, by: list[str] | None = No
     wait_until(lambda: reached.exists() or launch.poll() is not None)
     assert launch.poll() is None, launch.communicate()
     return launch
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 def assert_launches(program: Path | str, cache: Path, *arguments: Path | str) -> None:

@@ -360,6 +360,7 @@ def test_sequences_that_share_a_pool_are_as_if_alone(demo_gguf: Path, streams: i
     def chances(items: list[BatchItem]) -> list[float]:
         outputs = context.decode(items, ())
         found = [sampler.sample(outputs[item.slot]).probabilities for item in items]
+        assert None not in found
         return [math.log(one.sampled.probability) for one in found if one is not None]
 
     try:

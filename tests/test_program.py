@@ -7,12 +7,12 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bundles import Server, clean_environment, loaf
+from waiting import wait_until
 
 from runtime.bundle import open_bundle
 
@@ -278,10 +278,3 @@ def established(port: int) -> bool:
     """Whether a client is connected to `port` (state 01 of /proc/net/tcp)."""
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "01" for line in lines)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)

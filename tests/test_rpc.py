@@ -12,7 +12,6 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +21,7 @@ import pytest
 from bundles import Server, clean_environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from runtime.backends.workers import PROTOCOL, WorkerDevice, WorkerUnreachable, ask, find
 from runtime.engine.backend import WorkerAddress
@@ -80,7 +80,7 @@ def test_two_workers_say_the_same_as_one_machine(demo: Path, warm_cache: Path, t
         assert server.post("/completion", MOON)[1]["content"].startswith(streamed(spread, MOON | {"n_predict": 8}))
         assert spread.post("/v1/embeddings", {"input": "moon"})[0] == 200
         for port in (int(address.rpartition(":")[2]) for address in (one, other)):
-            wait_until(lambda port=port: probed(port) == {"server", "worker"})  # type: ignore[misc]
+            wait_until(lambda port=port: probed(port) == {"server", "worker"}, 60)  # type: ignore[misc]
 
 
 def probed(port: int) -> set[str]:
@@ -170,14 +170,7 @@ def events_until_killed(server: Server, worker: Worker) -> list[dict[str, Any]]:
 
 def wait_until_said(server: Server, text: str, times: int = 1) -> None:
     """The server's lines are read by a thread, one by one: it may be a moment behind."""
-    wait_until(lambda: sum(text in line for line in server.said) >= times)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: sum(text in line for line in server.said) >= times, 60)
 
 
 def test_a_worker_that_dies_while_nothing_is_computed(demo: Path, warm_cache: Path) -> None:
