@@ -66,6 +66,17 @@ def test_what_is_written_before_the_program_is_there(browser: Browser, server: S
         assert "Armstrong" in last_answer(page).inner_text()
 
 
+def test_what_is_pressed_before_the_program_is_there(browser: Browser, server: Server) -> None:
+    held: list[Route] = []
+    with opened(browser, server.url, before=holding(held)) as page:
+        program = wait_for(page, held)
+        page.get_by_role("button", name="Settings").click()
+        program.continue_()
+        page.get_by_role("textbox", name="System prompt").fill("Be brief.")
+        page.get_by_role("button", name="Close the settings").click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_a_conversation_is_not_preceded_by_another_view(page: Page) -> None:
     say(page, QUESTION)
     last_answer(page)
