@@ -17,7 +17,7 @@ from aiohttp import web
 
 from runtime.loading import ServedModel
 from runtime.server.app import build_app
-from runtime.server.connections import IDLE_SECONDS, Connection
+from runtime.server.connections import IDLE_SECONDS, Connection, read_in_pieces
 from runtime.settings import ServerSettings, Settings
 
 
@@ -92,7 +92,9 @@ class _Wire:
 async def _connect(protocol: Callable[[], Connection]) -> _Wire:
     ours, theirs = socket.socketpair()
     await asyncio.get_running_loop().connect_accepted_socket(protocol, theirs)
-    return _Wire(*await asyncio.open_connection(sock=ours))
+    reader, writer = await asyncio.open_connection(sock=ours)
+    read_in_pieces(writer.transport)
+    return _Wire(reader, writer)
 
 
 def _waiting_one(wires: list[_Wire]) -> _Wire | None:

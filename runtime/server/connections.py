@@ -35,6 +35,10 @@ reuses a connection just as it is closed is told nothing."""
 LINGERING_SECONDS = 10.0
 """How long at most the rest of a body is read that nobody wants, so that the system does not drop the answer."""
 
+READ_BYTES = 64 * 1024
+"""What is taken from a socket at once. asyncio's 256 KiB are allocated anew for each piece that arrives, and all but
+its own few bytes are given back: what is kept meanwhile comes to lie there, and for the next one the heap grows."""
+
 REFUSAL_SECONDS = 5.0
 """How long a connection that is one too many is given to ask, so as to be told."""
 
@@ -66,6 +70,7 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        read_in_pieces(transport)
         assert self._manager is not None
         if len(self._manager.connections) > self._most:
             self._request_handler = self._refuse
@@ -126,6 +131,11 @@ class Connection(RequestHandler):
     async def _refuse(self, _request: web.BaseRequest) -> web.StreamResponse:
         """Said to who asks, rather than at once: what a client sends after that makes the system drop the answer."""
         return _response(TooManyConnections(self._most))
+
+
+def read_in_pieces(transport: asyncio.BaseTransport) -> None:
+    """Has no more than `READ_BYTES` taken at once. What TLS is read with has a buffer of its own, and keeps it."""
+    transport.max_size = READ_BYTES  # type: ignore[attr-defined]  # of asyncio's transports over selectors
 
 
 class _Timer:
