@@ -14,6 +14,9 @@ from bundles import DEMO_GGUF, Server, clean_environment, loaf
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from runtime.engine.llama.backend import LlamaBackend
+    from runtime.engine.llama.context import Context
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
@@ -88,6 +91,28 @@ def server(demo: Path, warm_cache: Path) -> Iterator[Server]:
 def demo_gguf() -> Path:
     """The demo model's weights."""
     return DEMO_GGUF
+
+
+@pytest.fixture(scope="module")
+def backend(demo_gguf: Path) -> Iterator[LlamaBackend]:
+    """llama.cpp with the demo model, for the tests of one file."""
+    from llama_runs import open_backend  # here, as most tests need no engine of their own
+
+    backend = open_backend(demo_gguf)
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+def context(backend: LlamaBackend) -> Context:
+    """The pool, with nothing in it."""
+    from runtime.engine.llama.context import Context
+
+    context = backend.generator
+    assert isinstance(context, Context)
+    for slot in range(4):
+        context.keep_prefix(slot, 0)
+    return context
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
+from llama_runs import GREEDY, PROMPT, go_on, open_backend, tokens_of
 
 from runtime.engine.backend import (
     BatchItem,
@@ -17,41 +18,13 @@ from runtime.engine.backend import (
     LoadSettings,
     NumaStrategy,
     PoolFull,
-    Pooling,
-    StateFile,
     Weights,
 )
-from runtime.engine.errors import GrammarInvalid, GrammarStuck, GrammarTooCostly, StateFailed
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.binding import import_binding, use_numa
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
-from runtime.engine.types import Sampling, Triggers
-
-GREEDY = Sampling(temperature=0.0)
-PROMPT = "The first man on the moon was"
-
-
-def open_backend(gguf: Path, pooling: Pooling | None = None, n_ctx: int = 512) -> LlamaBackend:
-    model = load_model(Weights(gguf), LoadSettings(), threading.Event())
-    return LlamaBackend(model, ContextSettings(n_ctx, 4, 128, 64, 1, max_draft=8, pooling=pooling))
-
-
-@pytest.fixture(scope="module")
-def backend(demo_gguf: Path) -> Iterator[LlamaBackend]:
-    backend = open_backend(demo_gguf)
-    yield backend
-    backend.close()
-
-
-@pytest.fixture
-def context(backend: LlamaBackend) -> Context:
-    """The pool, with nothing in it."""
-    context = backend.generator
-    assert isinstance(context, Context)
-    for slot in range(4):
-        context.keep_prefix(slot, 0)
-    return context
+from runtime.engine.types import Sampling
 
 
 def test_loading_tells_how_far_it_is(demo_gguf: Path) -> None:
@@ -59,31 +32,6 @@ def test_loading_tells_how_far_it_is(demo_gguf: Path) -> None:
     load_model(Weights(demo_gguf), LoadSettings(), threading.Event(), report=shares.append).close()
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
-
-
-def tokens_of(backend: LlamaBackend, text: str) -> tuple[int, ...]:
-    return backend.model.tokenize(text, add_special=True, parse_special=True)
-
-
-def go_on(
-    context: Context, slot: int, held: int, tokens: tuple[int, ...], n: int, sampling: Sampling = GREEDY
-) -> list[int]:
-    """Compute `tokens` after the first `held` ones of `slot`, and sample `n` more."""
-    sampler = context.new_sampler(sampling, tokens)
-    said: list[int] = []
-    try:
-        for _ in range(n):
-            outputs = context.decode([BatchItem(slot, held, tokens, 1)], ())
-            held += len(tokens)
-            said.append(sampler.sample(outputs[slot]).token)
-            tokens = (said[-1],)
-    finally:
-        sampler.close()
-    return said
-
-
-def text_of(backend: LlamaBackend, tokens: list[int]) -> str:
-    return b"".join(map(backend.model.piece, tokens)).decode("utf-8", "replace")
 
 
 # -- probabilities --------------------------------------------------------------------------------------------
@@ -156,175 +104,6 @@ def test_a_seed_gives_the_same_text(backend: LlamaBackend, context: Context, sam
     prompt = tokens_of(backend, PROMPT)
     first, second = (go_on(context, slot, 0, prompt, 12, sampling) for slot in (0, 1))
     assert first == second
-
-
-# -- grammars -------------------------------------------------------------------------------------------------
-
-
-def test_a_grammar_holds_from_the_beginning(backend: LlamaBackend, context: Context) -> None:
-    sampling = msgspec.structs.replace(GREEDY, grammar='root ::= "ab" [0-9]+ "."')
-    said = text_of(backend, go_on(context, 0, 0, tokens_of(backend, PROMPT), 4, sampling))
-    assert said.startswith("ab")
-    with pytest.raises(GrammarInvalid):
-        context.new_sampler(msgspec.structs.replace(GREEDY, grammar="root ::= missing"), ())
-
-
-def test_a_grammar_with_ever_more_ways_ends_its_request(backend: LlamaBackend, context: Context) -> None:
-    """Twice as many after each letter: llama.cpp alone would fill the memory."""
-    doubling = msgspec.structs.replace(GREEDY, grammar='root ::= "a" root "b" | "a" root "c"')
-    with pytest.raises(GrammarTooCostly):
-        go_on(context, 0, 0, tokens_of(backend, PROMPT), 200, doubling)
-    with pytest.raises(GrammarTooCostly):
-        context.new_sampler(msgspec.structs.replace(GREEDY, grammar="root ::= " + "(" * 9_999 + ")" * 9_999), ())
-
-
-def test_words_that_can_be_read_in_many_ways_are_said(backend: LlamaBackend, context: Context) -> None:
-    words = msgspec.structs.replace(GREEDY, grammar='root ::= ([A-Za-z]+ " "?)+')
-    said = text_of(backend, go_on(context, 0, 0, tokens_of(backend, PROMPT), 20, words))
-    assert said.replace(" ", "").isalpha()
-
-
-def test_long_tokens_can_be_left_out(backend: LlamaBackend) -> None:
-    vocabulary = backend.model.vocabulary
-    longer = vocabulary.longer_than(3)
-    assert all(len(vocabulary.piece(token, special=True).decode("utf-8", "replace")) > 3 for token in longer)
-    assert 0 < len(longer) < len(vocabulary.longer_than(0)) <= vocabulary.size
-
-
-LAZY: list[tuple[str, str, str]] = [
-    ("the trigger is what the model says anyway", "Neil", 'root ::= "Neil" " " "X"+'),
-    ("it begins in the middle of a token", "eil", 'root ::= "eil" "y"+'),
-    ("what would follow in the same token does not fit", "N", 'root ::= "N" "q"+'),
-]
-
-
-@pytest.mark.parametrize(("word", "grammar"), [row[1:] for row in LAZY], ids=[row[0] for row in LAZY])
-def test_a_lazy_grammar_holds_from_its_trigger(
-    backend: LlamaBackend, context: Context, word: str, grammar: str
-) -> None:
-    """The model says "... Neil Armstrong": from the trigger on it may only say what the grammar allows."""
-    lazy = msgspec.structs.replace(GREEDY, grammar=grammar, triggers=Triggers(words=(word,)))
-    said = text_of(backend, go_on(context, 0, 0, tokens_of(backend, PROMPT), 8, lazy))
-    last = grammar[-3]
-    _before, found, after = said.partition(word)
-    if word == "N":
-        assert not found or set(after) == {last}
-    else:
-        assert found
-        assert "Armstrong" not in after
-        assert set(after.strip()) <= {last}
-
-
-def test_a_lazy_grammar_that_is_never_triggered_changes_nothing(backend: LlamaBackend, context: Context) -> None:
-    prompt = tokens_of(backend, PROMPT)
-    lazy = msgspec.structs.replace(GREEDY, grammar='root ::= "zebra"', triggers=Triggers(words=("zebra",)))
-    assert go_on(context, 0, 0, prompt, 10) == go_on(context, 1, 0, prompt, 10, lazy)
-
-
-def test_a_token_triggers_a_lazy_grammar(backend: LlamaBackend, context: Context) -> None:
-    prompt = tokens_of(backend, PROMPT)
-    first = go_on(context, 0, 0, prompt, 1)[0]
-    piece = backend.model.piece(first).decode()
-    lazy = msgspec.structs.replace(GREEDY, grammar=f'root ::= "{piece}" "z"+', triggers=Triggers(tokens=(first,)))
-    said = text_of(backend, go_on(context, 1, 0, prompt, 4, lazy))
-    assert said.startswith(piece)
-    assert set(said.removeprefix(piece)) == {"z"}
-
-
-def test_a_trigger_that_its_grammar_does_not_take_is_never_said(backend: LlamaBackend, context: Context) -> None:
-    """llama.cpp would end the process here."""
-    lazy = msgspec.structs.replace(GREEDY, grammar='root ::= "x"', triggers=Triggers(words=("Neil",)))
-    try:
-        said = text_of(backend, go_on(context, 0, 0, tokens_of(backend, PROMPT), 8, lazy))
-    except GrammarStuck:
-        return
-    assert "Neil" not in said
-
-
-# -- states ---------------------------------------------------------------------------------------------------
-
-
-def test_a_restored_state_goes_on_as_the_saved_one_would_have(
-    backend: LlamaBackend, context: Context, tmp_path: Path
-) -> None:
-    prompt = tokens_of(backend, PROMPT)
-    said = go_on(context, 0, 0, prompt, 5)
-    held = (*prompt, *said[:-1])
-    size = context.save(0, held, tmp_path / "state")
-    assert size == (tmp_path / "state").stat().st_size
-    assert list(tmp_path.iterdir()) == [tmp_path / "state"], "nothing is left beside it"
-    expected = go_on(context, 0, len(held), (said[-1],), 5)
-    (tmp_path / "within").write_bytes(bytes(65536) + (tmp_path / "state").read_bytes() + b"more")
-    for slot, file in ((2, StateFile(tmp_path / "state")), (1, StateFile(tmp_path / "within", 65536, size))):
-        assert context.saved_tokens(file) == held
-        assert context.restore(slot, file) == held
-    context.keep_prefix(1, 0)
-    assert context.holds(2, len(held))
-    assert go_on(context, 2, len(held), (said[-1],), 5) == expected
-
-
-def test_a_state_kept_in_memory_goes_on_too(backend: LlamaBackend, context: Context) -> None:
-    prompt = tokens_of(backend, PROMPT)
-    said = go_on(context, 0, 0, prompt, 5)
-    held = len(prompt) + 4
-    state = context.state(0)
-    assert state is not None
-    assert len(state) == context.state_size(0)
-    expected = go_on(context, 0, held, (said[-1],), 5)
-    context.keep_prefix(0, 0)
-    assert context.set_state(3, state)
-    assert context.holds(3, held)
-    assert go_on(context, 3, held, (said[-1],), 5) == expected
-    context.keep_prefix(3, 0)
-    for slot in range(3):
-        length = (context.n_ctx - held // 2) // 3
-        for begin in range(0, length, 100):
-            context.decode([BatchItem(slot, begin, (1,) * min(100, length - begin), 0)], ())
-    assert not context.set_state(3, state), "there is no room for it"
-
-
-def test_a_damaged_state_is_refused(backend: LlamaBackend, context: Context, tmp_path: Path) -> None:
-    prompt = tokens_of(backend, PROMPT)
-    go_on(context, 0, 0, prompt, 1)
-    context.save(0, prompt, tmp_path / "state")
-    whole = (tmp_path / "state").read_bytes()
-    cut = [whole[:size] for size in (0, 3, 8, 40, 83, 84, 90, len(whole) // 2, len(whole) - 1)]
-    changed = [whole[:place] + b"\xff\xfe" + whole[place + 2 :] for place in (0, 10, 50, 72, 76, 90, len(whole) - 9)]
-    for content in (*cut, *changed, whole + b"more"):
-        (tmp_path / "odd").write_bytes(content)
-        with pytest.raises(StateFailed):
-            _read(context, tmp_path / "odd")
-    context.keep_prefix(1, 0)
-    assert context.restore(1, StateFile(tmp_path / "state")) == prompt, "the pool is as it was"
-
-
-def _read(context: Context, path: Path) -> None:
-    context.saved_tokens(StateFile(path))
-    context.restore(1, StateFile(path))
-
-
-def test_a_state_of_another_model_is_refused(
-    backend: LlamaBackend, context: Context, tmp_path: Path, demo_gguf: Path
-) -> None:
-    prompt = tokens_of(backend, PROMPT)
-    go_on(context, 0, 0, prompt, 1)
-    context.save(0, prompt, tmp_path / "state")
-    model = load_model(Weights(demo_gguf), LoadSettings(), threading.Event())
-    other = LlamaBackend(model, ContextSettings(512, 1, 128, 64, 1, cache_type_k="q8_0"))
-    try:
-        assert other.generator is not None
-        with pytest.raises(StateFailed, match="another model, or other cache types"):
-            other.generator.restore(0, StateFile(tmp_path / "state"))
-    finally:
-        other.close()
-
-
-def test_a_state_that_cannot_be_written_says_so(backend: LlamaBackend, context: Context, tmp_path: Path) -> None:
-    prompt = tokens_of(backend, PROMPT)
-    go_on(context, 0, 0, prompt, 1)
-    with pytest.raises(FileNotFoundError):
-        context.save(0, prompt, tmp_path / "no" / "folder")
-    assert list(tmp_path.iterdir()) == []
 
 
 # -- the pool -------------------------------------------------------------------------------------------------
