@@ -1,7 +1,7 @@
 """The engine: requests from any event loop in, and a thread that loads the model and computes for them.
 
 Each turn: take in what was submitted and aborted, compute one batch of generations or of texts, hand the results over.
-Knows threads. Whose turn it is, `worker.py` knows; what a batch is, `generating.py` and `embedding.py`.
+Knows threads. Whose turn it is, `worker.py` knows; what is done in one, `lanes.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from runtime.engine.backend import Backend, Generator
-from runtime.engine.embedding import Embeddings
 from runtime.engine.errors import (
     CannotGenerate,
     EmptyPrompt,
@@ -30,8 +29,8 @@ from runtime.engine.errors import (
     QueueFull,
     StillLoading,
 )
-from runtime.engine.generating import Generations
 from runtime.engine.jobs import Embedding, Generation, Job, Outbox
+from runtime.engine.lanes import Lanes
 from runtime.engine.mailbox import Mailbox
 from runtime.engine.sequence import Sequence
 from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
@@ -88,8 +87,8 @@ class Engine:
         self._mailboxes: dict[asyncio.AbstractEventLoop, Mailbox] = {}
         self._outbox = Outbox()
         self._counters = Counters()
-        self._generations: Generations | None = None
-        self._embeddings: Embeddings | None = None
+        self._lanes: Lanes | None = None
+        """From when the model is loaded."""
         # A daemon, because one that waits for a lost worker never ends; see `join`.
         self._thread = threading.Thread(target=self._load_and_work, name="engine", daemon=True)
 
@@ -168,13 +167,12 @@ class Engine:
 
     def stats(self) -> EngineStats:
         """How it is now. Raises as `backend` does."""
-        backend, generations, embeddings = self.backend(), self._generations, self._embeddings
+        backend, lanes = self.backend(), self._loaded_lanes()
+        generations = lanes.generations
         return EngineStats(
             counters=self._counters,
             running=generations.running if generations else 0,
-            deferred=len(self._submitted)
-            + (generations.waiting if generations else 0)
-            + (embeddings.waiting if embeddings else 0),
+            deferred=len(self._submitted) + lanes.waiting,
             cells=backend.generator.n_ctx if backend.generator else 0,
             cells_used=generations.cache.cells if generations else 0,
             slots=generations.slots() if generations else (),
@@ -255,9 +253,7 @@ class Engine:
                 raise EngineStopped
             if self._loss is not None:
                 raise self._loss
-            waiting = len(self._submitted)
-            waiting += self._generations.waiting if self._generations else 0
-            waiting += self._embeddings.waiting if self._embeddings else 0
+            waiting = len(self._submitted) + self._loaded_lanes().waiting
             if waiting >= self._max_waiting:
                 raise QueueFull(waiting)
             self._jobs.add(job)
@@ -304,17 +300,7 @@ class Engine:
                     self.finished.set_result(None)
             return
         self._scales = tuple(adapter.scale for adapter in backend.adapters)
-        self._embeddings = Embeddings(backend, self._outbox, self._counters)
-        if backend.generator is not None:
-            self._generations = Generations(
-                backend.generator,
-                backend.model,
-                self._outbox,
-                self._counters,
-                shifts=self._shifts,
-                shelf_bytes=self._shelf_bytes,
-                warmth=backend.warmth,
-            )
+        self._lanes = Lanes(backend, self._outbox, self._counters, shifts=self._shifts, shelf_bytes=self._shelf_bytes)
         with self._wake:
             if self._loss is not None:
                 return
@@ -337,10 +323,10 @@ class Engine:
             if not self._stopping:
                 self._take_in()
                 if self._has_work():
-                    self._step(beside_others)
+                    self._loaded_lanes().step(beside_others=beside_others)
                     self._is_tidy = False
                 else:
-                    self._is_tidy = self._generations is None or not self._generations.tidy()
+                    self._is_tidy = not self._loaded_lanes().tidy()
                 self._outbox.deliver()
                 return True
         except BaseException as bug:
@@ -362,49 +348,31 @@ class Engine:
             aborted, self._aborted = self._aborted, set()
             tasks, self._tasks = self._tasks, deque()
             for job in submitted:
-                self._add(job)
-        for lane in self._lanes():
-            lane.drop(aborted)
+                self._loaded_lanes().add(job)
+        self._loaded_lanes().drop(aborted)
         for task in tasks:
             task()
 
-    def _add(self, job: Job) -> None:
-        if isinstance(job, Embedding):
-            assert self._embeddings is not None
-            self._embeddings.add(job)
-        else:
-            assert self._generations is not None, "`submit` refuses what cannot be generated"
-            self._generations.add(job)
-
-    def _step(self, beside_others: bool) -> None:
-        """A batch of texts, if any wait, and one of generations: neither holds up the other for longer than that."""
-        if self._embeddings is not None and self._embeddings.waiting:
-            self._embeddings.step(beside_others=beside_others)
-        if self._generations is not None:
-            self._generations.step(beside_others=beside_others)
-
-    def _lanes(self) -> list[Generations | Embeddings]:
-        return [lane for lane in (self._generations, self._embeddings) if lane is not None]
-
     def _has_work(self) -> bool:
-        generations, embeddings = self._generations, self._embeddings
-        return bool(embeddings and embeddings.waiting) or bool(
-            generations and (generations.waiting or generations.running)
-        )
+        return self._lanes is not None and self._lanes.has_work()
+
+    def _loaded_lanes(self) -> Lanes:
+        assert self._lanes is not None, "the model is loaded"
+        return self._lanes
 
     def _with_generations(self, action: Callable[..., T], *arguments: object) -> T:
-        assert self._generations is not None, "`_do` refuses what has no generator"
-        return action(self._generations, self.generator(), *arguments)
+        generations = self._loaded_lanes().generations
+        assert generations is not None, "`_do` refuses what has no generator"
+        return action(generations, self.generator(), *arguments)
 
     def _fail_everything(self) -> None:
         with self._wake:
             self._stopping = True
             for job in self._submitted:
-                self._add(job)
+                self._loaded_lanes().add(job)
             self._submitted.clear()
             tasks, self._tasks = self._tasks, deque()
-        for lane in self._lanes():
-            lane.fail(EngineStopped())
+        self._loaded_lanes().fail(EngineStopped())
         for task in tasks:
             task()  # fails with `EngineStopped`, which `generator` raises
         self._outbox.deliver()

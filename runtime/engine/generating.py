@@ -1,7 +1,7 @@
 """The worker's generations: admit what fits, plan a batch, compute it, sample, put the events into the outbox.
 
 Knows the order of things. What goes into a batch is `scheduler.py`'s, what is reused `cache.py`'s, what is guessed
-`lookup.py`'s, how it is computed the backend's to know. Used by the worker thread only.
+`guessing.py`'s, how it is computed the backend's to know. Used by the worker thread only.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import msgspec
 from runtime.engine.backend import NOTHING_WARM, BatchItem, Generator, Model, PoolFull, Sampler, Warmth
 from runtime.engine.cache import PrefixCache
 from runtime.engine.errors import DecodeFailed, EngineError, EngineStopped
+from runtime.engine.guessing import Guessing
 from runtime.engine.jobs import Generation, Job, Outbox
-from runtime.engine.lookup import Lookup, StepCost
 from runtime.engine.scheduler import Chunk, Limits, Scales, plan_batch
 from runtime.engine.sequence import Sequence
 from runtime.engine.stats import Counters, Occupant, SlotState
@@ -28,7 +28,6 @@ class _Run(msgspec.Struct, eq=False):
 
     generation: Generation
     sampler: Sampler | None = None
-    lookup: Lookup | None = None
 
     @property
     def sequence(self) -> Sequence:
@@ -61,13 +60,12 @@ class Generations:
         self._counters = counters
         self._shifts = shifts
         self._storage = Storage(context, model.facts, self.cache, shelf_bytes, warmth)
-        self._max_draft = 0 if model.facts.keeps_state else settings.max_draft
+        self._guessing = Guessing(0 if model.facts.keeps_state else settings.max_draft)
         self._limits = Limits(batch=settings.n_batch, beside_streams=settings.n_ubatch)
         self._waiting: deque[_Run] = deque()
         self._running: list[_Run] = []
         self._pool_is_short = False
         self._last_scales: Scales | None = None
-        self._step_cost = StepCost()
 
     @property
     def waiting(self) -> int:
@@ -135,7 +133,7 @@ class Generations:
         except DecodeFailed as error:
             self._fail_batch(chunks, error)
             return
-        guess_cost = self._measure(chunks, time.perf_counter() - began)
+        self._measure(chunks, time.perf_counter() - began)
         if len(chunks) < len(running):
             _note_yielding(running, chunks)
         runs = {run.sequence.slot: run for run in self._running}
@@ -145,7 +143,7 @@ class Generations:
             assert slot is not None, "a chunk is of a running sequence"
             self._report(runs[slot])
             if slot in outputs:
-                self._go_on(runs[slot], chunk, outputs[slot], guess_cost)
+                self._go_on(runs[slot], chunk, outputs[slot])
 
     # -- before a batch ---------------------------------------------------------------------------------------
 
@@ -173,8 +171,6 @@ class Generations:
             except EngineError as error:
                 self._outbox.put(run.generation, error)
                 return
-        if self._max_draft:
-            run.lookup = Lookup(sequence.tokens)
         if sequence.request.reuse_prefix:
             self._storage.fetch(sequence.tokens, sequence.scales)
         start = self.cache.acquire(sequence.tokens, sequence.scales, reuse=sequence.request.reuse_prefix)
@@ -192,16 +188,9 @@ class Generations:
 
     def _guess(self) -> None:
         """Let streams guess what comes next, as long as the pool has room for all of it."""
-        if not self._max_draft:
-            return
-        streams = [run for run in self._running if not run.sequence.is_prefilling]
-        cost = self._step_cost.of_guess(len(streams)) if streams else 1.0
-        room = self._context.n_ctx - self.cache.cells - len(streams)
-        for run in streams:
-            assert run.lookup is not None, "guessing is on"
-            at_most = min(self._max_draft, _tokens_left(run.sequence, self._context.n_ctx) - 1, room)
-            run.sequence.draft = run.lookup.propose(at_most, cost)
-            room -= len(run.sequence.draft)
+        streams = [run.sequence for run in self._running if not run.sequence.is_prefilling]
+        n_ctx = self._context.n_ctx
+        self._guessing.propose(streams, n_ctx - self.cache.cells - len(streams), n_ctx)
 
     # -- after a batch ----------------------------------------------------------------------------------------
 
@@ -210,7 +199,7 @@ class Generations:
         self.cache.computed(_slot(sequence), sequence.tokens[chunk.start : chunk.start + chunk.count])
         sequence.computed += chunk.count
 
-    def _go_on(self, run: _Run, chunk: Chunk, output: int, guess_cost: float) -> None:
+    def _go_on(self, run: _Run, chunk: Chunk, output: int) -> None:
         """Sample the next token of a sequence whose tokens are all computed, and further ones while guesses are right.
 
         `output` is the batch's index of the sequence's last token; its guesses follow.
@@ -223,7 +212,7 @@ class Generations:
             accepted += 1
             ending = self._sample_next(run, output + accepted)
         if chunk.draft:
-            self._settle(run, chunk.draft, accepted, guess_cost)
+            self._settle(run.sequence, chunk.draft, accepted)
         if isinstance(ending, EngineError):
             self._end(run, ending)
         elif ending is FinishReason.CONTEXT_FULL and self._shifts:
@@ -262,32 +251,23 @@ class Generations:
         if sequence.request.reports_progress and not sequence.generated:
             self._outbox.put(run.generation, TokenEvent("", (), progress=sequence.progress()))
 
-    def _settle(self, run: _Run, draft: tuple[int, ...], accepted: int, guess_cost: float) -> None:
+    def _settle(self, sequence: Sequence, draft: tuple[int, ...], accepted: int) -> None:
         """Keep what was computed of the guesses that were right, and drop the others."""
-        sequence = run.sequence
         self.cache.computed(_slot(sequence), draft[:accepted])
         sequence.computed += accepted
         if accepted < len(draft):
             self._cut(sequence, sequence.computed)
-        sequence.draft = ()
-        sequence.drafted += len(draft)
         self._counters.drafts += 1
-        sequence.accepted += accepted
-        assert run.lookup is not None, "there was a guess"
-        run.lookup.settle(len(draft), accepted, guess_cost)
+        self._guessing.settle(sequence, accepted)
 
-    def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> float:
-        """Note that the batch took so long; returns what each guess in it has cost."""
+    def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> None:
+        """Note that the batch took so long."""
         self._counters.batches += 1
         self._counters.busy_slots += len(chunks)
         self._counters.most_tokens = max(
             self._counters.most_tokens, max(len(chunk.sequence.tokens) for chunk in chunks)
         )
-        if not self._max_draft:
-            return 0.0
-        if any(chunk.count > 1 or not chunk.outputs for chunk in chunks):
-            return self._step_cost.of_guess(len(chunks))  # prompts took their part of the time
-        return self._step_cost.observe(len(chunks), sum(len(chunk.draft) for chunk in chunks), seconds)
+        self._guessing.measure(chunks, seconds)
 
     # -- endings ----------------------------------------------------------------------------------------------
 
@@ -308,6 +288,7 @@ class Generations:
 
     def _release(self, run: _Run) -> None:
         self._running.remove(run)
+        self._guessing.forget(run.sequence)
         self.cache.release(_slot(run.sequence))
         run.sequence.slot = None
 
@@ -345,15 +326,13 @@ class Generations:
         self._release(run)
         self.empty(slot)
         run.sequence.computed = 0
-        run.sequence.draft = ()
         self._pool_is_short = True  # until another ends: let in at once, it would be put out again
         self._waiting.appendleft(run)
 
     def _shift(self, run: _Run) -> None:
         """Forget the older half, and go on. The rest is computed anew."""
         self._cut(run.sequence, run.sequence.shift())
-        if run.lookup is not None:
-            run.lookup = Lookup(run.sequence.tokens)
+        self._guessing.forget(run.sequence)
 
     def _cut(self, sequence: Sequence, length: int) -> None:
         """Let the memory keep the first `length` tokens of a running sequence, or none where it cannot."""
@@ -379,13 +358,6 @@ def _note_yielding(running: list[Sequence], chunks: tuple[Chunk, ...]) -> None:
     for sequence in running:
         if sequence not in computed and not sequence.is_prefilling:
             sequence.yielded += tokens
-
-
-def _tokens_left(sequence: Sequence, n_ctx: int) -> int:
-    """How many tokens a sequence may still sample."""
-    left = n_ctx - len(sequence.tokens)
-    limit = sequence.request.max_tokens
-    return left if limit is None else min(left, limit - sequence.generated)
 
 
 def _item(chunk: Chunk) -> BatchItem:

@@ -51,6 +51,12 @@ class Sequence:
         """Whether more than the last sampled token is still to be computed."""
         return self.pending > 1 or self.generated == 0
 
+    def tokens_left(self, n_ctx: int) -> int:
+        """How many tokens may still be sampled in a context of `n_ctx`."""
+        left = n_ctx - len(self.tokens)
+        limit = self.request.max_tokens
+        return left if limit is None else min(left, limit - self.generated)
+
     def append(self, token: int) -> None:
         """`token` has been sampled."""
         self.tokens.append(token)
