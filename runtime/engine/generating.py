@@ -258,7 +258,7 @@ class Generations:
         if accepted < len(draft):
             self._cut(sequence, sequence.computed)
         self._counters.drafts += 1
-        self._guessing.settle(sequence, accepted)
+        self._guessing.settle(sequence, len(draft), accepted)
 
     def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> None:
         """Note that the batch took so long."""

@@ -44,9 +44,8 @@ class Guessing:
             guesses = sum(len(chunk.draft) for chunk in chunks)
             self._guess_cost = self._step_cost.observe(len(chunks), guesses, seconds)
 
-    def settle(self, sequence: Sequence, accepted: int) -> None:
-        """Of the draft of `sequence` so many tokens were right: the next one is another's."""
-        drafted = len(sequence.draft)
+    def settle(self, sequence: Sequence, drafted: int, accepted: int) -> None:
+        """Of `drafted` guesses that were computed for `sequence`, the first `accepted` were right."""
         sequence.draft = ()
         sequence.drafted += drafted
         sequence.accepted += accepted

@@ -15,7 +15,7 @@ from collections.abc import Sequence as Tokens
 _NGRAM = 3
 """Tokens that must have been seen before, in this order, for what followed them to be a guess."""
 
-ALLOWANCE = 0.02
+ALLOWANCE = 0.01
 """Of the time of a token, what a sequence may lose to wrong guesses with each token."""
 
 _FIRST_BALANCE = 1.0
