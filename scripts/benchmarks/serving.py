@@ -34,7 +34,7 @@ _TESTS_EMBEDDER = Path(__file__).parents[2] / "tests" / "data" / "embedder.gguf"
 _MB = 1_000_000
 
 _ROUNDS_A_LAUNCH = 5
-"""Then all are started anew: of two launches of one program, one is up to 6 % faster for as long as it runs."""
+"""Then all are started anew: of two launches of one program, one was up to 6 % faster in seven rounds."""
 
 
 @dataclass(frozen=True, slots=True)
