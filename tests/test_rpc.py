@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import os
 import re
 import signal
 import socket
-import struct
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,12 +16,8 @@ from typing import Any
 
 import pytest
 from bundles import Server, clean_environment
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from strangers import devices, hello, peer, saying
 from waiting import wait_until
-
-from runtime.backends.workers import PROTOCOL, WorkerDevice, WorkerUnreachable, ask, find
-from runtime.engine.backend import WorkerAddress
 
 MOON = {"prompt": "The first man on the moon was", "temperature": 0, "n_predict": 24}
 CHAT = {"model": "demo", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
@@ -231,104 +224,6 @@ def test_a_worker_that_is_lost_while_the_model_loads(demo: Path, run: Run) -> No
         result = run(demo, "-p", "x", "--rpc", str(address))
     assert (result.returncode, f"the worker {address} is lost" in result.stderr) == (1, True), result.stderr
     assert "Traceback" not in result.stderr
-
-
-# -- a worker that is none, asked in this process ---------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def peer(answer: Callable[[socket.socket], object]) -> Iterator[WorkerAddress]:
-    """The address of somebody who does `answer` with each connection, and closes it."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                with listener.accept()[0] as connection, contextlib.suppress(OSError):
-                    answer(connection)
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
-        yield WorkerAddress("127.0.0.1", listener.getsockname()[1])
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
-
-
-def sized(content: bytes) -> bytes:
-    return struct.pack("<Q", len(content)) + content
-
-
-def hello(version: tuple[int, int, int] = PROTOCOL) -> bytes:
-    return sized(bytes([*version, 0]) + bytes(24))
-
-
-def saying(*answers: bytes) -> Callable[[socket.socket], object]:
-    """Gives `answers` at once, and then waits for the other side to close."""
-
-    def answer(connection: socket.socket) -> None:
-        connection.sendall(b"".join(answers))
-        while connection.recv(65536):
-            pass
-
-    return answer
-
-
-def devices(*memories: tuple[int, int]) -> list[bytes]:
-    return [sized(struct.pack("<I", len(memories))), *(sized(struct.pack("<QQ", *memory)) for memory in memories)]
-
-
-def test_what_a_worker_has() -> None:
-    with peer(saying(hello(), *devices((5, 7), (9, 8)))) as address:
-        assert ask(address).devices == (WorkerDevice(total=7, free=5), WorkerDevice(total=8, free=8))
-        assert str(ask(WorkerAddress("localhost", address.port)).address) == f"localhost:{address.port}"
-
-
-STRANGERS = [
-    ("it says nothing", saying(), "does not answer within"),
-    ("it stops in the middle", saying(hello()[:20]), "does not answer within"),
-    ("it closes at once", lambda _connection: None, "closes the connection"),
-    ("a web server", saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "something else"),
-    ("another length", saying(sized(bytes(2**16))), "something else"),
-    ("another version", saying(hello((PROTOCOL[0], PROTOCOL[1] + 1, 0))), "speaks version"),
-    ("other numbers for operations", saying(hello((*PROTOCOL[:2], PROTOCOL[2] + 1))), "speaks version"),
-    ("no devices", saying(hello(), sized(struct.pack("<I", 0))), "0 devices"),
-    ("too many devices", saying(hello(), sized(struct.pack("<I", 2**32 - 1))), "4,294,967,295 devices"),
-]
-
-
-@pytest.mark.parametrize(("answer", "says"), [row[1:] for row in STRANGERS], ids=[row[0] for row in STRANGERS])
-def test_strangers(answer: Callable[[socket.socket], object], says: str) -> None:
-    with peer(answer) as address, pytest.raises(WorkerUnreachable, match=says) as raised:
-        ask(address, seconds=0.2)
-    assert raised.value.hint
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.binary(max_size=80))
-def test_nonsense_is_no_worker(content: bytes) -> None:
-    def answer(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(content)
-
-    with peer(answer) as address, pytest.raises(WorkerUnreachable):
-        ask(address, seconds=1)
-
-
-def test_a_name_that_nobody_has() -> None:
-    with pytest.raises(WorkerUnreachable, match="no IPv4 address"):
-        ask(WorkerAddress("no.such.host.invalid", 50052))
-
-
-def test_workers_together() -> None:
-    many = saying(hello(), *devices(*[(1, 1)] * 9))
-    with peer(many) as one, peer(many) as other:
-        with pytest.raises(WorkerUnreachable, match="18 devices"):
-            find((one, other))
-        with pytest.raises(WorkerUnreachable, match="another name"):
-            find((one, WorkerAddress("localhost", one.port)))
 
 
 # -- machines of their own ----------------------------------------------------------------------------------------
