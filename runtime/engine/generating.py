@@ -188,6 +188,8 @@ class Generations:
 
     def _guess(self) -> None:
         """Let streams guess what comes next, as long as the pool has room for all of it."""
+        if not self._guessing.is_on:
+            return
         streams = [run.sequence for run in self._running if not run.sequence.is_prefilling]
         n_ctx = self._context.n_ctx
         self._guessing.propose(streams, n_ctx - self.cache.cells - len(streams), n_ctx)
@@ -267,7 +269,8 @@ class Generations:
         self._counters.most_tokens = max(
             self._counters.most_tokens, max(len(chunk.sequence.tokens) for chunk in chunks)
         )
-        self._guessing.measure(chunks, seconds)
+        if self._guessing.is_on:
+            self._guessing.measure(chunks, seconds)
 
     # -- endings ----------------------------------------------------------------------------------------------
 

@@ -22,22 +22,25 @@ class Guessing:
         self._guess_cost = 0.0
         """Of each guess in the last batch, in the measure of `StepCost.of_guess`."""
 
+    @property
+    def is_on(self) -> bool:
+        return self._at_most > 0
+
     def propose(self, streams: Items[Sequence], room: int, n_ctx: int) -> None:
         """Let `streams` guess what comes next, each in a context of `n_ctx` tokens, while `room` cells are left."""
-        if not self._at_most or not streams:
+        if not streams:
             return
         cost = self._step_cost.of_guess(len(streams))
         for sequence in streams:
-            if sequence not in self._lookups:
-                self._lookups[sequence] = Lookup(sequence.tokens)
+            lookup = self._lookups.get(sequence)
+            if lookup is None:
+                lookup = self._lookups[sequence] = Lookup(sequence.tokens)
             at_most = min(self._at_most, sequence.tokens_left(n_ctx) - 1, room)
-            sequence.draft = self._lookups[sequence].propose(at_most, cost)
+            sequence.draft = lookup.propose(at_most, cost)
             room -= len(sequence.draft)
 
     def measure(self, chunks: Items[Chunk], seconds: float) -> None:
         """Note that the batch of `chunks` took so long."""
-        if not self._at_most:
-            return
         if any(chunk.count > 1 or not chunk.outputs for chunk in chunks):
             self._guess_cost = self._step_cost.of_guess(len(chunks))  # prompts took their part of the time
         else:
