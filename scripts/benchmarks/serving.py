@@ -26,7 +26,7 @@ from report import Samples, Target, save, show
 from bundler.build import BuildRequest
 from bundler.build import build as build_bundle
 from bundler.freeze import freeze_runtime
-from bundler.progress import Progress, progress_for
+from bundler.progress import Advance, Progress, progress_for
 
 CaseName = Literal["single", "8", "32", "64", "long", "prefix", "copy", "embeddings", "memory", "dialects"]
 CASES: tuple[CaseName, ...] = get_args(CaseName)
@@ -96,16 +96,21 @@ def measure(case: Case, contestants: Sequence[Contestant], runs: int, samples: S
     launches = [range(first, min(first + _ROUNDS_A_LAUNCH, runs + 1)) for first in firsts]
     with progress.step(title, runs + len(launches), "steps") as advance:
         for rounds in launches:
-            with ExitStack() as stack:
-                servers = [(each.name, stack.enter_context(served(each.server, each.env))) for each in contestants]
-                for number in (0, *rounds):
-                    begins = number % len(servers)
-                    for name, server in servers[begins:] + servers[:begins]:
-                        figures = asyncio.run(case.measure(server, number))
-                        if number:
-                            for row, value in figures.items():
-                                samples.add(row, name, value)
-                    advance(1)
+            _launch(case, contestants, rounds, samples, advance)
+
+
+def _launch(case: Case, contestants: Sequence[Contestant], rounds: range, samples: Samples, advance: Advance) -> None:
+    """Add the samples of `rounds`, all of one launch."""
+    with ExitStack() as stack:
+        servers = [(each.name, stack.enter_context(served(each.server, each.env))) for each in contestants]
+        for number in (0, *rounds):
+            begins = number % len(servers)
+            for name, server in servers[begins:] + servers[:begins]:
+                figures = asyncio.run(case.measure(server, number))
+                if number:
+                    for row, value in figures.items():
+                        samples.add(row, name, value)
+            advance(1)
 
 
 def _matches(case: CaseName, model: str | None, models: Models) -> list[Match]:
