@@ -2,7 +2,7 @@
 
     LoafError                 something a person can act on
     ├── runtime.bundle.BundleError       the file we were launched from
-    ├── runtime.arguments.BadArguments   the default arguments in it
+    ├── runtime.cli.arguments.BadArguments   the default arguments in it
     ├── runtime.engine.errors.*          model, context, request
     └── bundler.errors.*                 building, inspecting, verifying
 

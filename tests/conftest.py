@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from bundles import DEMO_GGUF, Server, clean_environment, loaf
+from support.bundles import DEMO_GGUF, Server, clean_environment, loaf
+from support.places import DATA
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -52,8 +53,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of three models: `demo`, `embed`, which only makes vectors, and `ranker`. Read-only for tests."""
     target = tmp_path_factory.mktemp("several") / "several.loaf"
-    data = Path(__file__).parent / "data"
-    also = [f"--also=embed={data / 'embedder.gguf'}", f"--also=ranker={data / 'reranker.gguf'}"]
+    also = [f"--also=embed={DATA / 'embedder.gguf'}", f"--also=ranker={DATA / 'reranker.gguf'}"]
     loaf("build", "demo", *also, "-o", str(target), check=True)
     return target
 
@@ -96,7 +96,7 @@ def demo_gguf() -> Path:
 @pytest.fixture(scope="module")
 def backend(demo_gguf: Path) -> Iterator[LlamaBackend]:
     """llama.cpp with the demo model, for the tests of one file."""
-    from llama_runs import open_backend  # here, as most tests need no engine of their own
+    from support.llama_runs import open_backend  # here, as most tests need no engine of their own
 
     backend = open_backend(demo_gguf)
     yield backend
@@ -118,7 +118,7 @@ def context(backend: LlamaBackend) -> Context:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser for the tests of one file: while it is there no other test can run an event loop."""
-    from browsers import chromium  # here, as most tests need no browser
+    from support.browsers import chromium  # here, as most tests need no browser
 
     with chromium() as browser:
         yield browser
@@ -127,7 +127,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     """The page of `server`, in a profile of its own."""
-    from browsers import opened
+    from support.browsers import opened
 
     with opened(browser, server.url) as page:
         yield page

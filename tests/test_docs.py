@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 import pytest
-from bundles import ROOT
-from fakes import FakeContext
+from support.bundles import ROOT
+from support.fakes import FakeContext
 
 from bundler.cli import loaf
 from runtime.cli.main import command
 from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
-from runtime.loading import Loading, ServedModel
+from runtime.models.loading import Loading, ServedModel
 from runtime.server.app import build_app
 from runtime.settings import Settings
 

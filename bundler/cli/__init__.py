@@ -1,6 +1,10 @@
 """The `loaf` command: one function a command, in modules by what they are for.
 
-Imports in the functions, because a command should not wait for what the others need.
+making → bundles, and changes to them   runtimes → the program in every bundle   apart → a bundle taken apart
+looking → what there is                 trusting → whether it is what it was
+
+Imports in the functions, because a command should not wait for what the others need. Refuses to know how anything is
+done: words in, words and exit codes out.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from bundler.cli.making import build, run_, set_, upgrade
 from bundler.cli.runtimes import runtime
 from bundler.cli.trusting import sign, verify
 from runtime import __version__
-from runtime.completion import SHELLS, Shell, script
+from runtime.cli.completion import SHELLS, Shell, script
 from runtime.exits import errors_as_exit_codes
 
 

@@ -15,7 +15,7 @@ def split(file: Path, output: Path | None) -> None:
 
     The two belong into one folder. `loaf build` makes one file of them again.
     """
-    from bundler.beside import split as split_bundle
+    from bundler.file.beside import split as split_bundle
     from bundler.progress import progress_for
     from runtime.bundle import open_bundle
 
@@ -33,7 +33,7 @@ def split(file: Path, output: Path | None) -> None:
 )
 def extract(file: Path, output: Path | None) -> None:
     """Take the bundle FILE apart: weights, runtime, manifest."""
-    from bundler.extract import extract as extract_bundle
+    from bundler.looking.extract import extract as extract_bundle
     from bundler.progress import progress_for
     from runtime.bundle import open_bundle
 

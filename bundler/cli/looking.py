@@ -14,11 +14,11 @@ import click
 @click.option("--sbom", is_flag=True, help="List the software and the models in a bundle, with licences: CycloneDX.")
 def inspect(file: Path, as_json: bool, sbom: bool) -> None:
     """Say what is in FILE, a GGUF or a bundle, and how much memory it needs."""
-    from bundler.inspect import inspect as inspect_file
-    from bundler.inspect import to_json, to_text
+    from bundler.looking.inspect import inspect as inspect_file
+    from bundler.looking.inspect import to_json, to_text
 
     if sbom:
-        from bundler.sbom import to_sbom
+        from bundler.looking.sbom import to_sbom
         from runtime.bundle import open_bundle
 
         click.echo(to_sbom(open_bundle(file)))
@@ -33,7 +33,7 @@ def inspect(file: Path, as_json: bool, sbom: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def diff(a: Path, b: Path, as_json: bool) -> None:
     """Say in what the bundles A and B differ. The exit code is 0 where they are the same, else 1."""
-    from bundler.diff import differences, to_json, to_text
+    from bundler.looking.diff import differences, to_json, to_text
     from runtime.bundle import open_bundle
 
     found = differences(open_bundle(a), open_bundle(b))
@@ -59,7 +59,7 @@ def doctor() -> None:
 
     The exit code is 1 where nothing can be built as it is.
     """
-    from bundler.doctor import describe_this_machine, findings
+    from bundler.looking.doctor import describe_this_machine, findings
 
     for line in describe_this_machine():
         click.echo(line)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bundler.options import (
+from bundler.making.options import (
     BAKED_FLAG_OPTIONS,
     BUILD_GROUPS,
     BUILD_PARAMETERS,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def _read_recipe(context: click.Context, _option: click.Parameter, path: Path | None) -> None:
     """What the recipe says stands where the command line says nothing."""
-    from bundler.recipe import read_recipe
+    from bundler.making.recipe import read_recipe
 
     if path is not None:
         context.default_map = read_recipe(path, BUILD_PARAMETERS)
@@ -60,9 +60,9 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], **given: An
 
     The bundle's own flags for sampling (--temp, --top-k, ...) and --alias become its defaults.
     """
-    from bundler.build import BuildRequest
-    from bundler.build import build as build_bundle
     from bundler.freeze import freeze_runtime
+    from bundler.making.build import BuildRequest
+    from bundler.making.build import build as build_bundle
     from bundler.packs import find_recipe
     from bundler.progress import progress_for
     from bundler.text import human_size
@@ -101,8 +101,8 @@ def run_(model: str, flags: tuple[str, ...]) -> None:
     --help behind MODEL lists them. What comes with the weights (system prompt, parameters, adapters) applies.
     """
     from bundler.freeze import freeze_runtime
+    from bundler.making.running import become, prepare
     from bundler.progress import progress_for
-    from bundler.running import become, prepare
 
     progress = progress_for()
     become(prepare(model, lambda: freeze_runtime(progress), progress, _ask_which), flags)
@@ -115,8 +115,8 @@ def set_(file: Path, **given: Any) -> None:
 
     What is not named stays. Whatever interrupts it, FILE is either what it was or what it was to be.
     """
-    from bundler.baked import NOTHING_BAKED
-    from bundler.changing import set_defaults
+    from bundler.changing.defaults import set_defaults
+    from bundler.file.baked import NOTHING_BAKED
     from bundler.progress import progress_for
 
     name, baked = given["name"], baked_from(given)
@@ -134,7 +134,7 @@ def upgrade(file: Path) -> None:
 
     Its weights are not touched. Whatever interrupts it, FILE is either what it was or what it was to be.
     """
-    from bundler.changing import upgrade as upgrade_bundle
+    from bundler.changing.defaults import upgrade as upgrade_bundle
     from bundler.freeze import freeze_runtime
     from bundler.progress import progress_for
 
@@ -147,7 +147,7 @@ def upgrade(file: Path) -> None:
 
 def _tell_of_change(file: Path) -> None:
     from bundler.text import human_size
-    from bundler.trust import signature_of
+    from bundler.trust.signing import signature_of
     from runtime.bundle import open_bundle
 
     click.echo(f"{file}: {human_size(file.stat().st_size)}, build {open_bundle(file).manifest.build_id[:16]}")
@@ -156,7 +156,7 @@ def _tell_of_change(file: Path) -> None:
 
 
 def _tell_of_unused(models: Sequence[Model]) -> None:
-    from bundler.baked import UNUSED
+    from bundler.file.baked import UNUSED
 
     for role in dict.fromkeys(model.role for model in models):
         if role in UNUSED:

@@ -14,8 +14,8 @@ import click
 def verify(file: Path, key: str | None) -> None:
     """Check that every byte of the bundle FILE is as it was built."""
     from bundler.errors import BundleNotIntact
+    from bundler.looking.verify import verify as verify_bundle
     from bundler.progress import progress_for
-    from bundler.verify import verify as verify_bundle
     from runtime.bundle import open_bundle, read_head
 
     bundle = open_bundle(file)
@@ -40,7 +40,7 @@ def sign(file: Path, key: Path) -> None:
     Whoever has your public key checks it with `loaf verify --key` or `minisign -V`.
     """
     from bundler.progress import progress_for
-    from bundler.trust import sign_bundle
+    from bundler.trust.signing import sign_bundle
 
     with progress_for().step(f"Signing {file}", file.stat().st_size, "bytes") as advance:
         signature = sign_bundle(file, key, _ask_password, advance)
@@ -50,7 +50,7 @@ def sign(file: Path, key: Path) -> None:
 def _check_signature(file: Path, key: str) -> None:
     from bundler.progress import progress_for
     from bundler.text import printable
-    from bundler.trust import check_signature
+    from bundler.trust.signing import check_signature
 
     with progress_for().step(f"Checking the signature of {file}", file.stat().st_size, "bytes") as advance:
         comment = check_signature(file, key, advance)

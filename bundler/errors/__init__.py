@@ -1,5 +1,8 @@
 """What can go wrong while bundling, each with its fields; a module each for what it happens to.
 
+`sources`, `weights`, `making`, `targets`, `bundles`, `defaults`. Refuses to know who raises them, and what becomes of
+them (`runtime/exits.py`).
+
 LoafError
 ├── SourceError          the weights that MODEL names cannot be had
 │   ├── SourceNotFound
@@ -86,6 +89,7 @@ from bundler.errors.sources import (
     AnotherDigest,
     DigestMismatch,
     DownloadFailed,
+    Found,
     GivenTwice,
     NameTaken,
     NotAModel,
@@ -141,6 +145,7 @@ __all__ = [
     "DigestMismatch",
     "DownloadFailed",
     "FileTaken",
+    "Found",
     "FreezeError",
     "GGUFError",
     "GivenTwice",

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bundler.text import human_size
 from runtime.errors import LoafError
-
-if TYPE_CHECKING:
-    from bundler.sources.resolved import Found
 
 
 class SourceError(LoafError):
@@ -23,6 +20,14 @@ class SourceNotFound(SourceError):
     def __init__(self, model: str, problem: str, hint: str) -> None:
         super().__init__(f"{model}: {problem}", hint)
         self.model = model
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model that could be meant: what to write on the command line for it, and its size in bytes."""
+
+    spec: str
+    size: int
 
 
 class SourceAmbiguous(SourceError):

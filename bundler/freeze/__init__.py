@@ -1,7 +1,13 @@
 """Makes the runtime that goes into every bundle: compiled, frozen, packed; kept until an input changes.
 
-Knows the order of the steps and what each depends on. Refuses to know what they do: `wheel`, `environment`,
-`core` and `pack` each know their own.
+pipeline → all of it, in order                      pins → which versions go in
+wheel → llama.cpp, compiled                         compiler, ninja → with what, and how far it is
+sources, corrections → what is compiled             environment, packages → what is installed, and from where
+core → the frozen program                           contents, licenses → what is in it
+pack → a folder as an archive                       page → the browser page, built
+process → long commands                             develop → the checkout's own environment
+
+The pipeline knows the order of the steps and what each depends on, and refuses to know what they do.
 """
 
 from bundler.freeze.contents import Software

@@ -11,8 +11,8 @@ from pathlib import Path
 from bundler.errors import StepFailed
 from bundler.freeze.packages import complaints
 from bundler.freeze.page import LICENSES, PACKAGES
-from bundler.freeze.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.freeze.process import CommandFailed, clean_environment, run
+from bundler.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.progress import Progress
 
 EXECUTABLE = "loaf-runtime"

@@ -11,15 +11,15 @@ import shutil
 import sys
 from pathlib import Path
 
-from bundler.cache import key_of, log_file
 from bundler.freeze.compiler import find_compiler
 from bundler.freeze.environment import check_python
 from bundler.freeze.packages import install, new_environment, pip
 from bundler.freeze.page import MODULES, built_page, npm_packages
-from bundler.freeze.paths import page_dir, page_source_dir
 from bundler.freeze.pins import LLAMA, pins
 from bundler.freeze.wheel import RECIPE, compiled_wheel
+from bundler.paths import page_dir, page_source_dir
 from bundler.progress import Progress, progress_for
+from bundler.store.cache import key_of, log_file
 from runtime.errors import LoafError
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -15,12 +15,12 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from bundler.cache import cached, key_of, log_file
 from bundler.errors import PythonUnsuitable, StepFailed
 from bundler.freeze.packages import install, new_environment
 from bundler.freeze.pins import LLAMA, pins
 from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.progress import Progress
+from bundler.store.cache import cached, key_of, log_file
 
 UNUSED = ("numpy", "diskcache")
 """What llama-cpp-python asks for and the runtime does without: it imports only `llama_cpp.llama_cpp`."""

@@ -16,14 +16,14 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from bundler.cache import cached, key_of, log_file
 from bundler.errors import PackagesUnreachable, StepFailed
 from bundler.freeze.contents import Software
 from bundler.freeze.pack import content_of
 from bundler.freeze.packages import complaints
-from bundler.freeze.paths import page_dir, page_source_dir
 from bundler.freeze.process import CommandFailed, clean_environment, run
+from bundler.paths import page_dir, page_source_dir
 from bundler.progress import Progress
+from bundler.store.cache import cached, key_of, log_file
 
 LICENSES = "licenses.txt"
 PACKAGES = "packages.json"

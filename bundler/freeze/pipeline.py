@@ -12,17 +12,17 @@ import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from bundler.cache import cached, key_of, log_file
 from bundler.freeze.contents import Software, frozen_libraries, frozen_packages
 from bundler.freeze.core import EXECUTABLE, freeze
 from bundler.freeze.environment import environment_key, freezing_environment, site_packages_of
 from bundler.freeze.licenses import collect_licenses
 from bundler.freeze.pack import COMPRESSION, content_of, needed_glibc, pack, sha256_of, unpacked_size
 from bundler.freeze.page import LICENSES, built_page, page_key, page_software
-from bundler.freeze.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.freeze.wheel import compiled_wheel
+from bundler.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.progress import Progress
-from bundler.unpacking import unpacked
+from bundler.store.cache import cached, key_of, log_file
+from bundler.store.unpacking import unpacked
 
 _ARCHIVE = "core.tar.gz"
 _DESCRIPTION = "runtime.json"

@@ -16,7 +16,6 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
-from bundler.cache import cached, key_of, log_file
 from bundler.freeze.compiler import Compiler, compile_environment, find_compiler
 from bundler.freeze.corrections import CORRECTIONS
 from bundler.freeze.ninja import NinjaProgress
@@ -24,6 +23,7 @@ from bundler.freeze.packages import pip
 from bundler.freeze.pins import llama_version, pins
 from bundler.freeze.sources import build_tools, unpacked_sources
 from bundler.progress import Progress
+from bundler.store.cache import cached, key_of, log_file
 
 FLAGS = (
     "-DGGML_NATIVE=OFF",

@@ -1,6 +1,7 @@
 """GGUF, the format that llama.cpp's weights come in: reading headers, summing them up, joining splits.
 
-Every idea has its file, and each imports only those above it:
+Every idea has its file, and each imports only those above it. Refuses to know whose weights they are, and why they are
+looked into.
 
     types.py     ggml's tensor types and their sizes; the names of quantization mixes
     header.py    what a header says, as plain values

@@ -16,8 +16,8 @@ from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 
-from bundler.content import Content, FileRange, Inline, Piece, content_size
 from bundler.errors import MismatchedParts, MissingParts, NotFirstPart
+from bundler.file.content import Content, FileRange, Inline, Piece, content_size
 from bundler.gguf.header import GGUF, KeyRange, Tensor, align
 from bundler.gguf.reader import MAGIC, read_gguf
 

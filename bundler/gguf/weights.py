@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bundler.content import Content
+from bundler.file.content import Content
 from bundler.gguf.header import GGUF
 from bundler.gguf.reader import read_gguf
 from bundler.gguf.split import plan_content, read_weights

@@ -1,7 +1,10 @@
 """Backend packs: ggml's backends for GPUs, each compiled on its own as a library that a runtime loads where it can.
 
-Knows which there are and what each takes to compile. Refuses to know how the runtime itself is made (`freeze/`) and
-when a pack is used (`runtime/backends/`).
+pipeline → a pack, made or found in the cache      compiling → one backend's library
+recipes → how each is compiled: one table          toolchains → what that takes, and whether it is here
+listing → which there are, for people
+
+Refuses to know how the runtime itself is made (`freeze/`) and when a pack is used (`runtime/backends/`).
 """
 
 from bundler.packs.listing import describe_packs

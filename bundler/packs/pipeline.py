@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from bundler.cache import build_cache, cached, key_of, log_file
 from bundler.freeze.compiler import Compiler, find_compiler
 from bundler.freeze.pack import pack, sha256_of, unpacked_size
 from bundler.freeze.wheel import wheel_key
@@ -25,6 +24,7 @@ from bundler.packs.compiling import compile_library, needed_libraries
 from bundler.packs.recipes import Recipe
 from bundler.packs.toolchains import Toolchain
 from bundler.progress import Progress
+from bundler.store.cache import build_cache, cached, key_of, log_file
 from runtime.bundle import Backend
 
 _DESCRIPTION = "pack.json"

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundler.cache import build_cache
 from bundler.errors import ToolchainMissing
 from bundler.freeze.process import clean_environment
+from bundler.store.cache import build_cache
 
 OLDEST_VULKAN = (1, 3, 283)
 """Of the headers: ggml-vulkan.cpp names what came with it."""

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import msgspec
 
-from bundler.cache import log_file
+from bundler.asking.program import program_environment
 from bundler.errors import QuantizingFailed
 from bundler.freeze.process import CommandFailed, run
-from bundler.program import program_environment
+from bundler.store.cache import log_file
 from runtime.cli.options import QUANTIZE
-from runtime.quantizing import QuantizeRequest
+from runtime.engine.llama.quantizing import QuantizeRequest
 
 _TENSOR = re.compile(
     r"\[ *\d+/ *\d+\] (?P<name>\S+) .*, type = +(?P<type>\w+), "

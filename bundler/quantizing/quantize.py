@@ -1,6 +1,6 @@
 """From a chosen model to a smaller one, in a file that has no name: nothing is left of it, whatever happens.
 
-Refuses to know what becomes of the result (`build.py`).
+Refuses to know what becomes of the result (`bundler/making/`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 import msgspec
 
-from bundler.copying import transfer, unchanged
+from bundler.choosing.models import ChosenModel
 from bundler.errors import NoRoom
+from bundler.file.copying import transfer, unchanged
 from bundler.freeze.pack import sha256_of
 from bundler.freeze.pins import llama_version
 from bundler.gguf import summarize, weights_header
-from bundler.models import ChosenModel
 from bundler.progress import Progress
 from bundler.quantizing.child import Said, run_quantizer
 from bundler.quantizing.importance import sizes_wanted, write_means
@@ -29,7 +29,7 @@ from bundler.quantizing.names import FileType
 from bundler.quantizing.plan import changes, check_allowed, quantized_size
 from bundler.sources import Resolved
 from bundler.text import human_size
-from runtime.quantizing import Importance, QuantizeRequest
+from runtime.engine.llama.quantizing import Importance, QuantizeRequest
 
 _IN_A_NAME = re.compile(r"(?<=[-._])(?:UD-)?(?:I?Q\d\w*|TQ\d\w*|MXFP4\w*|B?F16|F32|FP16|FP32)(?=$|[-.])", re.IGNORECASE)
 

@@ -7,6 +7,7 @@
     gpt4all.py   gpt4all:NAME, what GPT4All has downloaded
     web.py       https://…
     installed.py what of all that is on this machine
+    archived.py  inside other files     choosing.py  which of several is meant     resolved.py  what all of them end in
 
 Knows how a source is named on the command line. Refuses to know what is in the weights.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from bundler.progress import Progress
 from bundler.sources import demo, file
-from bundler.sources.resolved import Found, Resolved
+from bundler.sources.resolved import Resolved
 
 _SCHEMES = ("hf", "ollama", "gpt4all", "https", "http")
 
@@ -59,4 +60,4 @@ def seen_from(folder: Path, model: str) -> str:
     return model if is_elsewhere else str(path)
 
 
-__all__ = ["Found", "Resolved", "resolve", "seen_from"]
+__all__ = ["Resolved", "resolve", "seen_from"]

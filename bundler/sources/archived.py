@@ -10,8 +10,8 @@ import re
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from bundler.baked import Baked, Part, baked_in
 from bundler.errors import SourceNotFound
+from bundler.file.baked import Baked, Part, baked_in
 from bundler.sources.resolved import Resolved
 from runtime.bundle import Span, check_beside, open_bundle, span_of
 

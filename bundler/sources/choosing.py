@@ -9,8 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 
-from bundler.errors import SourceAmbiguous, SourceNotFound
-from bundler.sources.resolved import Found
+from bundler.errors import Found, SourceAmbiguous, SourceNotFound
 
 _QUANTIZATION = re.compile(
     r"(?:^|[-._/])((?:UD-)?(?:I?Q\d\w*|TQ\d\w*|MXFP4\w*|F16|BF16|F32))(?=[-.])", re.IGNORECASE

@@ -10,11 +10,11 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from bundler.baked import NOTHING_BAKED, Baked, Part
-from bundler.errors import SourceAmbiguous, SourceNotFound
+from bundler.errors import Found, SourceAmbiguous, SourceNotFound
+from bundler.file.baked import NOTHING_BAKED, Baked, Part
 from bundler.sources import archived
 from bundler.sources.choosing import choose_projector
-from bundler.sources.resolved import Found, Resolved
+from bundler.sources.resolved import Resolved
 from runtime.bundle import is_bundle
 
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")

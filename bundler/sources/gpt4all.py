@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bundler.errors import SourceAmbiguous, SourceNotFound
+from bundler.errors import Found, SourceAmbiguous, SourceNotFound
 from bundler.sources.file import model_name, models_in, size_of
-from bundler.sources.resolved import Found, Resolved
+from bundler.sources.resolved import Resolved
 
 PREFIX = "gpt4all:"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bundler.errors import Found
 from bundler.sources import gpt4all, hub, ollama
 from bundler.sources.file import model_name, models_in, size_of
-from bundler.sources.resolved import Found
 
 
 def installed() -> list[Found]:

@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from bundler.baked import Baked, Part, PartRole
 from bundler.errors import SourceNotFound
+from bundler.file.baked import Baked, Part, PartRole
 from bundler.progress import Progress
 from bundler.sources.resolved import Resolved
 
@@ -167,7 +167,7 @@ def _from_store(reference: Reference, store: Path) -> Resolved:
 
 
 def _from_registry(reference: Reference, progress: Progress) -> Resolved:
-    from bundler.downloads import Download, fetch, new_client, request_failed
+    from bundler.store.downloads import Download, fetch, new_client, request_failed
 
     address = f"{reference.base}/v2/{reference.namespace}/{reference.model}"
     with new_client() as client:

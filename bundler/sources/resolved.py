@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundler.baked import NOTHING_BAKED, Baked
+from bundler.file.baked import NOTHING_BAKED, Baked
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,3 @@ class Resolved:
     sha256: str | None = None
     baked: Baked = NOTHING_BAKED
     origin: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A model that could be meant: what to write on the command line for it, and its size in bytes."""
-
-    spec: str
-    size: int

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from bundler.cache import key_of
-from bundler.downloads import Download, fetch
 from bundler.errors import SourceNotFound
 from bundler.progress import Progress
 from bundler.sources.file import model_name
 from bundler.sources.resolved import Resolved
+from bundler.store.cache import key_of
+from bundler.store.downloads import Download, fetch
 
 
 def resolve(url: str, progress: Progress) -> Resolved:

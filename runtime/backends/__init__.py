@@ -2,9 +2,10 @@
 
 devices → what is known of a device                 vulkan, cuda, rocm → asking each driver
 probe → the child process that asks                 detection → starting it, and remembering what it found
-drivers → what must change before it is asked again  system_cxx → drivers that are newer than the file
+drivers → what must change before it is asked again  libraries, system_cxx → where drivers lie, and with which C++
 choosing → which devices to use, and why            unpacking → a pack's library, once on this machine
-fitting → how many layers fit                       placing → trying it, with fewer where it fails
+fitting → how many layers fit                       preparing → from packs to a library that can be loaded
+workers → devices of other machines, asked          listing → all that there are, for people
 
 Nothing of it is imported where the file has no packs. Refuses to know llama.cpp: the engine loads the library and says
 what is free on its devices.

@@ -24,7 +24,7 @@ from runtime.backends import ASK_FOR_DEVICES
 from runtime.backends.devices import Report
 from runtime.backends.drivers import identity
 from runtime.bundle import Backend
-from runtime.program import own_command
+from runtime.machine.program import own_command
 
 SECONDS = 2.0
 PATIENT_SECONDS = 20.0

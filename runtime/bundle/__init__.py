@@ -4,7 +4,8 @@ A bundle is a shell script (the launcher), padded to `ALIGNMENT`, followed by a 
 count from the start of the file. `manifest.json` in it is the one contract between the bundler, which
 writes it, and the runtime, which is launched from it.
 
-Knows names, schema and positions. Refuses to know how bundles are written (`bundler/archive.py`) and
+`format` has names and schema, `opening` reads a file, `head` is its first 64 KiB, `errors` what can be wrong.
+Knows names, schema and positions. Refuses to know how bundles are written (`bundler/file/archive.py`) and
 what is inside weights.
 """
 

@@ -1,6 +1,6 @@
 """What a bundle holds: the names of its entries, and what `manifest.json` says of them.
 
-Refuses to know how that is read (`opening.py`) and written (`bundler/writing.py`).
+Refuses to know how that is read (`opening.py`) and written (`bundler/file/writing.py`).
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ change it at one stroke. One byte is one stroke, wherever an interruption comes:
     SECOND_LAUNCHER
     the second launcher, and newlines
 
-A bundle that nobody is changing runs the first, and has no second one. While it is changed (`bundler/rewriting.py`),
-and after a change that was interrupted, the second place begins with `MARK`; what is not live then means nothing.
+A bundle that nobody is changing runs the first, and has no second one. While it is changed
+(`bundler/changing/rewriting.py`), and after a change that was interrupted, the second place begins with `MARK`; what
+is not live then means nothing.
 
 Knows where launchers stand. Refuses to know what they say.
 """

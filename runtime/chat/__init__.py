@@ -1,1 +1,10 @@
-"""Conversations into prompts. Knows templates and messages; refuses to know tokens, engines and HTTP."""
+"""Conversations into prompts, and answers into their parts.
+
+conversation, messages → what a dialect hands on         template, sandbox, budget → the model's own program, kept small
+prompt, prompts → all that becomes of a conversation     capabilities, history → what it can say, and turns that fit
+formats → how families write calls and reasoning         parsing → the text of an answer into content, reasoning, calls
+grammar, call_rules → what an answer may be              writing → calls in a family's format
+job, answer → to the engine, and what comes back         errors → what can go wrong
+
+Knows templates and messages; refuses to know tokens, engines and HTTP.
+"""

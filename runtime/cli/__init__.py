@@ -1,1 +1,9 @@
-"""The bundle's command line. Imports little, because `--version` and `--help` should answer at once."""
+"""The bundle's command line.
+
+main → from the first line to the last       options, command, values → every flag, its help and what it may be
+translate → flags into settings              arguments → `.args`, in llamafile's format
+unused → flags that change nothing here      completion → words for the shell
+building → what a build asks (`asking/`)     info → what is in the file
+
+Imports little, because `--version` and `--help` should answer at once. Refuses to know how anything is done.
+"""

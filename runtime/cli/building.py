@@ -1,6 +1,6 @@
 """What a bundle is asked while it is built: does it understand what is baked in, and what is the state of a text?
 
-Knows what of `.args` can be told beforehand. Refuses to know who asks (`bundler/rehearsal.py`).
+Knows what of `.args` can be told beforehand. Refuses to know who asks (`bundler/asking/rehearsal.py`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def warm_up(
     import msgspec
 
     from runtime.cli.translate import settings_from
-    from runtime.warming.computing import compute_state
+    from runtime.models.warming import compute_state
 
     flags = command.make_context("FILE", list(arguments), default_map=dict(defaults)).params
     warm = compute_state(bundle, settings_from(bundle.manifest, flags), text.read_text("utf-8"), state)

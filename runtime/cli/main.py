@@ -15,14 +15,14 @@ import click
 from runtime import __version__
 from runtime.backends import ASK_FOR_DEVICES
 from runtime.cli.command import GroupedCommand
+from runtime.cli.completion import SHELLS, VARIABLE, script
 from runtime.cli.options import GROUPS, QUANTIZE, REHEARSE, WARM_UP
 from runtime.cli.unused import refused_options, unused_options
-from runtime.completion import SHELLS, VARIABLE, script
 from runtime.exits import errors_as_exit_codes
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
-    from runtime.completion import Shell
+    from runtime.cli.completion import Shell
     from runtime.server.serve import Beside
     from runtime.settings import Settings
 
@@ -35,7 +35,7 @@ def main() -> None:
 
         answer(sys.argv[2])
     if sys.argv[1:2] == [QUANTIZE]:
-        from runtime.quantizing import quantize_and_exit
+        from runtime.engine.llama.quantizer import quantize_and_exit
 
         quantize_and_exit(sys.argv[2])
     with errors_as_exit_codes():
@@ -85,7 +85,7 @@ def _print_completion(context: click.Context, _param: click.Parameter, shell: Sh
 def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: bool, **flags: Any) -> None:
     """A language model in one file: it serves an API and a page, and chats or answers in the terminal."""
     if info:
-        from runtime.info import describe
+        from runtime.cli.info import describe
 
         click.echo(describe(bundle))
         return
@@ -121,14 +121,14 @@ def _answer_the_build(bundle: Bundle, asked: str, *paths: str) -> None:
 def _run(bundle: Bundle | None, settings: Settings) -> None:
     """Answer once, or a batch, chat, serve. Models begin to load before the server is imported, which takes as long."""
     if settings.log.is_wanted:
-        from runtime.logs import start_logging
+        from runtime.machine.logs import start_logging
 
-        start_logging(settings.log)
+        start_logging(verbose=settings.log.verbose, file=settings.log.file, form=settings.log.format)
     if settings.worker is not None:
-        from runtime.working import work
+        from runtime.offloading.worker import work
 
         work(bundle, settings)
-    from runtime.loading import open_models
+    from runtime.models.loading import open_models
 
     stopped = threading.Event()
     if settings.prompt is None and settings.serves:
@@ -163,7 +163,7 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
         for one in served:
             one.engine.join()
     if begins_anew:
-        from runtime.program import begin_anew
+        from runtime.machine.program import begin_anew
 
         begin_anew(bundle.path if bundle else None)
 
@@ -202,7 +202,7 @@ def _merge_arguments(bundle: Bundle | None, user: list[str]) -> tuple[list[str],
     """The command line, and the defaults from `.args`, which the environment and the command line override."""
     if bundle is None or not bundle.args:
         return user, {}
-    from runtime.arguments import parse_arguments
+    from runtime.cli.arguments import parse_arguments
 
     baked = parse_arguments(bundle.args, os.environ)
     try:

@@ -28,7 +28,7 @@ WARM_UP = "--warm-up"
 and, before two paths, to compute the text in the first and write its state to the second."""
 
 QUANTIZE = "--quantize-weights"
-"""The same: the program makes a smaller GGUF, as the `QuantizeRequest` behind it says (`runtime/quantizing.py`)."""
+"""The same: the program makes a smaller GGUF, as the `QuantizeRequest` behind it says (`engine/llama/`)."""
 
 _FILE = click.Path(path_type=Path)
 _COUNT = Whole()

@@ -1,1 +1,10 @@
-"""The terminal: one answer (`once`), or a conversation; a client of the engine as a dialect is, without HTTP."""
+"""The terminal: one answer, or a conversation; a client of the engine as a dialect is.
+
+once → `-p`                                     begin, chat → a conversation, from its beginning
+answering, speed → an answer as it comes        commands, transcript, saving → what can be done with it
+editing, keyboard, standard_input → in          screen, markdown, ansi, printable → out
+abilities, aside → whether anybody looks        loading, meter → how far something is
+errors → what can go wrong
+
+Refuses to know HTTP.
+"""

@@ -1,6 +1,6 @@
 """The chat: reads what a person types, does what a command says, and writes down what the model answers.
 
-Knows conversations and the engine. How keys become lines, `editor.py` knows; how an answer looks, `screen.py`.
+Knows conversations and the engine. How keys become lines, `editing/editor.py` knows; how an answer looks, `screen.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from runtime.console.speed import speed_of
 from runtime.console.transcript import Transcript
 from runtime.engine.types import FinishReason, GenerationRequest
 from runtime.errors import LoafError
-from runtime.loading import ServedModel
+from runtime.models.loading import ServedModel
 from runtime.settings import Settings
 
 _CUT_OFF = {

@@ -1,13 +1,14 @@
 """Runs a model for many clients at once.
 
 engine → the worker thread                        jobs, mailbox → requests' results on their way back
-generating, embedding → its steps                 slots → states of sequences, saved and restored
-scheduler → what goes into the next batch         lookup → guesses of what comes next
+lanes → the two kinds of work                     generating, embedding → their steps
+scheduler → what goes into the next batch         guessing, lookup → guesses of what comes next
 cache, pool → what each KV sequence holds         shelf, storage → what was moved out of the pool
-sequence → one request's state                    text → tokens' bytes into text, stop strings
+sequence → one request's state                    text, lines → tokens' bytes into text, stop strings
 types → what a request and its events are         stats → numbers of all of it
+slots → states of sequences, saved and restored   worker → whose turn it is, among several engines
 backend → what the engine needs of a model        gbnf → grammars, and what they cost
-llama → the only importer of llama_cpp
+llama → the only importer of llama_cpp            errors → what can go wrong
 
-Nothing in here knows of HTTP or of chats.
+Refuses to know HTTP and chats.
 """

@@ -3,5 +3,5 @@
 report → the structure                     machine → what it has, as far as loaf looks at it
 launch → what is decided for each model     sentences → the report, for people
 
-Decides nothing: what it tells is what the modules say that decide. Imported only by who asks.
+Refuses to decide anything: what it tells is what the modules say that decide. Imported only by who asks.
 """

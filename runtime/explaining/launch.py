@@ -19,9 +19,9 @@ from runtime.engine.llama.layers import layer_sizes
 from runtime.errors import LoafError
 from runtime.explaining.machine import describe_cache, describe_devices, describe_machine
 from runtime.explaining.report import Model, Report
-from runtime.loading import look_at_models
-from runtime.machine import processors
-from runtime.offloading import own_backend
+from runtime.machine.resources import processors
+from runtime.models.loading import look_at_models
+from runtime.offloading.placing import own_backend
 from runtime.settings import EngineSettings, Settings
 
 

@@ -11,8 +11,8 @@ from runtime.backends.unpacking import cache_folder
 from runtime.bundle import Backend
 from runtime.engine.backend import Verdict
 from runtime.explaining.report import Cache, Machine
-from runtime.machine import memory, numa_nodes, processors, runs_programs
-from runtime.processor import VARIANTS, best_variant, describe_variant, read_processor
+from runtime.machine.processor import VARIANTS, best_variant, describe_variant, read_processor
+from runtime.machine.resources import memory, numa_nodes, processors, runs_programs
 
 _ASKED: tuple[Backend, ...] = ("cuda", "rocm", "vulkan")
 """Metal is macOS's."""

@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 
 from runtime.engine.backend import ContextSource, Verdict
-from runtime.machine import Memory, Processors
-from runtime.processor import Variant
+from runtime.machine.processor import Variant
+from runtime.machine.resources import Memory, Processors
 
 
 class Cache(msgspec.Struct, frozen=True):

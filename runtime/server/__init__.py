@@ -1,9 +1,17 @@
 """HTTP: one package a dialect (`llamacpp`, `openai`, …), each over the same engine; no dialect knows another.
 
-app → the dialects   serve → from start to signal   asking → without a network   models → which one is asked
-generating, chatting, vectors → what dialects share   stream → how bytes are framed   errors → status codes
+app, keys → the dialects, and what they find    serve → from start to signal   asking → without a network
+models → which one is asked                     recovering → when a worker was lost
+llamacpp, openai, anthropic, ollama, dialect → what clients speak
+generating, chatting, vectors, sampling, prompts, chat_messages → what dialects share
+stream, json, timings, probabilities → how answers are written
+access, receiving, connections, listening, tls → who may ask, and how much that may cost
+refusals, errors → why not, and as which status
+page, openapi, logging → what it shows of itself
+
+Refuses to know how answers are computed (`engine/`), and how conversations become prompts (`chat/`).
 """
 
-from runtime.lean import enter_package
+from runtime.machine.lean import enter_package
 
 enter_package("aiohttp", __version__="")  # of which only `aiohttp.web` is used; app.py names us in its place

@@ -12,8 +12,8 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool, ToolCall
-from runtime.server.errors import BadRequest
 from runtime.server.generating import GenerationFields
+from runtime.server.refusals import BadRequest
 
 
 class ContentPart(msgspec.Struct):

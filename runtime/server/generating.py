@@ -25,9 +25,10 @@ from runtime.engine.types import (
 )
 from runtime.errors import LoafError
 from runtime.server.dialect import Failure
-from runtime.server.errors import BadRequest, failure_of
+from runtime.server.errors import failure_of
 from runtime.server.json import json_response
 from runtime.server.logging import note_tokens
+from runtime.server.refusals import BadRequest
 from runtime.server.sampling import SamplingFields, stop_strings
 from runtime.server.stream import Framing, Stream, aborting
 

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
+from runtime.server.refusals import BadRequest
+
 T = TypeVar("T")
 
 
@@ -49,8 +51,6 @@ async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_
 
 async def decode(request: web.Request, type_: type[T]) -> T:
     """The request's body as `type_`, whatever content type it claims. Raises `BadRequest`."""
-    from runtime.server.errors import BadRequest
-
     body = await request.read()
     try:
         return msgspec.json.decode(body, type=type_)

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.types import FinishedEvent
-from runtime.logs import REQUESTS
+from runtime.machine.logs import REQUESTS
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware

@@ -12,8 +12,8 @@ from runtime.chat.prompts import Prompts
 from runtime.engine.backend import Model
 from runtime.engine.engine import Engine
 from runtime.engine.errors import CannotGenerate
-from runtime.loading import ServedModel
-from runtime.server.errors import CannotRerank, UnknownModel
+from runtime.models.loading import ServedModel
+from runtime.server.refusals import CannotRerank, UnknownModel
 from runtime.settings import Settings
 
 if TYPE_CHECKING:

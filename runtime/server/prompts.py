@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from runtime.engine.backend import Model
-from runtime.server.errors import BadRequest
+from runtime.server.refusals import BadRequest
 
 TokenLists = tuple[tuple[int, ...], ...]
 """The tokens of each prompt."""

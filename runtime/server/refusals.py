@@ -1,8 +1,80 @@
-"""Why a request is turned away before anything has looked at what it asks for."""
+"""Why a request is turned away: what it asks for, and, further below, before anything has looked at that.
+
+Refuses to know what a client is told of it (`errors.py`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runtime.errors import LoafError
+
+
+class BadRequest(LoafError):
+    """The request says something that cannot be done. `field` is the part of it that is wrong."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UnknownModel(LoafError):
+    """The file holds several models, and none of this name; `names` are theirs."""
+
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        super().__init__(f"model '{name}' not found", f"There are: {', '.join(names)}.")
+        self.name = name
+        self.names = tuple(names)
+
+
+class ModelsFixed(LoafError):
+    """`action` would change which models there are; `names` are theirs."""
+
+    def __init__(self, action: str, names: Sequence[str]) -> None:
+        super().__init__(
+            f"cannot {action}: the models of this file are fixed: {', '.join(names)}",
+            "Another one is built with: loaf build MODEL.gguf",
+        )
+        self.action = action
+        self.names = tuple(names)
+
+
+class CannotInfill(LoafError):
+    """The model was not trained to fill gaps."""
+
+    def __init__(self) -> None:
+        super().__init__("this model cannot fill gaps: its vocabulary has no tokens for it", "Ask a model for code.")
+
+
+class SwitchedOff(LoafError):
+    """The server was started without it; `flag` turns it on."""
+
+    def __init__(self, what: str, flag: str) -> None:
+        super().__init__(f"this server does not offer {what}", f"Start it with {flag}.")
+        self.flag = flag
+
+
+class NoSlotFree(LoafError):
+    """Every slot has a request that runs, and the client wants to know just that."""
+
+    def __init__(self) -> None:
+        super().__init__("no slot available")
+
+
+class NoStateFolder(LoafError):
+    """Nobody said where states may be kept."""
+
+    def __init__(self) -> None:
+        super().__init__("this server keeps no slot states", "Start it with --slot-save-path FOLDER.")
+
+
+class CannotRerank(LoafError):
+    """The model makes vectors, not scores. `others` are models of the same bundle that make them."""
+
+    def __init__(self, others: Sequence[str] = ()) -> None:
+        hint = f"Ask {' or '.join(others)}." if others else "Ask a reranking model, or start with --pooling rank."
+        super().__init__("this model cannot rerank", hint)
+        self.others = tuple(others)
 
 
 class ForeignHost(LoafError):

@@ -12,7 +12,7 @@ import msgspec
 
 from runtime.engine.backend import Model
 from runtime.engine.types import SAMPLERS, Sampling, Triggers
-from runtime.server.errors import BadRequest
+from runtime.server.refusals import BadRequest
 
 _INT32 = 2**31 - 1
 _MAX_STOP_STRINGS = 256

@@ -21,7 +21,7 @@ from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
 from runtime.engine.backend import ModelFacts, WorkerAddress
 from runtime.errors import LoafError
-from runtime.loading import ServedModel
+from runtime.models.loading import ServedModel
 from runtime.server.app import build_app
 from runtime.server.keys import MODELS
 from runtime.server.listening import Addresses, listening
@@ -115,7 +115,7 @@ def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Set
     sys.stderr.flush()
     shows_page = settings.server.open_browser and settings.server.serves_page and addresses.urls
     if shows_page and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        from runtime.desktop import open_page
+        from runtime.machine.desktop import open_page
 
         open_page(addresses.urls[0])
 

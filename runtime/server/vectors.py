@@ -14,11 +14,11 @@ from aiohttp import web
 from runtime.engine.backend import Embedded
 from runtime.engine.engine import Engine
 from runtime.engine.types import EmbeddingRequest
-from runtime.server.errors import BadRequest
 from runtime.server.generating import LoraField, adapter_scales
 from runtime.server.json import beside_the_loop
 from runtime.server.models import HostedModel
 from runtime.server.prompts import Prompts, TokenLists, prompt_tokens
+from runtime.server.refusals import BadRequest
 from runtime.server.stream import aborting
 
 MAX_TEXTS = 2048

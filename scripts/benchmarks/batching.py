@@ -26,9 +26,9 @@ from models import Models, vocabulary_size
 from processes import Disturbance, ProcessFailed, plain_environment
 from report import Samples, Target, Unit, save, show
 
-from bundler.build import BuildRequest
-from bundler.build import build as build_bundle
 from bundler.freeze import freeze_runtime
+from bundler.making.build import BuildRequest
+from bundler.making.build import build as build_bundle
 from bundler.progress import progress_for
 from runtime.engine.backend import ContextSettings, Weights
 from runtime.engine.engine import Engine

@@ -33,7 +33,7 @@ TIME, MEMORY = "time", "peak memory"
 ROWS: dict[str, Unit] = {TIME: "s", MEMORY: "bytes"}
 _SPARE_BYTES = 500_000_000
 _SETTLED_SECONDS = 2.5
-"""Only after that much time without a change is a file's digest remembered (`bundler/digests.py`)."""
+"""Only after that much time without a change is a file's digest remembered (`bundler/file/digests.py`)."""
 
 
 @click.command()

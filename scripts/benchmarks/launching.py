@@ -30,9 +30,9 @@ from onefile import onefile_program
 from processes import plain_environment, run_to_end, served, size_on_disk
 from report import Samples, Target, Unit, save, show
 
-from bundler.build import BuildRequest
-from bundler.build import build as build_bundle
 from bundler.freeze import FrozenRuntime, freeze_runtime
+from bundler.making.build import BuildRequest
+from bundler.making.build import build as build_bundle
 from bundler.packs import Recipe, find_recipe
 from bundler.progress import Progress, progress_for
 from bundler.sources import resolve

@@ -8,13 +8,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from bundler.cache import cached, key_of, log_file
 from bundler.freeze.environment import freezing_environment
-from bundler.freeze.paths import runtime_dir, templates_dir
 from bundler.freeze.pipeline import runtime_key
 from bundler.freeze.process import clean_environment, run
 from bundler.freeze.wheel import compiled_wheel
+from bundler.paths import runtime_dir, templates_dir
 from bundler.progress import Progress
+from bundler.store.cache import cached, key_of, log_file
 
 _SPEC = Path(__file__).with_name("onefile.spec")
 _NAME = "loaf-onefile"

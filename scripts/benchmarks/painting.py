@@ -20,9 +20,9 @@ from playwright.sync_api import BrowserContext, BrowserType, Page, sync_playwrig
 from processes import served
 from report import Samples, Target, Unit, save, show
 
-from bundler.build import BuildRequest
-from bundler.build import build as build_bundle
 from bundler.freeze import freeze_runtime
+from bundler.making.build import BuildRequest
+from bundler.making.build import build as build_bundle
 from bundler.progress import progress_for
 
 WORD = "a page of one word"

@@ -23,9 +23,9 @@ from models import Models, vocabulary_size
 from processes import Disturbance, served
 from report import Samples, Target, save, show
 
-from bundler.build import BuildRequest
-from bundler.build import build as build_bundle
 from bundler.freeze import freeze_runtime
+from bundler.making.build import BuildRequest
+from bundler.making.build import build as build_bundle
 from bundler.progress import Advance, Progress, progress_for
 
 CaseName = Literal["single", "8", "32", "64", "long", "prefix", "copy", "embeddings", "memory", "dialects"]

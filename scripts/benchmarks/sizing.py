@@ -20,15 +20,15 @@ from shapes import Llama
 from vocabularies import Vocabulary
 from weights import F16, write_hollow
 
+from bundler.asking.program import unpacked_program
 from bundler.freeze import freeze_runtime
 from bundler.gguf import GGUF, estimate_memory, read_gguf, summarize
-from bundler.planning import planned_runtime
-from bundler.program import unpacked_program
+from bundler.making.planning import planned_runtime
 from bundler.progress import progress_for
 from bundler.quantizing import find_file_type
 from bundler.quantizing.child import Said, run_quantizer
 from bundler.quantizing.plan import quantized_size
-from runtime.quantizing import QuantizeRequest
+from runtime.engine.llama.quantizing import QuantizeRequest
 
 CONTEXT = 8192
 FILE_TYPES = ("F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M")

@@ -20,10 +20,10 @@ from report import Samples, Target, Unit, save, show
 from streams import Answer, Exchange
 from vocabularies import made_up_words
 
-from bundler.baked import Baked
-from bundler.build import BuildRequest
-from bundler.build import build as build_bundle
+from bundler.file.baked import Baked
 from bundler.freeze import freeze_runtime
+from bundler.making.build import BuildRequest
+from bundler.making.build import build as build_bundle
 from bundler.progress import progress_for
 
 COLD, WARM = "without", "with --warm"

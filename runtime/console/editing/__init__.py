@@ -11,7 +11,7 @@ import sys
 import types
 from typing import Any
 
-from runtime.lean import enter_package
+from runtime.machine.lean import enter_package
 
 
 def _enter() -> None:

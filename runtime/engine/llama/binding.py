@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from runtime.engine.backend import NumaStrategy
 from runtime.engine.llama.logs import LogTail
-from runtime.lean import enter_package
+from runtime.machine.lean import enter_package
 
 _importing = threading.Lock()
 

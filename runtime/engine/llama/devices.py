@@ -11,6 +11,7 @@ from typing import Any
 from runtime.engine.backend import Offload, WorkerAddress
 from runtime.engine.errors import BackendFailed
 from runtime.engine.llama.binding import import_binding
+from runtime.engine.llama.ggml import declared
 
 _CPU = 0
 """GGML_BACKEND_DEVICE_TYPE_CPU in ggml-backend.h."""
@@ -86,15 +87,3 @@ def _loader_error(library: Path) -> str:
     except OSError as error:
         return str(error)
     return "it does not start"
-
-
-def declared(lib: Any) -> Any:
-    """ggml-backend.h."""
-    pointer, size = ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t)
-    lib.ggml_backend_load.argtypes, lib.ggml_backend_load.restype = [ctypes.c_char_p], pointer
-    lib.ggml_backend_reg_dev_count.argtypes, lib.ggml_backend_reg_dev_count.restype = [pointer], ctypes.c_size_t
-    lib.ggml_backend_reg_dev_get.argtypes = [pointer, ctypes.c_size_t]
-    lib.ggml_backend_reg_dev_get.restype = pointer
-    lib.ggml_backend_dev_memory.argtypes, lib.ggml_backend_dev_memory.restype = [pointer, size, size], None
-    lib.ggml_backend_dev_by_type.argtypes, lib.ggml_backend_dev_by_type.restype = [ctypes.c_int], pointer
-    return lib

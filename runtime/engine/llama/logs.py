@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from runtime.logs import LLAMA_CPP
+from runtime.machine.logs import LLAMA_CPP
 
 _BUFFER = re.compile(rb"(load_tensors|sched_reserve): +(\S+) (?:model|compute) buffer size = +([\d.]+) MiB")
 _LEVEL_ERROR = 4

@@ -1,20 +1,33 @@
-"""llama.cpp's own quantizer: a GGUF out of another one.
+"""llama.cpp's own quantizer: a GGUF out of another one, in a child process whose only task it is.
 
-Knows how the library is told. Refuses to know what is worth telling it (`bundler/quantizing/`).
+The child says what llama.cpp says, on standard error: whoever started it reads from there how far it is. It exits with
+0 or 1, or is gone where llama.cpp crashes. Knows how the library is told. Refuses to know what is worth telling it
+(`bundler/quantizing/`).
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import signal
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import msgspec
 
 from runtime.engine.llama.binding import import_binding
-from runtime.quantizing import Importance, QuantizeRequest
+from runtime.engine.llama.quantizing import Importance, QuantizeRequest
 
 _BUFFER = 256 * 1024 * 1024
 """Bytes of a tensor that are in memory at once; llama.cpp's own default is 8 GiB."""
+
+
+def quantize_and_exit(request: str) -> NoReturn:
+    """Do what `request`, in JSON, says, and end the process."""
+    for number in (signal.SIGINT, signal.SIGPIPE):  # Python would wait until llama.cpp is done
+        signal.signal(number, signal.SIG_DFL)
+    sys.exit(0 if quantize(msgspec.json.decode(request, type=QuantizeRequest)) else 1)
 
 
 def quantize(request: QuantizeRequest) -> bool:

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 from runtime.engine.backend import WorkerAddress
 from runtime.engine.errors import WorkerLost
 from runtime.engine.llama.binding import backends_folder, import_binding
-from runtime.engine.llama.devices import declared
+from runtime.engine.llama.ggml import declared
 from runtime.engine.llama.sockets import connected_to, keep_alive
 
 CONNECT_SECONDS = 5.0

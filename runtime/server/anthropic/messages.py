@@ -9,10 +9,10 @@ from runtime.engine.types import GenerationRequest
 from runtime.server.anthropic.turns import ConversationFields, conversation
 from runtime.server.anthropic.writing import MessageWriter
 from runtime.server.chatting import answer_chat
-from runtime.server.errors import BadRequest
 from runtime.server.json import beside_the_loop, decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
+from runtime.server.refusals import BadRequest
 from runtime.server.sampling import SamplingFields, resolve_sampling, stop_strings
 from runtime.settings import Settings
 

@@ -12,7 +12,7 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool, ToolCall
-from runtime.server.errors import BadRequest
+from runtime.server.refusals import BadRequest
 
 
 class TextBlock(msgspec.Struct, tag="text"):

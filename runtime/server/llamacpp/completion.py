@@ -7,7 +7,6 @@ from aiohttp import web
 
 from runtime.engine.errors import PromptTooLong
 from runtime.engine.types import GenerationRequest
-from runtime.server.errors import BadRequest
 from runtime.server.generating import MAX_ANSWERS, GenerationFields, answer_all, generation_request, repeated
 from runtime.server.json import beside_the_loop, decode
 from runtime.server.keys import MODELS, SETTINGS
@@ -15,6 +14,7 @@ from runtime.server.llamacpp.tokens import text_of
 from runtime.server.llamacpp.writing import CompletionWriter, Details
 from runtime.server.models import HostedModel
 from runtime.server.prompts import Prompts, TokenLists, prompt_tokens
+from runtime.server.refusals import BadRequest
 from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.settings import Settings
 

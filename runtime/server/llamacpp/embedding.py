@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from runtime.server.errors import BadRequest
 from runtime.server.generating import LoraField
 from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import MODELS
 from runtime.server.prompts import Prompts
+from runtime.server.refusals import BadRequest
 from runtime.server.vectors import MAX_TEXTS, embed_texts, embed_tokens, normalized, token_usage
 
 

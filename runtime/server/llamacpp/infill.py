@@ -10,11 +10,11 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.backend import InfillTokens, Model
-from runtime.server.errors import CannotInfill
 from runtime.server.json import beside_the_loop, decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.llamacpp.completion import Asked, CompletionFields, answer_asked, asked_for
 from runtime.server.prompts import Mixed, mixed_tokens
+from runtime.server.refusals import CannotInfill
 
 _REPOSITORY = "myproject\n"
 _FILE = "filename\n"

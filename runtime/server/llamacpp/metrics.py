@@ -14,8 +14,8 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.stats import EngineStats
-from runtime.server.errors import SwitchedOff
 from runtime.server.keys import MODELS, SETTINGS, STARTED
+from runtime.server.refusals import SwitchedOff
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

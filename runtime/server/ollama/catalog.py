@@ -10,12 +10,12 @@ import msgspec
 from aiohttp import web
 
 from runtime.chat.errors import TemplateFailed
-from runtime.server.errors import BadRequest
 from runtime.server.json import json_response
 from runtime.server.keys import MODELS, SETTINGS, STARTED
 from runtime.server.models import HostedModel
 from runtime.server.ollama.answers import rfc3339
 from runtime.server.ollama.fields import full_name, read_body
+from runtime.server.refusals import BadRequest
 
 VERSION = "0.14.1"
 """The first Ollama that has all of what is served here: its own API with logprobs and dimensions, OpenAI's responses,

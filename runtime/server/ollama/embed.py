@@ -13,7 +13,6 @@ from aiohttp import web
 
 from runtime.engine.backend import Embedded, Model
 from runtime.engine.errors import TextTooLong
-from runtime.server.errors import BadRequest
 from runtime.server.json import beside_the_loop, json_response
 from runtime.server.keys import MODELS
 from runtime.server.models import HostedModel
@@ -21,6 +20,7 @@ from runtime.server.ollama.answers import nanoseconds
 from runtime.server.ollama.fields import full_name, read_body
 from runtime.server.ollama.options import Options
 from runtime.server.prompts import TokenLists
+from runtime.server.refusals import BadRequest
 from runtime.server.vectors import embed_tokens, one_vector_each, shortened
 
 _MAX_TEXTS = 16_384

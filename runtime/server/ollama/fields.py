@@ -12,11 +12,11 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.types import GenerationRequest
-from runtime.server.errors import BadRequest
 from runtime.server.generating import generation_request
 from runtime.server.json import decode
 from runtime.server.models import HostedModel
 from runtime.server.ollama.options import Options, default_sampling, generation_fields, max_tokens
+from runtime.server.refusals import BadRequest
 from runtime.server.sampling import resolve_sampling
 from runtime.settings import Settings
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from runtime.server.errors import BadRequest, ModelsFixed, UnknownModel
 from runtime.server.json import json_response
 from runtime.server.keys import MODELS
 from runtime.server.ollama.fields import read_body
+from runtime.server.refusals import BadRequest, ModelsFixed, UnknownModel
 from runtime.server.stream import LINES, Stream
 
 

@@ -16,7 +16,6 @@ from runtime.chat.messages import Message
 from runtime.engine.backend import Model
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Probabilities, TokenEvent
 from runtime.server.dialect import Failure
-from runtime.server.errors import BadRequest
 from runtime.server.generating import Answer, answer
 from runtime.server.json import beside_the_loop, json_response
 from runtime.server.keys import MODELS, SETTINGS
@@ -33,6 +32,7 @@ from runtime.server.ollama.fields import (
     wanted_schema,
 )
 from runtime.server.ollama.template import render
+from runtime.server.refusals import BadRequest
 from runtime.server.sampling import schema_grammar
 from runtime.server.stream import LINES
 from runtime.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from runtime.chat.messages import Message, Tool, ToolCall
-from runtime.server.errors import BadRequest
+from runtime.server.refusals import BadRequest
 
 
 class CalledFunction(msgspec.Struct):

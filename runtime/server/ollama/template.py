@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from runtime.server.errors import BadRequest
+from runtime.server.refusals import BadRequest
 
 _ACTION = re.compile(r"\{\{(-?)\s*(.*?)\s*(-?)\}\}", re.DOTALL)
 _NAMES = ("System", "Prompt", "Response")

@@ -9,13 +9,13 @@ from aiohttp import web
 from runtime.chat.job import ChatJob, chat_job
 from runtime.server.chat_messages import ChatFields, conversation
 from runtime.server.chatting import answer_chat
-from runtime.server.errors import BadRequest
 from runtime.server.generating import generation_request
 from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.openai.chat_writer import ChatShape, ChatWriter
 from runtime.server.openai.limits import StreamOptions, answer_limit, top_logprobs, with_logprobs
+from runtime.server.refusals import BadRequest
 from runtime.server.sampling import resolve_sampling
 from runtime.settings import Settings
 

@@ -6,7 +6,6 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.types import GenerationRequest
-from runtime.server.errors import BadRequest
 from runtime.server.generating import MAX_ANSWERS, GenerationFields, answer_all, generation_request, repeated
 from runtime.server.json import beside_the_loop, decode
 from runtime.server.keys import MODELS, SETTINGS
@@ -14,6 +13,7 @@ from runtime.server.models import HostedModel
 from runtime.server.openai.completion_writer import CompletionShape, CompletionWriter
 from runtime.server.openai.limits import StreamOptions, top_logprobs, with_logprobs
 from runtime.server.prompts import Prompts, prompt_tokens
+from runtime.server.refusals import BadRequest
 from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.settings import Settings
 

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from runtime.server.errors import BadRequest
 from runtime.server.generating import LoraField
 from runtime.server.json import decode, json_response
 from runtime.server.keys import MODELS
 from runtime.server.prompts import Prompts
+from runtime.server.refusals import BadRequest
 from runtime.server.vectors import embed_texts, one_vector_each, shortened, token_usage
 
 

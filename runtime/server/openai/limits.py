@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from runtime.engine.types import Sampling
-from runtime.server.errors import BadRequest
+from runtime.server.refusals import BadRequest
 from runtime.server.sampling import token_limit
 
 

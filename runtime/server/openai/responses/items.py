@@ -11,7 +11,7 @@ import msgspec
 
 from runtime.chat.messages import Message, ToolCall
 from runtime.server.chat_messages import call_arguments
-from runtime.server.errors import BadRequest
+from runtime.server.refusals import BadRequest
 
 _TEXTS = ("input_text", "output_text", "text", "reasoning_text", "summary_text")
 

@@ -9,9 +9,9 @@ import msgspec
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool
 from runtime.server.chat_messages import allowed, effort, tool_choice
-from runtime.server.errors import BadRequest
 from runtime.server.generating import GenerationFields
 from runtime.server.openai.responses.items import InputItem, messages_of
+from runtime.server.refusals import BadRequest
 
 
 class ResponseTool(msgspec.Struct):

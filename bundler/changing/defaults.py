@@ -1,0 +1,155 @@
+"""Changes a bundle that is there: what is baked into it, or the program in it.
+
+Knows what a change makes of a plan. Refuses to know how the file is rewritten (`rewriting.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from bundler.asking.rehearsal import rehearse
+from bundler.asking.warming import computed, is_of
+from bundler.changing.rewriting import finish_interrupted, rewrite
+from bundler.choosing.models import ChosenModel
+from bundler.choosing.parts import choose_parts
+from bundler.errors import AnotherPlatform, DefaultsRefused, UnusableText
+from bundler.file.baked import Baked, baked_in
+from bundler.file.plan import Plan, PlannedModel, plan_of
+from bundler.freeze import FrozenRuntime
+from bundler.gguf import summarize, weights_header
+from bundler.making.build import check_texts
+from bundler.making.planning import planned_pack, planned_part, planned_runtime, planned_texts
+from bundler.packs import compiled_pack, find_recipe
+from bundler.progress import SILENCE, Progress
+from bundler.sources import Resolved
+from runtime import __version__
+from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model, check_beside, open_bundle
+
+
+def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress = SILENCE) -> tuple[Model, ...]:
+    """Bake what is `given` into the bundle at `path`, and call its first model `name`; returns all weights in it.
+
+    What is computed beforehand is computed anew where it depends on what is changed: in a step of its own.
+
+    Raises `UnusableText`, `BadArguments`, `DefaultsRefused`, and what `choose_parts` and `rewrite` raise.
+    """
+    check_texts(name, given)
+    bundle = open_bundle(path)
+    if name is not None:
+        _check_name(bundle, name)
+    baked = given.over(baked_in(bundle))
+    parts = [planned_part(part) for part in choose_parts(given.parts, _models_of(bundle))] if given.parts else []
+
+    computes_anew = given.warm is not None or given.args is not None or given.chat_template is not None
+    computes_anew |= bool(given.flags or parts)
+
+    def changed(plan: Plan) -> Plan:
+        named = plan if name is None else _renamed(plan, name)
+        return replace(
+            named,
+            models=_with_parts(named.models, parts),
+            documents=(
+                *(one for one in plan.documents if one.name not in (LICENSE_TEXT, README, WARM_TEXT)),
+                *planned_texts(baked),
+            ),
+            args=baked.arguments(),
+            system=baked.system,
+            chat_template=baked.chat_template,
+            warmth=None if computes_anew else plan.warmth,
+        )
+
+    future = changed(plan_of(bundle))
+    if (future.args, future.chat_template) != (bundle.args, bundle.manifest.chat_template):
+        rehearse(future)
+    rewrite(path, changed)
+    _warm_up(path, progress)
+    return tuple(model.about for model in future.models)
+
+
+def upgrade(path: Path, freeze: Callable[[], FrozenRuntime], progress: Progress) -> bool:
+    """Put the present runtime into the bundle at `path`, and new packs for those that it has; False: it has them.
+
+    Raises `AnotherPlatform`, `DefaultsRefused` where the runtime does not understand any more what is baked in, and
+    what freezing, compiling packs and `rewrite` raise.
+    """
+    bundle = open_bundle(path)
+    runtime, licenses = planned_runtime(freeze())
+    platforms = {one.platform for one in bundle.manifest.runtimes}
+    if platforms != {runtime.about.platform}:
+        raise AnotherPlatform(path, sorted(platforms), runtime.about.platform)
+    packs = tuple(planned_pack(compiled_pack(find_recipe(pack.backend), progress)) for pack in bundle.manifest.packs)
+
+    def upgraded(plan: Plan) -> Plan:
+        documents = tuple(licenses if part.name == licenses.name else part for part in plan.documents)
+        warmth = plan.warmth if plan.warmth is not None and is_of(runtime, plan.warmth) else None
+        return replace(plan, loaf=__version__, runtimes=(runtime,), packs=packs, documents=documents, warmth=warmth)
+
+    plan = plan_of(bundle)
+    if _programs(upgraded(plan)) == _programs(plan):
+        finish_interrupted(path)
+        return False
+    rehearse(upgraded(plan))
+    rewrite(path, upgraded)
+    _warm_up(path, progress)
+    return True
+
+
+def _warm_up(path: Path, progress: Progress) -> None:
+    """Compute what the bundle at `path` wants computed beforehand and has not. Raises `DefaultsRefused`."""
+    bundle = open_bundle(path)
+    text = bundle.text(WARM_TEXT)
+    if not text or bundle.manifest.warm is not None:
+        return
+    try:
+        with computed(plan_of(bundle), path, text, progress) as warmth:
+            rewrite(path, lambda plan: replace(plan, warmth=warmth))
+    except DefaultsRefused as error:
+        rewrite(path, _without_warm_text)
+        raise DefaultsRefused(error.problem, "All else has been changed; without the text of --warm.") from error
+
+
+def _without_warm_text(plan: Plan) -> Plan:
+    return replace(plan, documents=tuple(one for one in plan.documents if one.name != WARM_TEXT))
+
+
+def _check_name(bundle: Bundle, name: str) -> None:
+    _first, *others = bundle.served_models()
+    if name.casefold() in {other.name.casefold() for other in others}:
+        raise UnusableText("--name", f"another model of the bundle is called {name}")
+
+
+def _models_of(bundle: Bundle) -> list[ChosenModel]:
+    """The models in the bundle, as adapters are held against them."""
+    check_beside(bundle)
+    models = []
+    for model in bundle.served_models():
+        place = bundle.place_of(model.entry)
+        header, weights = weights_header(place.path, place.offset, place.size)
+        source = Resolved(place.path, model.name, place.offset, place.size)
+        models.append(ChosenModel(model.name, model.entry, header, summarize(header), weights, source))
+    return models
+
+
+def _renamed(plan: Plan, name: str) -> Plan:
+    """Both the bundle and its first model have the name."""
+    first, *others = plan.models
+    renamed = replace(first, about=msgspec.structs.replace(first.about, name=name))
+    return replace(plan, name=name, models=(renamed, *others))
+
+
+def _with_parts(models: Sequence[PlannedModel], parts: Sequence[PlannedModel]) -> tuple[PlannedModel, ...]:
+    """`parts` behind the models that clients may ask, in place of those with the same roles."""
+    roles = {part.about.role for part in parts}
+    served = [model for model in models if model.about.role == "model"]
+    kept = [model for model in models if model.about.role not in {"model", *roles}]
+    return (*served, *parts, *kept)
+
+
+def _programs(plan: Plan) -> tuple[object, ...]:
+    """What tells the programs of one plan from those of another."""
+    abouts = (*(runtime.about for runtime in plan.runtimes), *(pack.about for pack in plan.packs))
+    return plan.loaf, abouts, tuple(part.sha256 for part in plan.programs)

@@ -1,0 +1,72 @@
+"""Weights in files of their own, beside a bundle that is small: where one large file cannot be.
+
+Knows which file is whose. Refuses to know how the bundle is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from bundler.errors import FileTaken, TargetIsSource
+from bundler.file.content import FileRange
+from bundler.file.copying import Advance, copy, write_all
+from bundler.file.digests import digests_of, recall, remember
+from bundler.file.plan import Plan, PlannedPart, plan_of
+from bundler.file.replacing import replacing
+from bundler.file.writing import check_digest, write_parts
+from runtime.bundle import check_beside, open_bundle
+from runtime.bundle.head import make_head
+
+
+def split(path: Path, target: Path, advance: Advance) -> tuple[Path, ...]:
+    """Write the bundle at `path` anew as `target`, with its weights beside that; returns all files.
+
+    Raises `TargetIsSource`, and what `put_beside` raises.
+    """
+    bundle = open_bundle(path)
+    check_beside(bundle)
+    if target.exists() and target.samefile(path):
+        raise TargetIsSource(target)
+    plan = put_beside(plan_of(bundle), target, advance)
+    with replacing(target, 0o777) as fd:
+        written = write_parts(plan, fd, advance)
+        write_all(fd, make_head(written.launcher), 0)
+    return (target, *(target.parent / part.file for part in plan.beside))
+
+
+def put_beside(plan: Plan, target: Path, advance: Advance) -> Plan:
+    """Give all weights files of their own in the folder of `target`; returns what `plan` is then.
+
+    Raises `FileTaken` where another file has the name, `DigestMismatch`, `AnotherDigest`, `SourceChanged`, `OSError`.
+    """
+    models = (replace(model, weights=_put(model.weights, target.parent, advance)) for model in plan.models)
+    return replace(plan, models=tuple(models))
+
+
+def _put(part: PlannedPart, folder: Path, advance: Advance) -> PlannedPart:
+    file = folder / PurePosixPath(part.name).name
+    sha256 = _sha256_in(file, part, advance) if file.exists() else _written(file, part, advance)
+    content = (FileRange(file, 0, part.size),)
+    return replace(part, content=content, known=None, stated=sha256, wanted=None, file=file.name)
+
+
+def _sha256_in(file: Path, part: PlannedPart, advance: Advance) -> str:
+    """What the weights come to, which `file` holds already. Raises `FileTaken` where it holds something else."""
+    if not file.is_file() or file.stat().st_size != part.size:
+        raise FileTaken(file)
+    sha256 = digests_of((FileRange(file, 0, part.size),), advance).sha256
+    if sha256 != (part.known or digests_of(part.content, lambda _bytes: None)).sha256:
+        raise FileTaken(file)
+    check_digest(part, sha256)
+    return sha256
+
+
+def _written(file: Path, part: PlannedPart, advance: Advance) -> str:
+    known = part.known or recall(part.content)
+    with replacing(file, 0o666) as fd:
+        digests = copy(part.content, fd, 0, advance, known)
+        check_digest(part, digests.sha256)
+    if known is None:
+        remember(part.content, digests)
+    return digests.sha256

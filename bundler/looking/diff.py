@@ -1,0 +1,101 @@
+"""`loaf diff A B`: in what two bundles differ.
+
+Knows what of a bundle is of interest, and lays it out flat. Refuses to judge: bytes are compared by their hashes, which
+`loaf verify` checks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from bundler.text import human_size, printable
+from runtime.bundle import Bundle, Entry
+from runtime.cli.arguments import shown_arguments
+
+_WIDTH = 60
+"""Characters of a value that are shown to people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`what` has the value `a` in the first bundle and `b` in the second; None: there is no such thing in it."""
+
+    what: str
+    a: Any
+    b: Any
+
+
+def differences(a: Bundle, b: Bundle) -> tuple[Difference, ...]:
+    """All in which they differ; empty where they are the same bundle, byte for byte."""
+    if a.manifest.build_id == b.manifest.build_id:
+        return ()
+    first, second = dict(_facts(a)), dict(_facts(b))
+    found = [
+        Difference(what, _shown(what, first.get(what)), _shown(what, second.get(what)))
+        for what in dict.fromkeys((*first, *second))
+        if first.get(what) != second.get(what)
+    ]
+    return tuple(found)
+
+
+def to_json(found: tuple[Difference, ...]) -> str:
+    """For programs: a list, empty where nothing differs."""
+    return json.dumps([asdict(difference) for difference in found], indent=2, ensure_ascii=False)
+
+
+def to_text(found: tuple[Difference, ...]) -> str:
+    """For people: a line each."""
+    width = max((len(difference.what) for difference in found), default=0)
+    lines = [f"{one.what:<{width}}  {_short(one.a)}  →  {_short(one.b)}" for one in found]
+    return printable("\n".join(lines))
+
+
+def _facts(bundle: Bundle) -> Iterator[tuple[str, Any]]:
+    """(what, value) of all that may differ; the launcher follows from the rest but for its text, so it comes last."""
+    manifest = bundle.manifest
+    yield "name", manifest.name
+    yield "loaf", manifest.loaf
+    yield "args", bundle.args
+    yield "system", manifest.system
+    yield "chat_template", manifest.chat_template
+    if manifest.warm is not None:
+        yield from _fields("warm", manifest.warm)
+    for model in manifest.models:
+        yield from _fields(f"{model.role} {model.name}", model)
+    for runtime in manifest.runtimes:
+        yield from _fields(f"runtime {runtime.platform}", runtime)
+    for pack in manifest.packs:
+        yield from _fields(f"{pack.backend} {pack.platform}", pack)
+    for entry in (*manifest.entries[1:], manifest.entries[0]):
+        yield entry.name or "launcher", entry
+
+
+def _fields(of: str, thing: msgspec.Struct) -> Iterator[tuple[str, Any]]:
+    fields = msgspec.to_builtins(thing)
+    for package in (*fields.pop("packages", ()), *fields.pop("libraries", ())):
+        yield f"{of}, {package['name']}", package["version"]
+    for name, value in fields.items():
+        yield f"{of}, {name}", value
+
+
+def _shown(what: str, value: Any) -> Any:
+    """`value` as JSON can have it, without secrets."""
+    if what == "args" and value is not None:
+        return shown_arguments(value)
+    return msgspec.to_builtins(value) if isinstance(value, Entry) else value
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, dict):
+        beside = f", beside it as {value['file']}" if "file" in value else ""
+        return f"{human_size(value['size'])}, {value['sha256'][:16]}{beside}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.split())
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…"

@@ -1,0 +1,106 @@
+"""`loaf doctor`: what this machine has for running and building bundles, and what to do where it lacks something.
+
+Asks those who will need it, and changes nothing. Refuses to know what they need.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bundler.errors import FreezeError
+from bundler.freeze.compiler import find_compiler
+from bundler.freeze.environment import check_python
+from bundler.freeze.pins import LLAMA, llama_version
+from bundler.freeze.wheel import wheel_key
+from bundler.packs.pipeline import packs_made
+from bundler.packs.recipes import RECIPES, Recipe
+from bundler.store.cache import build_cache, is_cached
+from bundler.text import human_size
+from runtime import __version__
+from runtime.explaining.machine import describe_cache, describe_devices, describe_machine
+from runtime.explaining.report import Report
+from runtime.explaining.sentences import sentences
+
+NEEDED_BYTES = 1_500_000_000
+"""Of the build cache's disk: what compiling takes, the wheel or a pack, and freezing after it."""
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A sentence on something that building takes. `is_fatal`: without it, nothing can be built."""
+
+    sentence: str
+    is_fatal: bool = False
+
+
+def describe_this_machine() -> Iterator[str]:
+    """What `--explain` says of it, whatever the bundle."""
+    return sentences(Report(__version__, describe_machine(), describe_devices(), cache=describe_cache()))
+
+
+def findings() -> Iterator[Finding]:
+    """One for each thing that building takes, or could use."""
+    yield _venv()
+    yield _look_for(check_python, lambda _: f"Python {platform.python_version()} can be frozen.")
+    yield _look_for(find_compiler, lambda found: f"The compiler is {found.cxx}: {found.version}.")
+    yield _packages()
+    yield _build_cache()
+    yield from map(_pack, RECIPES)
+
+
+def _venv() -> Finding:
+    if all(map(importlib.util.find_spec, ("venv", "ensurepip"))):
+        return Finding(f"{sys.executable} has venv and pip, by which everything else is installed.")
+    return Finding("Python has no venv module: install it (Debian, Ubuntu: apt install python3-venv).", is_fatal=True)
+
+
+def _packages() -> Finding:
+    try:
+        if is_cached("wheel", wheel_key(find_compiler())):
+            return Finding(f"{LLAMA} {llama_version()} has been compiled already.")
+    except FreezeError:
+        pass  # told of the compiler
+    return Finding(
+        f"{LLAMA} {llama_version()} will be compiled once: pip fetches it, CMake and Ninja from the network."
+    )
+
+
+def _build_cache() -> Finding:
+    folder = build_cache()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return Finding(f"The build cache {folder} cannot be written: name another in LOAF_BUILD_CACHE.", is_fatal=True)
+    free = shutil.disk_usage(there).free
+    if free < NEEDED_BYTES:
+        return Finding(
+            f"The build cache {folder} has {human_size(free)} free, and compiling takes up to "
+            f"{human_size(NEEDED_BYTES)}: make room, or name another in LOAF_BUILD_CACHE."
+        )
+    return Finding(f"The build cache is {folder}, where {human_size(free)} are free.")
+
+
+def _pack(recipe: Recipe) -> Finding:
+    if any(pack.backend == recipe.backend for pack in packs_made()):
+        return Finding(f"The {recipe.backend} pack has been compiled already.")
+    untested = "" if recipe.tested else ", though what that makes has never been run"
+    found = _look_for(
+        recipe.find_toolchain,
+        lambda toolchain: f"The {recipe.backend} pack can be compiled with {toolchain.version}{untested}.",
+    )
+    return Finding(found.sentence)  # bundles can be built without
+
+
+def _look_for(find: Callable[[], Found], sentence: Callable[[Found], str]) -> Finding:
+    try:
+        return Finding(sentence(find()))
+    except FreezeError as error:
+        return Finding(f"{error.message[:1].upper()}{error.message[1:]}: {error.hint}.", is_fatal=True)

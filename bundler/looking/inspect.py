@@ -1,0 +1,235 @@
+"""`loaf inspect`: what is in a GGUF or a bundle, and how much memory it needs.
+
+Knows what people want to see. Refuses to know how a GGUF is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bundler.errors import SourceNotFound
+from bundler.gguf import (
+    ModelInfo,
+    contexts_of_interest,
+    estimate_memory,
+    read_gguf,
+    summarize,
+    weights_content,
+)
+from bundler.text import human_count, human_size, printable
+from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, Role, check_beside, is_bundle, open_bundle
+from runtime.cli.arguments import shown_arguments
+
+_PART_NAMES: dict[Role, str] = {"lora": "LoRA adapter", "draft": "draft model", "projector": "projector"}
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """Bytes that a context of `context` tokens needs."""
+
+    context: int
+    weights: int
+    kv_cache: int
+    compute: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedModel:
+    """One model in the file. `name` is what clients call it, `entry` its part of a bundle: None where it is a GGUF.
+
+    `origin`: where a bundle's model is from, "" where unknown.
+    """
+
+    name: str | None
+    entry: str | None
+    info: ModelInfo
+    memory: tuple[MemoryNeed, ...]
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The file, what its models are, and the bundle if it is one.
+
+    `together` is what all models of a bundle need at once, each with so much context, or its own where that is less;
+    empty where there is but one.
+    """
+
+    path: Path
+    size: int
+    models: tuple[InspectedModel, ...]
+    together: tuple[MemoryNeed, ...]
+    bundle: Bundle | None
+
+
+def inspect(path: Path) -> Report:
+    """Look into the GGUF or bundle at `path`; headers only. Raises `LoafError`, `OSError`."""
+    if not path.is_file():
+        raise SourceNotFound(str(path), "no such file", "Name a .gguf file or a bundle.")
+    if is_bundle(path):
+        bundle = open_bundle(path)
+        check_beside(bundle)
+        models = tuple(_from_bundle(bundle, model) for model in bundle.served_models())
+        return Report(path, path.stat().st_size, models, _needs_together([model.info for model in models]), bundle)
+    info, _content = weights_content(path)
+    return Report(path, path.stat().st_size, (InspectedModel(None, None, info, _needs(info)),), (), None)
+
+
+def to_json(report: Report) -> str:
+    """For programs: sizes in bytes, lengths in tokens."""
+    fields: dict[str, Any] = {
+        "path": str(report.path),
+        "size": report.size,
+        "models": [_model_fields(model) for model in report.models],
+        "memory_together": [dataclasses.asdict(need) for need in report.together],
+    }
+    if report.bundle is not None:
+        manifest = report.bundle.manifest
+        fields["bundle"] = {
+            "name": manifest.name,
+            "build_id": manifest.build_id,
+            "loaf": manifest.loaf,
+            "args": shown_arguments(report.bundle.args),
+            "system": manifest.system,
+            "chat_template": manifest.chat_template,
+            "warm": None if manifest.warm is None else {"tokens": manifest.warm.tokens, "entry": manifest.warm.entry},
+            "parts": [
+                {"name": part.name, "role": part.role, "entry": part.entry, "scale": part.scale}
+                for part in manifest.models
+                if part.role != "model"
+            ],
+            "runtimes": [
+                {
+                    "platform": one.platform,
+                    "glibc": one.glibc,
+                    "python": one.python,
+                    "packages": {package.name: package.version for package in one.packages},
+                }
+                for one in manifest.runtimes
+            ],
+            "packs": [{"platform": one.platform, "backend": one.backend, "needs": one.needs} for one in manifest.packs],
+            "entries": {
+                entry.name or "launcher": {"size": entry.size, "sha256": entry.sha256, "file": entry.file}
+                for entry in manifest.entries
+            },
+        }
+    return json.dumps(fields, indent=2, ensure_ascii=False)
+
+
+def to_text(report: Report) -> str:
+    """For people."""
+    lines = [f"{report.path}  {human_size(report.size)}"]
+    if report.bundle is not None:
+        lines += _bundle_lines(report.bundle)
+    for model in report.models:
+        lines += ["", *_model_lines(model)]
+    if report.together:
+        lines += ["", "all models at once", *map(_memory_line, report.together)]
+    return printable("\n".join(lines))
+
+
+def _from_bundle(bundle: Bundle, model: Model) -> InspectedModel:
+    place = bundle.place_of(model.entry)
+    info = summarize(read_gguf(place.path, offset=place.offset, size=place.size))
+    return InspectedModel(model.name, model.entry, info, _needs(info), model.origin)
+
+
+def _needs(info: ModelInfo) -> tuple[MemoryNeed, ...]:
+    return tuple(_need(context, [info]) for context in contexts_of_interest(info))
+
+
+def _needs_together(models: Sequence[ModelInfo]) -> tuple[MemoryNeed, ...]:
+    if len(models) < 2:
+        return ()
+    contexts = sorted({context for info in models for context in contexts_of_interest(info)})
+    return tuple(_need(context, models) for context in contexts)
+
+
+def _need(context: int, models: Sequence[ModelInfo]) -> MemoryNeed:
+    """Of all `models`, each with at most the context that it was trained for."""
+    estimates = [estimate_memory(info, min(context, info.context_length or context)) for info in models]
+    return MemoryNeed(
+        context=context,
+        weights=sum(estimate.weights for estimate in estimates),
+        kv_cache=sum(estimate.kv_cache for estimate in estimates),
+        compute=sum(estimate.compute for estimate in estimates),
+        total=sum(estimate.total for estimate in estimates),
+    )
+
+
+def _model_fields(model: InspectedModel) -> dict[str, Any]:
+    info = {
+        field.name: getattr(model.info, field.name)
+        for field in dataclasses.fields(model.info)
+        if field.name not in ("layers", "kind")
+    }
+    memory = [dataclasses.asdict(need) for need in model.memory]
+    of_bundle = {} if model.name is None else {"served_as": model.name, "origin": model.origin}
+    return {**of_bundle, "entry": model.entry, "kind": model.info.kind.value, **info, "memory": memory}
+
+
+def _bundle_lines(bundle: Bundle) -> list[str]:
+    manifest = bundle.manifest
+    lines = [_line("bundle", f"{manifest.name}, made by loaf {manifest.loaf}, build {manifest.build_id[:16]}")]
+    for one in manifest.runtimes:
+        size = human_size(bundle.spans[one.entry].size)
+        lines.append(_line("runs on", f"{one.platform}, glibc {one.glibc} or newer ({size})"))
+    for pack in manifest.packs:
+        size = human_size(bundle.spans[pack.entry].size)
+        lines.append(_line("on GPUs", f"{pack.backend} on {pack.platform}, needs {', '.join(pack.needs)} ({size})"))
+    for entry in bundle.beside():
+        lines.append(_line("beside it", f"{entry.file} ({entry.name}, {human_size(entry.size)})"))
+    if bundle.args.strip():
+        lines.append(_line("arguments", shown_arguments(bundle.args)))
+    if manifest.system:
+        lines.append(_line("system prompt", manifest.system))
+    if manifest.chat_template is not None:
+        lines.append(_line("chat template", f"{len(manifest.chat_template):,} characters, not the model's own"))
+    if manifest.warm is not None:
+        size = human_size(bundle.spans[manifest.warm.entry].size)
+        lines.append(_line("computed", f"{manifest.warm.tokens:,} tokens that prompts begin with ({size})"))
+    lines += [_part_line(bundle, part) for part in manifest.models if part.role != "model"]
+    for name, what in ((LICENSE_TEXT, "licence text"), (README, "about it")):
+        if name in bundle.spans:
+            lines.append(_line(what, f"{name}, {human_size(bundle.spans[name].size)}: unzip -p {bundle.path} {name}"))
+    return lines
+
+
+def _part_line(bundle: Bundle, part: Model) -> str:
+    size = human_size(bundle.place_of(part.entry).size)
+    what = f"{part.name}, scale {part.scale:g}" if part.role == "lora" else f"{part.name}, not used yet"
+    return _line(_PART_NAMES[part.role], f"{what} ({part.entry}, {size})")
+
+
+def _model_lines(model: InspectedModel) -> list[str]:
+    info = model.info
+    facts = [
+        ("model", info.name if model.entry is None else f"{model.name}: {info.name} ({model.entry})"),
+        ("kind", info.kind.value),
+        ("architecture", f"{info.architecture}, {info.block_count or '?'} layers"),
+        ("parameters", f"{human_count(info.parameter_count)} ({info.parameter_count:,})"),
+        ("quantization", f"{info.quantization}, weights {human_size(info.weights_size)}"),
+        ("context", f"{info.context_length:,} tokens" if info.context_length else "not stated"),
+        ("vocabulary", f"{info.vocabulary_size:,} tokens" if info.vocabulary_size else "not stated"),
+        ("chat template", f"{len(info.chat_template):,} characters" if info.chat_template else "none"),
+        ("licence", info.license or info.license_name or info.license_link or "not stated"),
+    ]
+    if model.origin:
+        facts.append(("from", model.origin))
+    lines = [_line(name, text) for name, text in facts]
+    return lines + [_memory_line(need) for need in model.memory]
+
+
+def _memory_line(need: MemoryNeed) -> str:
+    parts = f"weights {human_size(need.weights)}, KV cache {human_size(need.kv_cache)}"
+    return _line(f"memory at {need.context:,}", f"{human_size(need.total)} ({parts})")
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:<18} {text}"

@@ -1,0 +1,176 @@
+"""Builds a bundle: resolve → inspect (→ quantize) → plan → write.
+
+Refuses to know which weights go in (`bundler/choosing/`), how they are made smaller (`bundler/quantizing/`), where
+things come to lie in the file (`bundler/file/`) and how the programs came to be (`bundler/freeze/`, `bundler/packs/`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bundler.asking.program import unpacked_program
+from bundler.asking.rehearsal import rehearse
+from bundler.asking.warming import write_warm
+from bundler.choosing.models import MAX_NAME, Choose, ChosenModel, choose_models, file_name, refuse
+from bundler.choosing.parts import ChosenPart, choose_parts
+from bundler.errors import NoRoom, TargetIsNoFile, TargetIsSource, UnusableText
+from bundler.file.baked import NOTHING_BAKED, Baked
+from bundler.file.beside import put_beside
+from bundler.file.content import Content, FileRange
+from bundler.file.copying import write_all
+from bundler.file.digests import digests_of
+from bundler.file.plan import Plan
+from bundler.file.replacing import replacing
+from bundler.file.writing import check_digest, size_of, write_parts
+from bundler.freeze import FrozenRuntime
+from bundler.making.planning import planned_model, planned_pack, planned_part, planned_runtime, planned_texts
+from bundler.packs import BackendPack, Recipe, compiled_pack
+from bundler.progress import Progress
+from bundler.quantizing import Quantization, quantized
+from runtime import __version__
+from runtime.bundle import Model
+from runtime.bundle.head import make_head
+from runtime.cli.arguments import parse_arguments
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """What the user asked for: MODEL as on the command line, and what to bake in.
+
+    `also` are further models, each NAME=MODEL or MODEL. `sha256`: what the weights of the first must come to, in hex.
+    `backends`: for which there are to be packs. `quantization`: how the weights of the first are made smaller.
+    `external`: the weights stay out of the file.
+    """
+
+    model: str
+    also: tuple[str, ...] = ()
+    output: Path | None = None
+    name: str | None = None
+    sha256: str | None = None
+    baked: Baked = NOTHING_BAKED
+    backends: tuple[Recipe, ...] = ()
+    quantization: Quantization | None = None
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The finished bundle. Sizes in bytes; `models` are all weights in it."""
+
+    path: Path
+    size: int
+    weights_size: int
+    models: tuple[Model, ...]
+
+
+def build(
+    request: BuildRequest, freeze: Callable[[], FrozenRuntime], progress: Progress, choose: Choose = refuse
+) -> Built:
+    """Build the bundle and return what was built. The target is replaced only when the new file is whole.
+
+    `freeze` is called once the weights are known to be good: it may take minutes, and so may compiling packs. `choose`
+    is asked where a MODEL could mean several.
+
+    Raises `LoafError` for everything a person can act on, `OSError` for what the disk says.
+    """
+    check_texts(request.name, request.baked)
+    rename = request.quantization.name_of if request.quantization else str
+    models = choose_models(request.model, request.name, request.also, progress, choose, rename)
+    target = request.output or Path(f"{file_name(models[0].name)}.loaf")
+    baked = request.baked.over(models[0].source.baked)
+    parts = choose_parts(baked.parts, models)
+    for content in (*(model.weights for model in models), *(part.content for part in parts)):
+        _check_target(target, content)
+    packs = tuple(compiled_pack(recipe, progress) for recipe in request.backends)
+    plan = _plan(request.sha256, baked, models, parts, freeze(), packs)
+    rehearse(plan)
+    with _first_made_smaller(request, plan, models[0], target, progress) as plan:
+        _check_room(plan, target)
+        weights_size = sum(part.size for part in plan.weights)
+        if request.external:
+            with progress.step("Writing the weights", weights_size, "bytes") as advance:
+                plan = put_beside(plan, target, advance)
+        with replacing(target, 0o777) as fd:
+            with progress.step(f"Writing {target}", plan.size, "bytes") as advance:
+                written = write_parts(plan, fd, advance)
+                write_all(fd, make_head(written.launcher), 0)
+            if baked.warm:
+                written = write_warm(plan, fd, baked.warm, progress)
+    models_inside = tuple(model.about for model in plan.models)
+    return Built(target, written.size, weights_size, models_inside)
+
+
+@contextmanager
+def _first_made_smaller(
+    request: BuildRequest, plan: Plan, first: ChosenModel, target: Path, progress: Progress
+) -> Iterator[Plan]:
+    """`plan`, or what becomes of it where its `first` model is to be quantized, while the block runs.
+
+    What that model's weights must come to is checked before, since afterwards they are others.
+    """
+    if request.quantization is None:
+        yield plan
+        return
+    weights = plan.models[0].weights
+    if (weights.stated, weights.wanted) != (None, None):
+        with progress.step(f"Checking {request.model}", weights.size, "bytes") as advance:
+            check_digest(weights, digests_of(weights.content, advance).sha256)
+    program = unpacked_program(plan.runtimes[0])
+    with quantized(first, request.model, request.quantization, program, target, progress) as smaller:
+        yield replace(plan, models=(planned_model(smaller), *plan.models[1:]))
+
+
+def check_texts(name: str | None, baked: Baked) -> None:
+    """Refuse what cannot be stored: bytes that are no text, a name that is none, quotes that are not closed.
+
+    Raises `UnusableText`, `BadArguments`.
+    """
+    for option, text in (("--name", name), ("--args", baked.args), ("--system", baked.system)):
+        if any("\ud800" <= character <= "\udfff" for character in text or ""):
+            raise UnusableText(option, "it holds bytes that are not UTF-8")
+    if name is not None and not (0 < len(name) <= MAX_NAME and name.isprintable()):
+        raise UnusableText("--name", f"a name has 1 to {MAX_NAME} printable characters")
+    parse_arguments(baked.arguments(), {})
+
+
+def _plan(
+    sha256: str | None,
+    baked: Baked,
+    models: tuple[ChosenModel, ...],
+    parts: tuple[ChosenPart, ...],
+    frozen: FrozenRuntime,
+    packs: tuple[BackendPack, ...],
+) -> Plan:
+    first, *others = models
+    runtime, licenses = planned_runtime(frozen)
+    return Plan(
+        name=first.name,
+        loaf=__version__,
+        models=(planned_model(first, sha256), *map(planned_model, others), *map(planned_part, parts)),
+        runtimes=(runtime,),
+        packs=tuple(map(planned_pack, packs)),
+        documents=(licenses, *planned_texts(baked)),
+        args=baked.arguments(),
+        system=baked.system,
+        chat_template=baked.chat_template,
+    )
+
+
+def _check_target(target: Path, weights: Content) -> None:
+    """Refuse early what would fail late, or destroy something: a folder, a device, the weights themselves."""
+    if target.exists() and not target.is_file():
+        raise TargetIsNoFile(target)
+    for piece in weights:
+        if isinstance(piece, FileRange) and target.exists() and target.samefile(piece.path):
+            raise TargetIsSource(target)
+
+
+def _check_room(plan: Plan, target: Path) -> None:
+    needed = size_of(plan)
+    free = shutil.disk_usage(target.parent).free
+    if free < needed:
+        raise NoRoom(target, needed, free)

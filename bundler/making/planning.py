@@ -1,0 +1,89 @@
+"""Makes plans of what was found, made and asked for: weights, programs, and what is baked in.
+
+Refuses to know how all that came to be (`bundler/choosing/`, `freeze/`, `packs/`, `options.py`), and whether a
+bundle is made of it or changed (`build.py`, `bundler/changing/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bundler.choosing.models import ChosenModel
+from bundler.choosing.parts import ChosenPart
+from bundler.file.baked import Baked
+from bundler.file.content import FileRange, Inline
+from bundler.file.plan import PlannedModel, PlannedPack, PlannedPart, PlannedRuntime
+from bundler.freeze import FrozenRuntime, Software
+from bundler.packs import BackendPack
+from runtime.bundle import LICENSE_TEXT, LICENSES, README, RUNTIMES, WARM_TEXT, Model, Pack, Package, Runtime
+
+
+def planned_model(model: ChosenModel, wanted: str | None = None) -> PlannedModel:
+    """A model that clients may ask. `wanted`: the SHA-256 that it must have, in hex."""
+    info, source = model.info, model.source
+    about = Model(
+        name=model.name,
+        entry=model.entry,
+        role="model",
+        architecture=info.architecture,
+        parameter_count=info.parameter_count,
+        quantization=info.quantization,
+        context_length=info.context_length,
+        license=info.license,
+        has_chat_template=info.chat_template is not None,
+        keeps_cache=bool(info.layers),
+        origin=source.origin,
+    )
+    weights = PlannedPart(model.entry, model.weights, stated=source.sha256, wanted=wanted, origin=source.origin)
+    return PlannedModel(about, weights)
+
+
+def planned_part(part: ChosenPart) -> PlannedModel:
+    """An adapter, projector or draft model of the first model."""
+    info = part.info
+    about = Model(
+        name=part.name,
+        entry=part.entry,
+        role=part.part.role,
+        architecture=info.architecture,
+        parameter_count=info.parameter_count,
+        quantization=info.quantization,
+        license=info.license,
+        keeps_cache=False,
+        scale=part.part.scale,
+    )
+    return PlannedModel(about, PlannedPart(part.entry, part.content))
+
+
+def planned_runtime(frozen: FrozenRuntime) -> tuple[PlannedRuntime, PlannedPart]:
+    """The program that was frozen on this machine, and the licences of what is in it."""
+    about = Runtime(
+        platform=frozen.platform,
+        entry=f"{RUNTIMES}{frozen.platform}/core.tar.gz",
+        program=frozen.executable,
+        unpacked_size=frozen.unpacked_size,
+        glibc=frozen.glibc,
+        python=frozen.python,
+        packages=_packages(frozen.packages),
+        libraries=_packages(frozen.libraries),
+    )
+    core = PlannedPart(about.entry, (FileRange(frozen.archive, 0, frozen.size),), stated=frozen.sha256)
+    size = frozen.licenses.stat().st_size
+    return PlannedRuntime(about, core), PlannedPart(f"{LICENSES}runtime.txt", (FileRange(frozen.licenses, 0, size),))
+
+
+def _packages(software: Sequence[Software]) -> tuple[Package, ...]:
+    return tuple(Package(one.name, one.version, one.license) for one in software)
+
+
+def planned_pack(pack: BackendPack) -> PlannedPack:
+    """A backend that was compiled on this machine."""
+    entry = f"{RUNTIMES}{pack.platform}/{pack.backend}.tar.gz"
+    about = Pack(pack.platform, pack.backend, entry, pack.unpacked_size, pack.library, pack.needs)
+    return PlannedPack(about, PlannedPart(entry, (FileRange(pack.archive, 0, pack.size),), stated=pack.sha256))
+
+
+def planned_texts(baked: Baked) -> tuple[PlannedPart, ...]:
+    """What is baked in for people to read, and what is computed beforehand."""
+    texts = ((LICENSE_TEXT, baked.license), (README, baked.readme), (WARM_TEXT, baked.warm))
+    return tuple(PlannedPart(name, (Inline(text.encode()),)) for name, text in texts if text)

@@ -1,0 +1,270 @@
+"""The page and its server: loading, gone and back, asking for a key; several models; files; raw completions."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from support.browsers import answering, endless, last_answer, opened, say
+from support.bundles import DEMO_GGUF, Server, loaf
+
+QUESTION = "Who was the first man on the moon?"
+NO_ANSWER = ["Failed to load resource"]
+
+
+# -- conditions -----------------------------------------------------------------------------------------------
+
+
+def test_a_question_waits_for_the_model(browser: Browser, server: Server) -> None:
+    """While it loads the page says how far it is; what was sent meanwhile goes off when it is there."""
+    loading = {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error", "progress": 0.25}}
+
+    def hold(page: Page) -> None:
+        page.route("**/health", lambda route: route.fulfill(status=503, json=loading))
+
+    with opened(browser, server.url, before=hold, excused=NO_ANSWER) as page:
+        expect(page.get_by_text("Loading model …")).to_be_visible()
+        expect(page.get_by_role("progressbar", name="Loading")).to_have_attribute("value", "0.25")
+        page.get_by_role("textbox", name="Message").fill(QUESTION)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Goes off as soon as the model is ready")).to_be_visible()
+        page.unroute_all()
+        assert "Armstrong" in last_answer(page).inner_text()
+        expect(page.get_by_text("Loading model")).to_be_hidden()
+
+
+def test_the_server_goes_and_comes_back(browser: Browser, demo: Path, warm_cache: Path) -> None:
+    port = free_port()
+    flags = ["--port", str(port)]
+    server = Server(demo, *flags, cache=warm_cache).__enter__()
+    try:
+        with opened(browser, server.url, excused=NO_ANSWER) as page:
+            say(page, QUESTION)
+            last_answer(page)
+            endless(page)
+            say(page, "And then?")
+            expect(page.locator(".turn.assistant .markdown")).to_have_count(2)
+            server.process.kill()
+            server.process.wait()
+            expect(page.get_by_text("The server left before the answer was complete.")).to_be_visible()
+            expect(page.get_by_text("The server does not answer.")).to_be_visible()
+            page.get_by_role("textbox", name="Message").fill("written meanwhile")
+            page.unroute_all()
+            with Server(demo, *flags, cache=warm_cache):
+                expect(page.get_by_text("The server does not answer.")).to_be_hidden()
+                expect(page.get_by_role("textbox", name="Message")).to_have_value("written meanwhile")
+                page.get_by_role("button", name="Continue").click()
+                last_answer(page)
+                page.get_by_role("button", name="Send", exact=True).click()
+                expect(page.locator(".turn.assistant .stats")).to_have_count(3)
+    finally:
+        server.process.kill()
+
+
+def test_a_server_that_hangs_is_told_and_its_answer_goes_on(browser: Browser, demo: Path, warm_cache: Path) -> None:
+    with Server(demo, cache=warm_cache) as server, opened(browser, server.url, excused=NO_ANSWER) as page:
+        endless(page)
+        say(page, QUESTION)
+        expect(page.locator(".turn.assistant .markdown")).to_be_visible()
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            expect(page.get_by_text("The server does not answer.")).to_be_visible(timeout=20_000)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        expect(page.get_by_text("The server does not answer.")).to_be_hidden()
+        page.keyboard.press("Escape")
+
+
+def test_a_key_is_asked_for(browser: Browser, demo: Path, warm_cache: Path) -> None:
+    with (
+        Server(demo, "--api-key", "right", cache=warm_cache) as server,
+        opened(browser, server.url, excused=NO_ANSWER) as page,
+    ):
+        dialog = page.get_by_role("dialog", name="This server asks for a key")
+        expect(dialog.get_by_label("Key", exact=True)).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_visible()
+        for key in ("wrong", "right"):
+            dialog.get_by_label("Key", exact=True).fill(key)
+            page.keyboard.press("Enter")
+            if key == "wrong":
+                expect(dialog.get_by_role("alert")).to_have_text("The server does not know this key.")
+        expect(dialog).to_be_hidden()
+        say(page, QUESTION)
+        assert "Armstrong" in last_answer(page).inner_text()
+        page.reload()
+        expect(page.locator("header .model")).to_have_text("demo")
+        expect(dialog).to_be_hidden()
+        assert page.evaluate("Object.values(localStorage).join()").find("right") < 0, "it goes with the tab"
+
+
+def test_an_error_is_told_and_the_question_asked_again(browser: Browser, server: Server) -> None:
+    """The real server's own words, for a prompt that is longer than its context."""
+    with opened(browser, server.url, excused=NO_ANSWER) as page:
+        say(page, "word " * 4000)
+        expect(page.locator(".ended.problem")).to_contain_text("the context holds")
+        page.get_by_role("button", name="Edit and send again").click()
+        page.get_by_role("textbox", name="Edit the message").fill(QUESTION)
+        page.get_by_role("button", name="Send", exact=True).first.click()
+        assert "Armstrong" in last_answer(page).inner_text()
+
+
+@pytest.mark.parametrize(
+    "body", ["data: {not json\n\n", 'data: {"choices": []}\n\n', "", 'data: {"error": {"message": "no memory"}}\n\n']
+)
+def test_a_stream_that_is_none_ends_the_answer_only(browser: Browser, server: Server, body: str) -> None:
+    with opened(browser, server.url) as page:
+        page.route("**/v1/chat/completions", lambda route: route.fulfill(content_type="text/event-stream", body=body))
+        say(page, "Go")
+        page.get_by_role("button", name="Try again").wait_for()
+        page.unroute_all()
+        page.get_by_role("button", name="Try again").click()
+        last_answer(page)
+
+
+def test_what_is_only_being_kept_has_not_been_lost(browser: Browser, server: Server) -> None:
+    with opened(browser, server.url, before=slow_to_keep) as page:
+        say(page, QUESTION)
+        page.locator(".turn.assistant").wait_for()
+        assert page.locator(".ended").count() == 0
+        assert "Armstrong" in last_answer(page).inner_text()
+
+
+def slow_to_keep(page: Page) -> None:
+    """Has the browser take its time before it says that something is kept."""
+    page.add_init_script("""
+      IDBTransaction.prototype.addEventListener = function (kind, then, ...more) {
+        const late = (event) => setTimeout(() => then.call(this, event), 500);
+        EventTarget.prototype.addEventListener.call(this, kind, kind === "complete" ? late : then, ...more);
+      };
+    """)
+
+
+# -- models ---------------------------------------------------------------------------------------------------
+
+
+def test_another_model_is_chosen(browser: Browser, warm_cache: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "two.loaf"
+    shutil.copy(DEMO_GGUF, tmp_path / "other.gguf")
+    loaf("build", "demo", f"--also=other={tmp_path / 'other.gguf'}", "-o", str(bundle), check=True)
+    with Server(bundle, cache=warm_cache) as server, opened(browser, server.url) as page:
+        page.get_by_role("combobox", name="Model").select_option("other")
+        for _ in range(2):
+            with page.expect_request("**/v1/chat/completions") as sent:
+                say(page, QUESTION)
+            assert sent.value.post_data_json["model"] == "other"
+            expect(last_answer(page).locator(".stats")).to_contain_text("other")
+            page.reload()
+            expect(page.get_by_role("combobox", name="Model")).to_have_value("other")
+
+
+def test_a_file_without_a_writer_says_so(browser: Browser, server: Server) -> None:
+    only = {"data": [{"id": "em", "capabilities": ["embedding"], "meta": {}}]}
+
+    def vectors(page: Page) -> None:
+        page.route("**/v1/models", lambda route: route.fulfill(json=only))
+
+    with opened(browser, server.url, before=vectors) as page:
+        expect(page.get_by_text("No model in this file writes text.")).to_be_visible()
+
+
+# -- files ----------------------------------------------------------------------------------------------------
+
+
+def test_a_text_file_goes_along(browser: Browser, server: Server) -> None:
+    with opened(browser, server.url, before=answering({"content": "Read."})) as page:
+        file = {"name": "poem.txt", "mimeType": "text/plain", "buffer": "Röses ```\nare red\n".encode()}
+        page.get_by_label("Files to attach").set_input_files([file])
+        expect(page.locator(".composer .chips")).to_contain_text("poem.txt")
+        say(page, "What is in it?")
+        last_answer(page)
+        content = page.asked[0]["messages"][0]["content"]  # type: ignore[attr-defined]
+        assert content == "poem.txt:\n````\nRöses ```\nare red\n````\n\nWhat is in it?"
+        expect(page.locator(".bubble .chips")).to_contain_text("poem.txt")
+
+
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63f8cfc0f01f0005000201a2c4a5c10000000049454e44ae426082"
+)
+REFUSED = [
+    ("x.bin", "application/octet-stream", b"\xff\xfe\x00", "it is not a text file"),
+    ("x.txt", "text/plain", b"a\0b", "it is not a text file"),
+    ("x.txt", "text/plain", b"a" * 2_000_001, "it is larger than 2 MB"),
+    ("x.png", "image/png", PICTURE, "this model does not see pictures"),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "content", "told"), REFUSED)
+def test_a_file_that_cannot_be_read_is_refused(page: Page, name: str, kind: str, content: bytes, told: str) -> None:
+    page.locator("header .model").get_by_text("demo").wait_for()
+    page.get_by_label("Files to attach").set_input_files([{"name": name, "mimeType": kind, "buffer": content}])
+    expect(page.get_by_role("alert").filter(has_text=f"{name}: {told}")).to_be_visible()
+    expect(page.locator(".composer .chips")).to_have_count(0)
+
+
+def test_pictures_are_for_models_that_see_them(browser: Browser, server: Server) -> None:
+    props = server.get("/props")[1]
+    props["modalities"]["vision"] = True
+
+    def sees(page: Page) -> None:
+        answering({"content": "A dot."})(page)
+        page.route("**/props?*", lambda route: route.fulfill(json=props))
+
+    with opened(browser, server.url, before=sees) as page:
+        page.get_by_role("button", name="Attach a picture or a text file").wait_for()
+        page.get_by_label("Files to attach").set_input_files(
+            [{"name": "dot.png", "mimeType": "image/png", "buffer": PICTURE}]
+        )
+        expect(page.get_by_role("img", name="dot.png")).to_be_visible()
+        say(page, "What is it?")
+        last_answer(page)
+        picture, text = page.asked[0]["messages"][0]["content"]  # type: ignore[attr-defined]
+        assert picture["image_url"]["url"].startswith("data:image/png;base64,")
+        assert text == {"type": "text", "text": "What is it?"}
+        page.reload()
+        expect(page.get_by_role("img", name="dot.png")).to_be_visible()
+
+
+# -- completions ----------------------------------------------------------------------------------------------
+
+
+def test_a_raw_prompt_and_its_probabilities(page: Page) -> None:
+    page.get_by_role("link", name="Completion").click()
+    page.get_by_role("textbox", name="Prompt").fill("The first man on the moon was")
+    with page.expect_request("**/completion") as sent:
+        page.get_by_role("button", name="Complete").click()
+    assert sent.value.post_data_json["prompt"] == "The first man on the moon was"
+    expect(page.locator(".continuation .stats")).to_contain_text("tokens/s")
+    tokens = page.get_by_role("group", name="Tokens")
+    tokens.get_by_role("button", name="Armstrong").first.hover()
+    taken = page.get_by_role("complementary", name="Probabilities").locator(".taken")
+    expect(taken).to_contain_text("Armstrong")
+    expect(taken.get_by_role("meter")).to_be_visible()
+    expect(page.get_by_role("complementary").get_by_role("listitem")).to_have_count(10)
+
+
+def test_another_token_is_chosen_and_gone_on_with(page: Page) -> None:
+    page.get_by_role("link", name="Completion").click()
+    page.get_by_role("textbox", name="Prompt").fill("The first man on the moon was")
+    page.get_by_role("spinbutton", name="Tokens").fill("8")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Complete").click()
+    expect(page.locator(".continuation .stats")).to_be_visible()
+    page.locator(".token").nth(2).hover()
+    other = page.get_by_role("complementary").get_by_role("button", disabled=False).first
+    text = other.inner_text().replace("␣", " ").replace("⏎", "\n")
+    before = page.locator(".token").all_text_contents()[:2]
+    with page.expect_request("**/completion") as sent:
+        other.click()
+    assert sent.value.post_data_json["prompt"] == "The first man on the moon was" + "".join(before) + text
+    expect(page.locator(".token.chosen")).to_have_text(text, use_inner_text=False)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

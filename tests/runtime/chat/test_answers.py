@@ -1,0 +1,359 @@
+"""Answers of every family: what is found in them, however they come in pieces, and what grammars allow of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.gbnf import Gbnf
+from support.places import DATA
+from support.schema_check import fits
+
+from runtime.chat.answer import CallDelta, ContentDelta, Delta, ReasoningDelta
+from runtime.chat.formats.families import FAMILIES, GENERIC
+from runtime.chat.formats.format import Format, Span, core, first_text
+from runtime.chat.grammar import Wanted, constraint_of
+from runtime.chat.messages import Tool
+from runtime.chat.parsing.expected import Expected
+from runtime.chat.parsing.parser import FormatParser
+from runtime.engine.gbnf.reading import read_gbnf
+from runtime.engine.gbnf.ways import Ways
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+FORMATS: dict[str, Format] = {format.name: format for format in (*FAMILIES, GENERIC)}
+ANSWERS: list[dict[str, Any]] = tomllib.loads((DATA / "answers.toml").read_text(encoding="utf-8"))["answer"]
+
+WEATHER = Tool(
+    "get_weather",
+    "The weather of a place.",
+    {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+        "required": ["city", "days"],
+    },
+)
+TIME = Tool("get_time", "The time.", {"type": "object", "properties": {"zone": {"type": "string"}}})
+TOOLS = (WEATHER, TIME, Tool("allot"))
+
+Found = tuple[str, str, list[list[Any]]]
+
+
+def expected_of(answer: dict[str, Any], **changes: Any) -> Expected:
+    values = {
+        "format": FORMATS[answer["format"]],
+        "tools": TOOLS,
+        "reasoning": Span(*answer["reasoning"]) if "reasoning" in answer else None,
+        "begun": answer.get("begun", False),
+        "opening": answer.get("opening", ""),
+    }
+    return Expected(**(values | changes))
+
+
+def parsed(expected: Expected, *pieces: str, ends: bool = True) -> list[Delta]:
+    parser = FormatParser(expected)
+    deltas = [delta for piece in pieces for delta in parser.push(piece)]
+    return deltas + list(parser.finish() if ends else ())
+
+
+def joined(deltas: list[Delta]) -> tuple[str, str, list[list[str]]]:
+    """Content, thought, and each call's name and arguments, as they are written."""
+    calls: dict[int, list[str]] = {}
+    for delta in deltas:
+        if isinstance(delta, CallDelta):
+            if delta.index not in calls:
+                assert delta.id, "a call begins with its id"
+                assert delta.name, "and with its name"
+                calls[delta.index] = [delta.name, ""]
+            else:
+                assert (delta.id, delta.name) == ("", "")
+            calls[delta.index][1] += delta.arguments
+    assert list(calls) == list(range(len(calls)))
+    content = "".join(delta.text for delta in deltas if isinstance(delta, ContentDelta))
+    thought = "".join(delta.text for delta in deltas if isinstance(delta, ReasoningDelta))
+    return content, thought, list(calls.values())
+
+
+def found_in(deltas: list[Delta]) -> Found:
+    content, thought, calls = joined(deltas)
+    return content, thought, [[name, json.loads(arguments)] for name, arguments in calls]
+
+
+def pieces_of(text: str, cuts: list[int]) -> list[str]:
+    places = [0, *sorted(cuts), len(text)]
+    return [text[start:end] for start, end in pairwise(places)]
+
+
+each_answer = pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: f"{answer['format']}: {answer['name']}")
+
+
+@each_answer
+def test_what_is_in_an_answer(answer: dict[str, Any]) -> None:
+    found = found_in(parsed(expected_of(answer), answer["text"]))
+    assert found == (answer.get("content", ""), answer.get("thought", ""), answer.get("calls", []))
+
+
+@each_answer
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_pieces_do_not_matter(answer: dict[str, Any], data: st.DataObject) -> None:
+    text = answer["text"]
+    cuts = data.draw(st.lists(st.integers(0, len(text))))
+    expected = expected_of(answer)
+    assert joined(parsed(expected, *pieces_of(text, cuts))) == joined(parsed(expected, text))
+    assert joined(parsed(expected, *text)) == joined(parsed(expected, text))
+
+
+@each_answer
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_an_answer_that_is_cut_off_is_the_beginning_of_the_whole(answer: dict[str, Any], data: st.DataObject) -> None:
+    """Nothing is taken back, and nothing is closed that the model did not close."""
+    text = answer["text"]
+    end = data.draw(st.integers(0, len(text)))
+    content, thought, calls = joined(parsed(expected_of(answer), text[:end], ends=False))
+    whole_content, whole_thought, whole_calls = joined(parsed(expected_of(answer), text))
+    assert whole_content.startswith(content)
+    assert whole_thought.startswith(thought)
+    for call, whole in zip(calls, whole_calls, strict=False):
+        assert call[0] == whole[0]
+        assert whole[1].startswith(call[1])
+
+
+@given(text=st.text(alphabet='<>tool_cal/{}"nme: \n[]\\x', max_size=80), cut=st.integers(0, 80))
+@settings(max_examples=300, deadline=None)
+@pytest.mark.parametrize("name", FORMATS)
+def test_anything_is_taken(name: str, text: str, cut: int) -> None:
+    """A model may write what it likes: the parser neither raises nor depends on the pieces."""
+    expected = Expected(FORMATS[name], TOOLS, Span("<t>", "</t>"))
+    assert joined(parsed(expected, text[:cut], text[cut:])) == joined(parsed(expected, text))
+
+
+def test_every_family_has_an_answer_with_a_call() -> None:
+    assert {answer["format"] for answer in ANSWERS if answer.get("calls")} == set(FORMATS)
+
+
+def test_content_comes_at_once() -> None:
+    """But for what may be the beginning of a call."""
+    parser = FormatParser(Expected(FORMATS["hermes"], TOOLS))
+    assert parser.push("Hello") == (ContentDelta("Hello"),)
+    assert parser.push(" you <") == (ContentDelta(" you"),)
+    assert parser.push("b>, <tool_c") == (ContentDelta(" <b>,"),)
+    assert parser.push("all>\n") == ()
+    (first,) = parser.push('{"name": "get_time", "arguments": {"zo')
+    assert isinstance(first, CallDelta)
+    assert (first.index, first.name, first.arguments) == (0, "get_time", '{"zo')
+    assert parser.push('ne": "UTC') == (CallDelta(0, "", "", 'ne": "UTC'),)
+    assert parser.push('"}}') == (CallDelta(0, "", "", '"}'),)
+    assert parser.finish() == ()
+
+
+def test_without_tools_calls_are_content() -> None:
+    text = '<tool_call>{"name": "get_time", "arguments": {}}</tool_call>'
+    assert found_in(parsed(Expected(FORMATS["hermes"]), text)) == (text, "", [])
+
+
+def test_thoughts_may_stay_in_the_content() -> None:
+    span = Span("<think>", "</think>")
+    expected = Expected(FORMATS["hermes"], (), span, splits_reasoning=False)
+    assert found_in(parsed(expected, "<think>\nHm.\n</think>\n\nHello")) == ("<think>\nHm.\n</think>\n\nHello", "", [])
+    begun = Expected(FORMATS["hermes"], (), span, begun=True, splits_reasoning=False)
+    assert found_in(parsed(begun, "Hm.</think>Hello")) == ("<think>Hm.</think>Hello", "", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("hermes", r"call_\w{24}"), ("mistral-v13", r"\w{9}"), ("kimi-k2", r"functions\.get_time:4")]
+)
+def test_ids(name: str, form: str) -> None:
+    text = next(a["text"] for a in ANSWERS if a["format"] == name and "get_time" in a["text"] and a.get("calls"))
+    expected = Expected(FORMATS[name], (TIME,), calls_before=3)
+    ids = [delta.id for delta in parsed(expected, text) if isinstance(delta, CallDelta) and delta.id]
+    assert len(set(ids)) == len(ids) > 0
+    assert re.fullmatch(form, ids[-1])
+
+
+def lazily_held(answer: dict[str, Any], **wanted: Any) -> tuple[Gbnf, str]:
+    """The grammar of an answer's tools, and what of the answer it has to take: from the trigger on."""
+    expected = expected_of(answer)
+    constraint = constraint_of(
+        Wanted(
+            format=expected.format,
+            tools=expected.tools,
+            reasoning=expected.reasoning,
+            begun=expected.begun,
+            opening=expected.opening,
+            **wanted,
+        )
+    )
+    text = answer["text"]
+    if constraint.triggers is not None:
+        places = [text.find(word) for word in constraint.triggers.words if word in text]
+        text = text[min(places) :]
+    return Gbnf(constraint.grammar), text
+
+
+STRICT = [
+    answer
+    for answer in ANSWERS
+    if answer.get("calls")
+    and answer["name"] not in ("arguments before the name", "arguments in a string")
+    and "nobody asked for" not in answer["name"]
+    and answer["calls"] != [["allot", {"n": 1}]]
+]
+"""Answers in the one way that grammars allow."""
+
+
+@pytest.mark.parametrize("answer", STRICT, ids=lambda answer: f"{answer['format']}: {answer['name']}")
+def test_grammars_allow_what_models_write(answer: dict[str, Any]) -> None:
+    grammar, text = lazily_held(answer)
+    assert grammar.accepts(text)
+    assert not grammar.accepts(text.replace("get_weather", "get_whether").replace("get_time", "get_thyme"))
+    assert grammar.most_ways <= 60
+
+
+def parse_sample(format: Format, text: str, **values: Any) -> Found:
+    return found_in(parsed(Expected(format, TOOLS, **values), text))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("parallel", [True, False])
+def test_what_a_grammar_allows_is_a_call_that_fits(name: str, parallel: bool) -> None:
+    """Whatever is written under the grammar of a call that has to come is parsed, is JSON, and follows the schema."""
+    format = FORMATS[name]
+    tools = (WEATHER, TIME)
+    opening = format.opening
+    constraint = constraint_of(Wanted(format, tools, must_call=True, parallel=parallel, opening=opening))
+    assert constraint.triggers is None
+    assert len(Ways(read_gbnf(constraint.grammar), "root")) <= 10, "the engine follows it beside llama.cpp"
+    grammar = Gbnf(constraint.grammar)
+    schemas = {tool.name: tool.parameters for tool in tools}
+    for seed in range(30):
+        text = grammar.sample(random.Random(seed), 60)
+        content, _thought, calls = parse_sample(format, text, opening=opening)
+        assert content == "", text
+        assert calls, text
+        assert len(calls) == 1 or (parallel and format.calls.parallel)
+        for called, arguments in calls:
+            assert fits(arguments, schemas[called]), text
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_reasoning_may_come_before_a_call_that_has_to_come(name: str) -> None:
+    format = FORMATS[name]
+    span = format.reasoning or Span("<think>", "</think>")
+    opening = format.opening
+    wanted = Wanted(format, (TIME,), must_call=True, reasoning=span, opening=opening)
+    grammar = Gbnf(constraint_of(wanted).grammar)
+    call = Gbnf(constraint_of(Wanted(format, (TIME,), must_call=True, opening=opening)).grammar)
+    called = call.sample(random.Random(1), 20)
+    begun = f"{core(span.begin)}Hm, {first_text(format.calls.forms[0]) or 'well'}.{core(span.end)}"
+    between = opening if format.channels else "\n\n"
+    assert grammar.accepts(called)
+    assert grammar.accepts(f"{begun}{between}{called}")
+    assert not grammar.accepts(begun)
+    assert not grammar.begins("Hello")
+    if not format.channels:
+        inside = Gbnf(constraint_of(Wanted(format, (TIME,), must_call=True, reasoning=span, begun=True)).grammar)
+        assert inside.accepts(f"Hm.{core(span.end)}\n{called}")
+        assert not inside.accepts("Hm.")
+
+
+def test_calls_in_thoughts_do_not_begin_the_grammar() -> None:
+    """What looks like a call while the model thinks is none, to the grammar as to the parser."""
+    answer = ANSWERS[0]
+    grammar, text = lazily_held(answer)
+    assert text.startswith("<think>")
+    assert grammar.accepts("<think>I write <tool_call> in here</think>Hello")
+    assert grammar.accepts("<think>never ended")
+    assert not grammar.begins("<think></think>Hello <tool_call>x")
+    begun, text = lazily_held(ANSWERS[0] | {"begun": True, "text": "<tool_call></think>Hello"})
+    assert text == "</think>Hello"
+    assert begun.accepts(text)
+
+
+def test_a_bare_call_is_told_from_content_by_its_first_key() -> None:
+    constraint = constraint_of(Wanted(FORMATS["llama-3"], (TIME,)))
+    assert constraint.triggers is None
+    grammar = Gbnf(constraint.grammar)
+    for text in ("", "Hello", ' {"a": {"name": 1}}', '{"name": "get_time", "parameters": {}}', "{", 'a {"name": 3}'):
+        assert grammar.accepts(text), text
+    for text in ('{"name": "Ada"}', ' { "name"', "<|python_tag|>print(1)"):
+        assert not grammar.accepts(text), text
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_content_can_have_a_form(name: str) -> None:
+    """A schema or a client's grammar, behind reasoning or not, and beside tools that may be called instead."""
+    format = FORMATS[name]
+    opening = format.opening
+    begin = format.content[0][len(opening) if format.content[0].startswith(opening) else 0 :] if format.channels else ""
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    span = format.reasoning or Span("<think>", "</think>")
+    between = opening if format.channels else "\n\n"
+    for form in ({"schema": schema}, {"grammar": 'root ::= "{" inner "}"\ninner ::= "\\"a\\": " [0-9]+\n'}):
+        plain = Gbnf(constraint_of(Wanted(format, opening=opening, **form)).grammar)
+        assert plain.accepts(f'{begin}{{"a": 1}}')
+        reasoning = Gbnf(constraint_of(Wanted(format, reasoning=span, opening=opening, **form)).grammar)
+        assert reasoning.accepts(f'{begin}{{"a": 1}}')
+        assert reasoning.accepts(f'{core(span.begin)}x{core(span.end)}{between}{begin}{{"a": 1}}')
+        assert not reasoning.begins(f"{begin}x")
+        called = Gbnf(constraint_of(Wanted(format, (TIME,), opening=opening, **form)).grammar)
+        assert called.accepts(f'{begin}{{"a": 1}}')
+
+
+def test_names_are_written_as_they_are() -> None:
+    odd = Tool('a "b\\é/c', parameters={"properties": {'x"y': {"type": "integer"}}})
+    for name in ("hermes", "functionary-v3.1", "qwen3-coder"):
+        grammar = Gbnf(constraint_of(Wanted(FORMATS[name], (odd,), must_call=True)).grammar)
+        text = grammar.sample(random.Random(3), 40)
+        content, _, calls = found_in(parsed(Expected(FORMATS[name], (odd,)), text))
+        assert content == ""
+        assert {called for called, _ in calls} == {odd.name}
+
+
+def test_tools_whose_schemas_cannot_be_followed_take_any_object() -> None:
+    strange = Tool("strange", parameters={"type": "object", "properties": {"a": {"not": {"type": "null"}}}})
+    huge = Tool(
+        "huge", parameters={"properties": {"a": {"type": "string", "pattern": "^(((a{1,1000}){1,1000}){1,1000})$"}}}
+    )
+    grammar = Gbnf(constraint_of(Wanted(GENERIC, (strange, TIME), must_call=True)).grammar)
+    assert grammar.accepts('<tool_call>{"name": "strange", "arguments": {"b": [1]}}</tool_call>')
+    assert not grammar.accepts('<tool_call>{"name": "get_time", "arguments": {"b": [1]}}</tool_call>')
+    grammar = Gbnf(constraint_of(Wanted(GENERIC, (huge, TIME), must_call=True)).grammar)
+    assert grammar.accepts('<tool_call>{"name": "huge", "arguments": {"b": [1]}}</tool_call>')
+
+
+def test_tools_may_refer_to_their_own_definitions() -> None:
+    tool = Tool(
+        "move",
+        parameters={
+            "type": "object",
+            "properties": {"to": {"$ref": "#/$defs/place"}, "how": {"$ref": "#/$defs/how"}},
+            "required": ["to", "how"],
+            "$defs": {
+                "place": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]},
+                "how": {"enum": ["fast", "slow"]},
+            },
+        },
+    )
+    as_json = Gbnf(constraint_of(Wanted(GENERIC, (tool,), must_call=True)).grammar)
+    assert as_json.accepts('<tool_call>{"name": "move", "arguments": {"to": {"x": 1}, "how": "fast"}}</tool_call>')
+    assert not as_json.accepts('<tool_call>{"name": "move", "arguments": {"to": {"x": 1}, "how": "odd"}}</tool_call>')
+    tagged = FORMATS["qwen3-coder"]
+    text = "<tool_call><function=move><parameter=to>{}</parameter><parameter=how>{}</parameter></function></tool_call>"
+    grammar = Gbnf(constraint_of(Wanted(tagged, (tool,), must_call=True)).grammar)
+    assert grammar.accepts(text.format('{"x": 1}', "slow"))
+    assert not grammar.accepts(text.format('{"x": 1}', "odd"))
+    assert not grammar.accepts(text.format('"x"', "slow"))
+    assert found_in(parsed(Expected(tagged, (tool,)), text.format('{"x": 1}', "slow")))[2] == [
+        ["move", {"to": {"x": 1}, "how": "slow"}]
+    ]

@@ -1,0 +1,229 @@
+"""The command line without a model: flags into settings, flags that change nothing, and what the help shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner
+from support.places import ROOT
+
+from runtime.cli.main import command
+from runtime.cli.options import GROUPS, SAMPLING
+from runtime.cli.translate import FIELD_NAMES, settings_from
+from runtime.cli.unused import unused_options
+from runtime.engine.backend import WorkerAddress
+from runtime.engine.types import Sampling
+from runtime.settings import ChatSettings, Secret, ServerSettings, Settings, TlsFiles, WorkerSettings
+
+
+def settings(*flags: str) -> Settings:
+    """What `flags` mean. Raises click's errors."""
+    context = command.make_context("loaf", list(flags))
+    context.params.pop("info")
+    return settings_from(None, context.params)
+
+
+def test_no_flag_means_the_defaults() -> None:
+    assert settings() == Settings()
+
+
+MEANINGS: list[tuple[str, str, Any]] = [
+    ("--host ::1,127.0.0.1", "server.hosts", ("::1", "127.0.0.1")),
+    ("--host x.sock", "server.hosts", ("x.sock",)),
+    ("-a one,two", "aliases", ("one", "two")),
+    ("--tags small,chat", "tags", ("small", "chat")),
+    ("--api-key a,b --api-key c", "server.api_keys", ("a", "b", "c")),
+    ("--cors-origins https://A.example/,http://b:1", "server.cors_origins", ("https://a.example", "http://b:1")),
+    ("--cors-origins *", "server.cors_origins", ("*",)),
+    ("--ssl-cert-file c --ssl-key-file k", "server.tls", TlsFiles(Path("c"), Path("k"))),
+    ("--timeout 5", "server.timeout", 5),
+    ("--no-ui", "server.serves_page", False),
+    ("--no-webui", "server.serves_page", False),
+    ("--no-slots", "server.shows_slots", False),
+    ("--metrics", "server.shows_metrics", True),
+    ("--props", "server.shows_props_changes", True),
+    ("--chat-template {{x}}", "chat.template", "{{x}}"),
+    ('--chat-template-kwargs {"a":[1]}', "chat.template_values", {"a": [1]}),
+    ("--reasoning on", "chat.reasoning", True),
+    ("--reasoning off", "chat.reasoning", False),
+    ("--reasoning-budget 0", "chat.reasoning", False),
+    ("--reasoning-budget -1", "chat.reasoning", None),
+    ("--reasoning-format none", "chat.splits_reasoning", False),
+    ("--reranking", "engine.pooling", "rank"),
+    ("-t -1", "engine.n_threads", None),
+    ("-fa -np 3", "engine.flash_attention", True),
+    ("-fa off", "engine.flash_attention", False),
+    ("-s -1", "sampling.seed", None),
+    ("--temperature 0.1", "sampling.temperature", 0.1),
+    ("--typical-p 0.5", "sampling.typical_p", 0.5),
+    ("--mirostat 2 --mirostat-ent 4 --mirostat-lr 0.2", "sampling.mirostat_tau", 4),
+    ("--samplers top_k;temperature", "sampling.samplers", ("top_k", "temperature")),
+    ("--ignore-eos", "sampling.ignore_eos", True),
+    ("-l 5+1.5 -l 6-inf", "sampling.logit_bias", ((5, 1.5), (6, float("-inf")))),
+    ("--grammar root::=[a]", "sampling.grammar", "root::=[a]"),
+    ("-p hello", "prompt", "hello"),
+    ("--chat", "serves", False),
+    ("--chat", "chats", True),
+    ("--server", "chats", False),
+    ("--chat --server", "serves", True),
+    ("-f -", "prompt", ""),
+    ("--rpc a.example:1,10.0.0.2", "gpu.workers", (WorkerAddress("a.example", 1), WorkerAddress("10.0.0.2", 50052))),
+    ("--worker", "worker", WorkerSettings()),
+    ("--worker --worker-insecure", "worker", WorkerSettings(beyond_loopback=True)),
+    ("--worker", "server.port", 50052),
+    ("--port 7 --worker", "server.port", 7),
+    ("--dry-sequence-breaker none", "sampling.dry_sequence_breakers", ()),
+]
+
+
+@pytest.mark.parametrize(("flags", "field", "value"), MEANINGS, ids=[row[0] for row in MEANINGS])
+def test_flags_mean(flags: str, field: str, value: Any) -> None:
+    found: Any = settings(*flags.split())
+    for name in field.split("."):
+        found = getattr(found, name)
+    assert found == value
+
+
+def test_text_may_be_in_files(tmp_path: Path) -> None:
+    for name, text in {"t": "{{ x }}", "g": 'root ::= "a"', "s": '{"const": 1}', "k": "one\n\n two \n"}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    assert settings("--chat-template-file", f"{tmp_path}/t").chat.template == "{{ x }}"
+    for flag in ("--grammar-file", "--grammar"):
+        assert settings(flag, f"{tmp_path}/g").sampling.grammar == 'root ::= "a"'
+    for flag in ("-jf", "--json-schema"):
+        assert "1" in settings(flag, f"{tmp_path}/s").sampling.grammar
+    assert settings("-f", f"{tmp_path}/k").prompt == "one\n\n two ", "without the newline that files end with"
+    assert settings("--api-key-file", f"{tmp_path}/k", "--api-key", "zero").server.api_keys == ("zero", "one", "two")
+
+
+def test_chatml_is_known_by_its_name() -> None:
+    assert "<|im_start|>" in (settings("--chat-template", "chatml").chat.template or "")
+
+
+@pytest.mark.parametrize("variable", ["LOAF_API_KEY", "LLAMA_API_KEY"])
+def test_keys_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "a,b")
+    assert settings().server.api_keys == ("a", "b")
+
+
+REFUSED = [
+    ("--api-key a,,b", "empty"),
+    ("--api-key=", "empty"),
+    ("--host ,", "empty"),
+    ("--cors-origins example.org", "https://"),
+    ("--cors-origins https://example.org/path", "https://"),
+    ("--ssl-cert-file c", "--ssl-key-file"),
+    ("--ssl-key-file k", "--ssl-cert-file"),
+    ("--temp nan", "not a number"),
+    ("--top-p inf", "not a number"),
+    ("--repeat-penalty 0", "not more than 0"),
+    ("--mirostat 3", "0 to 2"),
+    ("--seed 99999999999", "2147483647"),
+    ("--samplers top_k;best", "best"),
+    ("--logit-bias five+1", "15043+1"),
+    ("--logit-bias 1+nan", "15043+1"),
+    ("--chat-template llama3", "chatml"),
+    ("--chat-template-kwargs [1]", "object"),
+    ("--chat-template-kwargs {", "not JSON"),
+    ("--json-schema {", "not JSON"),
+    ("--json-schema {} --grammar x", "not both"),
+    ("--json-schema no/such.json", "neither a schema nor a file that can be read: No such file"),
+    ("--grammar no/such.gbnf", "neither a grammar nor a file that can be read: No such file"),
+    ("--grammar .", "Is a directory"),
+    ("-p x -f y", "not both"),
+    ("--chat -p x", "not both"),
+    ("--chat --batch in -o out", "not both"),
+    ("--image x.png", "images are not supported yet"),
+    ("--grammar x --grammar-file y", "not both"),
+    ("--reasoning on --reasoning-budget 0", "off"),
+    ("--reasoning-budget 5", "-1 to 0"),
+    ("--reranking --pooling mean", "rank"),
+    ("--rpc host:port", "HOST:PORT"),
+    ("--rpc http://10.0.0.2:1", "HOST:PORT"),
+    ("--rpc [::1]:50052", "HOST:PORT"),
+    ("--rpc 10.0.0.2:0", "1 to 65535"),
+    ("--rpc 10.0.0.2:65536", "1 to 65535"),
+    ("--rpc a,,b", "empty"),
+    ("--rpc a:1,A:1", "twice"),
+    (f"--rpc {','.join(f'h{i}' for i in range(17))}", "16"),
+    ("--rpc a --worker", "Either --worker or --rpc"),
+    ("--worker-insecure", "needs --worker"),
+    ("--ctx 5x", "--ctx"),
+]
+
+
+@pytest.mark.parametrize(("flags", "says"), REFUSED, ids=[row[0] for row in REFUSED])
+def test_what_makes_no_sense_is_refused(flags: str, says: str) -> None:
+    with pytest.raises(click.UsageError) as raised:
+        settings(*flags.split())
+    assert says in raised.value.format_message()
+
+
+def test_an_empty_file_of_keys_protects_nobody(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("\n \n")
+    with pytest.raises(click.UsageError, match="no key"):
+        settings("--api-key-file", f"{tmp_path}/keys")
+    (tmp_path / "keys").write_bytes(b"\xff\xfe")
+    with pytest.raises(click.UsageError, match="UTF-8"):
+        settings("--api-key-file", f"{tmp_path}/keys")
+
+
+def test_a_key_is_not_shown_where_settings_are() -> None:
+    shown = repr(Settings(server=ServerSettings(api_keys=(Secret("swordfish"),))))
+    assert "Secret" in shown
+    assert "swordfish" not in shown
+
+
+def test_defaults_of_sampling_are_the_engine_s() -> None:
+    """They are written twice, because the help should not have to import the engine."""
+    defaults = msgspec.structs.asdict(Sampling())
+    context = click.Context(command)
+    for option in SAMPLING:
+        assert option.name is not None
+        field = FIELD_NAMES.get(option.name, option.name)
+        default = option.get_default(context)
+        if field in defaults and default is not None and field != "seed" and not option.multiple:
+            assert default == defaults[field], field
+    assert settings().chat == ChatSettings()
+
+
+@pytest.mark.parametrize("option", unused_options(), ids=lambda option: option.opts[-1])
+def test_flags_that_change_nothing_are_taken(option: click.Option, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in option.opts:
+        flags = [name] if option.is_flag else [name, "3"]
+        assert settings(*flags) == Settings()
+        said = capsys.readouterr().err
+        assert said == "" or said.startswith(f"{option.opts[-1]} changes nothing: ")
+
+
+def test_the_help_shows_every_flag_in_its_group() -> None:
+    text = CliRunner().invoke(command, ["--help"], terminal_width=110).output
+    for name, options in GROUPS:
+        assert f"\n{name}:\n" in text
+        for option in options:
+            assert f"{option.opts[-1]}" in text
+            assert option.help is not None
+            assert option.help.endswith(".")
+    for option in unused_options():
+        assert not any(f" {name} " in text or f" {name}," in text for name in option.opts)
+
+
+def test_no_flag_has_two_meanings() -> None:
+    names = [name for param in command.params for name in (*param.opts, *param.secondary_opts)]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_every_flag_is_documented() -> None:
+    text = (ROOT / "docs" / "flags.md").read_text(encoding="utf-8")
+    missing = [
+        name
+        for param in command.params
+        for name in (*param.opts, *param.secondary_opts)
+        if f"`{name}`" not in text and f"`{name} " not in text
+    ]
+    assert not missing, json.dumps(missing)

@@ -1,0 +1,104 @@
+"""States of sequences in llama.cpp itself, on the demo model: kept in files and in memory, refused unless whole."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from support.llama_runs import PROMPT, go_on, tokens_of
+
+from runtime.engine.backend import (
+    BatchItem,
+    ContextSettings,
+    LoadSettings,
+    StateFile,
+    Weights,
+)
+from runtime.engine.errors import StateFailed
+from runtime.engine.llama.backend import LlamaBackend
+from runtime.engine.llama.context import Context
+from runtime.engine.llama.loading import load_model
+
+
+def test_a_restored_state_goes_on_as_the_saved_one_would_have(
+    backend: LlamaBackend, context: Context, tmp_path: Path
+) -> None:
+    prompt = tokens_of(backend, PROMPT)
+    said = go_on(context, 0, 0, prompt, 5)
+    held = (*prompt, *said[:-1])
+    size = context.save(0, held, tmp_path / "state")
+    assert size == (tmp_path / "state").stat().st_size
+    assert list(tmp_path.iterdir()) == [tmp_path / "state"], "nothing is left beside it"
+    expected = go_on(context, 0, len(held), (said[-1],), 5)
+    (tmp_path / "within").write_bytes(bytes(65536) + (tmp_path / "state").read_bytes() + b"more")
+    for slot, file in ((2, StateFile(tmp_path / "state")), (1, StateFile(tmp_path / "within", 65536, size))):
+        assert context.saved_tokens(file) == held
+        assert context.restore(slot, file) == held
+    context.keep_prefix(1, 0)
+    assert context.holds(2, len(held))
+    assert go_on(context, 2, len(held), (said[-1],), 5) == expected
+
+
+def test_a_state_kept_in_memory_goes_on_too(backend: LlamaBackend, context: Context) -> None:
+    prompt = tokens_of(backend, PROMPT)
+    said = go_on(context, 0, 0, prompt, 5)
+    held = len(prompt) + 4
+    state = context.state(0)
+    assert state is not None
+    assert len(state) == context.state_size(0)
+    expected = go_on(context, 0, held, (said[-1],), 5)
+    context.keep_prefix(0, 0)
+    assert context.set_state(3, state)
+    assert context.holds(3, held)
+    assert go_on(context, 3, held, (said[-1],), 5) == expected
+    context.keep_prefix(3, 0)
+    for slot in range(3):
+        length = (context.n_ctx - held // 2) // 3
+        for begin in range(0, length, 100):
+            context.decode([BatchItem(slot, begin, (1,) * min(100, length - begin), 0)], ())
+    assert not context.set_state(3, state), "there is no room for it"
+
+
+def test_a_damaged_state_is_refused(backend: LlamaBackend, context: Context, tmp_path: Path) -> None:
+    prompt = tokens_of(backend, PROMPT)
+    go_on(context, 0, 0, prompt, 1)
+    context.save(0, prompt, tmp_path / "state")
+    whole = (tmp_path / "state").read_bytes()
+    cut = [whole[:size] for size in (0, 3, 8, 40, 83, 84, 90, len(whole) // 2, len(whole) - 1)]
+    changed = [whole[:place] + b"\xff\xfe" + whole[place + 2 :] for place in (0, 10, 50, 72, 76, 90, len(whole) - 9)]
+    for content in (*cut, *changed, whole + b"more"):
+        (tmp_path / "odd").write_bytes(content)
+        with pytest.raises(StateFailed):
+            _read(context, tmp_path / "odd")
+    context.keep_prefix(1, 0)
+    assert context.restore(1, StateFile(tmp_path / "state")) == prompt, "the pool is as it was"
+
+
+def _read(context: Context, path: Path) -> None:
+    context.saved_tokens(StateFile(path))
+    context.restore(1, StateFile(path))
+
+
+def test_a_state_of_another_model_is_refused(
+    backend: LlamaBackend, context: Context, tmp_path: Path, demo_gguf: Path
+) -> None:
+    prompt = tokens_of(backend, PROMPT)
+    go_on(context, 0, 0, prompt, 1)
+    context.save(0, prompt, tmp_path / "state")
+    model = load_model(Weights(demo_gguf), LoadSettings(), threading.Event())
+    other = LlamaBackend(model, ContextSettings(512, 1, 128, 64, 1, cache_type_k="q8_0"))
+    try:
+        assert other.generator is not None
+        with pytest.raises(StateFailed, match="another model, or other cache types"):
+            other.generator.restore(0, StateFile(tmp_path / "state"))
+    finally:
+        other.close()
+
+
+def test_a_state_that_cannot_be_written_says_so(backend: LlamaBackend, context: Context, tmp_path: Path) -> None:
+    prompt = tokens_of(backend, PROMPT)
+    go_on(context, 0, 0, prompt, 1)
+    with pytest.raises(FileNotFoundError):
+        context.save(0, prompt, tmp_path / "no" / "folder")
+    assert list(tmp_path.iterdir()) == []

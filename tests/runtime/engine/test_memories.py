@@ -1,0 +1,210 @@
+"""The engine over each kind of memory that llama.cpp has: what is reused changes nothing in what is said.
+
+Attention, sliding windows, recurrent and hybrid models of random weights, and LoRA adapters
+(`tests/support/architectures.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from support.architectures import Architecture, write_lora, write_model
+
+from runtime.engine.backend import Adapter, ContextSettings, LoadSettings, Weights
+from runtime.engine.engine import Engine
+from runtime.engine.errors import AdapterFailed, ModelLoadFailed
+from runtime.engine.llama.backend import LlamaBackend
+from runtime.engine.llama.loading import load_model
+from runtime.engine.types import (
+    EmbeddingRequest,
+    FinishedEvent,
+    GenerationRequest,
+    Probabilities,
+    Sampling,
+    TokenEvent,
+    Usage,
+)
+
+T = TypeVar("T")
+Said = list[Probabilities]
+GENERATIVE = [one for one in Architecture if one is not Architecture.RERANKER]
+STATEFUL = [Architecture.RECURRENT, Architecture.HYBRID]
+GREEDY = Sampling(temperature=0.0, ignore_eos=True, n_probs=2)
+CLOSE = 0.02
+"""How far a probability may be off: batches of other sizes are computed in another order."""
+SETTINGS = ContextSettings(1024, 4, 256, 64, 1)
+
+
+def with_engine(
+    gguf: Path,
+    body: Callable[[Engine], Awaitable[T]],
+    *,
+    adapters: tuple[Adapter, ...] = (),
+    settings: ContextSettings = SETTINGS,
+) -> T:
+    async def main() -> T:
+        engine = Engine(
+            lambda: LlamaBackend(load_model(Weights(gguf), LoadSettings(), threading.Event(), adapters), settings)
+        )
+        engine.start()
+        await asyncio.wrap_future(engine.ready)
+        try:
+            return await asyncio.wait_for(body(engine), 120)
+        finally:
+            engine.stop()
+            engine.join(10)
+
+    return asyncio.run(main())
+
+
+async def say(
+    engine: Engine, prompt: list[int], n: int = 6, *, reuse: bool = True, scales: tuple[float, ...] | None = None
+) -> tuple[Said, Usage]:
+    said: Said = []
+    wanted = GenerationRequest(tuple(prompt), n, sampling=GREEDY, reuse_prefix=reuse, scales=scales)
+    async for event in engine.submit(wanted):
+        if isinstance(event, TokenEvent):
+            said += event.probabilities
+        if isinstance(event, FinishedEvent):
+            return said, event.usage
+    raise AssertionError("no FinishedEvent")
+
+
+def agree(one: Said, other: Said) -> bool:
+    """Whether both say the same with the same certainty, up to where two tokens are as good as equal."""
+    for a, b in zip(one, other, strict=True):
+        if a.sampled.token != b.sampled.token:
+            return a.top[0].probability - a.top[1].probability < CLOSE
+        if abs(a.sampled.probability - b.sampled.probability) > CLOSE:
+            return False
+    return True
+
+
+def prompts() -> list[list[int]]:
+    """Conversations that begin alike, go on, and go back."""
+    chance = random.Random(5)
+    word = [chance.randrange(300, 1000) for _ in range(400)]
+    return [
+        word[:60],
+        word[:60],
+        word[:90],
+        [*word[:30], *word[200:240]],
+        word[:200],
+        [*word[:195], *word[300:305]],
+        word[:50],
+        [*word[:90], *word[250:330]],
+        word[100:160],
+    ]
+
+
+@pytest.mark.parametrize("architecture", GENERATIVE, ids=lambda one: one.name.lower())
+def test_what_is_reused_changes_nothing(architecture: Architecture, tmp_path: Path) -> None:
+    write_model(tmp_path / "model.gguf", architecture)
+
+    async def alone(engine: Engine) -> list[Said]:
+        return [(await say(engine, prompt, reuse=False))[0] for prompt in prompts()]
+
+    async def one_after_another(engine: Engine) -> list[tuple[Said, Usage]]:
+        return [await say(engine, prompt) for prompt in prompts()]
+
+    async def all_at_once(engine: Engine) -> list[tuple[Said, Usage]]:
+        return list(await asyncio.gather(*(say(engine, prompt) for prompt in prompts())))
+
+    expected = with_engine(tmp_path / "model.gguf", alone)
+    in_turn = with_engine(tmp_path / "model.gguf", one_after_another)
+    together = with_engine(tmp_path / "model.gguf", all_at_once)
+    for run in (in_turn, together):
+        for i, (said, _usage) in enumerate(run):
+            assert agree(expected[i], said), f"prompt {i}"
+    reused = sum(usage.cached_tokens for _said, usage in in_turn)
+    assert reused > 100 or architecture in STATEFUL
+
+
+@pytest.mark.parametrize("architecture", STATEFUL, ids=lambda one: one.name.lower())
+def test_a_state_is_continued_where_it_ends(architecture: Architecture, tmp_path: Path) -> None:
+    """As a conversation does: the answer is part of the next prompt."""
+    write_model(tmp_path / "model.gguf", architecture)
+
+    async def body(engine: Engine) -> None:
+        prompt = prompts()[0]
+        said, _usage = await say(engine, prompt)
+        longer = [*prompt, *(one.sampled.token for one in said), 400, 401]
+        again, usage = await say(engine, longer)
+        assert usage.cached_tokens == len(prompt) + len(said) - 1
+        assert agree((await say(engine, longer, reuse=False))[0], again)
+
+    with_engine(tmp_path / "model.gguf", body)
+
+
+# -- adapters -------------------------------------------------------------------------------------------------
+
+
+def test_adapters_change_what_is_said_each_request_as_it_wishes(tmp_path: Path) -> None:
+    write_model(tmp_path / "model.gguf", Architecture.ATTENTION)
+    for name, seed in (("one", 1), ("two", 2)):
+        write_lora(tmp_path / f"{name}.gguf", seed=seed, rank=4)
+    padding = b"as in a bundle, somewhere in a file" * 100
+    (tmp_path / "bundle").write_bytes(padding.ljust(65536, b"\0") + (tmp_path / "two.gguf").read_bytes())
+    adapters = (
+        Adapter("one", Weights(tmp_path / "one.gguf")),
+        Adapter("two", Weights(tmp_path / "bundle", 65536), scale=0.0),
+    )
+    prompt = prompts()[0]
+
+    async def body(engine: Engine) -> None:
+        scales = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
+        alone = [(await say(engine, prompt, 12, scales=one))[0] for one in scales]
+        for i, said in enumerate(alone):
+            assert not any(agree(said, other) for other in alone[:i]), "the adapters change nothing"
+        assert agree(alone[1], (await say(engine, prompt, 12))[0]), "their own scales are in force at first"
+        together = await asyncio.gather(*(say(engine, prompt, 12, scales=one) for one in scales * 2))
+        for expected, (said, _usage) in zip(alone * 2, together, strict=True):
+            assert agree(expected, said)
+        engine.set_scales((0.0, 1.0))
+        said, usage = await say(engine, prompt, 12)
+        assert agree(alone[2], said)
+        assert usage.cached_tokens, "what was computed with the same scales is of use"
+
+    with_engine(tmp_path / "model.gguf", body, adapters=adapters)
+
+
+def test_an_adapter_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    write_model(tmp_path / "model.gguf", Architecture.ATTENTION)
+    write_model(tmp_path / "other.gguf", Architecture.RECURRENT)
+    write_lora(tmp_path / "lora.gguf", seed=1, rank=4)
+    (tmp_path / "cut.gguf").write_bytes((tmp_path / "lora.gguf").read_bytes()[:500])
+    for model, adapter in (("model", "other"), ("other", "lora"), ("model", "cut")):
+        with pytest.raises(AdapterFailed, match=adapter):
+            load_model(
+                Weights(tmp_path / f"{model}.gguf"),
+                LoadSettings(),
+                threading.Event(),
+                [Adapter(adapter, Weights(tmp_path / f"{adapter}.gguf"))],
+            )
+    with pytest.raises(ModelLoadFailed):
+        load_model(Weights(tmp_path / "lora.gguf"), LoadSettings(), threading.Event())
+
+
+# -- encoders -------------------------------------------------------------------------------------------------
+
+
+def test_an_encoder_gives_each_text_its_score(tmp_path: Path) -> None:
+    write_model(tmp_path / "model.gguf", Architecture.RERANKER)
+    chance = random.Random(1)
+    texts = tuple(tuple(chance.randrange(5, 20) for _ in range(chance.randrange(1, 30))) for _ in range(150))
+
+    async def body(engine: Engine) -> None:
+        together = await engine.embed(EmbeddingRequest(texts))
+        assert together.pooling == "rank"
+        assert [len(vectors[0]) for vectors in together.vectors] == [1] * 150
+        for text, vectors in list(zip(texts, together.vectors, strict=True))[::15]:
+            alone = await engine.embed(EmbeddingRequest((text,)))
+            assert alone.vectors[0][0].tolist() == pytest.approx(vectors[0].tolist(), abs=5e-3)
+
+    with_engine(tmp_path / "model.gguf", body)

@@ -1,0 +1,121 @@
+"""What the benchmarks rely on: how a stream is read, how a step is taken apart, what a model of noise will say."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.places import BENCHMARKS
+
+from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, Weights
+from runtime.engine.llama.backend import LlamaBackend
+from runtime.engine.llama.loading import load_model
+from runtime.engine.types import Sampling
+
+sys.path.append(str(BENCHMARKS))
+
+from report import Samples, show
+from shapes import Bert, Llama
+from stepping import Call, Step, steps_of
+from streams import body_of, events_of
+from vocabularies import sentence_pieces, word_pieces
+from weights import Q4_0, Q8_0, Quantization, write_noise
+
+EVENTS = [{"content": "a\n", "tokens": [1]}, {"content": "é", "tokens": [2, 3]}, {"content": "", "stop": True}]
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def cut(data: bytes, places: list[int]) -> list[tuple[float, bytes]]:
+    """`data` in pieces that arrive at times 1, 2, 3 …"""
+    edges = sorted({0, len(data), *(place % len(data) for place in places)})
+    pieces = [data[begin:end] for begin, end in itertools.pairwise(edges)]
+    return [(float(number), piece) for number, piece in enumerate(pieces, 1)]
+
+
+def chunked(*chunks: bytes) -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+
+
+@given(places=st.lists(st.integers(0, 1000), max_size=40), edges=st.lists(st.integers(0, 1000), max_size=6))
+def test_a_stream_says_the_same_however_it_is_cut(places: list[int], edges: list[int]) -> None:
+    text = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in EVENTS)
+    arrived = list(events_of(cut(HEAD + chunked(*(piece for _, piece in cut(text, edges))), places)))
+    assert [event for _, event in arrived] == EVENTS
+    assert sorted(time for time, _ in arrived) == [time for time, _ in arrived]
+
+
+def test_an_event_arrives_with_its_last_byte() -> None:
+    pieces = [(1.0, HEAD + b'f\r\ndata: {"a": 1}\n'), (2.0, b"\r\n1\r\n\n\r\n")]
+    assert list(events_of(pieces)) == [(2.0, {"a": 1})]
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}', b"{}"),
+        (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}", b""),
+        (b"HTTP/1.1 200 OK\r\nContent-", b""),
+        (b"", b""),
+    ],
+)  # fmt: skip
+def test_other_answers(answer: bytes, body: bytes) -> None:
+    assert b"".join(data for _, data in body_of([(1.0, answer)])) == body
+
+
+def test_a_step_reaches_from_one_batch_to_the_next() -> None:
+    prompt, first, second, last = Call(0, 1, 30), Call(2, 5, 2), Call(9, 12, 2), Call(20, 21, 1)
+    samplings = [Call(1, 1.5, 0), Call(6, 6.5, 0), Call(7, 8, 0), Call(13, 14, 0)]
+    calls = sorted([prompt, first, second, last, *samplings], key=lambda call: call.began)
+    assert steps_of(calls, 2) == [Step(whole=7, decode=3, sample=1.5)]
+    assert steps_of(calls, 1) == []
+
+
+@pytest.mark.parametrize("quantization", [Q8_0, Q4_0], ids=["Q8_0", "Q4_0"])
+def test_a_model_that_counts(quantization: Quantization, tmp_path: Path) -> None:
+    path = tmp_path / "noise.gguf"
+    shape = Llama(layers=2, width=256, hidden=512, heads=4, kv_heads=2, counts=True)
+    size = write_noise(path, shape, sentence_pieces(2000), quantization)
+    assert size == path.stat().st_size
+    backend = LlamaBackend(load(path), ContextSettings(n_ctx=256, n_slots=1, n_batch=64, n_ubatch=64, n_threads=1))
+    context = backend.generator
+    assert context is not None
+    tokens = [1700, 400, 900]
+    sampler = context.new_sampler(Sampling(temperature=0), tokens)
+    for _ in range(40):
+        position = 0 if len(tokens) == 3 else len(tokens) - 1
+        context.decode([BatchItem(0, position, tuple(tokens[position:]), 1)], ())
+        tokens.append(sampler.sample(len(tokens) - 1 - position).token)
+    sampler.close()
+    backend.close()
+    assert tokens[3:] == list(range(901, 941))
+
+
+def test_an_encoder_of_noise(tmp_path: Path) -> None:
+    path = tmp_path / "noise.gguf"
+    write_noise(path, Bert(layers=1, width=64, hidden=128, heads=2), word_pieces(100), Q8_0)
+    backend = LlamaBackend(load(path), ContextSettings(n_ctx=64, n_slots=1, n_batch=64, n_ubatch=64, n_threads=1))
+    (vectors,) = backend.embedder().embed(
+        [backend.model.tokenize("baaa caaa", add_special=True, parse_special=False)], ()
+    )
+    backend.close()
+    assert backend.generator is None
+    assert [len(vector) for vector in vectors] == [64]
+
+
+def load(path: Path):
+    return load_model(Weights(path), LoadSettings(), threading.Event())
+
+
+def test_contestants_are_held_against_each_other_within_a_round() -> None:
+    samples = Samples({"tokens": "/s"}, ("ours", "theirs"))
+    for ours, theirs in ((100, 50), (10, 10), (30, 20)):
+        samples.add("tokens", "ours", ours)
+        samples.add("tokens", "theirs", theirs)
+    assert samples.ratio(("tokens", "ours"), ("tokens", "theirs")) == 1.5
+    assert show("", samples, []).split()[-4:] == ["20.0", "/s", "(0.67", "x)"]

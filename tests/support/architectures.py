@@ -1,0 +1,343 @@
+"""Tiny models of random weights, one for each kind of memory that llama.cpp has, and adapters for one of them.
+
+Knows llama.cpp's names of keys and tensors (src/llama-arch.cpp), which of them it asks for (src/models/*.cpp), and
+what it asks of a LoRA adapter (src/llama-adapter.cpp). What the models say means nothing: the weights are noise, the
+same each time, so scaled that greedy continuations vary and depend on what the memory holds.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+import struct
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from support.bundles import DEMO_GGUF
+from support.ggufs import INT32, STRING, Array, Meta, TensorSpec, tensor_info, value
+from support.ggufs import string as gguf_string
+
+from bundler.gguf.header import ArrayValue
+from bundler.gguf.reader import read_gguf
+
+WINDOW = 16
+"""How many tokens a token sees in a layer with a window, itself included."""
+
+_CONTEXT = 2048
+_WIDTH, _HIDDEN, _HEADS, _KV_HEADS = 32, 64, 4, 2
+_KV_WIDTH = _WIDTH // _HEADS * _KV_HEADS
+_INNER, _STATE, _KERNEL, _STEP_RANK = 2 * _WIDTH, 16, 4, 2
+_POSITIONS = 128
+_RANK_POOLING = 4  # LLAMA_POOLING_TYPE_RANK
+_ALIGNMENT = 32
+_PEAKED = 1.7
+"""Gain of queries and keys, with which a few tokens matter to each, and not the mean of all."""
+
+
+class Architecture(Enum):
+    """What a model keeps of its text. The values are the names that GGUFs give them."""
+
+    ATTENTION = "llama"
+    """A cell for each token."""
+    SLIDING_WINDOW = "gemma2"
+    """The same; in the first of its two layers a token sees only the last `WINDOW`."""
+    RECURRENT = "mamba"
+    """One state for each sequence."""
+    HYBRID = "lfm2"
+    """States in the first layer, cells in the second."""
+    RERANKER = "bert"
+    """Nothing: an encoder, with a head that gives each text one score."""
+
+
+@dataclass(frozen=True)
+class Noise(TensorSpec):
+    """Normally distributed values, in F32. Which ones follows from the tensor's name and `seed`."""
+
+    deviation: float = 1.0
+    mean: float = 0.0
+    seed: int = 0
+
+    @property
+    def data(self) -> bytes:
+        chance = random.Random(f"{self.name} {self.seed}")
+        return array("f", (chance.gauss(self.mean, self.deviation) for _ in range(self.size // 4))).tobytes()
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """Metadata entries as they are in the file, and the number of tokens."""
+
+    entries: tuple[bytes, ...]
+    size: int
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """All that a model's file holds. `keys` have the architecture's name before them there."""
+
+    keys: Mapping[str, Meta]
+    tensors: tuple[TensorSpec, ...]
+    tokenizer: Tokenizer
+
+
+def write_model(path: Path, architecture: Architecture) -> Path:
+    """Write a model of less than 300 KB that llama.cpp loads and computes with. Returns `path`.
+
+    All but the reranker have the demo's vocabulary.
+    """
+    name, blueprint = architecture.value, _BLUEPRINTS[architecture]()
+    entries = [_entry("general.architecture", name), _entry("general.name", f"tiny {name}")]
+    entries += [_entry(f"{name}.{key}", item) for key, item in blueprint.keys.items()]
+    return _write(path, [*entries, *blueprint.tokenizer.entries], blueprint.tensors)
+
+
+def write_lora(path: Path, seed: int, rank: int) -> Path:
+    """Write a LoRA adapter for `Architecture.ATTENTION`. Returns `path`.
+
+    Another `seed` gives another adapter. Whatever the `rank`, at scale 1 it adds as much as there is.
+    """
+    tensors: list[TensorSpec] = []
+    for block in ("blk.0", "blk.1"):
+        for name, inputs in (("attn_output", _WIDTH), ("ffn_down", _HIDDEN)):
+            target = f"{block}.{name}.weight"
+            tensors.append(Noise(f"{target}.lora_a", (inputs, rank), deviation=inputs**-0.5, seed=seed))
+            tensors.append(Noise(f"{target}.lora_b", (rank, _WIDTH), deviation=rank**-0.5, seed=seed))
+    entries = [
+        _entry("general.architecture", Architecture.ATTENTION.value),
+        _entry("general.type", "adapter"),
+        _entry("adapter.type", "lora"),
+        _entry("adapter.lora.alpha", float(rank)),  # what is added is multiplied by alpha / rank
+    ]
+    return _write(path, entries, tensors)
+
+
+# -- models ---------------------------------------------------------------------------------------------------
+
+
+def _attention() -> Blueprint:
+    keys = _sizes() | {
+        "attention.head_count": _HEADS,
+        "attention.head_count_kv": _KV_HEADS,
+        "rope.dimension_count": _WIDTH // _HEADS,
+    }
+    tensors = [*_ends("output_norm")]
+    for block in ("blk.0", "blk.1"):
+        tensors += [*_attention_layer(block), *_feed_forward(block)]
+    return Blueprint(keys, tuple(tensors), _demo_tokenizer())
+
+
+def _sliding_window() -> Blueprint:
+    attention = _attention()
+    keys = {**attention.keys, "attention.sliding_window": WINDOW}
+    # Gemma multiplies its embeddings by the root of the width: what the layers add is made as large.
+    post_norms = (
+        Noise(f"{block}.{name}.weight", (_WIDTH,), deviation=_WIDTH**0.5)
+        for block in ("blk.0", "blk.1")
+        for name in ("post_attention_norm", "post_ffw_norm")
+    )
+    return Blueprint(keys, (*attention.tensors, *post_norms), attention.tokenizer)
+
+
+def _recurrent() -> Blueprint:
+    keys = _sizes() | {
+        "feed_forward_length": 0,
+        "attention.head_count": 0,
+        "ssm.conv_kernel": _KERNEL,
+        "ssm.inner_size": _INNER,
+        "ssm.state_size": _STATE,
+        "ssm.time_step_rank": _STEP_RANK,
+    }
+    tensors = [*_ends("output_norm")]
+    for block in ("blk.0", "blk.1"):
+        tensors += _state_space_layer(block)
+    return Blueprint(keys, tuple(tensors), _demo_tokenizer())
+
+
+def _hybrid() -> Blueprint:
+    keys = _sizes() | {
+        "attention.head_count": _HEADS,
+        "attention.head_count_kv": Array(INT32, [0, _KV_HEADS]),  # none makes it a layer with a state
+        "shortconv.l_cache": _KERNEL,
+    }
+    tensors = [
+        *_ends("token_embd_norm"),
+        *_norms("blk.0.attn_norm"),
+        Noise("blk.0.shortconv.conv.weight", (_KERNEL, _WIDTH)),
+        _matrix("blk.0.shortconv.in_proj", _WIDTH, 3 * _WIDTH),
+        _matrix("blk.0.shortconv.out_proj", _WIDTH, _WIDTH),
+        *_feed_forward("blk.0"),
+        *_attention_layer("blk.1"),
+        Noise("blk.1.attn_q_norm.weight", (_WIDTH // _HEADS,), deviation=0.0, mean=_PEAKED),
+        Noise("blk.1.attn_k_norm.weight", (_WIDTH // _HEADS,), deviation=0.0, mean=_PEAKED),
+        *_feed_forward("blk.1"),
+    ]
+    return Blueprint(keys, tuple(tensors), _demo_tokenizer())
+
+
+def _reranker() -> Blueprint:
+    tokenizer = _word_pieces()
+    keys: dict[str, Meta] = {
+        "context_length": _POSITIONS,
+        "embedding_length": _WIDTH,
+        "block_count": 2,
+        "feed_forward_length": _HIDDEN,
+        "attention.head_count": _HEADS,
+        "attention.layer_norm_epsilon": 1e-12,
+        "attention.causal": False,
+        "pooling_type": _RANK_POOLING,
+    }
+    tensors: list[TensorSpec] = [
+        Noise("token_embd.weight", (_WIDTH, tokenizer.size)),
+        Noise("position_embd.weight", (_WIDTH, _POSITIONS), deviation=0.5),
+        Noise("token_types.weight", (_WIDTH, 2), deviation=0.5),
+        *_norms("token_embd_norm", bias=True),
+        _matrix("cls", _WIDTH, _WIDTH),
+        Noise("cls.bias", (_WIDTH,), deviation=0.1),
+        _matrix("cls.output", _WIDTH, 1),
+        Noise("cls.output.bias", (1,), deviation=0.1),
+    ]
+    for block in ("blk.0", "blk.1"):
+        tensors += [
+            _matrix(f"{block}.attn_q", _WIDTH, _WIDTH, gain=_PEAKED),
+            _matrix(f"{block}.attn_k", _WIDTH, _WIDTH, gain=_PEAKED),
+            _matrix(f"{block}.attn_v", _WIDTH, _WIDTH),
+            _matrix(f"{block}.attn_output", _WIDTH, _WIDTH),
+            *_norms(f"{block}.attn_output_norm", bias=True),
+            _matrix(f"{block}.ffn_up", _WIDTH, _HIDDEN),
+            _matrix(f"{block}.ffn_down", _HIDDEN, _WIDTH),
+            *_norms(f"{block}.layer_output_norm", bias=True),
+        ]
+    return Blueprint(keys, tuple(tensors), tokenizer)
+
+
+_BLUEPRINTS = {
+    Architecture.ATTENTION: _attention,
+    Architecture.SLIDING_WINDOW: _sliding_window,
+    Architecture.RECURRENT: _recurrent,
+    Architecture.HYBRID: _hybrid,
+    Architecture.RERANKER: _reranker,
+}
+
+
+# -- their parts ----------------------------------------------------------------------------------------------
+
+
+def _sizes() -> dict[str, Meta]:
+    return {
+        "context_length": _CONTEXT,
+        "embedding_length": _WIDTH,
+        "block_count": 2,
+        "feed_forward_length": _HIDDEN,
+        "attention.layer_norm_rms_epsilon": 1e-5,
+    }
+
+
+def _ends(last_norm: str) -> list[TensorSpec]:
+    """Where tokens come in and logits go out, through the same matrix.
+
+    The last norm's weights have either sign: else each token's own embedding would make it the likeliest to follow.
+    """
+    size = _demo_tokenizer().size
+    return [Noise("token_embd.weight", (_WIDTH, size)), Noise(f"{last_norm}.weight", (_WIDTH,))]
+
+
+def _attention_layer(block: str) -> list[TensorSpec]:
+    return [
+        *_norms(f"{block}.attn_norm"),
+        _matrix(f"{block}.attn_q", _WIDTH, _WIDTH, gain=_PEAKED),
+        _matrix(f"{block}.attn_k", _WIDTH, _KV_WIDTH, gain=_PEAKED),
+        _matrix(f"{block}.attn_v", _WIDTH, _KV_WIDTH),
+        _matrix(f"{block}.attn_output", _WIDTH, _WIDTH, gain=2.0),
+    ]
+
+
+def _feed_forward(block: str) -> list[TensorSpec]:
+    return [
+        *_norms(f"{block}.ffn_norm"),
+        _matrix(f"{block}.ffn_gate", _WIDTH, _HIDDEN),
+        _matrix(f"{block}.ffn_up", _WIDTH, _HIDDEN),
+        _matrix(f"{block}.ffn_down", _HIDDEN, _WIDTH),
+    ]
+
+
+def _state_space_layer(block: str) -> list[TensorSpec]:
+    return [
+        *_norms(f"{block}.attn_norm"),
+        _matrix(f"{block}.ssm_in", _WIDTH, 2 * _INNER),
+        Noise(f"{block}.ssm_conv1d.weight", (_KERNEL, _INNER), deviation=0.5),
+        Noise(f"{block}.ssm_conv1d.bias", (_INNER,), deviation=0.1),
+        _matrix(f"{block}.ssm_x", _INNER, _STEP_RANK + 2 * _STATE, gain=2.0),
+        _matrix(f"{block}.ssm_dt", _STEP_RANK, _INNER),
+        Noise(f"{block}.ssm_dt.bias", (_INNER,), mean=-2.0),
+        # What a state forgets with each token: little, so that it tells texts apart by their beginnings.
+        Noise(f"{block}.ssm_a", (_STATE, _INNER), deviation=0.01, mean=-0.1),
+        Noise(f"{block}.ssm_d", (_INNER,)),
+        _matrix(f"{block}.ssm_out", _INNER, _WIDTH, gain=2.0),
+    ]
+
+
+def _matrix(name: str, inputs: int, outputs: int, gain: float = 1.0) -> Noise:
+    """What comes out deviates `gain` times as far from 0 as what goes in."""
+    return Noise(f"{name}.weight", (inputs, outputs), deviation=gain * inputs**-0.5)
+
+
+def _norms(name: str, *, bias: bool = False) -> Iterator[Noise]:
+    yield Noise(f"{name}.weight", (_WIDTH,), deviation=0.0, mean=1.0)
+    if bias:
+        yield Noise(f"{name}.bias", (_WIDTH,), deviation=0.1)
+
+
+# -- vocabularies ---------------------------------------------------------------------------------------------
+
+
+def _demo_tokenizer() -> Tokenizer:
+    """That of the demo, byte for byte."""
+    gguf, content = read_gguf(DEMO_GGUF), DEMO_GGUF.read_bytes()
+    ranges = [entry for entry in gguf.key_ranges if entry.key.startswith("tokenizer.")]
+    tokens = gguf.metadata["tokenizer.ggml.tokens"]
+    assert isinstance(tokens, ArrayValue)
+    return Tokenizer(tuple(content[one.offset : one.offset + one.size] for one in ranges), tokens.length)
+
+
+def _word_pieces() -> Tokenizer:
+    """Every word of ASCII letters and digits, letter by letter; some in one piece."""
+    marks = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    letters = (*string.ascii_lowercase, *string.digits)
+    words = ("moon", "man", "first", "the", "on", "was", "weather", "bread", "capital", "of", "france", "paris")
+    begin = "\u2581"  # what llama.cpp's WordPiece writes before a word
+    tokens = (*marks, *(begin + one for one in (*letters, *string.punctuation, *words)), *letters)
+    control, normal = 3, 1  # llama_token_type
+    kinds = [control] * len(marks) + [normal] * (len(tokens) - len(marks))
+    keys: dict[str, Meta] = {
+        "model": "bert",
+        "tokens": Array(STRING, tokens),
+        "token_type": Array(INT32, kinds),
+        "token_type_count": 2,
+        "padding_token_id": 0,
+        "unknown_token_id": 1,
+        "bos_token_id": 2,
+        "seperator_token_id": 3,  # so spelled in the format
+        "mask_token_id": 4,
+    }
+    return Tokenizer(tuple(_entry(f"tokenizer.ggml.{key}", item) for key, item in keys.items()), len(tokens))
+
+
+# -- the file -------------------------------------------------------------------------------------------------
+
+
+def _entry(key: str, item: Meta) -> bytes:
+    return gguf_string(key) + value(item)
+
+
+def _write(path: Path, entries: Sequence[bytes], tensors: Sequence[TensorSpec]) -> Path:
+    infos, data = b"", b""
+    for tensor in tensors:
+        infos += tensor_info(tensor.name, tensor.shape, tensor.type, len(data))
+        data += tensor.data
+        data += bytes(-len(data) % _ALIGNMENT)
+    header = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(entries)) + b"".join(entries) + infos
+    path.write_bytes(header + bytes(-len(header) % _ALIGNMENT) + data)
+    return path
