@@ -17,7 +17,7 @@ from bundler.cli import loaf
 from runtime.cli.main import command
 from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
-from runtime.models.loading import Loading, ServedModel
+from runtime.models.served import Loading, ServedModel
 from runtime.server.app import build_app
 from runtime.settings import Settings
 

@@ -17,33 +17,30 @@ import msgspec
 from bundler.asking.rehearsal import ask, path_of, runtime_for_here
 from bundler.errors import DefaultsRefused
 from bundler.file.content import FileRange
-from bundler.file.copying import write_all
+from bundler.file.layout import lay_out
 from bundler.file.plan import Plan, PlannedPart, PlannedRuntime, PlannedWarmth
 from bundler.file.stored import stored_entries
-from bundler.file.writing import Written, write_parts
+from bundler.file.writing import write_file
 from bundler.progress import Progress
 from bundler.store.cache import build_cache
-from runtime.bundle import ALIGNMENT, Warm, open_bundle
-from runtime.bundle.head import make_head
+from runtime.bundle import Warm, open_bundle
 from runtime.cli.options import WARM_UP
 
 _LIBRARY = "llama-cpp-python"
 
 
-def write_warm(plan: Plan, fd: int, text: str, progress: Progress) -> Written:
-    """Write what `plan` says once more into `fd`, which holds it, and with it the state of `text`.
+def write_warm(plan: Plan, fd: int, text: str, progress: Progress) -> int:
+    """Write what `plan` says once more into `fd`, which holds it, and with it the state of `text`; returns its size.
 
     Raises as `computed` does.
     """
     path = path_of(fd)
     kept = stored_entries(open_bundle(path))[: len(plan.weights)]
     with computed(plan, path, text, progress) as warmth:
-        warm = replace(plan, warmth=warmth)
+        layout = lay_out(replace(plan, warmth=warmth), kept)
         with progress.step("Writing what it comes to", warmth.state.size, "bytes") as advance:
-            start = kept[-1].data_offset + kept[-1].size if kept else ALIGNMENT
-            written = write_parts(warm, fd, advance, kept, start)
-            write_all(fd, make_head(written.launcher), 0)
-    return written
+            write_file(layout, fd, advance)
+    return layout.size
 
 
 @contextmanager

@@ -29,9 +29,10 @@ from bundler.errors import BundleBusy, BundleNotWritable, NoRoomToChange
 from bundler.file.archive import Stored, place
 from bundler.file.content import FileRange
 from bundler.file.copying import write_all
+from bundler.file.layout import end_of, lay_out
 from bundler.file.plan import Plan, plan_of
 from bundler.file.stored import stored_entries
-from bundler.file.writing import size_of, write_parts
+from bundler.file.writing import write_parts
 from runtime.bundle import ALIGNMENT, open_bundle, read_head, stated_size
 from runtime.bundle.head import (
     CHOICE_OFFSET,
@@ -100,14 +101,14 @@ class _Rewriter:
         stored, plan = self._live()
         future = change(plan)
         kept = _in_place(self._path, stored, future)
-        end = max(self._size(), size_of(future, kept, _end(kept)))
-        start = -(-end // ALIGNMENT) * ALIGNMENT
-        self.room_needed = size_of(plan, kept, start) - self._size()
+        end = max(self._size(), lay_out(future, kept).size)
+        aside = lay_out(plan, kept, -(-end // ALIGNMENT) * ALIGNMENT)
+        self.room_needed = aside.size - self._size()
         if self.room_needed > _free(self._fd):
             raise NoRoomToChange(self._path, self.room_needed, _free(self._fd))
         self._write(second_place(MARK), SECOND_PLACE)
-        aside = write_parts(plan, self._fd, _count_nothing, kept, start)
-        self._write(second_place(MARK + aside.launcher), SECOND_PLACE)
+        launcher = write_parts(aside, self._fd, _count_nothing)
+        self._write(second_place(MARK + launcher), SECOND_PLACE)
         self._choose(CHOOSES_SECOND)
 
     def put_in_place(self, change: Change) -> None:
@@ -115,11 +116,12 @@ class _Rewriter:
         stored, plan = self._live()
         future = change(plan)
         kept = _in_place(self._path, stored, future)
-        assert size_of(future, kept, _end(kept)) <= stored[len(kept)].header_offset, "what is live would be overwritten"
-        made = write_parts(future, self._fd, _count_nothing, kept, _end(kept))
-        self._write(first_place(made.launcher), FIRST_PLACE)
+        layout = lay_out(future, kept)
+        assert layout.size <= stored[len(kept)].header_offset, "what is live would be overwritten"
+        launcher = write_parts(layout, self._fd, _count_nothing)
+        self._write(first_place(launcher), FIRST_PLACE)
         self._choose(CHOOSES_FIRST)
-        self._tidy(made.size)
+        self._tidy(layout.size)
 
     def _live(self) -> tuple[list[Stored], Plan]:
         bundle = open_bundle(self._path)
@@ -147,15 +149,11 @@ def _in_place(path: Path, stored: Sequence[Stored], plan: Plan) -> list[Stored]:
     """Of what there is, the weights that lie already where `plan` has them: from the first on, without a gap."""
     kept: list[Stored] = []
     for entry, part in zip(stored, plan.weights, strict=False):
-        _, data_offset = place(_end(kept), part.name, part.size, ALIGNMENT)
+        _, data_offset = place(end_of(kept), part.name, part.size, ALIGNMENT)
         if entry.name != part.name or part.content != (FileRange(path, data_offset, entry.size),):
             break
         kept.append(entry)
     return kept
-
-
-def _end(kept: Sequence[Stored]) -> int:
-    return kept[-1].data_offset + kept[-1].size if kept else ALIGNMENT
 
 
 def _free(fd: int) -> int:

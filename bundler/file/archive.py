@@ -1,9 +1,9 @@
-"""Writes the archive part of a bundle: a ZIP whose large entries are stored and aligned.
+"""The archive part of a bundle: a ZIP whose large entries are stored and aligned, as bytes.
 
-Python's own `zipfile` cannot align an entry by up to 64 KiB nor hash it while it is written, and later
-features (sharing extents, rewriting only the tail) need the raw positions; hence our own writer of the
-few structures that a bundle uses. Same entries in the same order give the same bytes: times are fixed,
-nothing is taken from the machine. The structures are those of PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.3.
+Python's own `zipfile` cannot align an entry by up to 64 KiB nor hash it while it is written, and sharing extents and
+rewriting only the tail need the raw positions; hence our own few structures that a bundle uses. Same entries in the
+same order give the same bytes: times are fixed, nothing is taken from the machine. The structures are those of PKWARE's
+APPNOTE.TXT, sections 4.3 and 4.5.3.
 
 Refuses to know what the entries mean (`plan.py`) and how they are read back (`runtime/bundle/`).
 """
@@ -11,11 +11,10 @@ Refuses to know what the entries mean (`plan.py`) and how they are read back (`r
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bundler.file.content import Content, content_size
-from bundler.file.copying import Digests, copy, write_all
+from isal.isal_zlib import crc32
 
 _NEEDS_ZIP64 = 0xFFFFFFFF
 _FLAG_UTF8 = 0x0800
@@ -36,48 +35,11 @@ class Stored:
     sha256: str
 
 
-class ArchiveWriter:
-    """Writes entries one after another into an open file, from `start` on, behind those that are `kept`.
-
-    `advance` is called with the number of bytes each time some are written.
-    """
-
-    def __init__(
-        self, fd: int, start: int, alignment: int, advance: Callable[[int], None], kept: Sequence[Stored] = ()
-    ) -> None:
-        self._fd = fd
-        self._position = start
-        self._alignment = alignment
-        self._advance = advance
-        self.stored = list(kept)
-
-    def add(self, name: str, content: Content, *, aligned: bool = False, known: Digests | None = None) -> Stored:
-        """Write one entry and return where it lies; with `aligned`, its data begins at the alignment.
-
-        `known` digests are taken for its own, and need not be computed.
-
-        Raises `SourceChanged` when a file turns out shorter than it was, `OSError` when it cannot be
-        read or written (a full disk among others).
-        """
-        size = content_size(content)
-        header_offset, data_offset = place(self._position, name, size, self._alignment if aligned else 1)
-        write_all(self._fd, bytes(header_offset - self._position), self._position)
-        digests = copy(content, self._fd, data_offset, self._advance, known)
-        stored = Stored(name, header_offset, data_offset, size, digests.crc32, digests.sha256)
-        write_all(self._fd, local_header(stored), header_offset)
-        self.stored.append(stored)
-        self._position = data_offset + size
-        return stored
-
-    def end_with(self, name: str, size: int) -> int:
-        """The size of the whole file if one more entry of `size` bytes came before the directory."""
-        return end_with(self.stored, self._position, name, size)
-
-    def finish(self) -> int:
-        """Write the central directory; returns the size of the whole file in bytes."""
-        directory = central_directory(self.stored, self._position)
-        write_all(self._fd, directory, self._position)
-        return self._position + len(directory)
+def close_with(stored: Sequence[Stored], position: int, name: str, data: bytes) -> bytes:
+    """What ends a file whose entries end at `position`: a small entry called `name`, and the directory of all."""
+    header_offset, data_offset = place(position, name, len(data), 1)
+    last = Stored(name, header_offset, data_offset, len(data), crc32(data), "")
+    return local_header(last) + data + central_directory((*stored, last), data_offset + len(data))
 
 
 def place(position: int, name: str, size: int, alignment: int) -> tuple[int, int]:

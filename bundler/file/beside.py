@@ -10,13 +10,14 @@ from pathlib import Path, PurePosixPath
 
 from bundler.errors import FileTaken, TargetIsSource
 from bundler.file.content import FileRange
-from bundler.file.copying import Advance, copy, write_all
-from bundler.file.digests import digests_of, recall, remember
+from bundler.file.copying import Advance
+from bundler.file.digests import check_digest, copied, digests_of
+from bundler.file.layout import lay_out
 from bundler.file.plan import Plan, PlannedPart, plan_of
 from bundler.file.replacing import replacing
-from bundler.file.writing import check_digest, write_parts
+from bundler.file.target import check_room
+from bundler.file.writing import write_file
 from runtime.bundle import check_beside, open_bundle
-from runtime.bundle.head import make_head
 
 
 def split(path: Path, target: Path, advance: Advance) -> tuple[Path, ...]:
@@ -30,16 +31,17 @@ def split(path: Path, target: Path, advance: Advance) -> tuple[Path, ...]:
         raise TargetIsSource(target)
     plan = put_beside(plan_of(bundle), target, advance)
     with replacing(target, 0o777) as fd:
-        written = write_parts(plan, fd, advance)
-        write_all(fd, make_head(written.launcher), 0)
+        write_file(lay_out(plan), fd, advance)
     return (target, *(target.parent / part.file for part in plan.beside))
 
 
 def put_beside(plan: Plan, target: Path, advance: Advance) -> Plan:
     """Give all weights files of their own in the folder of `target`; returns what `plan` is then.
 
-    Raises `FileTaken` where another file has the name, `DigestMismatch`, `AnotherDigest`, `SourceChanged`, `OSError`.
+    Raises `NoRoom`, `FileTaken` where another file has the name, `DigestMismatch`, `AnotherDigest`, `SourceChanged`,
+    `OSError`.
     """
+    check_room(target, lay_out(plan).size)
     models = (replace(model, weights=_put(model.weights, target.parent, advance)) for model in plan.models)
     return replace(plan, models=tuple(models))
 
@@ -63,10 +65,5 @@ def _sha256_in(file: Path, part: PlannedPart, advance: Advance) -> str:
 
 
 def _written(file: Path, part: PlannedPart, advance: Advance) -> str:
-    known = part.known or recall(part.content)
     with replacing(file, 0o666) as fd:
-        digests = copy(part.content, fd, 0, advance, known)
-        check_digest(part, digests.sha256)
-    if known is None:
-        remember(part.content, digests)
-    return digests.sha256
+        return copied(part, fd, 0, advance).sha256

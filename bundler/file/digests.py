@@ -1,4 +1,4 @@
-"""Remembers what files come to, so that bundling one again need not hash it again.
+"""What parts come to, held against what they should; remembered, so that bundling a file again need not hash it again.
 
 A file is known by its device, inode, size and times: who changes it changes those. One whose times are younger than a
 moment is not remembered, since it could still change within the same tick of the clock. What is remembered lies in the
@@ -17,8 +17,10 @@ from pathlib import Path
 import msgspec
 from isal.isal_zlib import crc32 as crc32_of
 
+from bundler.errors import AnotherDigest, DigestMismatch
 from bundler.file.content import Content, FileRange
-from bundler.file.copying import Digests, read
+from bundler.file.copying import Advance, Digests, copy, read
+from bundler.file.plan import PlannedPart
 from bundler.file.replacing import replacing
 from bundler.store.cache import build_cache
 
@@ -38,6 +40,29 @@ def digests_of(content: Content, advance: Callable[[int], None]) -> Digests:
         known = Digests(sha256.hexdigest(), crc32)
         remember(content, known)
     return known
+
+
+def copied(part: PlannedPart, fd: int, offset: int, advance: Advance) -> Digests:
+    """Copy `part` into `fd` at `offset`; what it comes to, computed only where nobody knew it, remembered and checked.
+
+    Raises `DigestMismatch`, `AnotherDigest`, `SourceChanged` when a file turns out shorter than it was, and `OSError`
+    when it cannot be read or written (a full disk among others).
+    """
+    known = part.known or recall(part.content)
+    digests = copy(part.content, fd, offset, advance, known)
+    check_digest(part, digests.sha256)
+    if known is None:
+        remember(part.content, digests)
+    return digests
+
+
+def check_digest(part: PlannedPart, sha256: str) -> None:
+    """Raises `DigestMismatch`, `AnotherDigest` where `sha256`, in hex, is not what `part` must come to."""
+    if part.stated not in (None, sha256):
+        hint = "Delete what the source holds of it, and fetch it again (loaf verify tells of a bundle which part)."
+        raise DigestMismatch(part.origin or part.name, hint)
+    if part.wanted not in (None, sha256):
+        raise AnotherDigest(part.name, part.wanted, sha256)
 
 
 def recall(content: Content) -> Digests | None:

@@ -1,67 +1,49 @@
-"""Writes what a plan says into an open file.
+"""Writes into an open file what has been laid out.
 
-Knows the order of things in the file. Refuses to know whether the file is a new one (`bundler/making/`) or one that is
-being changed (`bundler/changing/`), and how the archive is written (`archive.py`).
+Refuses to know whether the file is a new one (`bundler/making/`) or one that is being changed (`bundler/changing/`),
+where things come to lie (`layout.py`), and how an entry looks (`archive.py`).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import msgspec
-
-from bundler.errors import AnotherDigest, DigestMismatch
-from bundler.file.archive import ArchiveWriter, Stored, end_with, local_header, place
-from bundler.file.content import Inline
-from bundler.file.copying import Digests, write_all
-from bundler.file.digests import recall, remember
+from bundler.file.archive import Stored, close_with, local_header
+from bundler.file.copying import Advance, write_all
+from bundler.file.digests import copied
 from bundler.file.launcher import LaunchTarget, render_launcher
-from bundler.file.plan import Plan, PlannedPart, PlannedRuntime
-from runtime.bundle import ALIGNMENT, MANIFEST, SCHEMA, Entry, Manifest
+from bundler.file.layout import Layout, end_of, lay_out
+from bundler.file.manifest import manifest_of
+from bundler.file.plan import Plan, PlannedRuntime
+from runtime.bundle import MANIFEST
 from runtime.bundle.head import make_head
 
-_NO_SHA256 = "0" * 64
+
+def write_file(layout: Layout, fd: int, advance: Advance) -> None:
+    """Write the whole bundle. Raises as `write_parts` does."""
+    write_all(fd, make_head(write_parts(layout, fd, advance)), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What is in the file but for its head: the launcher that goes there, and the file's full size in bytes."""
+def write_parts(layout: Layout, fd: int, advance: Advance) -> bytes:
+    """Write everything behind the head; returns the launcher, which states sizes and positions, for the head.
 
-    launcher: bytes
-    size: int
-
-
-def write_parts(
-    plan: Plan, fd: int, advance: Callable[[int], None], kept: Sequence[Stored] = (), start: int = ALIGNMENT
-) -> Written:
-    """Write everything behind the head into `fd`; the launcher, which states sizes and positions, is left to write.
-
-    `kept` is what of the weights lies in the file already; the rest is written from `start` on. Raises
-    `DigestMismatch`, `AnotherDigest`, `SourceChanged`, `OSError`.
+    `advance` is called with the number of bytes each time some are written. Raises `DigestMismatch`, `AnotherDigest`,
+    `SourceChanged`, `OSError`.
     """
-    writer = ArchiveWriter(fd, start, ALIGNMENT, advance, kept)
-    for part in plan.weights[len(kept) :]:
-        _write_aligned(writer, part)
-    cores = [_write_aligned(writer, part) for part in plan.programs][: len(plan.runtimes)]
-    for part in plan.texts:
-        writer.add(part.name, part.content, known=part.known)
-
-    size = writer.end_with(MANIFEST, len(_encode(_manifest(plan, b"", writer.stored))))
-    launcher = render_launcher(plan.name, plan.loaf, size, list(map(_target, plan.runtimes, cores)))
-    manifest = _manifest(plan, make_head(launcher), writer.stored)
-    writer.add(MANIFEST, (Inline(_encode(manifest)),))
-    written = writer.finish()
-    assert written == size, "the launcher states another size than was written"
-    return Written(launcher, size)
-
-
-def size_of(plan: Plan, kept: Sequence[Stored] = (), start: int = ALIGNMENT) -> int:
-    """The full size, in bytes, of the file that `write_parts` would make."""
-    stored = _laid_out((*plan.weights[len(kept) :], *plan.programs), ALIGNMENT, kept, start)
-    stored = _laid_out(plan.texts, 1, stored, _end(stored, start))
-    return end_with(stored, _end(stored, start), MANIFEST, len(_encode(_manifest(plan, b"", stored))))
+    plan, stored, end = layout.plan, list(layout.kept), layout.start
+    for placed in layout.placed:
+        digests = copied(placed.part, fd, placed.entry.data_offset, advance)
+        entry = replace(placed.entry, sha256=digests.sha256, crc32=digests.crc32)
+        write_all(fd, bytes(entry.header_offset - end) + local_header(entry), end)
+        stored.append(entry)
+        end = end_of(stored)
+    places = {entry.name: entry for entry in stored}
+    targets = [_target(runtime, places[runtime.about.entry]) for runtime in plan.runtimes]
+    launcher = render_launcher(plan.name, plan.loaf, layout.size, targets)
+    closing = close_with(stored, end, MANIFEST, manifest_of(plan, make_head(launcher), stored))
+    write_all(fd, closing, end)
+    assert end + len(closing) == layout.size, "the launcher states another size than was written"
+    return launcher
 
 
 def write_hollow(plan: Plan, fd: int) -> None:
@@ -70,44 +52,10 @@ def write_hollow(plan: Plan, fd: int) -> None:
     For whoever reads no more of it than what is baked in.
     """
     hollow = replace(plan, runtimes=(), packs=(), documents=(), warmth=None)
-    weights = _laid_out(plan.weights, ALIGNMENT, (), ALIGNMENT)
+    weights = [placed.entry for placed in lay_out(hollow).placed[: len(hollow.weights)]]
     for entry in weights:
         write_all(fd, local_header(entry), entry.header_offset)
-    written = write_parts(hollow, fd, lambda _bytes: None, weights, _end(weights, ALIGNMENT))
-    write_all(fd, make_head(written.launcher), 0)
-
-
-def _laid_out(parts: Sequence[PlannedPart], alignment: int, before: Sequence[Stored], start: int) -> list[Stored]:
-    """`parts` as they would lie behind those `before` if they were written from `start` on."""
-    stored, position = list(before), start
-    for part in parts:
-        header_offset, data_offset = place(position, part.name, part.size, alignment)
-        stored.append(Stored(part.name, header_offset, data_offset, part.size, 0, _NO_SHA256))
-        position = data_offset + part.size
-    return stored
-
-
-def _end(stored: Sequence[Stored], start: int) -> int:
-    return stored[-1].data_offset + stored[-1].size if stored else start
-
-
-def _write_aligned(writer: ArchiveWriter, part: PlannedPart) -> Stored:
-    """Write what is large. It is not hashed where that has been done before."""
-    known = part.known or recall(part.content)
-    stored = writer.add(part.name, part.content, aligned=True, known=known)
-    check_digest(part, stored.sha256)
-    if known is None:
-        remember(part.content, Digests(stored.sha256, stored.crc32))
-    return stored
-
-
-def check_digest(part: PlannedPart, sha256: str) -> None:
-    """Raises `DigestMismatch`, `AnotherDigest` where `sha256`, in hex, is not what `part` must come to."""
-    if part.stated not in (None, sha256):
-        hint = "Delete what the source holds of it, and fetch it again (loaf verify tells of a bundle which part)."
-        raise DigestMismatch(part.origin or part.name, hint)
-    if part.wanted not in (None, sha256):
-        raise AnotherDigest(part.name, part.wanted, sha256)
+    write_file(lay_out(hollow, weights), fd, lambda _bytes: None)
 
 
 def _target(runtime: PlannedRuntime, core: Stored) -> LaunchTarget:
@@ -121,35 +69,3 @@ def _target(runtime: PlannedRuntime, core: Stored) -> LaunchTarget:
         glibc=about.glibc,
         executable=about.program,
     )
-
-
-def _manifest(plan: Plan, head: bytes, stored: Sequence[Stored]) -> Manifest:
-    """The manifest. Its length does not depend on the head's content, only on the head being there."""
-    unsigned = Manifest(
-        schema=SCHEMA,
-        build_id="",
-        name=plan.name,
-        loaf=plan.loaf,
-        models=tuple(model.about for model in plan.models),
-        runtimes=tuple(runtime.about for runtime in plan.runtimes),
-        entries=(
-            Entry("", ALIGNMENT, hashlib.sha256(head).hexdigest()),
-            *(Entry(entry.name, entry.size, entry.sha256) for entry in stored),
-            *map(_beside, plan.beside),
-        ),
-        system=plan.system,
-        packs=tuple(pack.about for pack in plan.packs),
-        chat_template=plan.chat_template,
-        warm=None if plan.warmth is None else plan.warmth.about,
-    )
-    build_id = hashlib.sha256(msgspec.json.encode(unsigned)).hexdigest()
-    return msgspec.structs.replace(unsigned, build_id=build_id)
-
-
-def _beside(part: PlannedPart) -> Entry:
-    return Entry(part.name, part.size, part.sha256 or _NO_SHA256, part.file, part.file_offset)
-
-
-def _encode(manifest: Manifest) -> bytes:
-    """Readable where someone prints it: `unzip -p FILE manifest.json`."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"

@@ -6,7 +6,6 @@ things come to lie in the file (`bundler/file/`) and how the programs came to be
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,24 +15,22 @@ from bundler.asking.program import unpacked_program
 from bundler.asking.rehearsal import rehearse
 from bundler.asking.warming import write_warm
 from bundler.choosing.models import MAX_NAME, Choose, ChosenModel, choose_models, file_name, refuse
-from bundler.choosing.parts import ChosenPart, choose_parts
-from bundler.errors import NoRoom, TargetIsNoFile, TargetIsSource, UnusableText
+from bundler.choosing.parts import choose_parts
+from bundler.errors import UnusableText
 from bundler.file.baked import NOTHING_BAKED, Baked
 from bundler.file.beside import put_beside
-from bundler.file.content import Content, FileRange
-from bundler.file.copying import write_all
-from bundler.file.digests import digests_of
+from bundler.file.digests import check_digest, digests_of
+from bundler.file.layout import Layout, lay_out
 from bundler.file.plan import Plan
 from bundler.file.replacing import replacing
-from bundler.file.writing import check_digest, size_of, write_parts
+from bundler.file.target import check_room, check_target
+from bundler.file.writing import write_file
 from bundler.freeze import FrozenRuntime
-from bundler.making.planning import planned_model, planned_pack, planned_part, planned_runtime, planned_texts
-from bundler.packs import BackendPack, Recipe, compiled_pack
+from bundler.making.planning import plan_bundle, planned_model
+from bundler.packs import Recipe, compiled_pack
 from bundler.progress import Progress
 from bundler.quantizing import Quantization, quantized
-from runtime import __version__
 from runtime.bundle import Model
-from runtime.bundle.head import make_head
 from runtime.cli.arguments import parse_arguments
 
 
@@ -83,25 +80,17 @@ def build(
     target = request.output or Path(f"{file_name(models[0].name)}.loaf")
     baked = request.baked.over(models[0].source.baked)
     parts = choose_parts(baked.parts, models)
-    for content in (*(model.weights for model in models), *(part.content for part in parts)):
-        _check_target(target, content)
+    check_target(target, (*(model.weights for model in models), *(part.content for part in parts)))
     packs = tuple(compiled_pack(recipe, progress) for recipe in request.backends)
-    plan = _plan(request.sha256, baked, models, parts, freeze(), packs)
+    plan = plan_bundle(request.sha256, baked, models, parts, freeze(), packs)
     rehearse(plan)
     with _first_made_smaller(request, plan, models[0], target, progress) as plan:
-        _check_room(plan, target)
         weights_size = sum(part.size for part in plan.weights)
         if request.external:
             with progress.step("Writing the weights", weights_size, "bytes") as advance:
                 plan = put_beside(plan, target, advance)
-        with replacing(target, 0o777) as fd:
-            with progress.step(f"Writing {target}", plan.size, "bytes") as advance:
-                written = write_parts(plan, fd, advance)
-                write_all(fd, make_head(written.launcher), 0)
-            if baked.warm:
-                written = write_warm(plan, fd, baked.warm, progress)
-    models_inside = tuple(model.about for model in plan.models)
-    return Built(target, written.size, weights_size, models_inside)
+        size = _write(lay_out(plan), target, baked.warm, progress)
+    return Built(target, size, weights_size, tuple(model.about for model in plan.models))
 
 
 @contextmanager
@@ -137,40 +126,10 @@ def check_texts(name: str | None, baked: Baked) -> None:
     parse_arguments(baked.arguments(), {})
 
 
-def _plan(
-    sha256: str | None,
-    baked: Baked,
-    models: tuple[ChosenModel, ...],
-    parts: tuple[ChosenPart, ...],
-    frozen: FrozenRuntime,
-    packs: tuple[BackendPack, ...],
-) -> Plan:
-    first, *others = models
-    runtime, licenses = planned_runtime(frozen)
-    return Plan(
-        name=first.name,
-        loaf=__version__,
-        models=(planned_model(first, sha256), *map(planned_model, others), *map(planned_part, parts)),
-        runtimes=(runtime,),
-        packs=tuple(map(planned_pack, packs)),
-        documents=(licenses, *planned_texts(baked)),
-        args=baked.arguments(),
-        system=baked.system,
-        chat_template=baked.chat_template,
-    )
-
-
-def _check_target(target: Path, weights: Content) -> None:
-    """Refuse early what would fail late, or destroy something: a folder, a device, the weights themselves."""
-    if target.exists() and not target.is_file():
-        raise TargetIsNoFile(target)
-    for piece in weights:
-        if isinstance(piece, FileRange) and target.exists() and target.samefile(piece.path):
-            raise TargetIsSource(target)
-
-
-def _check_room(plan: Plan, target: Path) -> None:
-    needed = size_of(plan)
-    free = shutil.disk_usage(target.parent).free
-    if free < needed:
-        raise NoRoom(target, needed, free)
+def _write(layout: Layout, target: Path, warm: str | None, progress: Progress) -> int:
+    """Everything, and what is computed of `warm`; returns the size of the file."""
+    check_room(target, layout.size)
+    with replacing(target, 0o777) as fd:
+        with progress.step(f"Writing {target}", layout.plan.size, "bytes") as advance:
+            write_file(layout, fd, advance)
+        return write_warm(layout.plan, fd, warm, progress) if warm else layout.size

@@ -12,10 +12,35 @@ from bundler.choosing.models import ChosenModel
 from bundler.choosing.parts import ChosenPart
 from bundler.file.baked import Baked
 from bundler.file.content import FileRange, Inline
-from bundler.file.plan import PlannedModel, PlannedPack, PlannedPart, PlannedRuntime
+from bundler.file.plan import Plan, PlannedModel, PlannedPack, PlannedPart, PlannedRuntime
 from bundler.freeze import FrozenRuntime, Software
 from bundler.packs import BackendPack
+from runtime import __version__
 from runtime.bundle import LICENSE_TEXT, LICENSES, README, RUNTIMES, WARM_TEXT, Model, Pack, Package, Runtime
+
+
+def plan_bundle(
+    sha256: str | None,
+    baked: Baked,
+    models: tuple[ChosenModel, ...],
+    parts: tuple[ChosenPart, ...],
+    frozen: FrozenRuntime,
+    packs: tuple[BackendPack, ...],
+) -> Plan:
+    """All that goes into a new bundle. `sha256`: what the weights of the first model must come to, in hex."""
+    first, *others = models
+    runtime, licenses = planned_runtime(frozen)
+    return Plan(
+        name=first.name,
+        loaf=__version__,
+        models=(planned_model(first, sha256), *map(planned_model, others), *map(planned_part, parts)),
+        runtimes=(runtime,),
+        packs=tuple(map(planned_pack, packs)),
+        documents=(licenses, *planned_texts(baked)),
+        args=baked.arguments(),
+        system=baked.system,
+        chat_template=baked.chat_template,
+    )
 
 
 def planned_model(model: ChosenModel, wanted: str | None = None) -> PlannedModel:

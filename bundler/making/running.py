@@ -20,11 +20,11 @@ from bundler.choosing.models import Choose, ChosenModel, choose_models, file_nam
 from bundler.choosing.parts import choose_parts
 from bundler.file.baked import Baked
 from bundler.file.content import FileRange
-from bundler.file.copying import write_all
 from bundler.file.digests import recall
+from bundler.file.layout import lay_out
 from bundler.file.plan import Plan, PlannedPack, PlannedPart
 from bundler.file.replacing import replacing
-from bundler.file.writing import write_parts
+from bundler.file.writing import write_file
 from bundler.freeze import FrozenRuntime
 from bundler.freeze.compiler import find_compiler
 from bundler.freeze.wheel import wheel_key
@@ -35,7 +35,6 @@ from bundler.progress import Progress
 from bundler.store.cache import cached, key_of
 from bundler.store.locking import keep_for_life
 from runtime import __version__
-from runtime.bundle.head import make_head
 
 _NEEDS_BYTES = 1_000_000
 """Texts, and what is said of the weights."""
@@ -101,8 +100,7 @@ def _bundle(plan: Plan, links: dict[str, Path]) -> Path:
         for link, path in links.items():
             (folder / link).symlink_to(path)
         with replacing(folder / name, 0o666) as fd:
-            written = write_parts(plan, fd, lambda _bytes: None)
-            write_all(fd, make_head(written.launcher), 0)
+            write_file(lay_out(plan), fd, lambda _bytes: None)
 
     files = {link: (str(path), path.stat().st_size, path.stat().st_mtime_ns) for link, path in links.items()}
     return cached("run", key_of(plan=repr(plan), files=repr(files)), make, needs=_NEEDS_BYTES) / name

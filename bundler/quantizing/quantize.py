@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from bundler.choosing.models import ChosenModel
-from bundler.errors import NoRoom
 from bundler.file.copying import transfer, unchanged
+from bundler.file.target import check_room
 from bundler.freeze.pack import sha256_of
 from bundler.freeze.pins import llama_version
 from bundler.gguf import summarize, weights_header
@@ -81,7 +80,7 @@ def quantized(
         check_allowed(
             called, wanted.file_type, said, requantize=wanted.requantize, importance=wanted.importance, known=known
         )
-        _check_room(target, 2 * quantized_size(model.header, said))  # here, and in the bundle
+        check_room(target, 2 * quantized_size(model.header, said))  # here, and in the bundle
         with unchanged(model.weights, result.fileno()):
             _run(program, request, called, model, progress)
         needed.close()
@@ -114,7 +113,7 @@ def _in_a_file_of_its_own(model: ChosenModel, target: Path, progress: Progress) 
     if source.size is None or (source.offset, source.size) == (0, source.path.stat().st_size):
         yield source.path
         return
-    _check_room(target, source.size)
+    check_room(target, source.size)
     with tempfile.TemporaryFile(dir=target.parent) as file:
         with progress.step(f"Taking the weights out of {source.path.name}", source.size, "bytes") as advance:
             transfer(model.weights, file.fileno(), 0, advance)
@@ -141,12 +140,6 @@ def _described(model: ChosenModel, wanted: Quantization, path: Path) -> ChosenMo
         how += f" with the importance matrix {wanted.importance.name} (SHA-256 {sha256_of(wanted.importance)})"
     made = Resolved(path, source.name, baked=source.baked, origin=f"{source.origin or model.info.name}, {how}")
     return replace(model, header=header, info=summarize(header), weights=weights, source=made)
-
-
-def _check_room(target: Path, needed: int) -> None:
-    free = shutil.disk_usage(target.parent).free
-    if free < needed:
-        raise NoRoom(target, needed, free)
 
 
 def _path(fd: int) -> Path:

@@ -20,7 +20,7 @@ from runtime.batch.requests import BatchRequest, parse_request
 from runtime.batch.results import Results
 from runtime.console.aside import Aside
 from runtime.console.loading import loading_shown
-from runtime.models.loading import ServedModel
+from runtime.models.served import ServedModel
 from runtime.server.asking import Answered, Ask, answering
 from runtime.settings import BatchSettings, Settings
 

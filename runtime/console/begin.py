@@ -12,7 +12,7 @@ from runtime.console.aside import Aside
 from runtime.console.errors import NoTerminal
 from runtime.console.loading import loading_shown
 from runtime.engine.errors import CannotGenerate
-from runtime.models.loading import ServedModel
+from runtime.models.served import ServedModel
 from runtime.settings import Settings
 
 

@@ -28,7 +28,7 @@ from runtime.console.speed import speed_of
 from runtime.console.transcript import Transcript
 from runtime.engine.types import FinishReason, GenerationRequest
 from runtime.errors import LoafError
-from runtime.models.loading import ServedModel
+from runtime.models.served import ServedModel
 from runtime.settings import Settings
 
 _CUT_OFF = {

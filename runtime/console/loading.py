@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from runtime.console.aside import Aside
 from runtime.console.meter import bar, size
-from runtime.models.loading import ServedModel, loaded_share
+from runtime.models.served import ServedModel, loaded_share
 
 _SOON = 0.5
 """Seconds that nothing is said of what takes no longer."""

@@ -25,7 +25,7 @@ from runtime.console.speed import speed_of
 from runtime.console.standard_input import read_text, repaired
 from runtime.engine.errors import CannotGenerate
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest
-from runtime.models.loading import ServedModel
+from runtime.models.served import ServedModel
 from runtime.settings import Settings
 
 

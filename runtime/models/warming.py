@@ -16,7 +16,8 @@ from runtime.bundle import WARM_STATE, Bundle, Warm
 from runtime.engine.cache import WORTH_WAITING, common_prefix
 from runtime.engine.types import GenerationRequest
 from runtime.errors import LoafError
-from runtime.models.loading import ServedModel, open_models
+from runtime.models.loading import open_models
+from runtime.models.served import ServedModel
 from runtime.models.warmth import conditions
 from runtime.settings import GpuSettings, Settings
 

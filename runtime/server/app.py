@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from runtime.models.loading import ServedModel
+from runtime.models.served import ServedModel
 from runtime.server.access import answer_headers, guard
 from runtime.server.anthropic import ANTHROPIC
 from runtime.server.connections import SERVER_NAME

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 import msgspec
 from aiohttp import web
 
-from runtime.models.loading import ServedModel
+from runtime.models.served import ServedModel
 from runtime.server.app import build_app
 from runtime.server.connections import IDLE_SECONDS, Connection, read_in_pieces
 from runtime.settings import ServerSettings, Settings

@@ -12,7 +12,7 @@ from runtime.chat.prompts import Prompts
 from runtime.engine.backend import Model
 from runtime.engine.engine import Engine
 from runtime.engine.errors import CannotGenerate
-from runtime.models.loading import ServedModel
+from runtime.models.served import ServedModel
 from runtime.server.refusals import CannotRerank, UnknownModel
 from runtime.settings import Settings
 

@@ -21,7 +21,7 @@ from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
 from runtime.engine.backend import ModelFacts, WorkerAddress
 from runtime.errors import LoafError
-from runtime.models.loading import ServedModel
+from runtime.models.served import ServedModel
 from runtime.server.app import build_app
 from runtime.server.keys import MODELS
 from runtime.server.listening import Addresses, listening

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from runtime.engine.errors import StillLoading
-from runtime.models.loading import loaded_share
+from runtime.models.served import loaded_share
 from runtime.server.json import json_response
 from runtime.server.keys import MODELS
 

@@ -28,7 +28,7 @@ from runtime.batch.results import Results
 from runtime.console.meter import bar, clock, large, size
 from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
-from runtime.models.loading import Loading, ServedModel
+from runtime.models.served import Loading, ServedModel
 from runtime.server import asking
 from runtime.server.connections import Connection
 from runtime.settings import Settings

@@ -27,7 +27,7 @@ from runtime.console.screen import Screen
 from runtime.console.transcript import Transcript
 from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
-from runtime.models.loading import ServedModel
+from runtime.models.served import ServedModel
 from runtime.settings import ChatSettings, Settings
 
 LINES: list[tuple[str, Command | Mistake | None]] = [

@@ -20,7 +20,7 @@ from runtime.engine.llama.binding import import_binding
 from runtime.engine.llama.loading import load_model
 from runtime.engine.types import EmbeddingRequest, FinishedEvent, GenerationRequest
 from runtime.engine.worker import Worker
-from runtime.models.loading import choose_context, share_memory
+from runtime.models.sharing import choose_context, share_memory
 
 MIB = 2**20
 

@@ -18,7 +18,7 @@ from runtime.console.aside import Aside
 from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import ModelLoadFailed
-from runtime.models.loading import Loading, ServedModel, loaded_share
+from runtime.models.served import Loading, ServedModel, loaded_share
 from runtime.server.app import build_app
 from runtime.settings import Settings
 

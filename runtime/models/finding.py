@@ -1,0 +1,71 @@
+"""Which weights are to be served: those in the bundle, with what lies beside them, or those that a flag names.
+
+Refuses to know what is in them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from runtime.bundle import Bundle, Model, check_beside
+from runtime.engine.backend import Adapter, Weights
+from runtime.errors import LoafError
+
+
+class NoModel(LoafError):
+    """There are no weights: the program was not launched from a bundle, and none were named."""
+
+    def __init__(self) -> None:
+        super().__init__("no model", "Name one with -m FILE.gguf, or run a bundle.")
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Weights to be served, with the adapters that lie beside them.
+
+    `keeps_cache`: whether computing with them takes memory for each token. `is_first` of the bundle's models.
+    """
+
+    name: str
+    weights: Weights
+    size: int
+    digest: str
+    keeps_cache: bool
+    adapters: tuple[Adapter, ...] = ()
+    is_first: bool = False
+
+
+def find_weights(bundle: Bundle | None, outside: Path | None) -> list[Found]:
+    """Those in the file `outside`, else the bundle's. Raises `NoModel`, `WeightsNotBeside`, `OSError`."""
+    if outside is not None:
+        with outside.open("rb"):  # says now what is wrong with it, in the system's words
+            pass
+        weights = Weights(outside)
+        return [Found(outside.stem, weights, _size(weights), "", keeps_cache=True)]
+    if bundle is None:
+        raise NoModel
+    check_beside(bundle)
+    return [_found(bundle, model, is_first=number == 0) for number, model in enumerate(bundle.served_models())]
+
+
+def _found(bundle: Bundle, model: Model, *, is_first: bool) -> Found:
+    weights = _weights(bundle, model)
+    size = _size(weights) if weights.is_split() else bundle.place_of(model.entry).size
+    digest = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
+    adapters = _adapters(bundle) if is_first else ()
+    return Found(model.name, weights, size, digest, model.keeps_cache, adapters, is_first)
+
+
+def _size(weights: Weights) -> int:
+    return sum(part.stat().st_size for part in weights.parts())
+
+
+def _weights(bundle: Bundle, model: Model) -> Weights:
+    place = bundle.place_of(model.entry)
+    return Weights(place.path, place.offset)
+
+
+def _adapters(bundle: Bundle) -> tuple[Adapter, ...]:
+    """Those of the bundle's first model."""
+    return tuple(Adapter(adapter.name, _weights(bundle, adapter), adapter.scale) for adapter in bundle.adapters())
