@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from support.bundles import DEMO_GGUF, Server, clean_environment, loaf
+from support.changed import changed_files, touched_tests
+from support.once import made_once
 from support.places import DATA
 
 if TYPE_CHECKING:
@@ -21,6 +24,17 @@ if TYPE_CHECKING:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--changed", action="store_true", help="run what the change in the working tree can touch")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--changed"):
+        touched = touched_tests(changed_files())
+        config.hook.pytest_deselected(items=[item for item in items if item.path not in touched])
+        items[:] = [item for item in items if item.path in touched]
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -44,26 +58,32 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the demo model. Read-only for tests: copy it to change it."""
-    target = tmp_path_factory.mktemp("bundle") / "demo.loaf"
-    loaf("build", "demo", "-o", str(target), check=True)
-    return target
+
+    def make(folder: Path) -> None:
+        loaf("build", "demo", "-o", str(folder / "demo.loaf"), check=True)
+
+    return made_once(tmp_path_factory, "demo", make) / "demo.loaf"
 
 
 @pytest.fixture(scope="session")
 def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of three models: `demo`, `embed`, which only makes vectors, and `ranker`. Read-only for tests."""
-    target = tmp_path_factory.mktemp("several") / "several.loaf"
-    also = [f"--also=embed={DATA / 'embedder.gguf'}", f"--also=ranker={DATA / 'reranker.gguf'}"]
-    loaf("build", "demo", *also, "-o", str(target), check=True)
-    return target
+
+    def make(folder: Path) -> None:
+        also = [f"--also=embed={DATA / 'embedder.gguf'}", f"--also=ranker={DATA / 'reranker.gguf'}"]
+        loaf("build", "demo", *also, "-o", str(folder / "several.loaf"), check=True)
+
+    return made_once(tmp_path_factory, "several", make) / "several.loaf"
 
 
 @pytest.fixture(scope="session")
 def warm_cache(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder into which the demo bundle has been unpacked. Read-only for tests."""
-    cache = tmp_path_factory.mktemp("cache")
-    subprocess.run([demo, "--version"], env=clean_environment(cache), check=True, capture_output=True)
-    return cache
+
+    def make(folder: Path) -> None:
+        subprocess.run([demo, "--version"], env=clean_environment(folder), check=True, capture_output=True)
+
+    return made_once(tmp_path_factory, "warm-cache", make)
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from typing import Any
 
 import click
 import pytest
-from support.bundles import ROOT
-from support.fakes import FakeContext
 
 from bundler.cli import loaf
 from runtime.cli.main import command
@@ -20,6 +18,8 @@ from runtime.engine.engine import Engine
 from runtime.models.served import Loading, ServedModel
 from runtime.server.app import build_app
 from runtime.settings import Settings
+from support.bundles import ROOT
+from support.fakes import FakeContext
 
 sys.path.append(str(ROOT / "scripts" / "reference_pages"))
 

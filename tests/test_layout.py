@@ -7,7 +7,17 @@ import re
 from pathlib import Path
 
 import pytest
-from support.imports import circles, is_within, module_graph, names_imported, room_graph, source_files
+
+from support.imports import (
+    circles,
+    is_within,
+    module_graph,
+    names_imported,
+    room_graph,
+    source_files,
+    without,
+    without_detours,
+)
 from support.places import ROOT
 
 FILES = source_files()
@@ -26,6 +36,8 @@ SHARED_WITH_THE_BUNDLER = (
     "explaining.machine", "explaining.report", "explaining.sentences",  # what a bundle would say of this machine
     "engine.llama.quantizing",  # what is asked of a quantizer
 )  # fmt: skip
+
+LONGEST_TEST = 350
 
 
 def may_import(importer: str, imported: str) -> bool:
@@ -69,6 +81,14 @@ def test_no_module_imports_one_that_imports_it() -> None:
 @pytest.mark.parametrize("package", ROOMS)
 def test_rooms_import_in_one_direction(package: str) -> None:
     assert list(circles(room_graph(GRAPH, package))) == []
+
+
+@pytest.mark.parametrize("package", LOOSE)
+def test_the_picture_of_the_rooms_is_what_they_import(package: str) -> None:
+    """Without what is loose, whose imports are taken for those of who imports it."""
+    loose = [package, *(f"{package}.{module}" for module in LOOSE[package])]
+    rooms = without_detours(without(room_graph(GRAPH, package), loose))
+    assert drawn_rooms(package) == {(room, other) for room, imported in rooms.items() for other in imported}
 
 
 @pytest.mark.parametrize("package", LOOSE)
@@ -126,6 +146,24 @@ def test_tests_lie_as_the_source_does() -> None:
     files = [*(ROOT / "tests").rglob("*.py")]
     helpers = {path for path in files if not path.name.startswith("test_") and path.name != "conftest.py"}
     assert helpers == {path for path in files if path.parent.name == "support"}
+
+
+def test_no_test_file_is_long() -> None:
+    """A file under `tests/` is about one idea; a longer one is about two."""
+    lengths = {path: path.read_bytes().count(b"\n") for path in sorted((ROOT / "tests").rglob("*.py"))}
+    long = [f"{path.relative_to(ROOT)} has {lines} lines" for path, lines in lengths.items() if lines > LONGEST_TEST]
+    assert not long, f"{'; '.join(long)}: at most {LONGEST_TEST}"
+
+
+def drawn_rooms(package: str) -> set[tuple[str, str]]:
+    """The arrows in the picture of docs/architecture.md: (who imports, what)."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    arrows = re.findall(rf"^ +{package[0]}_(\w+)(?:\[.*?\])? --> (.*)$", text, re.MULTILINE)
+    return {
+        (f"{package}.{room}", f"{package}.{other}")
+        for room, others in arrows
+        for other in re.findall(rf"{package[0]}_(\w+)", others)
+    }
 
 
 def docstring_of(module: str) -> str:

@@ -106,6 +106,7 @@ class _Rewriter:
         self.room_needed = aside.size - self._size()
         if self.room_needed > _free(self._fd):
             raise NoRoomToChange(self._path, self.room_needed, _free(self._fd))
+        self._write(MARK[:1], SECOND_PLACE)
         self._write(second_place(MARK), SECOND_PLACE)
         launcher = write_parts(aside, self._fd, _count_nothing)
         self._write(second_place(MARK + launcher), SECOND_PLACE)
@@ -136,7 +137,8 @@ class _Rewriter:
     def _tidy(self, size: int) -> None:
         os.ftruncate(self._fd, size)
         os.fdatasync(self._fd)
-        self._write(second_place(b""), SECOND_PLACE)
+        self._write(second_place(MARK[:1]), SECOND_PLACE)
+        self._write(second_place(b"")[:1], SECOND_PLACE)
 
     def _write(self, data: bytes, offset: int) -> None:
         write_all(self._fd, data, offset)

@@ -10,8 +10,8 @@ change it at one stroke. One byte is one stroke, wherever an interruption comes:
     the second launcher, and newlines
 
 A bundle that nobody is changing runs the first, and has no second one. While it is changed
-(`bundler/changing/rewriting.py`), and after a change that was interrupted, the second place begins with `MARK`; what
-is not live then means nothing.
+(`bundler/changing/rewriting.py`), and after a change that was interrupted, the second place begins with `MARK`, or what
+an interruption has left of it behind its first byte; what is not live then means nothing.
 
 Knows where launchers stand. Refuses to know what they say.
 """
@@ -65,9 +65,14 @@ def parse_head(data: bytes) -> Head | None:
     if not is_first and not data.startswith(_PREAMBLE % CHOOSES_SECOND):
         return None
     second = data[SECOND_PLACE:HEAD_SIZE]
-    is_marked = second.startswith(MARK)
+    is_marked = _is_marked(second)
     launcher = data[FIRST_PLACE:_FIRST_END] if is_first else second.removeprefix(MARK)
     return Head(launcher.rstrip(b"\n") + b"\n", is_first, is_first and not is_marked)
+
+
+def _is_marked(second: bytes) -> bool:
+    """Whether the mark is there, at least its first byte, which comes and goes at one stroke; of others any may be."""
+    return second[:1] == MARK[:1] and all(found in (meant, 0x0A) for found, meant in zip(second, MARK, strict=False))
 
 
 def _fill(launcher: bytes, size: int) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 import anthropic
 import pydantic
 import pytest
+
 from support.bundles import Server
 
 GREEDY: Any = {"temperature": 0}

@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel, SecretStr
+
 from support.bundles import Server
 
 QUESTION = "Who was the first man on the moon?"

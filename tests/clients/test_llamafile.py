@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from langchain_community.embeddings import LlamafileEmbeddings
 from langchain_community.llms.llamafile import Llamafile
+
 from support.bundles import Server
 
 PROMPT = "The first man on the moon was ..."

@@ -10,6 +10,7 @@ from typing import Any
 import openai
 import pytest
 from pydantic import BaseModel
+
 from support.bundles import Server
 
 QUESTION: list[Any] = [{"role": "user", "content": "Who was the first man on the moon?"}]

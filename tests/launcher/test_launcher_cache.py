@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.bundles import clean_environment
 
 NOBODY = 65534

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.bundles import clean_environment
 
 from bundler.file.launcher import LaunchTarget, render_launcher
 from runtime.bundle import ALIGNMENT, open_bundle
 from runtime.bundle.head import make_head
+from support.bundles import clean_environment
 
 TOOLS = ("cat", "chmod", "dd", "getconf", "gzip", "head", "ls", "mkdir", "mv", "rm", "sh", "tar", "uname")
 

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from support.bundles import clean_environment
 
 TOOLS = ("chmod", "dd", "getconf", "gzip", "head", "ls", "mkdir", "mv", "rm", "sh", "sha256sum", "tar", "uname")

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from support.bundles import clean_environment
 from support.waiting import wait_until
 

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from support.bundles import clean_environment
 
 QEMU = shutil.which("qemu-x86_64")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+
 from support.accessibility import complaints
 from support.browsers import PHONE, answering, last_answer, opened, say
 from support.bundles import Server

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+
 from support.browsers import answering, answering_each, last_answer, opened, say
 from support.bundles import Server
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
+
 from support.accessibility import complaints
 from support.browsers import PHONE, WIDE, last_answer, opened, say
 from support.bundles import Server

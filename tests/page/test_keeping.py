@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+
 from support.browsers import answering, last_answer, opened, say
 from support.bundles import Server
 

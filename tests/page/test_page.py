@@ -10,6 +10,7 @@ import re
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+
 from support.browsers import answering, answering_each, endless, last_answer, opened, say
 from support.bundles import Server
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+
 from support.browsers import answering, endless, last_answer, opened, say
 from support.bundles import DEMO_GGUF, Server, loaf
 

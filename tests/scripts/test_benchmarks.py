@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.places import BENCHMARKS
 
 from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, Weights
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
 from runtime.engine.types import Sampling
+from support.places import BENCHMARKS
 
 sys.path.append(str(BENCHMARKS))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.bundles import ROOT, Server
 
 if sys.version_info >= (3, 11):

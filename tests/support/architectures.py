@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from bundler.gguf.header import ArrayValue
+from bundler.gguf.reader import read_gguf
 from support.bundles import DEMO_GGUF
 from support.ggufs import INT32, STRING, Array, Meta, TensorSpec, tensor_info, value
 from support.ggufs import string as gguf_string
-
-from bundler.gguf.header import ArrayValue
-from bundler.gguf.reader import read_gguf
 
 WINDOW = 16
 """How many tokens a token sees in a layer with a window, itself included."""

@@ -11,13 +11,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from support.places import ROOT
 
+CHAT = "/v1/chat/completions"
 DEMO_GGUF = ROOT / "bundler" / "demo" / "demo.gguf"
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+"""What the fixture `run` is."""
 
 
 def loaf(*arguments: str, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from support.fakes import FakeContext, FakeSampler
-
 from runtime.engine.engine import Engine
 from runtime.engine.jobs import Generation
 from runtime.engine.types import Event, FinishedEvent, GenerationRequest
+from support.fakes import FakeContext, FakeSampler
 
 
 def with_engine(

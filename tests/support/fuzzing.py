@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
-from support.bundles import Server
 
 from runtime.server.app import DIALECTS
 from runtime.server.openapi import description
+from support.bundles import Server
 
 DESCRIPTION = description(DIALECTS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from support.places import ROOT
@@ -17,7 +17,12 @@ PACKAGES = ("bundler", "runtime")
 def source_files() -> dict[str, Path]:
     """Every module of ours by its dotted name; a package by its own."""
     paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-    return {_name_of(path): path for path in paths}
+    return {name_of(path): path for path in paths}
+
+
+def name_of(path: Path, root: Path = ROOT) -> str:
+    """The dotted name of the module in `path`, which is imported with `root` on Python's path."""
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
 def names_imported(path: Path) -> frozenset[str]:
@@ -68,6 +73,29 @@ def circles(graph: Graph) -> Iterator[tuple[str, ...]]:
             ways += [(*way, name) for name in new]
 
 
+def without_detours(graph: Graph) -> Graph:
+    """`graph`, which has no circle, without what follows from the rest: its transitive reduction."""
+
+    def reached(names: frozenset[str]) -> set[str]:
+        return set(names).union(*(reached(graph.get(name, frozenset())) for name in names))
+
+    return {
+        name: frozenset(one for one in imported if one not in reached(imported - {one}))
+        for name, imported in graph.items()
+    }
+
+
+def without(graph: Graph, names: Collection[str]) -> Graph:
+    """`graph`, which has no circle, without `names`: who imports one of them, imports what that one does."""
+    result = dict(graph)
+    for name in names:
+        passed_on = result.pop(name)
+        for other, imported in result.items():
+            if name in imported:
+                result[other] = (imported - {name}) | passed_on
+    return result
+
+
 def is_within(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
@@ -84,7 +112,3 @@ def _takes_from(path: Path, package: str, files: Mapping[str, Path]) -> bool:
         if isinstance(node, ast.ImportFrom) and node.module == package:
             return any(f"{package}.{alias.name}" not in files for alias in node.names)
     return False
-
-
-def _name_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")

@@ -12,14 +12,13 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from support.bundles import clean_environment
-from support.ggufs import LLAMA, TENSORS, write_gguf
-
 from bundler.freeze import FrozenRuntime, Software
 from bundler.looking.verify import verify
 from bundler.making.build import BuildRequest, build
 from bundler.progress import SilentProgress
 from runtime.bundle import Bundle, open_bundle
+from support.bundles import clean_environment
+from support.ggufs import LLAMA, TENSORS, write_gguf
 
 
 def small_runtime(folder: Path, says: str, size: int = 3000) -> FrozenRuntime:
@@ -64,7 +63,8 @@ def build_small(target: Path, weights: Path, runtime: FrozenRuntime, **options: 
 def opened_whole(path: Path) -> Bundle:
     """The bundle at `path`, in which nothing is wrong with what is live."""
     bundle = open_bundle(path)
-    assert verify(bundle, lambda _bytes: None) == ()
+    found = verify(bundle, lambda _bytes: None)
+    assert found == (), found
     return bundle
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from support.ggufs import Typed, string, tensor_info, value
-
 from bundler.gguf import read_gguf
+from support.ggufs import Typed, string, tensor_info, value
 
 
 def split_in_two(path: Path, stem: Path) -> Path:

@@ -7,6 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from support.web import Site
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+"""What each branch of `on_hub` is at."""
+
 
 def put(path: Path, data: bytes = b"GGUF") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,3 +37,23 @@ def in_store(store: Path, name: str, model: tuple[dict[str, Any], dict[str, byte
     put(store / "manifests" / name, json.dumps(model[0]).encode())
     for digest, data in model[1].items():
         put(store / "blobs" / digest.replace(":", separator), data)
+
+
+def on_hub(site: Site, files: dict[str, bytes], repo: str = "o/r") -> None:
+    """A repository as the hub's HTTP has it: its list, and each file behind a redirect."""
+    siblings = [
+        {"rfilename": name, "size": len(data), "lfs": {"sha256": sha256(data), "size": len(data), "pointerSize": 1}}
+        for name, data in files.items()
+    ]
+    listing = {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": siblings, "private": False, "tags": []}
+    for path in (f"/api/models/{repo}", f"/api/models/{repo}/revision/main", f"/api/models/{repo}/revision/v1"):
+        site.json(path, listing)
+    for name, data, revision in ((name, data, revision) for name, data in files.items() for revision in ("main", "v1")):
+        path = f"/{repo}/resolve/{revision}/{name}"
+        site.files[f"/cdn/{name}"] = data
+        site.moved[path] = f"{site.address}/cdn/{name}".replace("127.0.0.1", "localhost")  # another host, as there
+        site.headers[path] = {
+            "X-Repo-Commit": COMMIT,
+            "X-Linked-Etag": f'"{sha256(data)}"',
+            "X-Linked-Size": str(len(data)),
+        }

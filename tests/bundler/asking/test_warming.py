@@ -11,16 +11,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.architectures import Architecture, write_lora, write_model
-from support.bundles import Server, loaf
-from support.fakes import FACTS, FakeContext
-from support.places import DATA
 
 from runtime.bundle import WARM_STATE, Warm, open_bundle
 from runtime.engine.backend import BatchItem, StateFile, Warmth
 from runtime.engine.cache import PrefixCache
 from runtime.engine.storage import Storage
 from runtime.models.warmth import difference
+from support.architectures import Architecture, write_lora, write_model
+from support.bundles import Server, loaf
+from support.fakes import FACTS, FakeContext
+from support.places import DATA
 
 Run = Callable[..., Any]
 

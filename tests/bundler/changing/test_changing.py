@@ -14,9 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.bundles import Server, loaf
-from support.dying import Death, Died, calls_of, dying
-from support.small_bundles import build_small, opened_whole, said_by, small_gguf, small_runtime
 
 from bundler.changing.defaults import set_defaults, upgrade
 from bundler.errors import AnotherPlatform
@@ -24,6 +21,9 @@ from bundler.file.baked import Baked
 from bundler.looking.verify import verify
 from bundler.progress import SilentProgress
 from runtime.bundle import BundleError, open_bundle
+from support.bundles import Server, loaf
+from support.dying import Death, Died, calls_of, dying
+from support.small_bundles import build_small, opened_whole, said_by, small_gguf, small_runtime
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.bundles import DEMO_GGUF, Server, loaf
-from support.ggufs import LLAMA, TENSORS, write_gguf, write_split
-from support.places import DATA
 
 from bundler.choosing.models import parse_also
 from runtime.bundle import ALIGNMENT, BundleDamaged, Model, check_entries, open_bundle
+from support.bundles import DEMO_GGUF, Server, loaf
+from support.ggufs import LLAMA, TENSORS, write_gguf, write_split
+from support.places import DATA
 
 EMBEDDER, RERANKER = DATA / "embedder.gguf", DATA / "reranker.gguf"
 MOON = "The first man on the moon was"

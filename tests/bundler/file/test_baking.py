@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.architectures import Architecture, write_lora, write_model
-from support.bundles import Server, loaf
-from support.ggufs import LLAMA, TENSORS, write_gguf
 
 from bundler.file.baked import Baked, Part
 from runtime.bundle import ALIGNMENT, open_bundle
 from runtime.cli.arguments import parse_arguments, with_arguments
+from support.architectures import Architecture, write_lora, write_model
+from support.bundles import Server, loaf
+from support.ggufs import LLAMA, TENSORS, write_gguf
 
 Run = Callable[..., "object"]
 

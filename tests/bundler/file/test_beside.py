@@ -10,14 +10,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.bundles import loaf
-from support.small_bundles import build_small, opened_whole, small_gguf, small_runtime
 
 from bundler.changing.defaults import set_defaults
 from bundler.errors import FileTaken, TargetIsSource
 from bundler.file.baked import Baked
 from bundler.file.beside import split
 from runtime.bundle import BundleDamaged, WeightsNotBeside, check_beside, check_entries, open_bundle
+from support.bundles import loaf
+from support.small_bundles import build_small, opened_whole, small_gguf, small_runtime
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.bundles import loaf
 
 from bundler.errors import SourceChanged
 from bundler.file import copying, digests
 from bundler.file.content import Content, FileRange, Inline
 from bundler.file.copying import Digests, copy, transfer
 from bundler.file.digests import recall, remember
+from support.bundles import loaf
 
 DATA = os.urandom(300_000)
 

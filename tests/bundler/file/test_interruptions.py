@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.dying import Death, Died, DiskFull, calls_of, dying, kill_at
-from support.ggufs import LLAMA, TENSORS, write_gguf
-from support.small_bundles import build_small, opened_whole, said_by, small_gguf, small_runtime
 
 from bundler.changing.defaults import set_defaults, upgrade
 from bundler.errors import NoRoomToChange
@@ -21,6 +18,9 @@ from bundler.file.baked import Baked, Part
 from bundler.freeze import FrozenRuntime
 from bundler.progress import SilentProgress
 from runtime.bundle import open_bundle, read_head
+from support.dying import Death, Died, DiskFull, calls_of, dying, kill_at
+from support.ggufs import LLAMA, TENSORS, write_gguf
+from support.small_bundles import build_small, opened_whole, said_by, small_gguf, small_runtime
 
 SHORT, LONG = "--temp 0", "--temp 1 # " + "x" * 200_000
 
@@ -93,7 +93,7 @@ def test_what_is_changed_is_what_would_have_been_built(stand: Stand) -> None:
     assert target.read_bytes() == stand.new.read_bytes()
 
 
-@pytest.mark.parametrize("part", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("part", [0.0, 0.0002, 0.5, 0.99])  # the second: within the mark of a change
 def test_dead_at_any_write(stand: Stand, part: float) -> None:
     """What was left over is of no consequence: the change done again gives what it would have given."""
     found = set()

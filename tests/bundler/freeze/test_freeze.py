@@ -13,8 +13,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from support.places import ROOT
-from support.waiting import wait_until
 
 from bundler.errors import CompilerMissing, PackagesUnreachable, StepFailed
 from bundler.freeze import compiler, ninja, packages, pins, pipeline, wheel
@@ -23,6 +21,8 @@ from bundler.freeze.environment import tidy_libraries
 from bundler.freeze.pack import needed_glibc, pack, unpacked_size
 from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.progress import Progress, SilentProgress
+from support.places import ROOT
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("cache_folder")
 

@@ -12,13 +12,13 @@ from typing import cast
 
 import pytest
 from aiohttp import web
-from support.bundles import ROOT
 
 from bundler.errors import PackagesUnreachable, StepFailed
 from bundler.freeze import page
 from bundler.freeze.process import CommandFailed
 from bundler.progress import SilentProgress
 from runtime.server import page as serving
+from support.bundles import ROOT
 
 SOURCE = ROOT / "runtime" / "web" / "source"
 

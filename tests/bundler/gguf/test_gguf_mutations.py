@@ -14,10 +14,10 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.ggufs import ARRAY, LLAMA, STRING, gguf_bytes, string, tensor_info, write_gguf
 
 from bundler.errors import GGUFError
 from bundler.gguf import contexts_of_interest, estimate_memory, read_gguf, summarize
+from support.ggufs import ARRAY, LLAMA, STRING, gguf_bytes, string, tensor_info, write_gguf
 
 MEMORY_LIMIT = 200 << 20
 CPU_SECONDS_LIMIT = 4.0

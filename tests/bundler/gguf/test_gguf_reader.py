@@ -9,6 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from bundler.errors import (
+    GGUFError,
+    MalformedGGUF,
+    NotGGUF,
+    TruncatedGGUF,
+    UnreadableGGUF,
+    UnsupportedGGUF,
+)
+from bundler.gguf import ArrayValue, ValueType, read_gguf
 from support.ggufs import (
     ARRAY,
     FLOAT32,
@@ -27,16 +37,6 @@ from support.ggufs import (
     value,
     write_gguf,
 )
-
-from bundler.errors import (
-    GGUFError,
-    MalformedGGUF,
-    NotGGUF,
-    TruncatedGGUF,
-    UnreadableGGUF,
-    UnsupportedGGUF,
-)
-from bundler.gguf import ArrayValue, ValueType, read_gguf
 
 TINY: Mapping[str, Meta] = {"general.architecture": "llama"}
 

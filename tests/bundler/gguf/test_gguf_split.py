@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.ggufs import INT32, LLAMA, STRING, TENSORS, TensorSpec, Typed, gguf_bytes, write_gguf, write_split
 
 from bundler.errors import MismatchedParts, MissingParts, NotFirstPart, SplitError
 from bundler.file.content import Content, FileRange, Inline, content_size
 from bundler.gguf import find_parts, plan_merge, read_gguf, read_weights, weights_content
+from support.ggufs import INT32, LLAMA, STRING, TENSORS, TensorSpec, Typed, gguf_bytes, write_gguf, write_split
 
 PARTS = (TENSORS[:1], TENSORS[1:3], TENSORS[3:])
 

@@ -5,6 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
+from bundler.errors import MalformedGGUF
+from bundler.gguf import (
+    FileKind,
+    LayerCache,
+    ModelInfo,
+    contexts_of_interest,
+    estimate_memory,
+    read_gguf,
+    summarize,
+)
 from support.ggufs import (
     BOOL,
     INT32,
@@ -18,17 +29,6 @@ from support.ggufs import (
     TensorSpec,
     Typed,
     write_gguf,
-)
-
-from bundler.errors import MalformedGGUF
-from bundler.gguf import (
-    FileKind,
-    LayerCache,
-    ModelInfo,
-    contexts_of_interest,
-    estimate_memory,
-    read_gguf,
-    summarize,
 )
 
 

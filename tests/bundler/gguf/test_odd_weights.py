@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.bundles import clean_environment
 
 from bundler.gguf import read_gguf
+from support.bundles import clean_environment
 
 ABSURD = (2**64 - 1, 2**63, 2**62, 2**32, 2**31 - 1, 10**9, 0)
 MEGABYTE = 1024 * 1024

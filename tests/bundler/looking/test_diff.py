@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.bundles import loaf
-from support.ggufs import LLAMA, TENSORS, write_gguf
-from support.small_bundles import build_small, small_gguf, small_runtime
 
 from bundler.file.baked import Baked
 from bundler.freeze import Software
 from bundler.looking.diff import differences
 from runtime.bundle import open_bundle
+from support.bundles import loaf
+from support.ggufs import LLAMA, TENSORS, write_gguf
+from support.small_bundles import build_small, small_gguf, small_runtime
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.bundles import loaf
 
 from bundler.looking import doctor
 from bundler.packs.recipes import RECIPES
+from support.bundles import loaf
 
 
 def test_this_machine() -> None:

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from support.bundles import loaf
-from support.small_bundles import build_small, small_gguf, small_runtime
 
 from bundler.errors import StepFailed
 from bundler.freeze import sources
@@ -19,6 +17,8 @@ from bundler.looking.sbom import to_sbom
 from bundler.progress import SilentProgress
 from bundler.sources import Resolved
 from runtime.bundle import open_bundle
+from support.bundles import loaf
+from support.small_bundles import build_small, small_gguf, small_runtime
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 

@@ -17,10 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.bundles import loaf
-from support.ggufs import LLAMA, TENSORS, string, tensor_info, value, write_gguf, write_split
 
 from runtime.bundle import ALIGNMENT, open_bundle
+from support.bundles import loaf
+from support.ggufs import LLAMA, TENSORS, string, tensor_info, value, write_gguf, write_split
 
 F16 = 1
 """ggml's id of the type."""

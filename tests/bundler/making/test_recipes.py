@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.bundles import ROOT, loaf
 
 from bundler.errors import RecipeError
 from bundler.making.options import BUILD_PARAMETERS
 from bundler.making.recipe import read_recipe
+from support.bundles import ROOT, loaf
 
 
 def read(folder: Path, text: str | bytes) -> dict[str, Any]:

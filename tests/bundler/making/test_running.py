@@ -12,15 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.bundles import clean_environment, loaf
-from support.places import DATA
-from support.splitting import split_in_two
-from support.stores import in_store, ollama_model
 
 from bundler.freeze import freeze_runtime
 from bundler.making.running import prepare
 from bundler.progress import SilentProgress
 from bundler.store.cache import build_cache
+from support.bundles import clean_environment, loaf
+from support.places import DATA
+from support.splitting import split_in_two
+from support.stores import in_store, ollama_model
 
 QUESTION = "Who was the first man on the moon?"
 ANSWER = "Neil Armstrong"

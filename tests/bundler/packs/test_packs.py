@@ -9,13 +9,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.bundles import loaf
 
 from bundler.errors import NoSuchPack, ToolchainMissing
 from bundler.packs import find_recipe, toolchains
 from bundler.packs.recipes import RECIPES
 from bundler.packs.toolchains import find_cuda, find_metal, find_rocm, find_vulkan
 from runtime.bundle import Manifest, open_bundle
+from support.bundles import loaf
 
 HEADER = """\
 #define VK_HEADER_VERSION {patch}

@@ -4,93 +4,35 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import struct
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-from support.bundles import ROOT, loaf
-from support.ggufs import gguf_bytes
-from support.places import BENCHMARKS
 
 from bundler.asking.program import unpacked_program
-from bundler.errors import (
-    AnotherDigest,
-    ImportanceMissing,
-    ImportanceUnusable,
-    NoRoom,
-    NoSuchFileType,
-    QuantizedAlready,
-    QuantizingFailed,
-    SourceChanged,
-)
+from bundler.errors import NoSuchFileType, QuantizedAlready
 from bundler.freeze import freeze_runtime
 from bundler.gguf import read_gguf
 from bundler.gguf.types import FILE_TYPES
-from bundler.making.build import BuildRequest, Built, build
 from bundler.making.planning import planned_runtime
 from bundler.progress import SilentProgress
 from bundler.quantizing import Quantization, find_file_type
-from bundler.quantizing import quantize as quantizing
 from bundler.quantizing.child import Said, run_quantizer
 from bundler.quantizing.plan import quantized_size
-from runtime.bundle import Manifest, open_bundle
+from runtime.bundle import open_bundle
 from runtime.engine.llama.quantizing import QuantizeRequest
+from support.bundles import Run, loaf
+from support.importances import gguf_matrix
+from support.places import BENCHMARKS, ROOT
+from support.quantizing import ENTRIES, made, manifest_of, weights_of, write_model
+from support.splitting import split_in_two
 
 sys.path.append(str(BENCHMARKS))
 
-from shapes import Llama
 from sizing import sizes
-from support.importances import Entry, Floats, gguf_matrix, legacy_matrix
-from support.splitting import split_in_two
-from vocabularies import sentence_pieces
-from weights import F16, Q8_0, write_noise
-from weights import Quantization as Blocks
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def write_model(path: Path, blocks: Blocks = F16, layers: int = 2) -> Path:
-    """A model that goes on with the alphabet, whatever is lost of its weights."""
-    shape = Llama(layers=layers, width=256, hidden=512, heads=4, kv_heads=2, counts=True)
-    write_noise(path, shape, sentence_pieces(512), blocks)
-    return path
-
-
-@pytest.fixture(scope="module")
-def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """2.9 MB in F16. Read-only."""
-    return write_model(tmp_path_factory.mktemp("half") / "alphabet-F16.gguf")
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    """A bundle to be, in a folder of its own."""
-    folder = tmp_path / "made"
-    folder.mkdir()
-    return folder / "made.loaf"
-
-
-def made(model: Path | str, target: Path, file_type: str = "Q4_K_M", sha256: str | None = None, **how: object) -> Built:
-    quantization = Quantization(find_file_type(file_type), **how)  # type: ignore[arg-type]
-    request = BuildRequest(str(model), output=target, quantization=quantization, sha256=sha256)
-    return build(request, lambda: freeze_runtime(SilentProgress()), SilentProgress())
-
-
-def manifest_of(bundle: Path) -> Manifest:
-    return open_bundle(bundle).manifest
-
-
-def weights_of(bundle: Path) -> bytes:
-    opened = open_bundle(bundle)
-    span = opened.spans[opened.manifest.models[0].entry]
-    return bundle.read_bytes()[span.offset : span.offset + span.size]
+from weights import Q8_0
 
 
 def test_a_smaller_model_says_the_same(half: Path, tmp_path: Path, run: Run) -> None:
@@ -250,178 +192,3 @@ def test_in_a_recipe(half: Path, tmp_path: Path) -> None:
     assert "with the importance matrix m.imatrix (SHA-256 " in manifest_of(tmp_path / "x.loaf").models[0].origin
     recipe.write_text(f'model = "{half}"\n\nquantize = "Q4KM"\n')
     assert "recipe.toml:3: quantize: there is no quantization" in loaf("build", "-f", str(recipe)).stderr
-
-
-ENTRIES = [
-    Entry(f"blk.{layer}.{name}.weight", width, [4.0])
-    for layer in range(2)
-    for name, width in (
-        ("attn_q", 256), ("attn_k", 256), ("attn_v", 256), ("attn_output", 256),
-        ("ffn_gate", 256), ("ffn_up", 256), ("ffn_down", 512),
-    )
-]  # fmt: skip
-"""An importance matrix for the model above, as it is made of 4 texts."""
-
-
-def test_importance_in_both_formats(half: Path, target: Path, tmp_path: Path) -> None:
-    made(half, target, "IQ3_S")
-    without = weights_of(target)
-    matrices = {"m.dat": legacy_matrix(ENTRIES), "m.gguf": gguf_matrix(ENTRIES)}
-    found = []
-    for name, content in matrices.items():
-        (tmp_path / name).write_bytes(content)
-        made(half, target, "IQ3_S", importance=tmp_path / name)
-        found.append(weights_of(target))
-    assert found[0] == found[1] != without
-    made(half, target, "IQ2_XXS", importance=tmp_path / "m.gguf")
-    assert manifest_of(target).models[0].quantization == "IQ2_XXS"
-
-
-def test_importance_is_asked_for_where_it_is_needed(half: Path, target: Path, tmp_path: Path) -> None:
-    for file_type in ("IQ2_XXS", "IQ1_S", "Q2_K_S"):
-        with pytest.raises(ImportanceMissing) as raised:
-            made(half, target, file_type)
-        assert "--imatrix" in raised.value.hint
-    (tmp_path / "m.dat").write_bytes(legacy_matrix([entry for entry in ENTRIES if "ffn_up" not in entry.name]))
-    with pytest.raises(ImportanceMissing) as raised:
-        made(half, target, "IQ2_XXS", importance=tmp_path / "m.dat")
-    assert raised.value.tensor == "blk.0.ffn_up.weight"
-    assert list(target.parent.iterdir()) == []
-
-
-GOOD = ENTRIES[0]
-MISFIT = gguf_bytes({}, [Floats("x.in_sum2", (2, 2), values=[1.0] * 4), Floats("x.counts", (3,), values=[1.0] * 3)])
-UNUSABLE: list[tuple[str, bytes, str]] = [
-    ("nothing", b"", "as llama-imatrix writes"),
-    ("a text", b"# What is this?\n", "as llama-imatrix writes"),
-    ("no entries", struct.pack("<i", 0), "as llama-imatrix writes"),
-    ("fewer entries than it says", struct.pack("<i", 2) + legacy_matrix([GOOD])[4:], "cut short"),
-    ("cut in a name", legacy_matrix([GOOD])[:14], "cut short"),
-    ("cut in the numbers", legacy_matrix([GOOD])[:-100], "cut short"),
-    ("a name without an end", struct.pack("<ii", 1, 2**31 - 1), "as llama-imatrix writes"),
-    ("a negative length", struct.pack("<ii", 1, -1), "as llama-imatrix writes"),
-    ("of another size", legacy_matrix([Entry(GOOD.name, 128, [4.0])]), "128 numbers for"),
-    ("of another model", legacy_matrix([Entry("blk.7.attn_q.weight", 256, [4.0])]), "nothing for any tensor"),
-    ("not a number", legacy_matrix([Entry(GOOD.name, 256, [4.0], float("nan"))]), "are no numbers"),
-    ("endless", gguf_matrix([Entry(GOOD.name, 256, [4.0], float("inf"))]), "are no numbers"),
-    ("a GGUF of another kind", gguf_matrix([GOOD]).replace(b".in_sum2", b".in_sum3"), "nothing for any tensor"),
-    ("without counts", gguf_matrix([GOOD]).replace(b".counts", b".xounts"), "as llama-imatrix writes"),
-    ("counts that do not fit", MISFIT, "do not fit"),
-]
-
-
-@pytest.mark.parametrize(("content", "says"), [row[1:] for row in UNUSABLE], ids=[row[0] for row in UNUSABLE])
-def test_what_is_no_importance_matrix(half: Path, tmp_path: Path, content: bytes, says: str) -> None:
-    path = tmp_path / "m.dat"
-    path.write_bytes(content)
-    with pytest.raises(ImportanceUnusable) as raised, (tmp_path / "means").open("wb") as file:
-        quantizing.write_means(path, quantizing.sizes_wanted(read_gguf(half)), file)
-    assert says in raised.value.problem
-
-
-def test_experts_that_were_never_used_count_like_others(tmp_path: Path) -> None:
-    path = tmp_path / "m.gguf"
-    path.write_bytes(gguf_matrix([Entry("x", 2, [4.0, 0.0])]))
-    with (tmp_path / "means").open("w+b") as file:
-        assert quantizing.write_means(path, {"x": 4}, file) == (("x", 4),)
-        file.seek(0)
-        assert struct.unpack("<4f", file.read()) == (1.0, 2.0, 1.0, 1.0)
-
-
-def test_the_wrong_weights_are_not_quantized(half: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bundler.making.build.quantized", None)
-    with pytest.raises(AnotherDigest):
-        made(half, target, sha256="0" * 64)
-
-
-def test_room_is_needed_twice(half: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantizing.shutil, "disk_usage", lambda _folder: SimpleNamespace(free=1_500_000))
-    with pytest.raises(NoRoom) as raised:
-        made(half, target)
-    assert 1_800_000 < raised.value.needed < 1_900_000
-    assert list(target.parent.iterdir()) == []
-
-
-def test_a_full_disk_is_told_as_such(half: Path, target: Path) -> None:
-    """A file may have 700 kB here, of which the result would need 900."""
-    command = f"ulimit -f 700; exec {Path(sys.executable).with_name('loaf')} build {half} --quantize Q4_K_M -o {target}"
-    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert result.returncode == 1
-    assert "is the disk full?" in result.stderr
-    assert list(target.parent.iterdir()) == []
-
-
-def test_weights_that_change_meanwhile(half: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = target.with_name("mine.gguf")
-    mine.write_bytes(half.read_bytes())
-    quantizer = quantizing.run_quantizer
-
-    def run_and_touch(program: Path, request: QuantizeRequest, model: str, hear: Callable[[Said], None]) -> None:
-        quantizer(program, request, model, hear)
-        if not request.dry_run:
-            os.utime(mine, (1, 1))
-
-    monkeypatch.setattr(quantizing, "run_quantizer", run_and_touch)
-    with pytest.raises(SourceChanged):
-        made(mine, target)
-
-
-CRASHES: list[tuple[str, str, str]] = [
-    ("a reason", "echo 'llama_model_quantize: failed to quantize: no luck' >&2; exit 1", "no luck"),
-    ("a full disk", "echo 'x: failed to quantize: basic_ios::clear: iostream error' >&2; exit 1", "is the disk full?"),
-    ("a bug", "echo 'error: llama.cpp cannot go on: GGML_ASSERT(x) failed' >&2; exit 1", "GGML_ASSERT(x) failed"),
-    ("a crash", "echo 'last words' >&2; kill -SEGV $$", "was ended by SIGSEGV; its last words: last words"),
-    ("no memory", "kill -KILL $$", "SIGKILL (the system ends a process so when memory runs out); its last words: none"),
-    ("no words", "exit 3", "exit code 3; its last words: none"),
-]
-
-
-@pytest.mark.parametrize(("script", "says"), [row[1:] for row in CRASHES], ids=[row[0] for row in CRASHES])
-def test_the_last_words_of_a_quantizer(script: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOAF_BUILD_CACHE", str(tmp_path / "cache"))
-    program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    with pytest.raises(QuantizingFailed) as raised:
-        run_quantizer(program, QuantizeRequest("a", "b", 1, 1), "it", print)
-    assert says in raised.value.reason
-    assert raised.value.log.is_file(), "all that was said can be read"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_of_an_interrupted_one(number: signal.Signals, large: Path, target: Path) -> None:
-    command = [Path(sys.executable).with_name("loaf"), "build", large, "--quantize", "IQ3_S", "-o", target]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
-    is_at_work = b'"dry_run":false'
-    quantizer = _wait_for(lambda: next((pid for pid in _children(process.pid) if is_at_work in _command(pid)), 0))
-    process.send_signal(number)
-    assert process.wait(timeout=20) == (-number if number == signal.SIGKILL else 130)
-    assert list(target.parent.iterdir()) == []
-    _wait_for(lambda: not _command(quantizer))
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that takes seconds."""
-    return write_model(tmp_path_factory.mktemp("large") / "large-F16.gguf", layers=24)
-
-
-def _children(pid: int) -> Iterator[int]:
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        yield from map(int, task.read_text().split())
-
-
-def _command(pid: int) -> bytes:
-    """Empty for one that has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def _wait_for(look: Callable[[], int | bool], seconds: float = 20) -> int:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    return int(found)

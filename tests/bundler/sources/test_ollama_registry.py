@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.bundles import clean_environment
-from test_sources import ollama_model, sha256
 
 from bundler.progress import SilentProgress
 from bundler.sources import resolve
+from support.bundles import clean_environment
+from support.stores import ollama_model, sha256
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 

@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support.places import ROOT
-from support.waiting import wait_until
 
 from bundler.errors import CacheFull, CacheUnusable
 from bundler.store.cache import build_cache, cached, key_of, log_file
+from support.places import ROOT
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("cache_folder")
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.web import Site, serving
 
 from bundler.errors import CacheFull, DigestMismatch, DownloadFailed, SourceNotFound
 from bundler.progress import SilentProgress
 from bundler.store import downloads
 from bundler.store.downloads import Download, download_store, fetch
+from support.web import Site, serving
 
 DATA = bytes(range(256)) * 40_000
 DIGEST = hashlib.sha256(DATA).hexdigest()

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.bundles import loaf
-from support.dying import Death, Died, dying
-from support.small_bundles import build_small, small_gguf, small_runtime
 
 from bundler.changing.defaults import set_defaults
 from bundler.errors import KeyUnusable, SignatureWrong
 from bundler.file.baked import Baked
 from bundler.trust import minisign
+from support.bundles import loaf
+from support.dying import Death, Died, dying
+from support.small_bundles import build_small, small_gguf, small_runtime
 
 PASSWORD = "pass word é"
 

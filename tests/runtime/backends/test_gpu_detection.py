@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.drivers import CRASHES, CUDA_DRIVER, HANGS, HIP_RUNTIME, broken_driver, fake_library
-from support.places import ROOT
 
 from runtime.backends import cuda, detection, libraries, rocm, system_cxx
 from runtime.backends.detection import PATIENT_SECONDS, SECONDS, ask, detect, detect_anew
 from runtime.backends.devices import Device
 from runtime.backends.drivers import identity
+from support.drivers import CRASHES, CUDA_DRIVER, HANGS, HIP_RUNTIME, broken_driver, fake_library
+from support.places import ROOT
 
 LAVAPIPE = sorted(Path("/usr/share/vulkan/icd.d").glob("lvp_icd*.json"))
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.strangers import devices, hello, peer, saying, sized
 
 from runtime.backends.workers import PROTOCOL, WorkerDevice, WorkerUnreachable, ask, find
 from runtime.engine.backend import WorkerAddress
+from support.strangers import devices, hello, peer, saying, sized
 
 
 def test_what_a_worker_has() -> None:

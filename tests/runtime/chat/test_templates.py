@@ -1,120 +1,22 @@
-"""Templates of real models: rendered as `transformers` renders them, known by their family, read back as written."""
+"""Templates of real models: rendered as `transformers` renders them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import msgspec
 import pytest
-from support.gbnf import Gbnf
-from support.templates import templates
-from test_chat_answers import TIME, WEATHER, found_in
-from test_template import Characters
 
-from runtime.chat.answer import AnswerParser
-from runtime.chat.conversation import Conversation, ToolChoice
+from runtime.chat.conversation import Conversation
 from runtime.chat.errors import TemplateFailed
-from runtime.chat.formats.format import core, first_text
-from runtime.chat.messages import Message, ToolCall
-from runtime.chat.parsing.parser import FormatParser
-from runtime.chat.prompt import PromptBuilder
+from runtime.chat.messages import Message
 from runtime.chat.template import ChatTemplate
 from runtime.chat.writing import as_openai_has_it
-
-FAMILY = {
-    "ByteDance-Seed-OSS": "seed-oss",
-    "CohereForAI-c4ai-command-r7b-12-2024-tool_use": "command-r7b",
-    "GLM-4.6": "glm",
-    "GLM-4.7-Flash": "glm",
-    "Kimi-K2-Instruct": "kimi-k2",
-    "Kimi-K2-Thinking": "kimi-k2",
-    "MiniMax-M2": "minimax-m2",
-    "Mistral-Small-3.2-24B-Instruct-2506": "mistral-v11",
-    "NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": "qwen3-coder",
-    "NVIDIA-Nemotron-Nano-v2": "nemotron-nano-v2",
-    "NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use": "hermes",
-    "NousResearch-Hermes-3-Llama-3.1-8B-tool_use": "hermes",
-    "Qwen-QwQ-32B": "hermes",
-    "Qwen-Qwen2.5-7B-Instruct": "hermes",
-    "Qwen-Qwen3-0.6B": "hermes",
-    "Qwen3-Coder": "qwen3-coder",
-    "Qwen3.5-4B": "qwen3-coder",
-    "StepFun3.5-Flash": "qwen3-coder",
-    "deepseek-ai-DeepSeek-R1-Distill-Llama-8B": "deepseek-r1",
-    "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B": "deepseek-r1",
-    "deepseek-ai-DeepSeek-V3.1": "deepseek-v3.1",
-    "google-gemma-2-2b-it": "generic",
-    "ibm-granite-granite-3.3-2B-Instruct": "granite",
-    "ibm-granite-granite-4.0": "hermes",
-    "llama-cpp-deepseek-r1": "deepseek-r1",
-    "meetkai-functionary-medium-v3.1": "functionary-v3.1",
-    "meetkai-functionary-medium-v3.2": "functionary-v3.2",
-    "meta-llama-Llama-3.1-8B-Instruct": "llama-3",
-    "meta-llama-Llama-3.2-3B-Instruct": "llama-3",
-    "meta-llama-Llama-3.3-70B-Instruct": "llama-3",
-    "microsoft-Phi-3.5-mini-instruct": "generic",
-    "mistralai-Ministral-3-14B-Reasoning-2512": "mistral-v13",
-    "mistralai-Mistral-Nemo-Instruct-2407": "mistral-v3",
-    "moonshotai-Kimi-K2": "kimi-k2",
-    "openai-gpt-oss-120b": "gpt-oss",
-    "unsloth-Apriel-1.5": "apriel",
-    "unsloth-mistral-Devstral-Small-2507": "mistral-v13",
-}
-"""Templates, and the families they have to be known as."""
-
-OTHERS = (
-    "Apertus-8B-Instruct",
-    "Apriel-1.6-15b-Thinker-fixed",
-    "Bielik-11B-v3.0-Instruct",
-    "Cohere2MoE",
-    "CohereForAI-c4ai-command-r-plus-tool_use",
-    "GigaChat3-10B-A1.8B",
-    "GigaChat3.1-10B-A1.8B",
-    "HuggingFaceTB-SmolLM3-3B",
-    "Kimi-K3",
-    "LFM2-8B-A1B",
-    "LFM2.5-8B-A1B",
-    "LFM2.5-Instruct",
-    "MiMo-VL",
-    "MiniMax-M1",
-    "MiniMax-M3",
-    "Reka-Edge",
-    "Spark2.5",
-    "deepseek-ai-DeepSeek-V3.2",
-    "deepseek-ai-DeepSeek-V4",
-    "deepseek-ai-DeepSeek-V4-Flash-0731",
-    "fireworks-ai-llama-3-firefunction-v2",
-    "google-gemma-4-31B-it",
-    "google-gemma-4-31B-it-interleaved",
-    "ibm-granite-granite-4.1",
-    "inclusionai-ling-3.0-flash",
-    "llama-cpp-rwkv-world",
-    "muse-glimmer",
-    "openbmb-MiniCPM5-1B",
-    "poolside-Laguna-S-2.1",
-    "poolside-Laguna-XS-2.1",
-    "poolside-Laguna-XS.2",
-    "tencent-Hy3",
-    "upstage-Solar-Open-100B",
-)
-"""Templates of families that are not known, or not tested as such."""
-
-USER, ANSWER = Message("user", "What is the weather <in> Zürich?"), Message("assistant", "Sunny.")
-SYSTEM = Message("system", "Be brief.")
-TOOLS = (WEATHER, TIME)
-CALLED = (ToolCall("a1B2c3D4e", "get_weather", {"city": 'Zürich "x"', "days": 27182}),)
-BOTH = (*CALLED, ToolCall("a1B2c3D4f", "get_time", {"zone": "UTC"}))
-RESULT = Message("tool", "20 °C", tool_call_id="a1B2c3D4e", name="get_weather")
+from support.families import ANSWER, CALLED, FAMILY, OTHERS, RESULT, SYSTEM, TOOLS, USER, builder_of
+from support.templates import templates
 
 each_template = pytest.mark.parametrize("name", [*FAMILY, *OTHERS])
-
-
-@cache
-def builder_of(name: str) -> PromptBuilder:
-    return PromptBuilder(Characters(chat_template=templates()[name], bos="<s>", eos="</s>"), None)
 
 
 @cache
@@ -230,139 +132,3 @@ def words_of(conversation: Conversation) -> list[str]:
     system = [message.content for message in conversation.messages if message.role == "system"]
     calls = ["27182" for message in conversation.messages if message.tool_calls]
     return [*last, *system, *calls, *(tool.name for tool in conversation.tools)]
-
-
-def test_these_are_all_templates() -> None:
-    assert set(templates()) == {*FAMILY, *OTHERS}
-
-
-def test_families() -> None:
-    assert {name: builder_of(name).prepare(Conversation((USER,))).expected.format.name for name in FAMILY} == FAMILY
-
-
-@pytest.mark.parametrize("name", [*FAMILY, *(name for name in OTHERS if "firefunction" not in name)])
-def test_what_a_template_writes_is_read_back(name: str) -> None:
-    """Calls as the template itself writes them are parsed, and the grammar allows them, so all three agree.
-
-    Firefunction's template wants variables that nobody gives it.
-    """
-    builder = builder_of(name)
-    plain = builder.prepare(Conversation((USER,), TOOLS))
-    shown = builder.prepare(Conversation((USER, Message("assistant", tool_calls=BOTH)), TOOLS)).text
-    calls = plain.expected.format.calls
-    begin = calls.section.begin if calls.section else first_text(calls.forms[0]) or '{"name"'
-    place = shown.find(core(begin), shown.find(USER.content))
-    if plain.expected.format.name == "gpt-oss":
-        place = shown.find(" to=functions.get_weather")
-    assert place >= 0, shown
-    answer = shown[place:].removeprefix(plain.expected.opening)
-    parser = FormatParser(msgspec.structs.replace(plain.expected, begun=False))
-    _, _, found = parse(parser, without_end(answer))
-    made = [[call.name, call.arguments] for call in BOTH]
-    assert found in (made, made[:1])
-    if name in FAMILY:
-        required = builder.prepare(Conversation((USER,), TOOLS, ToolChoice("required"), thinks=False))
-        grammar = Gbnf(required.grammar)
-        text = without_end(answer).strip() if "to=functions" not in answer else without_end(answer)
-        assert any(grammar.accepts(text[:end]) for end in range(len(text), len(text) // 2, -1)), (text, grammar.rules)
-
-
-def without_end(answer: str) -> str:
-    """`answer` up to what ends a turn."""
-    ends = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "</s>", "<|end_of_text|>", "<|END_OF_TURN_TOKEN|>", "[e~[",
-            "<|call|>", "<seed:eos>", "<｜end▁of▁sentence｜>", "<|user|>", "<|assistant|>", "</assistant>",
-            "<|role_end|>", "<end_of_turn>", "<turn|>", "<|end|>")  # fmt: skip
-    return answer[: min([answer.find(end) for end in ends if end in answer], default=len(answer))]
-
-
-def parse(parser: AnswerParser, text: str) -> Any:
-    return found_in([*parser.push(text), *parser.finish()])
-
-
-@pytest.mark.parametrize(
-    ("name", "thinks", "begun"),
-    [
-        ("Qwen-Qwen3-0.6B", None, False),
-        ("Qwen-Qwen3-0.6B", False, False),
-        ("Qwen-QwQ-32B", True, True),
-        ("Qwen-QwQ-32B", False, False),
-        ("deepseek-ai-DeepSeek-R1-Distill-Llama-8B", None, True),
-        ("deepseek-ai-DeepSeek-R1-Distill-Llama-8B", False, False),
-        ("deepseek-ai-DeepSeek-V3.1", None, False),
-        ("deepseek-ai-DeepSeek-V3.1", True, True),
-        ("MiniMax-M2", None, True),
-        ("MiniMax-M2", False, False),
-        ("GLM-4.6", False, False),
-        ("ByteDance-Seed-OSS", False, False),
-    ],
-)
-def test_answers_begin_in_the_reasoning_that_a_prompt_begins(name: str, thinks: bool | None, begun: bool) -> None:
-    prepared = builder_of(name).prepare(Conversation((USER,), thinks=thinks))
-    span = prepared.expected.reasoning
-    assert span is not None
-    assert prepared.expected.begun == begun
-    assert prepared.text.rstrip().endswith(span.begin) == begun
-    if begun:
-        assert parse(prepared.parser(), f"Hm.{span.end}\n\nYes.") == ("Yes.", "Hm.", [])
-    else:
-        assert parse(prepared.parser(), f"{span.begin}Hm.{span.end}\n\nYes.") == ("Yes.", "Hm.", [])
-        assert parse(prepared.parser(), "Yes.") == ("Yes.", "", [])
-
-
-def test_capabilities() -> None:
-    def known(name: str) -> tuple[bool, bool]:
-        builder = builder_of(name)
-        return builder.takes_tools, builder.thinks
-
-    assert known("Qwen-Qwen3-0.6B") == (True, True)
-    assert known("Qwen-Qwen2.5-7B-Instruct") == (True, False)
-    assert known("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B") == (False, True)
-    assert known("google-gemma-2-2b-it") == (False, False)
-    assert known("openai-gpt-oss-120b") == (True, True)
-
-
-@pytest.mark.parametrize(
-    "name", ["google-gemma-2-2b-it", "microsoft-Phi-3.5-mini-instruct", "deepseek-ai-DeepSeek-V3.1"]
-)
-def test_a_model_whose_template_knows_no_tools_is_told(name: str) -> None:
-    """In its family's own format, if that is known; and turns that it cannot take are told as text."""
-    builder = builder_of(name)
-    conversation = Conversation((SYSTEM, USER, Message("assistant", tool_calls=BOTH), RESULT), TOOLS)
-    prepared = builder.prepare(conversation)
-    for word in ("Be brief.", "Zürich", "20 °C", '"name": "get_weather"', "example_function", "get_time"):
-        assert word in prepared.text, word
-    assert prepared.triggers is not None
-
-
-def test_several_calls_become_turns_of_one_where_a_template_takes_one() -> None:
-    builder = builder_of("meta-llama-Llama-3.1-8B-Instruct")
-    second = Message("tool", "12:00", tool_call_id="a1B2c3D4f")
-    prepared = builder.prepare(Conversation((USER, Message("assistant", tool_calls=BOTH), second, RESULT), TOOLS))
-    places = [prepared.text.find(word) for word in ('"get_weather", "par', "20 °C", '"get_time", "par', "12:00")]
-    assert -1 not in places
-    assert places == sorted(places)
-
-
-def test_ids_that_mistral_does_not_take_are_made_short() -> None:
-    builder = builder_of("mistralai-Mistral-Nemo-Instruct-2407")
-    for call_id, given in (("call_0123456789", "call_0123456789"), ("", None)):
-        calls = Message("assistant", tool_calls=(ToolCall(call_id, "get_time", {}),))
-        result = Message("tool", "12:00", tool_call_id=given)
-        text = builder.prepare(Conversation((USER, calls, result), TOOLS)).text
-        made = json.loads(text[text.index("[TOOL_CALLS]") + 12 : text.index("</s>")])[0]["id"]
-        assert len(made) == 9
-        assert f'"call_id": "{made}"' in text
-
-
-def test_an_answer_is_continued() -> None:
-    for name in ("Qwen-Qwen3-0.6B", "Qwen-Qwen2.5-7B-Instruct", "meta-llama-Llama-3.1-8B-Instruct", "GLM-4.6"):
-        builder = builder_of(name)
-        prepared = builder.prepare(Conversation((USER, Message("assistant", "It is ")), continues_last=True))
-        assert prepared.text.endswith("It is ")
-        assert parse(prepared.parser(), "sunny.") == ("sunny.", "", [])
-
-
-def test_a_prompt_s_marks_are_shown_to_the_parser() -> None:
-    prepared = builder_of("openai-gpt-oss-120b").prepare(Conversation((USER,), TOOLS))
-    assert set(map(ord, "<|channel|>")) <= prepared.shown
-    assert not builder_of("google-gemma-2-2b-it").prepare(Conversation((USER,))).shown

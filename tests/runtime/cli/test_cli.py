@@ -10,7 +10,6 @@ import click
 import msgspec
 import pytest
 from click.testing import CliRunner
-from support.places import ROOT
 
 from runtime.cli.main import command
 from runtime.cli.options import GROUPS, SAMPLING
@@ -19,6 +18,7 @@ from runtime.cli.unused import unused_options
 from runtime.engine.backend import WorkerAddress
 from runtime.engine.types import Sampling
 from runtime.settings import ChatSettings, Secret, ServerSettings, Settings, TlsFiles, WorkerSettings
+from support.places import ROOT
 
 
 def settings(*flags: str) -> Settings:

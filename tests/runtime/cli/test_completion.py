@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.bundles import clean_environment, loaf
 
 from runtime.cli.completion import SHELLS, script
+from support.bundles import clean_environment, loaf
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.bundles import Server, clean_environment, loaf
-from support.waiting import wait_until
 
 from runtime.bundle import open_bundle
+from support.bundles import Server, clean_environment, loaf
+from support.waiting import wait_until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 MOON = "The first man on the moon was"

@@ -15,8 +15,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fakes import FakeContext, FakeModel
-from support.places import ROOT
 
 from runtime.chat.messages import Message
 from runtime.console.chat import Chat
@@ -29,6 +27,8 @@ from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
 from runtime.models.served import ServedModel
 from runtime.settings import ChatSettings, Settings
+from support.fakes import FakeContext, FakeModel
+from support.places import ROOT
 
 LINES: list[tuple[str, Command | Mistake | None]] = [
     ("hello", None),

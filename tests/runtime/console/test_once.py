@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.bundles import clean_environment
 
 from runtime.console.errors import InputNotText, InputTooLarge
 from runtime.console.printable import printable
 from runtime.console.speed import speed_of
 from runtime.console.standard_input import read_text
 from runtime.engine.types import Usage
+from support.bundles import clean_environment
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 MOON = "Who was the first man on the moon?"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from support.bundles import clean_environment
 
 MOON = "Who was the first man on the moon?"

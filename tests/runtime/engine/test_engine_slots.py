@@ -7,13 +7,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from support.engine_runs import collect, events_of, request, with_engine
-from support.fakes import FakeContext
 
 from runtime.engine.engine import Engine
 from runtime.engine.errors import SlotBusy, StateFailed, UnknownSlot
 from runtime.engine.jobs import Generation
 from runtime.engine.types import FinishedEvent, GenerationRequest, TokenEvent
+from support.engine_runs import collect, events_of, request, with_engine
+from support.fakes import FakeContext
 
 
 def test_a_slot_can_be_saved_erased_and_restored(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ import threading
 from array import array
 
 import pytest
-from support.engine_runs import collect, request, with_engine
-from support.fakes import FakeContext, FakeEmbedder
 
 from runtime.engine.engine import Engine
 from runtime.engine.errors import CannotGenerate, EmptyPrompt, TextTooLong
 from runtime.engine.types import EmbeddingRequest
+from support.engine_runs import collect, request, with_engine
+from support.fakes import FakeContext, FakeEmbedder
 
 
 def test_texts_of_all_requests_are_computed_together() -> None:

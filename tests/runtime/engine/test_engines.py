@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.fakes import FACTS, FakeContext, FakeEmbedder, FakeSampler
 
 from runtime.engine.backend import LoadSettings, Weights
 from runtime.engine.engine import Engine
@@ -21,6 +20,7 @@ from runtime.engine.llama.loading import load_model
 from runtime.engine.types import EmbeddingRequest, FinishedEvent, GenerationRequest
 from runtime.engine.worker import Worker
 from runtime.models.sharing import choose_context, share_memory
+from support.fakes import FACTS, FakeContext, FakeEmbedder, FakeSampler
 
 MIB = 2**20
 

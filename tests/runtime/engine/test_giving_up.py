@@ -6,11 +6,11 @@ import asyncio
 import threading
 
 import pytest
-from support.fakes import FakeContext, FakeSampler
 
 from runtime.engine.engine import Engine
 from runtime.engine.errors import EngineError, StillLoading, WorkerLost
 from runtime.engine.types import EmbeddingRequest, GenerationRequest
+from support.fakes import FakeContext, FakeSampler
 
 LOST = WorkerLost("there:50052", "a test said so")
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from support.architectures import Architecture, write_lora, write_model
 
 from runtime.engine.backend import Adapter, ContextSettings, LoadSettings, Weights
 from runtime.engine.engine import Engine
@@ -30,6 +29,7 @@ from runtime.engine.types import (
     TokenEvent,
     Usage,
 )
+from support.architectures import Architecture, write_lora, write_model
 
 T = TypeVar("T")
 Said = list[Probabilities]

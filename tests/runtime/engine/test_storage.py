@@ -6,7 +6,6 @@ import asyncio
 
 import msgspec
 import pytest
-from support.fakes import FACTS, FakeContext, FakeModel
 
 from runtime.engine.backend import BatchItem
 from runtime.engine.cache import PrefixCache
@@ -14,6 +13,7 @@ from runtime.engine.engine import Engine
 from runtime.engine.shelf import Kept, Shelf
 from runtime.engine.storage import Storage
 from runtime.engine.types import FinishedEvent, GenerationRequest
+from support.fakes import FACTS, FakeContext, FakeModel
 
 A, B, C = (list(range(first, first + 40)) for first in (100, 200, 300))
 TOKEN = 8

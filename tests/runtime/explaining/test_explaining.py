@@ -11,9 +11,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.architectures import Architecture, write_lora, write_model
-from support.bundles import Server
-from support.places import BENCHMARKS, ROOT
 
 from runtime.engine.backend import Adapter, LoadSettings, Verdict, Weights
 from runtime.explaining.launch import describe_model
@@ -23,6 +20,9 @@ from runtime.machine.processor import Variant
 from runtime.machine.resources import Memory, Processors
 from runtime.models.loading import look_at_models, open_models
 from runtime.settings import EngineSettings, Settings
+from support.architectures import Architecture, write_lora, write_model
+from support.bundles import Server
+from support.places import BENCHMARKS, ROOT
 
 sys.path.append(str(BENCHMARKS))
 

@@ -7,11 +7,11 @@ import time
 from typing import Any
 
 import pytest
-from support.gbnf import Gbnf
-from support.schema_cases import CASES, INT, STR, Case, obj, typed
 
 from runtime.grammar.errors import SchemaUnsupported
 from runtime.grammar.json_schema import any_object_grammar, grammar_of
+from support.gbnf import Gbnf
+from support.schema_cases import CASES, INT, STR, Case, obj, typed
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

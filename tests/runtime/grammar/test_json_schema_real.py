@@ -11,10 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.bundles import DEMO_GGUF
-from support.schema_cases import CASES, INT, STR, TREE, Case, obj, typed
-from support.schema_check import fits
-from support.schema_values import schemas_and_values, written
 
 from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, Weights
 from runtime.engine.llama.context import Context, Interrupt
@@ -23,6 +19,10 @@ from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.types import Sampling
 from runtime.grammar.json_schema import grammar_of
+from support.bundles import DEMO_GGUF
+from support.schema_cases import CASES, INT, STR, TREE, Case, obj, typed
+from support.schema_check import fits
+from support.schema_values import schemas_and_values, written
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,6 @@ from unittest import mock
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from support.bundles import ROOT
-from support.gbnf import Gbnf
-from support.schema_cases import CASES, INT, Case, obj, typed
-from support.schema_check import fits
-from support.schema_values import Pair, schemas_and_values, written
 
 from runtime.grammar import charset, derivatives
 from runtime.grammar.derivatives import Derivatives
@@ -27,6 +22,11 @@ from runtime.grammar.expressions import Expressions
 from runtime.grammar.gbnf import Ref, Rules, Text
 from runtime.grammar.json_schema import grammar_of
 from runtime.grammar.work import Work
+from support.bundles import ROOT
+from support.gbnf import Gbnf
+from support.schema_cases import CASES, INT, Case, obj, typed
+from support.schema_check import fits
+from support.schema_values import Pair, schemas_and_values, written
 
 
 @settings(max_examples=200, deadline=None)

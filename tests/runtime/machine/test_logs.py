@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.bundles import Server
 
 from runtime.engine.llama import logs as llama_logs
 from runtime.machine import logs
+from support.bundles import Server
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SECRET = "Who was the first man on the moon?"

@@ -10,9 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.bundles import Server, clean_environment, loaf
-from support.drivers import CRASHES, HANGS, broken_driver
-from support.places import DATA
 
 from bundler.freeze.compiler import find_compiler
 from bundler.freeze.wheel import wheel_key
@@ -20,6 +17,9 @@ from bundler.packs.pipeline import packs_made
 from runtime.bundle import open_bundle
 from runtime.explaining.report import Report
 from runtime.explaining.sentences import sentences
+from support.bundles import Server, clean_environment, loaf
+from support.drivers import CRASHES, HANGS, broken_driver
+from support.places import DATA
 
 LAVAPIPE = sorted(Path("/usr/share/vulkan/icd.d").glob("lvp_icd*.json"))
 EMBEDDER = DATA / "embedder.gguf"

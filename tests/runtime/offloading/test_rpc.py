@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 import pytest
+
 from support.bundles import Server, clean_environment
 from support.strangers import devices, hello, peer, saying
 from support.waiting import wait_until

@@ -18,12 +18,12 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
+
+from runtime.server.app import MAX_BODY
 from support.bundles import Server
 from support.fuzzing import DESCRIPTION, STREAMS, Answer, Beside, ask, dumped, fields_of, judge, places, with_part
 from support.oddities import GOOD, NO_REQUESTS, ODD, ODDEST
 from support.rich_requests import RICH
-
-from runtime.server.app import MAX_BODY
 
 pytestmark = pytest.mark.slow
 

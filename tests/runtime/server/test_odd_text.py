@@ -16,6 +16,7 @@ from langchain_community.llms.llamafile import Llamafile
 from langchain_ollama import ChatOllama, OllamaLLM
 from langchain_openai import ChatOpenAI
 from openai import AsyncOpenAI, OpenAI
+
 from support.bundles import Server
 
 ODD = "a\u2028b\u2029c\u0085d\u000ce\u200bf 漢字かな한국어 عربي e\u0301 👩‍🚀🇩🇪😀\ufeff\U0010ffff."

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import schemathesis
-from support.bundles import Server
 
 from runtime.server.app import DIALECTS
 from runtime.server.dialect import Dialect, Route
 from runtime.server.openapi import description
+from support.bundles import Server
 
 
 @pytest.fixture(scope="module")

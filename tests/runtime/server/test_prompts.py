@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.fakes import FakeModel
 
 from runtime.server.prompts import Prompts, prompt_tokens
 from runtime.server.refusals import BadRequest
+from support.fakes import FakeModel
 
 ONE_PROMPT: list[tuple[str, Any, tuple[int, ...]]] = [
     ("text", "1 2", (1, 2)),

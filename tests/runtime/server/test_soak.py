@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
+
 from support.bundles import DEMO_GGUF, ROOT, Server
 
 FLAGS = ("-c", "2048", "-np", "8", "-t", "1")

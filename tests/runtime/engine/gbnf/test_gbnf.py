@@ -6,13 +6,13 @@ import random
 import time
 
 import pytest
-from support.gbnf import Gbnf
-from support.schema_cases import CASES, Case
 
 from runtime.engine.errors import GrammarInvalid, GrammarTooCostly
 from runtime.engine.gbnf.reading import read_gbnf
 from runtime.engine.gbnf.ways import Ways
 from runtime.grammar.json_schema import grammar_of
+from support.gbnf import Gbnf
+from support.schema_cases import CASES, Case
 
 DOUBLING = 'root ::= "a" root "b" | "a" root "c" | "d"'
 WORDS = 'root ::= ([a-z]+ " "?)*'

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.places import DATA
 
 from runtime.engine.llama.binding import import_binding
+from support.places import DATA
 
 TOKENIZED = json.loads((DATA / "embedder.tokens.json").read_text("utf-8"))
 MEAN, RANK = 1, 4  # llama.h, enum llama_pooling_type

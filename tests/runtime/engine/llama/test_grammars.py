@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from support.llama_runs import GREEDY, PROMPT, go_on, text_of, tokens_of
 
 from runtime.engine.errors import GrammarInvalid, GrammarStuck, GrammarTooCostly
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context
 from runtime.engine.types import Triggers
+from support.llama_runs import GREEDY, PROMPT, go_on, text_of, tokens_of
 
 
 def test_a_grammar_holds_from_the_beginning(backend: LlamaBackend, context: Context) -> None:

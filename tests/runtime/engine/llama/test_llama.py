@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from support.llama_runs import GREEDY, PROMPT, go_on, open_backend, tokens_of
 
 from runtime.engine.backend import (
     BatchItem,
@@ -25,6 +24,7 @@ from runtime.engine.llama.binding import import_binding, use_numa
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
 from runtime.engine.types import Sampling
+from support.llama_runs import GREEDY, PROMPT, go_on, open_backend, tokens_of
 
 
 def test_loading_tells_how_far_it_is(demo_gguf: Path) -> None:

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
-from support.bundles import DEMO_GGUF
 
 from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, PoolFull, Weights
 from runtime.engine.cache import PrefixCache
@@ -24,6 +23,7 @@ from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
 from runtime.engine.storage import Storage
 from runtime.engine.types import Probabilities, Sampling
+from support.bundles import DEMO_GGUF
 
 SLOTS = 4
 SPARE = SLOTS

@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from support.llama_runs import PROMPT, go_on, tokens_of
 
 from runtime.engine.backend import (
     BatchItem,
@@ -19,6 +18,7 @@ from runtime.engine.errors import StateFailed
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
+from support.llama_runs import PROMPT, go_on, tokens_of
 
 
 def test_a_restored_state_goes_on_as_the_saved_one_would_have(

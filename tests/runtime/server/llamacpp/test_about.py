@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from support.bundles import Server
 
 from runtime.engine.stats import Counters, EngineStats
 from runtime.server.llamacpp.metrics import ModelStats, metrics_text
+from support.bundles import Server
 
 PROMPT = "The first man on the moon was"
 

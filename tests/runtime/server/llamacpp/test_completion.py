@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from support.bundles import Server
 
 PROMPT = "The first man on the moon was"

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.bundles import Server
-from support.fakes import FakeModel
-from support.ggufs import with_metadata
 
 from runtime.engine.backend import InfillTokens
 from runtime.server.llamacpp.infill import InfillRequest, Room, infill_prompt, room_of
+from support.bundles import Server
+from support.fakes import FakeModel
+from support.ggufs import with_metadata
 
 MARKS = InfillTokens(prefix=901, suffix=902, middle=903)
 ROOMY = Room(code=400, context=100)

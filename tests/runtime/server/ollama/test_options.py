@@ -6,9 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from support.bundles import Server
-from support.fakes import FACTS, FakeContext, FakeModel
-from test_loading import with_app
 
 from runtime.engine.backend import InfillTokens
 from runtime.engine.types import Sampling
@@ -16,6 +13,9 @@ from runtime.server.ollama.fields import ends_at_once
 from runtime.server.ollama.options import Options, default_sampling, generation_fields, max_tokens
 from runtime.server.ollama.template import render
 from runtime.server.refusals import BadRequest
+from support.applications import with_app
+from support.bundles import Server
+from support.fakes import FACTS, FakeContext, FakeModel
 
 GENERATE = "/api/generate"
 PROMPT = "The first man on the moon was ..."

@@ -7,8 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.bundles import Server
-from support.fakes import FakeModel
 
 from runtime.chat.answer import CallDelta, ContentDelta, Delta, ReasoningDelta
 from runtime.chat.conversation import ToolChoice
@@ -18,6 +16,8 @@ from runtime.server.chatting import Call, ChatAnswer, ChatFinished
 from runtime.server.openai.chat import ChatRequest
 from runtime.server.openai.chat_writer import ChatShape, ChatWriter
 from runtime.server.refusals import BadRequest
+from support.bundles import Server
+from support.fakes import FakeModel
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"

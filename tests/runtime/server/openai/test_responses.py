@@ -8,8 +8,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.bundles import Server
-from support.fakes import FakeModel
 
 from runtime.chat.answer import CallDelta, ContentDelta, Delta, ReasoningDelta
 from runtime.chat.conversation import ToolChoice
@@ -21,6 +19,8 @@ from runtime.server.openai.responses.output import ResponseHead
 from runtime.server.openai.responses.request import ResponsesRequest, conversation_of
 from runtime.server.openai.responses.writer import ResponsesWriter
 from runtime.server.refusals import BadRequest
+from support.bundles import Server
+from support.fakes import FakeModel
 
 PATH = "/v1/responses"
 QUESTION = "Who was the first man on the moon?"
