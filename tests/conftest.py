@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from runtime.engine.llama.context import Context
 
 
+# Tests run at once, and so do their models: a thread that waits for another one is not to keep a processor meanwhile.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
 
