@@ -12,7 +12,7 @@ from runtime.server.access import answer_headers, guard
 from runtime.server.anthropic import ANTHROPIC
 from runtime.server.connections import SERVER_NAME
 from runtime.server.errors import answering_errors
-from runtime.server.keys import MODELS, SETTINGS, STARTED
+from runtime.server.keys import MODELS, PING_SECONDS, SETTINGS, STARTED
 from runtime.server.llamacpp import LLAMACPP
 from runtime.server.logging import logging_requests
 from runtime.server.models import HostedModel, Models
@@ -32,8 +32,13 @@ look, and whether the server is well."""
 MAX_BODY = 64 * 1024 * 1024
 """Bytes that one request may have: long contexts and pictures, but not the machine's memory."""
 
+_PING_SECONDS = 10.0
+"""Clients and proxies give up after a minute or more: nginx 60 s, qwen-code 120 s, Codex 300 s."""
 
-def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Application:
+
+def build_app(
+    served: Sequence[ServedModel], settings: Settings, *, ping_seconds: float = _PING_SECONDS
+) -> web.Application:
     """The dialects' routes over the models. Answers from the first moment: 503 while they load."""
     server = settings.server
     public = PUBLIC.union(assets()) if server.serves_page else PUBLIC
@@ -46,6 +51,7 @@ def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Applicat
     )
     app[SETTINGS] = settings
     app[STARTED] = int(time.time())
+    app[PING_SECONDS] = ping_seconds
     if server.serves_page:
         app.router.add_get("/", index)
         app.router.add_get("/docs", docs)

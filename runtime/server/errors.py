@@ -27,7 +27,7 @@ from runtime.engine.errors import (
 )
 from runtime.errors import LoafError
 from runtime.grammar.errors import SchemaUnsupported
-from runtime.server.dialect import Dialect, Failure
+from runtime.server.dialect import Dialect, Failure, Overflow
 from runtime.server.json import json_response
 from runtime.server.refusals import (
     BadRequest,
@@ -123,18 +123,22 @@ def failure_of(error: LoafError) -> Failure:
     status, kind = _STATUS.get(type(error), (500, "server_error"))
     message = f"{error.message}. {error.hint}" if error.hint else error.message
     details: dict[str, str | int | float] = {}
+    overflow = None
     if isinstance(error, PromptTooLong):
         details = {"n_prompt_tokens": error.n_prompt, "n_ctx": error.n_ctx}
+        overflow = Overflow(error.n_prompt, error.n_ctx)
     if isinstance(error, BadRequest) and error.field:
         details = {"param": error.field}
     if isinstance(error, StillLoading) and error.progress is not None:
         details = {"progress": round(error.progress, 3)}
     retry_after = 1 if isinstance(error, (QueueFull, StillLoading, TooManyConnections)) else None
-    return Failure(status, kind, message, details, retry_after)
+    return Failure(status, kind, message, details, retry_after, overflow)
 
 
 def _dialect_of(path: str, dialects: Sequence[Dialect]) -> Dialect:
-    return next((one for one in dialects if path.startswith(one.prefixes)), dialects[0])
+    """Whose path it is. Prefixes of several dialects may fit: `/v1/` is OpenAI's, `/v1/messages` is not."""
+    found = [(len(prefix), one) for one in dialects for prefix in one.prefixes if path.startswith(prefix)]
+    return max(found, key=lambda pair: pair[0])[1] if found else dialects[0]
 
 
 def _response(failure: Failure, dialect: Dialect) -> web.Response:

@@ -67,6 +67,12 @@ class HostedModel:
         return (self.settings.engine.pooling or self.loaded().facts.pooling) == "rank"
 
     @property
+    def context_length(self) -> int:
+        """Tokens that one request may have, with its answer where it makes text. Raises as `loaded` does."""
+        backend = self.engine.backend()
+        return backend.generator.n_ctx if backend.generator else backend.model.facts.n_ctx_train
+
+    @property
     def capabilities(self) -> tuple[str, ...]:
         """What it is for, in llama-server's and Ollama's words; whoever writes text makes vectors too, if asked to.
 

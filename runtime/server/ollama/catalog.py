@@ -52,11 +52,10 @@ async def ps(request: web.Request) -> web.Response:
     """The same models: all are loaded, and stay so."""
     models = []
     for hosted in request.app[MODELS].all:
-        generator = hosted.engine.backend().generator
         more = {
             "expires_at": rfc3339(time.time() + _FOREVER),
             "size_vram": 0,
-            "context_length": generator.n_ctx if generator else hosted.loaded().facts.n_ctx_train,
+            "context_length": hosted.context_length,
         }
         models.append({**_entry(hosted, hosted.name), **more})
     return json_response({"models": models})

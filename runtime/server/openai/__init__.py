@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from runtime.server.dialect import Dialect, Route, error_object
+from runtime.server.dialect import Dialect, Route
 from runtime.server.openai.chat import ChatRequest, chat_completions, count_chat_tokens
 from runtime.server.openai.completions import CompletionRequest, completions
 from runtime.server.openai.embeddings import EmbeddingsRequest, embeddings
+from runtime.server.openai.errors import error_object
 from runtime.server.openai.models import model, models
 from runtime.server.openai.responses.handlers import count_response_tokens, create_response
 from runtime.server.openai.responses.request import ResponsesRequest
@@ -16,6 +17,7 @@ _RESPONSES = ("/v1/responses", "/responses")
 OPENAI = Dialect(
     name="openai",
     error=error_object,
+    prefixes=("/v1/", *_CHAT, *_RESPONSES, "/models"),
     routes=(
         Route("GET", ("/v1/models", "/models"), models),
         Route("GET", ("/v1/models/{id:.+}", "/models/{id:.+}"), model),

@@ -15,8 +15,9 @@ from runtime.chat.job import ChatFinished
 from runtime.engine.backend import Model
 from runtime.engine.types import Probabilities
 from runtime.server.chatting import ChatAnswer
-from runtime.server.dialect import Failure, error_object
+from runtime.server.dialect import Failure
 from runtime.server.openai.endings import FINISH_REASONS, chat_usage
+from runtime.server.openai.errors import error_object
 from runtime.server.probabilities import token_probabilities
 from runtime.server.stream import EVENTS_UNTIL_DONE
 from runtime.server.timings import timings

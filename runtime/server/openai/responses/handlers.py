@@ -5,7 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from runtime.chat.job import ChatJob, chat_job
+from runtime.engine.errors import PromptTooLong
 from runtime.server.chatting import answer_chat
+from runtime.server.errors import failure_of
 from runtime.server.generating import generation_request
 from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import MODELS, SETTINGS
@@ -15,6 +17,7 @@ from runtime.server.openai.responses.output import ResponseHead
 from runtime.server.openai.responses.request import ResponsesRequest, conversation_of
 from runtime.server.openai.responses.writer import ResponsesWriter
 from runtime.server.sampling import resolve_sampling
+from runtime.server.stream import streaming
 from runtime.settings import Settings
 
 _LOGPROBS = "message.output_text.logprobs"
@@ -28,7 +31,12 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=_takes_long(body))
     head = ResponseHead(body, job.request, hosted.name)
     writer = ResponsesWriter(head, hosted.loaded(), _top_logprobs(body))
-    return await answer_chat(request, hosted, job, writer, streams=bool(body.stream))
+    try:
+        return await answer_chat(request, hosted, job, writer, streams=bool(body.stream))
+    except PromptTooLong as error:
+        if not body.stream:
+            raise
+        return await _failed_in_stream(request, writer, error)
 
 
 async def count_response_tokens(request: web.Request) -> web.Response:
@@ -46,6 +54,13 @@ def _job(body: ResponsesRequest, hosted: HostedModel, settings: Settings) -> Cha
     max_tokens = answer_limit(body.max_output_tokens, settings.max_tokens, "max_output_tokens")
     wanted = generation_request(body, (), max_tokens, sampling, hosted.engine)
     return chat_job(hosted, conversation_of(body), wanted)
+
+
+async def _failed_in_stream(request: web.Request, writer: ResponsesWriter, error: PromptTooLong) -> web.StreamResponse:
+    """As OpenAI's server says it: Codex shortens the conversation at this event, and ends it at a status of 400."""
+    async with streaming(request, writer.framing) as out:
+        await out.send_all([*writer.opening(0), *writer.failed(failure_of(error))])
+    return out.response
 
 
 def _takes_long(body: ResponsesRequest) -> bool:

@@ -14,7 +14,9 @@ import msgspec
 
 from runtime.chat.job import ChatFinished
 from runtime.engine.types import FinishReason, GenerationRequest
+from runtime.server.dialect import Failure
 from runtime.server.openai.endings import FINISH_REASONS
+from runtime.server.openai.errors import error_code, error_message
 from runtime.server.openai.responses.request import ResponsesRequest
 from runtime.server.timings import timings
 
@@ -96,9 +98,10 @@ class ResponseHead:
         response = self._response(status, output, incomplete_details=details, usage=_usage(finished))
         return {**response, "completed_at": int(time.time()), "timings": timings(finished.usage)}
 
-    def failed(self, message: str, output: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def failed(self, failure: Failure, output: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The response as far as it came."""
-        return self._response("failed", output, error={"code": "server_error", "message": message})
+        error = {"code": error_code(failure), "message": error_message(failure)}
+        return self._response("failed", output, error=error)
 
     def _response(
         self,

@@ -67,7 +67,7 @@ class ResponsesWriter:
 
     def failed(self, failure: Failure) -> Iterable[Event]:
         events = list(self._close("incomplete"))
-        response = self._head.failed(failure.message, self._output)
+        response = self._head.failed(failure, self._output)
         return self._numbered([*events, {"type": "response.failed", "response": response}])
 
     def whole(self, answers: Sequence[ChatAnswer]) -> Any:

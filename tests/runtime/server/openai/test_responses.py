@@ -306,7 +306,6 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("a format nobody knows", {"input": "hi", "text": {"format": {"type": "xml"}}}, "text.format.type"),
     ("a format without its schema", {"input": "hi", "text": {"format": {"type": "json_schema"}}}, "schema"),
-    ("a prompt over the context", {"input": "word " * 30_000}, "context"),
 ]
 
 
