@@ -8,8 +8,9 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool
-from runtime.server.chat_messages import allowed, effort, tool_choice
+from runtime.server.chat_messages import allowed, tool_choice
 from runtime.server.generating import GenerationFields
+from runtime.server.lenient.efforts import effort, is_no_effort
 from runtime.server.openai.responses.items import InputItem, messages_of
 from runtime.server.refusals import BadRequest
 
@@ -93,8 +94,8 @@ def conversation_of(body: ResponsesRequest) -> Conversation:
         tool_choice=choice,
         parallel_calls=body.parallel_tool_calls is not False,
         schema=_schema(body.text),
-        thinks=False if given == "none" else None,
-        effort=effort(given, "reasoning.effort"),
+        thinks=False if is_no_effort(given) else None,
+        effort=effort(given),
         continues_last=last.role == "assistant" and bool(last.content) and not last.tool_calls,
     )
 
