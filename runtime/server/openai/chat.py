@@ -14,9 +14,9 @@ from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.openai.chat_writer import ChatShape, ChatWriter
-from runtime.server.openai.limits import StreamOptions, answer_limit, top_logprobs, with_logprobs
+from runtime.server.openai.limits import StreamOptions, top_logprobs, with_logprobs
 from runtime.server.refusals import BadRequest
-from runtime.server.sampling import resolve_sampling
+from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.settings import Settings
 
 
@@ -81,8 +81,8 @@ def _must_be_text(body: ChatRequest) -> None:
 def _max_tokens(body: ChatRequest, default: int | None) -> int | None:
     for field in ("n_predict", "max_completion_tokens"):
         if getattr(body, field) is not None:
-            return answer_limit(getattr(body, field), default, field)
-    return answer_limit(body.max_tokens, default, "max_tokens")
+            return token_limit(getattr(body, field), default, field)
+    return token_limit(body.max_tokens, default, "max_tokens")
 
 
 def _top_logprobs(body: ChatRequest) -> int | None:

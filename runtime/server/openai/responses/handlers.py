@@ -12,11 +12,11 @@ from runtime.server.generating import generation_request
 from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
-from runtime.server.openai.limits import answer_limit, top_logprobs, with_logprobs
+from runtime.server.openai.limits import top_logprobs, with_logprobs
 from runtime.server.openai.responses.output import ResponseHead
 from runtime.server.openai.responses.request import ResponsesRequest, conversation_of
 from runtime.server.openai.responses.writer import ResponsesWriter
-from runtime.server.sampling import resolve_sampling
+from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.server.stream import streaming
 from runtime.settings import Settings
 
@@ -51,7 +51,7 @@ async def count_response_tokens(request: web.Request) -> web.Response:
 
 def _job(body: ResponsesRequest, hosted: HostedModel, settings: Settings) -> ChatJob:
     sampling = with_logprobs(resolve_sampling(body, settings.sampling, hosted.loaded()), _top_logprobs(body))
-    max_tokens = answer_limit(body.max_output_tokens, settings.max_tokens, "max_output_tokens")
+    max_tokens = token_limit(body.max_output_tokens, settings.max_tokens, "max_output_tokens")
     wanted = generation_request(body, (), max_tokens, sampling, hosted.engine)
     return chat_job(hosted, conversation_of(body), wanted)
 

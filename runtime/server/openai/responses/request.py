@@ -81,9 +81,7 @@ class ResponsesRequest(GenerationFields):
 def conversation_of(body: ResponsesRequest) -> Conversation:
     """The conversation that is asked about, and what the answer may be. Raises `BadRequest`."""
     _must_need_no_memory(body)
-    messages = messages_of(body.input)
-    if not messages:
-        raise BadRequest("input: is missing", "input")
+    messages = messages_of(body.input) or _nothing_asked(body)
     system = (Message("system", body.instructions),) if body.instructions else ()
     tools, choice = _tools(body)
     given = body.reasoning.effort if body.reasoning else None
@@ -98,6 +96,13 @@ def conversation_of(body: ResponsesRequest) -> Conversation:
         effort=effort(given),
         continues_last=last.role == "assistant" and bool(last.content) and not last.tool_calls,
     )
+
+
+def _nothing_asked(body: ResponsesRequest) -> tuple[Message, ...]:
+    """An empty input that wants no answer loads a model (codex --oss asks so). Raises `BadRequest` for any other."""
+    if body.max_output_tokens not in (0, 1):
+        raise BadRequest("input: is missing", "input")
+    return (Message("user", ""),)
 
 
 def _must_need_no_memory(body: ResponsesRequest) -> None:

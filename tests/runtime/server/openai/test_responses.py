@@ -293,7 +293,6 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("a stored prompt", {"input": "hi", "prompt": {"id": "p"}}, "prompt"),
     ("in the background", {"input": "hi", "background": True}, "background"),
     ("several answers", {"input": "hi", "n": 2}, "n:"),
-    ("no tokens", {"input": "hi", "max_output_tokens": 0}, "max_output_tokens"),
     ("too many logprobs", {"input": "hi", "top_logprobs": 10**6}, "top_logprobs"),
     ("a tool nobody has", {"input": "hi", "tools": [{"type": "web_search"}]}, "tools[0]"),
     ("a function without a name", {"input": "hi", "tools": [{"type": "function"}]}, "tools[0]"),
