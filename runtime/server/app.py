@@ -19,7 +19,7 @@ from runtime.server.models import HostedModel, Models
 from runtime.server.ollama import OLLAMA
 from runtime.server.openai import OPENAI
 from runtime.server.openapi import describing
-from runtime.server.page import asset, assets, docs, index
+from runtime.server.page import asset, assets, docs, index, to_index
 from runtime.server.receiving import receiving
 from runtime.settings import Settings
 
@@ -41,9 +41,15 @@ def build_app(
 ) -> web.Application:
     """The dialects' routes over the models. Answers from the first moment: 503 while they load."""
     server = settings.server
-    public = PUBLIC.union(assets()) if server.serves_page else PUBLIC
+    prefix = server.api_prefix
+    public = frozenset(prefix + path for path in (PUBLIC.union(assets(), {""}) if server.serves_page else PUBLIC))
     outermost = [logging_requests()] if settings.log.is_wanted else []
-    middlewares = [*outermost, answering_errors(DIALECTS), guard(server, public), receiving(server.timeout, MAX_BODY)]
+    middlewares = [
+        *outermost,
+        answering_errors(DIALECTS, prefix),
+        guard(server, public),
+        receiving(server.timeout, MAX_BODY),
+    ]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     first, *others = served
     app[MODELS] = Models(
@@ -53,14 +59,17 @@ def build_app(
     app[STARTED] = int(time.time())
     app[PING_SECONDS] = ping_seconds
     if server.serves_page:
-        app.router.add_get("/", index)
-        app.router.add_get("/docs", docs)
-        app.router.add_get("/assets/{name}", asset)
-    app.router.add_get("/openapi.json", describing(DIALECTS))
+        app.router.add_get(f"{prefix}/", index)
+        app.router.add_get(f"{prefix}/docs", docs)
+        app.router.add_get(f"{prefix}/assets/{{name}}", asset)
+        if prefix:
+            app.router.add_get(prefix, to_index)
+    app.router.add_get(f"{prefix}/openapi.json", describing(DIALECTS, prefix))
     for dialect in DIALECTS:
         for route in dialect.routes:
             for path in route.paths:
-                app.router.add_route(route.method, path, route.handler)
+                for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+                    app.router.add_route(method, prefix + path, route.handler)
     app.on_response_prepare.append(answer_headers(server))
     app.on_response_prepare.append(_name_the_server)
     return app

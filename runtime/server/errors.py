@@ -88,8 +88,11 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
 }
 
 
-def answering_errors(dialects: Sequence[Dialect]) -> Middleware:
-    """A middleware that turns what handlers raise into answers. Paths of nobody's are the first dialect's."""
+def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
+    """A middleware that turns what handlers raise into answers. Paths of nobody's are the first dialect's.
+
+    `prefix` comes before all paths.
+    """
 
     @web.middleware
     async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -113,7 +116,7 @@ def answering_errors(dialects: Sequence[Dialect]) -> Middleware:
         except Exception as bug:
             traceback.print_exc()
             failure = Failure(500, "server_error", f"this is a bug in loaf: {bug!r}")
-        return _response(failure, _dialect_of(request.path, dialects))
+        return _response(failure, _dialect_of(request.path.removeprefix(prefix), dialects))
 
     return answer_errors
 

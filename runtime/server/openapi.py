@@ -29,20 +29,20 @@ _KEYS = {
 """How a key is sent, where the server wants one (`access.py`)."""
 
 
-def describing(dialects: tuple[Dialect, ...]) -> Handler:
-    """A handler that answers with their description."""
+def describing(dialects: tuple[Dialect, ...], prefix: str) -> Handler:
+    """A handler that answers with their description; `prefix` comes before all paths."""
 
     async def openapi(_request: web.Request) -> web.Response:
         """This description."""
-        body = await asyncio.to_thread(_encoded, dialects)
+        body = await asyncio.to_thread(_encoded, dialects, prefix)
         return web.Response(body=body, content_type="application/json", charset="utf-8")
 
     return openapi
 
 
 @cache
-def _encoded(dialects: tuple[Dialect, ...]) -> bytes:
-    return encode(description(dialects))
+def _encoded(dialects: tuple[Dialect, ...], prefix: str) -> bytes:
+    return encode(description(dialects) | ({"servers": [{"url": prefix}]} if prefix else {}))
 
 
 def description(dialects: Sequence[Dialect]) -> dict[str, Any]:
