@@ -18,6 +18,7 @@ from runtime.server.logging import logging_requests
 from runtime.server.models import HostedModel, Models
 from runtime.server.ollama import OLLAMA
 from runtime.server.openai import OPENAI
+from runtime.server.openai.memory import MEMORY, AnswerMemory
 from runtime.server.openapi import describing
 from runtime.server.page import asset, assets, docs, index, to_index
 from runtime.server.receiving import receiving
@@ -58,6 +59,7 @@ def build_app(
     app[SETTINGS] = settings
     app[STARTED] = int(time.time())
     app[PING_SECONDS] = ping_seconds
+    app[MEMORY] = AnswerMemory()
     if server.serves_page:
         app.router.add_get(f"{prefix}/", index)
         app.router.add_get(f"{prefix}/docs", docs)

@@ -44,6 +44,7 @@ from runtime.server.refusals import (
     SlowBody,
     SwitchedOff,
     TooManyConnections,
+    UnknownAnswer,
     UnknownModel,
 )
 
@@ -64,6 +65,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     TextTooLong: (400, "invalid_request_error"),
     StateFailed: (400, "invalid_request_error"),
     UnknownModel: (404, "not_found_error"),
+    UnknownAnswer: (404, "not_found_error"),
     UnknownSlot: (404, "not_found_error"),
     ModelsFixed: (403, "permission_error"),
     SlotBusy: (409, "unavailable_error"),

@@ -6,7 +6,7 @@ Knows streams and whole answers. What they look like is the dialect's to know (`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -77,6 +77,10 @@ class Answer(msgspec.Struct, frozen=True):
         return tuple(one for event in self.events for one in event.probabilities)
 
 
+Begun = Callable[[Sequence[Generation]], None]
+"""Who wants to know of the generations of a request, to end them."""
+
+
 class Writer(Protocol):
     """How one request's answers are written down.
 
@@ -134,21 +138,33 @@ async def answer(
     *,
     streams: bool,
     n: int | None = None,
+    begun: Begun | None = None,
 ) -> web.StreamResponse:
     """Generate `n` times, once unless said otherwise, and answer as `writer` does. The prompt is computed once."""
-    return await answer_all(request, engine, repeated(wanted, n), writer, streams=streams)
+    return await answer_all(request, engine, repeated(wanted, n), writer, streams=streams, begun=begun)
 
 
 async def answer_all(
-    request: web.Request, engine: Engine, wanted: Sequence[GenerationRequest], writer: Writer, *, streams: bool
+    request: web.Request,
+    engine: Engine,
+    wanted: Sequence[GenerationRequest],
+    writer: Writer,
+    *,
+    streams: bool,
+    begun: Begun | None = None,
 ) -> web.StreamResponse:
-    """Generate all that is `wanted`, at once, and answer as `writer` does, in this order. Raises `BadRequest`."""
+    """Generate all that is `wanted`, at once, and answer as `writer` does, in this order. Raises `BadRequest`.
+
+    `begun` is told when all of it has been queued.
+    """
     if len(wanted) > MAX_ANSWERS:
         raise BadRequest(f"the request wants {len(wanted):,} answers, and at most {MAX_ANSWERS} can be had")
     if streams:
         await _check_grammars(wanted)
     generations = _submit(engine, wanted)
     async with aborting(generations):
+        if begun is not None:
+            begun(generations)
         if streams:
             return await _stream(request, generations, writer)
         answers = [await _collect(generation) for generation in generations]

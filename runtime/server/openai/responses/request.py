@@ -1,7 +1,8 @@
-"""What a request to `/v1/responses` says, and what is refused because it would need a memory of earlier ones."""
+"""What a request to `/v1/responses` says, and what is refused, because answers are all that is kept here."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -58,7 +59,7 @@ class ReasoningOptions(msgspec.Struct):
 
 
 class ResponsesRequest(GenerationFields):
-    """The body of `/v1/responses`."""
+    """The body of `/v1/responses`. The answer is kept for a while unless `store` says otherwise."""
 
     input: str | list[InputItem] = ""
     model: str | None = None
@@ -76,12 +77,16 @@ class ResponsesRequest(GenerationFields):
     conversation: Any = None
     prompt: Any = None
     background: bool | None = None
+    store: bool | None = None
 
 
-def conversation_of(body: ResponsesRequest) -> Conversation:
-    """The conversation that is asked about, and what the answer may be. Raises `BadRequest`."""
-    _must_need_no_memory(body)
-    messages = messages_of(body.input) or _nothing_asked(body)
+def conversation_of(body: ResponsesRequest, earlier: Sequence[InputItem] = ()) -> Conversation:
+    """The conversation that is asked about, after what was said `earlier`, and what the answer may be.
+
+    Raises `BadRequest`.
+    """
+    _must_be_known_here(body)
+    messages = messages_of(_after(earlier, body.input)) or _nothing_asked(body)
     system = (Message("system", body.instructions),) if body.instructions else ()
     tools, choice = _tools(body)
     given = body.reasoning.effort if body.reasoning else None
@@ -105,10 +110,16 @@ def _nothing_asked(body: ResponsesRequest) -> tuple[Message, ...]:
     return (Message("user", ""),)
 
 
-def _must_need_no_memory(body: ResponsesRequest) -> None:
-    for field in ("previous_response_id", "conversation", "prompt"):
+def _after(earlier: Sequence[InputItem], given: str | list[InputItem]) -> str | list[InputItem]:
+    if not earlier:
+        return given
+    return [*earlier, *([InputItem(role="user", content=given)] if isinstance(given, str) else given)]
+
+
+def _must_be_known_here(body: ResponsesRequest) -> None:
+    for field in ("conversation", "prompt"):
         if getattr(body, field) is not None:
-            raise BadRequest(f"{field}: nothing is kept here between requests: send the whole conversation", field)
+            raise BadRequest(f"{field}: answers are kept here, nothing else: send the whole conversation", field)
     if body.background:
         raise BadRequest("background: answers are given at once here, or as a stream", "background")
     if body.n not in (None, 1):
