@@ -71,6 +71,16 @@ class Opened:
         return await self.reader.read()
 
 
+def unchunked(data: bytes) -> bytes:
+    """What is in whole chunks (RFC 9112, 7.1)."""
+    content = b""
+    while data:
+        size, _, rest = data.partition(b"\r\n")
+        content += rest[: int(size, 16)]
+        data = rest[int(size, 16) + 2 :]
+    return content
+
+
 @asynccontextmanager
 async def opened(port: int, path: str, body: Any) -> AsyncIterator[Opened]:
     """What is answered to `body`, which is sent as JSON."""

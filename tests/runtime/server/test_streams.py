@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from support.apps import TextModel, opened, with_app
+from support.apps import TextModel, opened, unchunked, with_app
 from support.fakes import FakeContext
 
 USER = [{"role": "user", "content": "hi"}]
@@ -69,8 +69,8 @@ def test_who_waits_hears_that_somebody_is_there() -> None:
                 rest = await answer.rest()
                 assert rest.endswith(b"0\r\n\r\n"), path
                 if not ping:
-                    assert b"ping" not in rest
-                    assert b": " not in rest.replace(b"data: ", b""), path
+                    lines = unchunked(rest).splitlines()
+                    assert [line for line in lines if not line.startswith((b"data: {", b"{")) and line] == [], path
 
     with_app(context, body, ping_seconds=0.005)
 
@@ -82,10 +82,9 @@ def test_pings_come_between_tokens_too() -> None:
         asked = {"messages": USER, "max_tokens": 3, "stream": True}
         async with opened(port, "/v1/chat/completions", asked) as answer:
             assert context.gate is not None
-            for _ in range(3):
-                context.gate.release()
-                await answer.reader.readuntil(b'"content"')
-                await answer.reader.readuntil(COMMENT)
+            context.gate.release()
+            await answer.reader.readuntil(b'"content":"')
+            await answer.reader.readuntil(COMMENT)
             context.gate.release(1000)
             assert b"data: [DONE]" in await answer.rest()
 
@@ -112,7 +111,7 @@ def test_what_is_known_before_queueing_keeps_its_status(path: str, asked: Any, _
 @pytest.mark.parametrize(
     ("path", "asked"),
     [
-        ("/completion", {"prompt": "hi", "grammar": "root ::="}),
+        ("/completion", {"prompt": "hi", "grammar": "root ::= ("}),
         ("/v1/chat/completions", {"messages": USER, "grammar": "root ::= root"}),
         ("/v1/chat/completions", {"messages": USER, "max_tokens": -2}),
         ("/v1/messages", {"messages": USER, "max_tokens": -1}),
