@@ -108,7 +108,7 @@ def _fitted_object(value: dict[str, Any], kinds: tuple[inspect.Type, ...]) -> An
 def _fitted_structure(value: dict[str, Any], kind: inspect.StructType) -> dict[str, Any]:
     fields = _fields(kind.cls)
     numbers_in_text = issubclass(kind.cls, NumbersInText)
-    known = {} if kind.tag_field is None else {kind.tag_field: kind.tag}
+    known: dict[str, Any] = {} if kind.tag_field is None else {kind.tag_field: kind.tag}
     for name, one in value.items():
         field = fields.get(name)
         if field is not None and (one is not None or _takes_null(field)):

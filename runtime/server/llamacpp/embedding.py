@@ -79,7 +79,9 @@ async def rerank(request: web.Request) -> web.Response:
                 for i, score in scores
             ]
         )
-    shown = [{"document": {"text": documents[i]}} if body.return_documents else {} for i, _score in scores]
+    shown: list[dict[str, Any]] = [
+        {"document": {"text": documents[i]}} if body.return_documents else {} for i, _score in scores
+    ]
     results = [{"index": i, "relevance_score": score, **more} for (i, score), more in zip(scores, shown, strict=True)]
     return json_response(
         {
