@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ _LIST = (inspect.ListType, inspect.VarTupleType)
 
 def decode_leniently(body: bytes, type_: type[T]) -> T:
     """`body` as `type_`. Raises `msgspec.ValidationError`, and `ValueError` or `RecursionError` where it is no JSON."""
-    return msgspec.convert(_fitted(_parsed(body), _type_info(type_)), type_)
+    return msgspec.convert(_fitted(_parsed(body), _info_of(type_)), type_)
 
 
 # -- JSON -----------------------------------------------------------------------------------------------------------
@@ -68,14 +68,14 @@ def _without_halves(value: Any) -> Any:
 
 
 @cache
-def _type_info(type_: Any) -> inspect.Type:
+def _info_of(type_: Hashable) -> inspect.Type:
     return inspect.type_info(type_)
 
 
 @cache
 def _fields(struct: type[msgspec.Struct]) -> Mapping[str, inspect.Type]:
     """The types of a structure's fields, by their names in JSON."""
-    info = _type_info(struct)
+    info = _info_of(struct)
     assert isinstance(info, inspect.StructType)
     return {field.encode_name: field.type for field in info.fields}
 

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from support.apps import TextModel, opened, unchunked, with_app
+from support.apps import TextModel, opened, unchunked, with_port
 from support.fakes import FakeContext
 
 USER = [{"role": "user", "content": "hi"}]
@@ -47,7 +47,7 @@ def test_headers_come_before_anything_is_computed() -> None:
                 assert answer.headers["cache-control"] == "no-cache"
             assert context.batches == []
 
-    with_app(context, body)
+    with_port(context, body)
 
 
 def test_who_waits_hears_that_somebody_is_there() -> None:
@@ -72,7 +72,7 @@ def test_who_waits_hears_that_somebody_is_there() -> None:
                     lines = unchunked(rest).splitlines()
                     assert [line for line in lines if not line.startswith((b"data: {", b"{")) and line] == [], path
 
-    with_app(context, body, ping_seconds=0.005)
+    with_port(context, body, ping_seconds=0.005)
 
 
 def test_pings_come_between_tokens_too() -> None:
@@ -88,7 +88,7 @@ def test_pings_come_between_tokens_too() -> None:
             context.gate.release(1000)
             assert b"data: [DONE]" in await answer.rest()
 
-    with_app(context, body, ping_seconds=0.005)
+    with_port(context, body, ping_seconds=0.005)
 
 
 @pytest.mark.parametrize(("path", "asked", "_ping"), STREAMS, ids=[path for path, _asked, _ping in STREAMS])
@@ -105,7 +105,7 @@ def test_what_is_known_before_queueing_keeps_its_status(path: str, asked: Any, _
             assert many[-1].status == 503
             assert many[-1].headers["retry-after"] == "1"
 
-    with_app(context, body, max_waiting=2)
+    with_port(context, body, max_waiting=2)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_bad_request_for_a_stream_is_400(path: str, asked: Any) -> None:
             assert answer.status == 400
             assert json.loads(await answer.rest())["error"]
 
-    with_app(silent_context(), body)
+    with_port(silent_context(), body)
 
 
 def test_who_leaves_before_the_first_token_is_not_waited_for() -> None:
@@ -140,4 +140,4 @@ def test_who_leaves_before_the_first_token_is_not_waited_for() -> None:
             assert answer.status == 200
             await asyncio.wait_for(answer.rest(), 10)
 
-    with_app(context, body, ping_seconds=0.005)
+    with_port(context, body, ping_seconds=0.005)

@@ -7,8 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from support.bundles import Server
-from test_ollama import lines
+from support.bundles import Server, lines
 
 
 def head(server: Server, path: str) -> int:

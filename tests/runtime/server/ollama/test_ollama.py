@@ -9,26 +9,15 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from support.bundles import Server
+from support.apps import with_app
+from support.bundles import Server, lines
 from support.fakes import FakeContext
-from test_loading import with_app
 
 GENERATE = "/api/generate"
 CHAT = "/api/chat"
 PROMPT = "The first man on the moon was ..."
 GREEDY = {"temperature": 0}
 QUESTION = [{"role": "user", "content": PROMPT}]
-
-
-def lines(server: Server, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The objects of a stream."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    connection.request("POST", path, json.dumps(body))
-    response = connection.getresponse()
-    assert response.headers["Content-Type"].startswith("application/x-ndjson")
-    objects = [json.loads(line) for line in response]
-    connection.close()
-    return objects
 
 
 # -- generate and chat ----------------------------------------------------------------------------------------

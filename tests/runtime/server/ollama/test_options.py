@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from support.apps import with_app
 from support.bundles import Server
 from support.fakes import FACTS, FakeContext, FakeModel
-from test_loading import with_app
 
 from runtime.engine.backend import InfillTokens
 from runtime.engine.types import Sampling

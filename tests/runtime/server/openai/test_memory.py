@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai import NotFoundError, OpenAI
-from support.apps import TextModel, opened, with_app
+from support.apps import TextModel, opened, with_port
 from support.bundles import Server
 from support.fakes import FakeContext
 
@@ -162,7 +162,7 @@ def test_a_response_that_is_being_made_is_cancelled() -> None:
         told = await asyncio.to_thread(get, port, f"/v1/responses/{id_}")
         assert told["status"] == "cancelled"
 
-    with_app(context, body)
+    with_port(context, body)
 
 
 def get(port: int, path: str) -> Any:
