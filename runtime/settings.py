@@ -36,7 +36,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     """Where to listen, who may call, and what is shown.
 
     `hosts` are addresses, names, or paths of unix sockets. `api_keys` empty: nobody is asked for one. `cors_origins`
-    in lower case, "*" for all. `timeout` in seconds, for each of sending a request and reading an answer.
+    in lower case, "*" for all; see `access.Origins`. `socket_mode` of unix sockets, `api_prefix` before all paths ("",
+    or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer.
     `shows_props_changes`: whether `POST /props` is taken. `slot_save_path` None: states of slots are not kept.
     """
 
@@ -44,6 +45,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     port: int = 8080
     api_keys: tuple[Secret, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    socket_mode: int = 0o600
+    api_prefix: str = ""
     tls: TlsFiles | None = None
     timeout: float = 60.0
     open_browser: bool = True

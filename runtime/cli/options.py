@@ -13,10 +13,12 @@ import click
 from runtime.cli.values import (
     WORKER_PORT,
     CommaList,
+    FileMode,
     FiniteNumber,
     GpuName,
     LayerCount,
     Origins,
+    PathPrefix,
     Shares,
     Whole,
     WorkerAddresses,
@@ -56,7 +58,9 @@ SERVING = (
     _switch("--nobrowser", "Do not open the page in a browser."),
     _value("--host", CommaList(), "Addresses to listen on, comma-separated; a path (a/b, b.sock) is a unix socket.",
            "127.0.0.1"),
+    _value("--socket-mode", FileMode(), "Who may use unix sockets, as chmod writes it: 660 lets the group.", "600"),
     _value("--port", Whole(0, 65535), "Port; 0 takes a free one.", 8080),
+    _value("--api-prefix", PathPrefix(), "Path below which everything is served, as in /llm, for proxies."),
     _value("-a --alias", CommaList(), "Names under which clients find the model, comma-separated."),
     _value("--tags", CommaList(), "Words that clients are told about the model, comma-separated."),
     _value("-to --timeout", Whole(1, 86_400),
@@ -74,7 +78,8 @@ ACCESS = (
            envvar=["LOAF_API_KEY", "LLAMA_API_KEY"]),
     _value("--api-key-file", _FILE, "The same, from a file with a key a line."),
     _value("--cors-origins", Origins(),
-           "Origins whose web pages may use the model, comma-separated; '*': any page that you visit."),
+           "Origins whose web pages may use the model, comma-separated; stars as in http://*.example.org or app://*; "
+           "'*' alone: any page that you visit."),
     _value("--ssl-cert-file", _FILE, "Serve HTTPS with this certificate, or chain of them (PEM)."),
     _value("--ssl-key-file", _FILE, "The private key of the certificate (PEM)."),
 )  # fmt: skip

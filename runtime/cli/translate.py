@@ -108,6 +108,8 @@ def _server(flags: dict[str, Any]) -> ServerSettings:
         port=flags["port"],
         api_keys=_api_keys(flags["api_key"], flags["api_key_file"]),
         cors_origins=flags["cors_origins"] or (),
+        socket_mode=flags["socket_mode"],
+        api_prefix=flags["api_prefix"] or "",
         tls=_tls(flags["ssl_cert_file"], flags["ssl_key_file"]),
         timeout=flags["timeout"],
         open_browser=not flags["nobrowser"],

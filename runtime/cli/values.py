@@ -23,7 +23,14 @@ MOST_WORKERS = 16
 _GPU_NAMES = ("auto", "cuda", "rocm", "vulkan", "metal", "disable")
 _GPU_ALIASES = {"nvidia": "cuda", "amd": "rocm", "apple": "metal", "disabled": "disable"}
 _WORKER = re.compile(r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)(?::(\d{1,5}))?")
-_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\s/?#@]+")
+_ORIGIN = re.compile(
+    r"""\* | (?! https?://\*(:|$)) [a-z][a-z0-9+.-]*://
+        (\* | (\*\.)? ([^\s/?#@*:,]+ | \[[0-9a-f:.]+\])) (:(\d{1,5}|\*))?""",
+    re.VERBOSE,
+)
+"""A star stands for a whole host of an app's own scheme, for one or more labels before a name, or for a port."""
+
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
 class Whole(click.ParamType[int]):
@@ -84,8 +91,34 @@ class CommaList(click.ParamType[tuple[str, ...]]):
         return parts
 
 
+class FileMode(click.ParamType[int]):
+    """The permissions of a file, in octal digits. Nothing but read, write and execute: no set-user-ID."""
+
+    name = "MODE"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch("(0o?)?[0-7]{3}", value):
+            self.fail(f"{value!r} are no permissions, as in 660.", param, ctx)
+        return int(value.removeprefix("0o"), 8)
+
+
+class PathPrefix(click.ParamType[str]):
+    """A path, given with or without slashes around it; none for "" and "/"."""
+
+    name = "PATH"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        bare = value.strip("/")
+        path = f"/{bare}" if bare else ""
+        if path and not _PREFIX.fullmatch(path):
+            self.fail(f"{value!r} is no path of letters, digits, '-', '.', '_' and '~', as in /llm.", param, ctx)
+        return path
+
+
 class Origins(CommaList):
-    """Origins as browsers send them (RFC 6454, 6.2): `scheme://host[:port]`, or `*`."""
+    """Origins as browsers send them (RFC 6454, 6.2): `scheme://host[:port]`, with stars in places, or `*`."""
 
     def convert(
         self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
@@ -93,7 +126,8 @@ class Origins(CommaList):
         origins = tuple(origin.lower().rstrip("/") for origin in super().convert(value, param, ctx))
         for origin in origins:
             if not _ORIGIN.fullmatch(origin):
-                self.fail(f"{origin!r} is no origin, as in https://example.org:8443, nor '*'.", param, ctx)
+                example = "https://example.org:8443, http://*.example.org, app://*"
+                self.fail(f"{origin!r} is no origin, as in {example}, nor '*'.", param, ctx)
         return origins
 
 

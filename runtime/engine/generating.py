@@ -84,6 +84,7 @@ class Generations:
         for run in [run for run in self._waiting if run.generation in aborted]:
             self._waiting.remove(run)
             _close_sampler(run)
+            self._outbox.put(run.generation, run.sequence.finished(FinishReason.ABORTED))
         for run in [run for run in self._running if run.generation in aborted]:
             self._end(run, run.sequence.finished(FinishReason.ABORTED))
 

@@ -13,6 +13,7 @@ import msgspec
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool, ToolCall
 from runtime.server.generating import GenerationFields
+from runtime.server.lenient.efforts import effort, is_no_effort
 from runtime.server.refusals import BadRequest
 
 
@@ -134,7 +135,7 @@ def conversation(body: ChatFields) -> Conversation:
         parallel_calls=body.parallel_tool_calls is not False and body.functions is None,
         schema=None if body.response_format is None else _schema(body.response_format),
         thinks=_thinks(body),
-        effort=effort(body.reasoning_effort, "reasoning_effort"),
+        effort=effort(body.reasoning_effort),
         splits_reasoning=_splits_reasoning(body.reasoning_format),
         template_values=body.chat_template_kwargs or {},
         continues_last=_continues_last(body),
@@ -157,18 +158,6 @@ def allowed(tools: tuple[Tool, ...], names: set[str]) -> tuple[Tool, ...]:
     if unknown := names - {one.name for one in tools}:
         raise BadRequest(f"tool_choice: there is no tool {min(unknown)!r}", "tool_choice")
     return tuple(one for one in tools if one.name in names)
-
-
-_EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
-
-
-def effort(given: str | None, field: str) -> str | None:
-    """How much is to be thought, in the words that templates know; "none" is no effort. Raises `BadRequest`."""
-    if given is None or given == "none":
-        return None
-    if given not in _EFFORTS:
-        raise BadRequest(f"{field}: must be none or one of {', '.join(_EFFORTS)}, not {given!r}", field)
-    return _EFFORTS[given]
 
 
 def call_arguments(given: str | dict[str, Any], field: str) -> dict[str, Any]:
@@ -241,8 +230,8 @@ def _schema(wanted: ResponseFormat) -> Any:
 
 
 def _thinks(body: ChatFields) -> bool | None:
-    """What is said of thinking: `reasoning_effort` none, or Qwen's word among the template's. Raises `BadRequest`."""
-    if body.reasoning_effort == "none":
+    """What is said of thinking: that none is wanted, or Qwen's word among the template's. Raises `BadRequest`."""
+    if is_no_effort(body.reasoning_effort):
         return False
     given = (body.chat_template_kwargs or {}).get("enable_thinking")
     if given is not None and not isinstance(given, bool):

@@ -6,7 +6,7 @@ Knows streams and whole answers. What they look like is the dialect's to know (`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.engine import Engine
+from runtime.engine.gbnf.ways import check_gbnf
 from runtime.engine.jobs import Generation
 from runtime.engine.types import (
     Event,
@@ -30,7 +31,7 @@ from runtime.server.json import json_response
 from runtime.server.logging import note_tokens
 from runtime.server.refusals import BadRequest
 from runtime.server.sampling import SamplingFields, stop_strings
-from runtime.server.stream import Framing, Stream, aborting
+from runtime.server.stream import Framing, Stream, aborting, streaming
 
 MAX_ANSWERS = 128
 """How many answers one request may ask for: OpenAI's limit of `n`."""
@@ -74,6 +75,10 @@ class Answer(msgspec.Struct, frozen=True):
     @property
     def probabilities(self) -> tuple[Probabilities, ...]:
         return tuple(one for event in self.events for one in event.probabilities)
+
+
+Begun = Callable[[Sequence[Generation]], None]
+"""Who wants to know of the generations of a request, to end them."""
 
 
 class Writer(Protocol):
@@ -133,19 +138,33 @@ async def answer(
     *,
     streams: bool,
     n: int | None = None,
+    begun: Begun | None = None,
 ) -> web.StreamResponse:
     """Generate `n` times, once unless said otherwise, and answer as `writer` does. The prompt is computed once."""
-    return await answer_all(request, engine, repeated(wanted, n), writer, streams=streams)
+    return await answer_all(request, engine, repeated(wanted, n), writer, streams=streams, begun=begun)
 
 
 async def answer_all(
-    request: web.Request, engine: Engine, wanted: Sequence[GenerationRequest], writer: Writer, *, streams: bool
+    request: web.Request,
+    engine: Engine,
+    wanted: Sequence[GenerationRequest],
+    writer: Writer,
+    *,
+    streams: bool,
+    begun: Begun | None = None,
 ) -> web.StreamResponse:
-    """Generate all that is `wanted`, at once, and answer as `writer` does, in this order. Raises `BadRequest`."""
+    """Generate all that is `wanted`, at once, and answer as `writer` does, in this order. Raises `BadRequest`.
+
+    `begun` is told when all of it has been queued.
+    """
     if len(wanted) > MAX_ANSWERS:
         raise BadRequest(f"the request wants {len(wanted):,} answers, and at most {MAX_ANSWERS} can be had")
+    if streams:
+        await _check_grammars(wanted)
     generations = _submit(engine, wanted)
     async with aborting(generations):
+        if begun is not None:
+            begun(generations)
         if streams:
             return await _stream(request, generations, writer)
         answers = [await _collect(generation) for generation in generations]
@@ -168,6 +187,12 @@ def repeated(wanted: GenerationRequest, n: int | None) -> list[GenerationRequest
     return [msgspec.structs.replace(wanted, sampling=sampling) for sampling in samplings]
 
 
+async def _check_grammars(wanted: Sequence[GenerationRequest]) -> None:
+    """Say before the headers are sent what the engine would say of a grammar. Raises `GrammarInvalid`, …TooCostly."""
+    for grammar in {one.sampling.grammar for one in wanted} - {""}:
+        await asyncio.to_thread(check_gbnf, grammar)
+
+
 def _submit(engine: Engine, wanted: Sequence[GenerationRequest]) -> list[Generation]:
     """All of them or none. Raises what the engine does."""
     generations: list[Generation] = []
@@ -182,31 +207,35 @@ def _submit(engine: Engine, wanted: Sequence[GenerationRequest]) -> list[Generat
 
 
 async def _stream(request: web.Request, generations: Sequence[Generation], writer: Writer) -> web.StreamResponse:
-    out = Stream(request, writer.framing)
+    async with streaming(request, writer.framing) as out:
+        try:
+            await _send_as_they_come(request, out, generations, writer)
+        except LoafError as error:
+            await out.send_all(writer.failed(failure_of(error)))
+        await out.end()
+    return out.response
+
+
+async def _send_as_they_come(
+    request: web.Request, out: Stream, generations: Sequence[Generation], writer: Writer
+) -> None:
+    """All events of all, as `writer` writes them. Raises what one of the generations does."""
     begun: set[int] = set()
     finished: dict[int, FinishedEvent] = {}
-    try:
-        async for index, burst in _interleaved(generations):
-            objects: list[Any] = []
-            if index not in begun:
-                begun.add(index)
-                objects += writer.opening(index)
-            for event in burst:
-                if isinstance(event, FinishedEvent):
-                    finished[index] = event
-                    objects += writer.last(index, event)
-                else:
-                    objects += writer.token(index, event)
-            await out.send_all(objects)
-        note_tokens(request, finished.values())
-        await out.send_all(writer.closing([finished[index] for index in sorted(finished)]))
-    except LoafError as error:
-        if out.response is None:
-            raise
-        await out.send_all(writer.failed(failure_of(error)))
-    await out.end()
-    assert out.response is not None
-    return out.response
+    async for index, burst in _interleaved(generations):
+        objects: list[Any] = []
+        if index not in begun:
+            begun.add(index)
+            objects += writer.opening(index)
+        for event in burst:
+            if isinstance(event, FinishedEvent):
+                finished[index] = event
+                objects += writer.last(index, event)
+            else:
+                objects += writer.token(index, event)
+        await out.send_all(objects)
+    note_tokens(request, finished.values())
+    await out.send_all(writer.closing([finished[index] for index in sorted(finished)]))
 
 
 async def _collect(generation: Generation) -> Answer:

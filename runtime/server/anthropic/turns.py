@@ -12,6 +12,7 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool, ToolCall
+from runtime.server.lenient.efforts import effort
 from runtime.server.refusals import BadRequest
 
 
@@ -82,9 +83,9 @@ class ToolChoiceField(msgspec.Struct):
 
 
 class ThinkingField(msgspec.Struct):
-    """Whether the model is to think first. `budget_tokens` is taken and has no effect."""
+    """Whether the model is to think first: "enabled", "disabled", or as it likes. `budget_tokens` has no effect."""
 
-    type: Literal["enabled", "disabled", "adaptive", "between_tools"]
+    type: str
     budget_tokens: int | None = None
 
 
@@ -98,7 +99,7 @@ class OutputFormat(msgspec.Struct):
 class OutputConfig(msgspec.Struct):
     """How much effort the answer is worth, and its form."""
 
-    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    effort: str | None = None
     format: OutputFormat | None = None
 
 
@@ -136,7 +137,7 @@ def conversation(body: ConversationFields) -> Conversation:
         parallel_calls=not (choice and choice.disable_parallel_tool_use),
         schema=output.format.schema if output.format else None,
         thinks=_thinks(body.thinking),
-        effort=_effort(output.effort),
+        effort=effort(output.effort),
         continues_last=continues,
     )
 
@@ -249,11 +250,4 @@ def _tool_choice(given: ToolChoiceField) -> ToolChoice:
 
 def _thinks(given: ThinkingField | None) -> bool | None:
     """None leaves it to the model's template."""
-    if given is None or given.type in ("adaptive", "between_tools"):
-        return None
-    return given.type == "enabled"
-
-
-def _effort(given: str | None) -> str | None:
-    """Templates know three efforts."""
-    return "high" if given in ("xhigh", "max") else given
+    return {"enabled": True, "disabled": False}.get(given.type) if given else None

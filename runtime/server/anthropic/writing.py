@@ -14,7 +14,7 @@ from runtime.engine.types import FinishReason, Probabilities
 from runtime.server.anthropic.errors import error_object
 from runtime.server.chatting import Call, ChatAnswer
 from runtime.server.dialect import Failure
-from runtime.server.stream import NAMED_EVENTS
+from runtime.server.stream import PINGED_EVENTS
 
 _STOP_REASONS = {
     FinishReason.END_OF_TEXT: "end_turn",
@@ -29,7 +29,7 @@ _STOP_REASONS = {
 class MessageWriter:
     """One message. `stop_sequences` are the client's: what else ends an answer is not told of."""
 
-    framing = NAMED_EVENTS
+    framing = PINGED_EVENTS
 
     def __init__(self, model: str, prompt_tokens: int, stop_sequences: tuple[str, ...]) -> None:
         self._model = model

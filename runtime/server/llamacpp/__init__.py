@@ -33,7 +33,7 @@ LLAMACPP = Dialect(
         Route("POST", ("/apply-template",), apply_template, TemplateRequest),
         Route("POST", ("/embedding",), embedding, EmbeddingRequest),
         Route("POST", ("/embeddings",), embeddings, EmbeddingRequest),
-        Route("POST", ("/rerank", "/reranking", "/v1/rerank", "/v1/reranking"), rerank, RerankRequest),
+        Route("POST", ("/rerank", "/reranking", "/v1/rerank", "/v1/reranking", "/v2/rerank"), rerank, RerankRequest),
         Route("GET", ("/props",), props),
         Route("POST", ("/props",), set_props),
         Route("GET", ("/metrics",), metrics, answer="text/plain"),

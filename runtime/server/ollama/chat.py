@@ -46,7 +46,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     """Answer a conversation; an empty one says that the model is loaded, or was unloaded."""
     began = time.monotonic()
     body = await read_body(request, ChatRequest)
-    hosted = request.app[MODELS].find(body.model)
+    hosted = request.app[MODELS].choose_generator(body.model)
     name = answering_name(body, hosted)
     check_fields(body, name, hosted, "chat")
     if not body.messages:

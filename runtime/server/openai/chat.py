@@ -10,18 +10,22 @@ from runtime.chat.job import ChatJob, chat_job
 from runtime.server.chat_messages import ChatFields, conversation
 from runtime.server.chatting import answer_chat
 from runtime.server.generating import generation_request
-from runtime.server.json import beside_the_loop, decode, json_response
+from runtime.server.json import beside_the_loop, decode, encode, json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.openai.chat_writer import ChatShape, ChatWriter
-from runtime.server.openai.limits import StreamOptions, answer_limit, top_logprobs, with_logprobs
+from runtime.server.openai.limits import StreamOptions, top_logprobs, with_logprobs
+from runtime.server.openai.memory import MEMORY, Kept
 from runtime.server.refusals import BadRequest
-from runtime.server.sampling import resolve_sampling
+from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.settings import Settings
 
 
 class ChatRequest(ChatFields):
-    """The body of `/v1/chat/completions`. Of two limits of its length the first one given counts, in this order."""
+    """The body of `/v1/chat/completions`. Of two limits of its length the first one given counts, in this order.
+
+    With `store` the answer is kept for a while, with its `metadata`.
+    """
 
     model: str | None = None
     n_predict: int | None = None
@@ -32,6 +36,8 @@ class ChatRequest(ChatFields):
     top_logprobs: int | None = None
     modalities: list[str] | None = None
     audio: Any = None
+    store: bool | None = None
+    metadata: dict[str, Any] | None = None
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
@@ -40,8 +46,26 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     hosted = request.app[MODELS].find_generator(body.model)
     settings = request.app[SETTINGS]
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=_takes_long(body))
-    writer = ChatWriter(hosted.loaded(), hosted.name, _shape(body))
+    memory = request.app[MEMORY]
+
+    def keep(id_: str, completion: dict[str, Any]) -> None:
+        memory.keep(id_, Kept(encode({**completion, "metadata": body.metadata or {}})))
+
+    writer = ChatWriter(hosted.loaded(), hosted.name, _shape(body), keep if body.store else None)
     return await answer_chat(request, hosted, job, writer, streams=bool(body.stream), n=body.n)
+
+
+async def chat_completion(request: web.Request) -> web.Response:
+    """Tell an answer again that was asked for with `store`."""
+    kept = request.app[MEMORY].find(request.match_info["id"])
+    return web.Response(body=kept.answer, content_type="application/json", charset="utf-8")
+
+
+async def forget_chat_completion(request: web.Request) -> web.Response:
+    """Forget such an answer."""
+    id_ = request.match_info["id"]
+    request.app[MEMORY].forget(id_)
+    return json_response({"id": id_, "object": "chat.completion.deleted", "deleted": True})
 
 
 async def count_chat_tokens(request: web.Request) -> web.Response:
@@ -81,8 +105,8 @@ def _must_be_text(body: ChatRequest) -> None:
 def _max_tokens(body: ChatRequest, default: int | None) -> int | None:
     for field in ("n_predict", "max_completion_tokens"):
         if getattr(body, field) is not None:
-            return answer_limit(getattr(body, field), default, field)
-    return answer_limit(body.max_tokens, default, "max_tokens")
+            return token_limit(getattr(body, field), default, field)
+    return token_limit(body.max_tokens, default, "max_tokens")
 
 
 def _top_logprobs(body: ChatRequest) -> int | None:

@@ -1,15 +1,17 @@
-"""What a request to `/v1/responses` says, and what is refused because it would need a memory of earlier ones."""
+"""What a request to `/v1/responses` says, and what is refused, because answers are all that is kept here."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool
-from runtime.server.chat_messages import allowed, effort, tool_choice
+from runtime.server.chat_messages import allowed, tool_choice
 from runtime.server.generating import GenerationFields
+from runtime.server.lenient.efforts import effort, is_no_effort
 from runtime.server.openai.responses.items import InputItem, messages_of
 from runtime.server.refusals import BadRequest
 
@@ -57,7 +59,7 @@ class ReasoningOptions(msgspec.Struct):
 
 
 class ResponsesRequest(GenerationFields):
-    """The body of `/v1/responses`."""
+    """The body of `/v1/responses`. The answer is kept for a while unless `store` says otherwise."""
 
     input: str | list[InputItem] = ""
     model: str | None = None
@@ -75,14 +77,16 @@ class ResponsesRequest(GenerationFields):
     conversation: Any = None
     prompt: Any = None
     background: bool | None = None
+    store: bool | None = None
 
 
-def conversation_of(body: ResponsesRequest) -> Conversation:
-    """The conversation that is asked about, and what the answer may be. Raises `BadRequest`."""
-    _must_need_no_memory(body)
-    messages = messages_of(body.input)
-    if not messages:
-        raise BadRequest("input: is missing", "input")
+def conversation_of(body: ResponsesRequest, earlier: Sequence[InputItem] = ()) -> Conversation:
+    """The conversation that is asked about, after what was said `earlier`, and what the answer may be.
+
+    Raises `BadRequest`.
+    """
+    _must_be_known_here(body)
+    messages = messages_of(_after(earlier, body.input)) or _nothing_asked(body)
     system = (Message("system", body.instructions),) if body.instructions else ()
     tools, choice = _tools(body)
     given = body.reasoning.effort if body.reasoning else None
@@ -93,16 +97,29 @@ def conversation_of(body: ResponsesRequest) -> Conversation:
         tool_choice=choice,
         parallel_calls=body.parallel_tool_calls is not False,
         schema=_schema(body.text),
-        thinks=False if given == "none" else None,
-        effort=effort(given, "reasoning.effort"),
+        thinks=False if is_no_effort(given) else None,
+        effort=effort(given),
         continues_last=last.role == "assistant" and bool(last.content) and not last.tool_calls,
     )
 
 
-def _must_need_no_memory(body: ResponsesRequest) -> None:
-    for field in ("previous_response_id", "conversation", "prompt"):
+def _nothing_asked(body: ResponsesRequest) -> tuple[Message, ...]:
+    """An empty input that wants no answer loads a model (codex --oss asks so). Raises `BadRequest` for any other."""
+    if body.max_output_tokens not in (0, 1):
+        raise BadRequest("input: is missing", "input")
+    return (Message("user", ""),)
+
+
+def _after(earlier: Sequence[InputItem], given: str | list[InputItem]) -> str | list[InputItem]:
+    if not earlier:
+        return given
+    return [*earlier, *([InputItem(role="user", content=given)] if isinstance(given, str) else given)]
+
+
+def _must_be_known_here(body: ResponsesRequest) -> None:
+    for field in ("conversation", "prompt"):
         if getattr(body, field) is not None:
-            raise BadRequest(f"{field}: nothing is kept here between requests: send the whole conversation", field)
+            raise BadRequest(f"{field}: answers are kept here, nothing else: send the whole conversation", field)
     if body.background:
         raise BadRequest("background: answers are given at once here, or as a stream", "background")
     if body.n not in (None, 1):
