@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from itertools import pairwise
@@ -11,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.chats import TIME, WEATHER, Found, found_in, joined
 from support.gbnf import Gbnf
 from support.places import DATA
 from support.schema_check import fits
 
-from runtime.chat.answer import CallDelta, ContentDelta, Delta, ReasoningDelta
+from runtime.chat.answer import CallDelta, ContentDelta, Delta
 from runtime.chat.formats.families import FAMILIES, GENERIC
 from runtime.chat.formats.format import Format, Span, core, first_text
 from runtime.chat.grammar import Wanted, constraint_of
@@ -33,19 +33,7 @@ except ModuleNotFoundError:  # Python 3.10
 FORMATS: dict[str, Format] = {format.name: format for format in (*FAMILIES, GENERIC)}
 ANSWERS: list[dict[str, Any]] = tomllib.loads((DATA / "answers.toml").read_text(encoding="utf-8"))["answer"]
 
-WEATHER = Tool(
-    "get_weather",
-    "The weather of a place.",
-    {
-        "type": "object",
-        "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
-        "required": ["city", "days"],
-    },
-)
-TIME = Tool("get_time", "The time.", {"type": "object", "properties": {"zone": {"type": "string"}}})
 TOOLS = (WEATHER, TIME, Tool("allot"))
-
-Found = tuple[str, str, list[list[Any]]]
 
 
 def expected_of(answer: dict[str, Any], **changes: Any) -> Expected:
@@ -63,29 +51,6 @@ def parsed(expected: Expected, *pieces: str, ends: bool = True) -> list[Delta]:
     parser = FormatParser(expected)
     deltas = [delta for piece in pieces for delta in parser.push(piece)]
     return deltas + list(parser.finish() if ends else ())
-
-
-def joined(deltas: list[Delta]) -> tuple[str, str, list[list[str]]]:
-    """Content, thought, and each call's name and arguments, as they are written."""
-    calls: dict[int, list[str]] = {}
-    for delta in deltas:
-        if isinstance(delta, CallDelta):
-            if delta.index not in calls:
-                assert delta.id, "a call begins with its id"
-                assert delta.name, "and with its name"
-                calls[delta.index] = [delta.name, ""]
-            else:
-                assert (delta.id, delta.name) == ("", "")
-            calls[delta.index][1] += delta.arguments
-    assert list(calls) == list(range(len(calls)))
-    content = "".join(delta.text for delta in deltas if isinstance(delta, ContentDelta))
-    thought = "".join(delta.text for delta in deltas if isinstance(delta, ReasoningDelta))
-    return content, thought, list(calls.values())
-
-
-def found_in(deltas: list[Delta]) -> Found:
-    content, thought, calls = joined(deltas)
-    return content, thought, [[name, json.loads(arguments)] for name, arguments in calls]
 
 
 def pieces_of(text: str, cuts: list[int]) -> list[str]:
@@ -330,6 +295,30 @@ def test_tools_whose_schemas_cannot_be_followed_take_any_object() -> None:
     assert not grammar.accepts('<tool_call>{"name": "get_time", "arguments": {"b": [1]}}</tool_call>')
     grammar = Gbnf(constraint_of(Wanted(GENERIC, (huge, TIME), must_call=True)).grammar)
     assert grammar.accepts('<tool_call>{"name": "huge", "arguments": {"b": [1]}}</tool_call>')
+
+
+IMPOSSIBLE: list[dict[str, Any]] = [
+    {"type": "object", "properties": {"a": {"type": "integer", "minimum": 3, "maximum": 1}}, "required": ["a"]},
+    {"type": "object", "properties": {"a": False}, "required": ["a"]},
+    {"type": "object", "properties": {"a": {"type": "string", "minLength": 3, "maxLength": 1}}, "required": ["a"]},
+    {"type": "object", "properties": {"a": {"enum": []}}, "required": ["a"]},
+    {"type": "object", "allOf": [{"type": "string"}]},
+    {"type": "object", "properties": {}, "additionalProperties": False, "required": ["a"]},
+]
+
+
+@pytest.mark.parametrize("schema", IMPOSSIBLE, ids=str)
+def test_tools_whose_schemas_contradict_themselves_take_any_object(schema: dict[str, Any]) -> None:
+    """And the others are held to theirs."""
+    odd = Tool("odd", parameters=schema)
+    for tools in ((odd,), (TIME, odd, Tool("other", parameters=schema))):
+        for must_call in (True, False):
+            grammar = Gbnf(constraint_of(Wanted(GENERIC, tools, must_call=must_call)).grammar)
+            assert grammar.accepts('<tool_call>{"name": "odd", "arguments": {"b": "x"}}</tool_call>')
+            assert not grammar.accepts('<tool_call>{"name": "get_time", "arguments": {"b": "x"}}</tool_call>')
+    tagged = Gbnf(constraint_of(Wanted(FORMATS["qwen3-coder"], (odd,), must_call=True)).grammar)
+    sample = tagged.sample(random.Random(3), 40)
+    assert found_in(parsed(Expected(FORMATS["qwen3-coder"], (odd,)), sample))[2][0][0] == "odd"
 
 
 def test_tools_may_refer_to_their_own_definitions() -> None:

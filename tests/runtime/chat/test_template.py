@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
-from support.fakes import FACTS
+from support.chats import Characters
 
 from runtime.chat.conversation import Conversation
 from runtime.chat.errors import TemplateFailed
@@ -139,18 +138,6 @@ def test_what_templates_may_not_do(source: str, reason: str) -> None:
     with pytest.raises(TemplateFailed) as raised:
         render(source)
     assert reason in raised.value.reason
-
-
-class Characters:
-    """A tokenizer whose tokens are characters; the BOS it adds is token -1."""
-
-    def __init__(self, **facts: Any) -> None:
-        self.facts = msgspec.structs.replace(FACTS, **facts)
-
-    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
-        assert parse_special, "a template's control tokens are tokens"
-        bos = (-1,) if add_special and self.facts.adds_bos else ()
-        return bos + tuple(map(ord, text))
 
 
 def text_of(builder: PromptBuilder, *messages: Message) -> str:
