@@ -13,6 +13,7 @@ from runtime.server.models import HostedModel
 from runtime.server.openai.limits import answer_limit, top_logprobs, with_logprobs
 from runtime.server.openai.responses.output import ResponseHead
 from runtime.server.openai.responses.request import ResponsesRequest, conversation_of
+from runtime.server.openai.responses.tools import response_tools
 from runtime.server.openai.responses.writer import ResponsesWriter
 from runtime.server.sampling import resolve_sampling
 from runtime.settings import Settings
@@ -27,7 +28,8 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=_takes_long(body))
     head = ResponseHead(body, job.request, hosted.name)
-    writer = ResponsesWriter(head, hosted.loaded(), _top_logprobs(body))
+    tools = response_tools(body.tools or ())
+    writer = ResponsesWriter(head, tools, hosted.loaded(), _top_logprobs(body))
     return await answer_chat(request, hosted, job, writer, streams=bool(body.stream))
 
 
