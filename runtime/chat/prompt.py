@@ -19,14 +19,13 @@ from runtime.chat.formats.format import Format, Span, TaggedArguments, core, fir
 from runtime.chat.grammar import Constraint, Wanted, constraint_of
 from runtime.chat.history import as_template_takes_it
 from runtime.chat.messages import Message, Tool
+from runtime.chat.order import SYSTEM_ROLES
 from runtime.chat.parsing.expected import Expected
 from runtime.chat.parsing.parser import FormatParser
 from runtime.chat.template import CHATML, ChatTemplate
 from runtime.chat.writing import as_openai_has_it, instructions
 from runtime.engine.backend import ModelFacts
 from runtime.engine.types import Triggers
-
-_SYSTEM_ROLES = ("system", "developer")
 
 _CONTINUED = "qcontinuedq"
 """Stands in the template where the answer that is to be continued ends."""
@@ -118,7 +117,7 @@ class PromptBuilder:
 
     def _render(self, conversation: Conversation, tools: tuple[Tool, ...]) -> str:
         messages: Sequence[Message] = conversation.messages
-        if self._system and not any(message.role in _SYSTEM_ROLES for message in messages):
+        if self._system and not any(message.role in SYSTEM_ROLES for message in messages):
             messages = [Message("system", self._system), *messages]
         given: list[dict[str, Any]] | None = [] if self._can.no_tools_is_a_list else None
         if tools and not self._can.tools:
@@ -130,7 +129,7 @@ class PromptBuilder:
         if continued:
             last = messages[-1]
             messages = [*messages[:-1], msgspec.structs.replace(last, content=last.content + _CONTINUED)]
-        turns = as_template_takes_it(messages, self._can, self._format, knows_developer="developer" in self.template)
+        turns = as_template_takes_it(messages, self._can, self._format)
         text = self._template.render(turns, given, values, opens_answer=not continued)
         if continued:
             text, found, _ = text.rpartition(_CONTINUED)
@@ -221,7 +220,7 @@ def _thinks(conversation: Conversation) -> bool | None:
 
 def _told(messages: Sequence[Message], text: str) -> list[Message]:
     """`messages` with `text` at the end of what the system says first."""
-    if messages and messages[0].role in _SYSTEM_ROLES:
+    if messages and messages[0].role in SYSTEM_ROLES:
         first = msgspec.structs.replace(messages[0], content=f"{messages[0].content}\n\n{text}")
         return [first, *messages[1:]]
     return [Message("system", text), *messages]

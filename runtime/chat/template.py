@@ -6,7 +6,9 @@ may do so much and no more. Knows how to render; refuses to know which model it 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import jinja2
@@ -60,6 +62,9 @@ class ChatTemplate:
             "messages": list(messages),
             "tools": None if tools is None else list(tools),
             "documents": None,
+            # what firefunction's asks for, in llama.cpp's words; a day, so that prompts begin alike until tomorrow
+            "functions": json.dumps(list(tools), ensure_ascii=False) if tools else "",
+            "datetime": f"{date.today():%b %d %Y}",
             "add_generation_prompt": opens_answer,
         }
         budget = Budget(_UNITS + _UNITS_OF_CHARACTER * _characters_in(given) + _UNITS_OF_MESSAGE * len(messages))

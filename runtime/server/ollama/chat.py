@@ -30,8 +30,9 @@ from runtime.server.ollama.fields import (
     wanted_generation,
     wanted_schema,
 )
-from runtime.server.ollama.messages import ChatMessage, ToolField, messages, tools
+from runtime.server.ollama.messages import ChatMessage, messages
 from runtime.server.stream import LINES
+from runtime.server.tools import ToolField, offered
 from runtime.settings import Settings
 
 
@@ -64,7 +65,7 @@ def _job(body: ChatRequest, name: str, hosted: HostedModel, settings: Settings) 
     turns = messages(body.messages or [], name)
     conversation = Conversation(
         messages=turns,
-        tools=tools(body.tools or []),
+        tools=offered(body.tools or ()).tools,
         schema=wanted_schema(body.format),
         thinks=thinks,
         effort=effort,

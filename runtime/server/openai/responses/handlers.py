@@ -19,6 +19,7 @@ from runtime.server.openai.memory import MEMORY, Kept
 from runtime.server.openai.responses.output import ResponseHead
 from runtime.server.openai.responses.request import ResponsesRequest, conversation_of
 from runtime.server.openai.responses.stored import Keeping, items_of, said_before, written_items
+from runtime.server.openai.responses.tools import response_tools
 from runtime.server.openai.responses.writer import ResponsesWriter
 from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.server.stream import streaming
@@ -42,7 +43,8 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     job, items = await beside_the_loop(request, make, takes_long=_takes_long(body) or bool(earlier))
     head = ResponseHead(body, job.request, hosted.name)
     keeping = None if items is None else Keeping(memory, head, items, body.previous_response_id)
-    writer = ResponsesWriter(head, hosted.loaded(), _top_logprobs(body), keeping.keep if keeping else None)
+    tools = response_tools(body.tools or ())
+    writer = ResponsesWriter(head, tools, hosted.loaded(), _top_logprobs(body), keeping.keep if keeping else None)
     begun = keeping.begin if keeping else None
     try:
         return await answer_chat(request, hosted, job, writer, streams=bool(body.stream), begun=begun)

@@ -18,6 +18,7 @@ from runtime.server.dialect import Failure
 from runtime.server.openai.endings import FINISH_REASONS
 from runtime.server.openai.errors import error_code, error_message
 from runtime.server.openai.responses.request import ResponsesRequest
+from runtime.server.openai.responses.tools import Origin
 from runtime.server.timings import timings
 
 Status = Literal["in_progress", "completed", "incomplete"]
@@ -55,10 +56,17 @@ def text_part(text: str, logprobs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": list(logprobs)}
 
 
-def call_item(id_: str, call_id: str, name: str, arguments: str, status: Status) -> dict[str, Any]:
+def call_item(id_: str, call_id: str, origin: Origin, arguments: str, status: Status) -> dict[str, Any]:
     """A call of a function. `arguments` is JSON in a string."""
-    call = {"call_id": call_id, "name": name, "arguments": arguments}
+    namespace = {"namespace": origin.namespace} if origin.namespace else {}
+    call = {"call_id": call_id, "name": origin.name, **namespace, "arguments": arguments}
     return {"id": id_, "type": "function_call", "status": status, **call}
+
+
+def custom_call_item(id_: str, call_id: str, origin: Origin, text: str, status: Status) -> dict[str, Any]:
+    """A call of a custom tool, with the text that it is called with."""
+    call = {"call_id": call_id, "name": origin.name, "input": text}
+    return {"id": id_, "type": "custom_tool_call", "status": status, **call}
 
 
 class ResponseHead:

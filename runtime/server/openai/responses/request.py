@@ -9,28 +9,20 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool
-from runtime.server.chat_messages import allowed, tool_choice
 from runtime.server.generating import GenerationFields
+from runtime.server.items import InputItem, messages_of
 from runtime.server.lenient.efforts import effort, is_no_effort
-from runtime.server.openai.responses.items import InputItem, messages_of
+from runtime.server.openai.responses.tools import response_tools
 from runtime.server.refusals import BadRequest
+from runtime.server.tools import ToolField, in_namespace, not_callable, tool_choice
 
 
-class ResponseTool(msgspec.Struct):
-    """What the model may call; functions are the only kind."""
-
-    type: str
-    name: str | None = None
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-
-class ChosenTool(msgspec.Struct):
-    """The one tool that must be called (type "function"), or those that may be ("allowed_tools")."""
+class ChosenTool(msgspec.Struct, omit_defaults=True):
+    """The one tool that must be called (type "function" or "custom"), or those that may be ("allowed_tools")."""
 
     type: str
     name: str | None = None
+    namespace: str | None = None
     mode: str | None = None
     tools: list[ChosenTool] | None = None
 
@@ -65,7 +57,7 @@ class ResponsesRequest(GenerationFields):
     model: str | None = None
     instructions: str | None = None
     max_output_tokens: int | None = None
-    tools: list[ResponseTool] | None = None
+    tools: list[ToolField] | None = None
     tool_choice: str | ChosenTool | None = None
     parallel_tool_calls: bool | None = None
     text: TextOptions | None = None
@@ -128,22 +120,23 @@ def _must_be_known_here(body: ResponsesRequest) -> None:
 
 def _tools(body: ResponsesRequest) -> tuple[tuple[Tool, ...], ToolChoice]:
     """The tools that may be called, and whether one must be. Raises `BadRequest`."""
-    tools = tuple(_tool(i, one) for i, one in enumerate(body.tools or ()))
+    here = response_tools(body.tools or ()).offered
     given = body.tool_choice
     if given is None or isinstance(given, str):
-        return tools, tool_choice(given)
-    if given.type == "function" and given.name:
-        return tools, ToolChoice(name=given.name)
+        return here.tools, tool_choice(given)
     if given.type == "allowed_tools" and given.tools is not None:
-        return allowed(tools, {one.name for one in given.tools if one.name}), tool_choice(given.mode)
-    raise BadRequest(f"tool_choice: only functions can be called here, not {given.type!r}", "tool_choice")
+        return here.only(filter(None, map(_chosen, given.tools))), tool_choice(given.mode)
+    if given.type in ("auto", "none", "required", "any"):
+        return here.tools, tool_choice(given.type)
+    name = _chosen(given)
+    if name is None:
+        raise not_callable(given.type)
+    return here.tools, here.named(name)
 
 
-def _tool(index: int, given: ResponseTool) -> Tool:
-    field = f"tools[{index}]"
-    if given.type != "function" or not given.name:
-        raise BadRequest(f"{field}: only functions with a name can be called here, not {given.type!r}", field)
-    return Tool(given.name, given.description or "", given.parameters or {})
+def _chosen(given: ChosenTool) -> str | None:
+    """The name that a tool goes by; None for one of a kind that is not called here."""
+    return in_namespace(given.namespace, given.name) if given.type in ("function", "custom") and given.name else None
 
 
 def _schema(text: TextOptions | None) -> Any:

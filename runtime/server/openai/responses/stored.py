@@ -13,9 +13,9 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.jobs import Generation
+from runtime.server.items import InputItem
 from runtime.server.json import encode, json_response
 from runtime.server.openai.memory import MEMORY, AnswerMemory, Kept
-from runtime.server.openai.responses.items import InputItem
 from runtime.server.openai.responses.output import ResponseHead, new_id
 from runtime.server.refusals import BadRequest, UnknownAnswer
 
@@ -137,7 +137,10 @@ def _found(request: web.Request) -> Kept:
 def _written(item: InputItem) -> dict[str, Any]:
     """In OpenAI's form, which has text in parts."""
     written = {name: value for name, value in msgspec.to_builtins(item).items() if value not in (None, "")}
-    if item.type == "message" and isinstance(item.content, str):
+    is_message = item.type in (None, "message")
+    if is_message:
+        written["type"] = "message"
+    if is_message and isinstance(item.content, str):
         kind = "output_text" if item.role == "assistant" else "input_text"
         written["content"] = [{"type": kind, "text": item.content}]
     return {"id": new_id("item"), **written}

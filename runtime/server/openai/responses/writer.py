@@ -12,19 +12,22 @@ from runtime.chat.answer import Delta
 from runtime.chat.job import ChatFinished
 from runtime.engine.backend import Model
 from runtime.engine.types import Probabilities
-from runtime.server.chatting import ChatAnswer
+from runtime.server.chatting import Call, ChatAnswer
 from runtime.server.dialect import Failure
+from runtime.server.openai.responses.free_text import free_text
 from runtime.server.openai.responses.open_items import Event, OpenItem, item_for
 from runtime.server.openai.responses.output import (
     ResponseHead,
     Status,
     call_item,
+    custom_call_item,
     message_item,
     new_id,
     reasoning_item,
     status_of,
     text_part,
 )
+from runtime.server.openai.responses.tools import ResponseTools
 from runtime.server.probabilities import token_probabilities
 from runtime.server.stream import NAMED_EVENTS
 
@@ -37,11 +40,13 @@ class ResponsesWriter:
     def __init__(
         self,
         head: ResponseHead,
+        tools: ResponseTools,
         model: Model,
         top_logprobs: int | None,
         keep: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self._head = head
+        self._tools = tools
         self._model = model
         self._top_logprobs = top_logprobs
         self._keep = keep
@@ -85,7 +90,7 @@ class ResponsesWriter:
         if one.content:
             part = text_part(one.content, self._written(one.probabilities))
             output.append(message_item(new_id("msg"), [part], "completed"))
-        output += [call_item(new_id("fc"), call.id, call.name, call.arguments, "completed") for call in one.calls]
+        output += map(self._call, one.calls)
         if output:  # what the answer broke off in
             output[-1]["status"] = status
         return self._kept(self._head.ended(one.finished, output))
@@ -95,10 +100,16 @@ class ResponsesWriter:
             self._keep(response)
         return response
 
+    def _call(self, call: Call) -> dict[str, Any]:
+        origin = self._tools.origin(call.name)
+        if origin.is_custom:
+            return custom_call_item(new_id("ctc"), call.id, origin, free_text(call.arguments), "completed")
+        return call_item(new_id("fc"), call.id, origin, call.arguments, "completed")
+
     def _delta(self, delta: Delta) -> Iterator[Event]:
         if self._open is None or not self._open.takes(delta):
             yield from self._close("completed")
-            self._open = item_for(delta, len(self._output))
+            self._open = item_for(delta, len(self._output), self._tools)
             yield from self._open.begin()
         logprobs, self._logprobs = self._logprobs, []
         yield from self._open.more(delta, logprobs)

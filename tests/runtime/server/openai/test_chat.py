@@ -212,7 +212,7 @@ BAD_CHATS: list[tuple[str, dict[str, Any], str]] = [
     ("a format of thoughts nobody knows", {"reasoning_format": "x"}, "reasoning_format"),
     ("a word for a switch", {"chat_template_kwargs": {"enable_thinking": "no"}}, "enable_thinking"),
     ("tools and functions", {"tools": [TOOL], "functions": []}, "functions"),
-    ("a tool of another kind", {"tools": [{"type": "custom"}]}, "tools[0]"),
+    ("a function without a name", {"tools": [{"type": "function"}]}, "tools[0].name"),
     ("a choice nobody knows", {"tools": [TOOL], "tool_choice": "perhaps"}, "tool_choice"),
     ("a choice of another kind", {"tools": [TOOL], "tool_choice": {"type": "custom"}}, "tool_choice"),
     (
