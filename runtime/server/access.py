@@ -76,7 +76,7 @@ def answer_headers(server: ServerSettings) -> PrepareHook:
 
 
 class Origins:
-    """The origins that are allowed, in lower case. `hosts` are the names in them."""
+    """The origins that are allowed, in lower case, `:*` for any port. `hosts` are the names in them."""
 
     def __init__(self, allowed: Collection[str]) -> None:
         self._allowed = frozenset(allowed)
@@ -84,7 +84,9 @@ class Origins:
         self.hosts = frozenset(host_of(origin.partition("://")[2]) for origin in self._allowed)
 
     def allow(self, origin: str) -> bool:
-        return self.allow_all or origin.lower() in self._allowed
+        scheme, _, authority = origin.lower().partition("://")
+        host = authority if authority.endswith("]") else authority.rpartition(":")[0] or authority
+        return self.allow_all or not self._allowed.isdisjoint((f"{scheme}://{authority}", f"{scheme}://{host}:*"))
 
 
 def is_path(host: str) -> bool:

@@ -55,7 +55,7 @@ NOT_CONTINUED: list[dict[str, Any]] = [
     {"continue_final_message": True},
     {"messages": CALLED, "continue_final_message": True},
     {"messages": BEGUN, "continue_final_message": True, "add_generation_prompt": True},
-    {"add_generation_prompt": False},
+    ("no turn is begun", {"messages": HELLO, "add_generation_prompt": False}, False),
 ]
 
 
