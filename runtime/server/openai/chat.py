@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from runtime.chat.job import ChatJob, chat_job
@@ -30,6 +31,7 @@ class ChatRequest(ChatFields):
     stream_options: StreamOptions | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    return_progress: bool | None = None
     modalities: list[str] | None = None
     audio: Any = None
 
@@ -41,7 +43,8 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=_takes_long(body))
     writer = ChatWriter(hosted.loaded(), hosted.name, _shape(body))
-    return await answer_chat(request, hosted, job, writer, streams=bool(body.stream), n=body.n)
+    streams = bool(body.stream)
+    return await answer_chat(request, hosted, job, writer, streams=streams, n=body.n, progressing=writer.progress)
 
 
 async def count_chat_tokens(request: web.Request) -> web.Response:
@@ -57,6 +60,7 @@ def _job(body: ChatRequest, hosted: HostedModel, settings: Settings) -> ChatJob:
     sampling = with_logprobs(resolve_sampling(body, settings.sampling, hosted.loaded()), _top_logprobs(body))
     max_tokens = _max_tokens(body, settings.max_tokens)
     wanted = generation_request(body, (), max_tokens, sampling, hosted.engine)
+    wanted = msgspec.structs.replace(wanted, reports_progress=bool(body.stream and body.return_progress))
     return chat_job(hosted, conversation(body), wanted)
 
 
