@@ -12,6 +12,7 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool, ToolCall
+from runtime.server.anthropic.attribution import without_attribution
 from runtime.server.refusals import BadRequest
 
 
@@ -126,11 +127,11 @@ def conversation(body: ConversationFields) -> Conversation:
     continues = turns[-1].role == "assistant"
     if continues and turns[-1].tool_calls:
         raise BadRequest("messages: the tool calls of the last one have no results", "messages")
-    system = [] if not body.system else [Message("system", _text("system", body.system))]
+    system = without_attribution(_text("system", body.system)) if body.system else ""
     choice = body.tool_choice
     output = body.output_config or OutputConfig()
     return Conversation(
-        messages=(*system, *turns),
+        messages=(*([Message("system", system)] if system else []), *turns),
         tools=tuple(_tool(i, one) for i, one in enumerate(body.tools or ())),
         tool_choice=ToolChoice() if choice is None else _tool_choice(choice),
         parallel_calls=not (choice and choice.disable_parallel_tool_use),
