@@ -137,9 +137,28 @@ class BatchSettings(msgspec.Struct, frozen=True):
     output: Path
 
 
+class HubModel(msgspec.Struct, frozen=True):
+    """A repository of Hugging Face's hub, as OWNER/REPO, and which of its models; "": llama.cpp's choice."""
+
+    repository: str
+    quantization: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.quantization}" if self.quantization else self.repository
+
+
+class WebModel(msgspec.Struct, frozen=True):
+    """A GGUF at an address."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url.partition("?")[0]
+
+
 class Settings(msgspec.Struct, frozen=True):
-    """Everything. `model` None: the weights in the bundle. `worker` None: this machine has the model, rather than
-    computing for one that has.
+    """Everything. `model` None: the weights in the bundle; `remote` are those that are to be fetched first. `worker`
+    None: this machine has the model, rather than computing for one that has.
 
     Where there is a `prompt` or a `batch`, that is answered and nothing else done. Otherwise the program `serves` over
     HTTP, and `chats` in the terminal: None, where there is one.
@@ -149,6 +168,7 @@ class Settings(msgspec.Struct, frozen=True):
     """
 
     model: Path | None = None
+    remote: HubModel | WebModel | None = None
     aliases: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     prompt: str | None = None

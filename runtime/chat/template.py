@@ -17,14 +17,6 @@ from runtime.chat.budget import Budget, size
 from runtime.chat.errors import TemplateFailed
 from runtime.chat.sandbox import ChatEnvironment
 
-CHATML = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
-"""What a model without a template of its own is given, as in llama-server."""
-
 _UNITS, _UNITS_OF_CHARACTER, _UNITS_OF_MESSAGE = 20_000_000, 32, 20_000
 """What a template may spend (`Budget`): about two seconds, and more for long conversations."""
 

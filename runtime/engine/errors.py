@@ -158,10 +158,10 @@ class UnknownSlot(EngineError):
 
 
 class SlotBusy(EngineError):
-    """`slot` is its number."""
+    """`slot` is its number. Who asked is let wait until it is free."""
 
     def __init__(self, slot: int) -> None:
-        super().__init__(f"slot {slot} is in use by a running request", "Try again when it has finished.")
+        super().__init__(f"slot {slot} is in use by a running request")
         self.slot = slot
 
 

@@ -137,6 +137,7 @@ def conversation(body: ChatFields) -> Conversation:
         splits_reasoning=_splits_reasoning(body.reasoning_format),
         template_values=body.chat_template_kwargs or {},
         continues_last=_continues_last(body, messages[-1]),
+        opens_answer=body.add_generation_prompt is not False,
     )
 
 
@@ -246,8 +247,4 @@ def _continues_last(body: ChatFields, last: Message) -> bool:
     if wanted and opens:
         reason = "an answer either continues a message or begins one, so add_generation_prompt must be false"
         raise BadRequest(f"continue_final_message: {reason}", "continue_final_message")
-    continues = can and wanted is not False and not opens
-    if opens is False and not continues:
-        reason = "may be false only where the last message is continued"
-        raise BadRequest(f"add_generation_prompt: {reason}", "add_generation_prompt")
-    return continues
+    return can and wanted is not False and not opens

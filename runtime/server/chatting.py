@@ -5,7 +5,7 @@ Knows conversations and their events. What they look like is the dialect's to kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from runtime.chat.answer import CallDelta, ContentDelta, Delta
 from runtime.chat.job import ChatFinished, ChatJob, TakingApart
-from runtime.engine.types import FinishedEvent, Probabilities, TokenEvent
+from runtime.engine.types import FinishedEvent, Probabilities, Progress, TokenEvent
 from runtime.server.dialect import Failure
 from runtime.server.generating import Answer, Begun, answer
 from runtime.server.models import HostedModel
@@ -57,6 +57,10 @@ class ChatWriter(Protocol):
     def whole(self, answers: Sequence[ChatAnswer]) -> Any: ...
 
 
+Progressing = Callable[[int, Progress], Iterable[Any]]
+"""Writes down how far the prompt of an answer has come."""
+
+
 async def answer_chat(
     request: web.Request,
     hosted: HostedModel,
@@ -66,9 +70,13 @@ async def answer_chat(
     streams: bool,
     n: int | None = None,
     begun: Begun | None = None,
+    progressing: Progressing | None = None,
 ) -> web.StreamResponse:
-    """Generate `n` answers to a conversation, once unless said otherwise, and write them as `writer` does."""
-    in_parts = _InParts(job.prepared, writer)
+    """Generate `n` answers to a conversation, once unless said otherwise, and write them as `writer` does.
+
+    `progressing` is told of the prompt, where the request reports progress.
+    """
+    in_parts = _InParts(job.prepared, writer, progressing)
     return await answer(request, hosted.engine, job.request, in_parts, streams=streams, n=n, begun=begun)
 
 
@@ -103,8 +111,9 @@ class Assembling:
 class _InParts:
     """A `generating.Writer` that takes the text of each answer apart, and hands on what is in it."""
 
-    def __init__(self, prepared: Prepared, writer: ChatWriter) -> None:
+    def __init__(self, prepared: Prepared, writer: ChatWriter, progressing: Progressing | None) -> None:
         self.framing = writer.framing
+        self._progressing = progressing
         self._prepared = prepared
         self._writer = writer
         self._taking: dict[int, TakingApart] = {}
@@ -115,6 +124,8 @@ class _InParts:
         return self._writer.opening(index)
 
     def token(self, index: int, event: TokenEvent) -> Iterable[Any]:
+        if event.progress is not None and not event.tokens:
+            return () if self._progressing is None else self._progressing(index, event.progress)
         return self._writer.part(index, self._taking[index].token(event), event.probabilities)
 
     def last(self, index: int, event: FinishedEvent) -> Iterable[Any]:

@@ -55,6 +55,7 @@ class GenerationFields(SamplingFields):
     cache_prompt: bool | None = None
     t_max_predict_ms: int | None = None
     n_keep: int | None = None
+    id_slot: int | None = None
     lora: list[LoraField] | None = None
 
 
@@ -114,8 +115,16 @@ def generation_request(
         reuse_prefix=fields.cache_prompt is not False,
         time_limit=limit / 1000 if limit is not None and limit > 0 else None,
         n_keep=min(keep, _INT32),
+        slot=_slot(fields.id_slot, engine),
         scales=None if fields.lora is None else adapter_scales(fields.lora, len(engine.scales), "lora"),
     )
+
+
+def _slot(number: int | None, engine: Engine) -> int | None:
+    """The slot that a request is to run in: -1 for any, and those beyond the last begin anew, as in llama-server."""
+    if number is None or number < 0:
+        return None
+    return number % engine.generator().settings.n_slots
 
 
 def adapter_scales(given: Sequence[LoraField], n_adapters: int, field: str) -> tuple[float, ...]:
@@ -175,16 +184,18 @@ async def answer_all(
 def repeated(wanted: GenerationRequest, n: int | None) -> list[GenerationRequest]:
     """`wanted` `n` times, once unless said otherwise. Raises `BadRequest`.
 
-    Each has a seed of its own, one more than the one before, as llama-server has it.
+    Each has a seed of its own, one more than the one before, as llama-server has it, and only the first a slot that it
+    must run in.
     """
     count = 1 if n is None else n
     if not 1 <= count <= MAX_ANSWERS:
         raise BadRequest(f"n: must be from 1 to {MAX_ANSWERS}", "n")
     seed = wanted.sampling.seed
-    if seed is None or count == 1:
-        return [wanted] * count
-    samplings = [msgspec.structs.replace(wanted.sampling, seed=seed + i) for i in range(count)]
-    return [msgspec.structs.replace(wanted, sampling=sampling) for sampling in samplings]
+    others = [msgspec.structs.replace(wanted, slot=None)] * (count - 1)
+    if seed is not None:
+        samplings = [msgspec.structs.replace(wanted.sampling, seed=seed + i) for i in range(1, count)]
+        others = [msgspec.structs.replace(other, sampling=one) for other, one in zip(others, samplings, strict=True)]
+    return [wanted, *others]
 
 
 async def _check_grammars(wanted: Sequence[GenerationRequest]) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool, ToolCall
+from runtime.server.anthropic.attribution import without_attribution
 from runtime.server.arguments import call_arguments
 from runtime.server.lenient.efforts import effort
 from runtime.server.parts import Part, newest, output_text, part_text, text_of, thoughts_of
@@ -97,7 +98,7 @@ def conversation(body: ConversationFields) -> Conversation:
     if not body.messages:
         raise BadRequest("messages: at least one is needed", "messages")
     turns = _joined(_turns(body.messages))
-    system = text_of("system", body.system, "earlier") if body.system else ""
+    system = without_attribution(text_of("system", body.system, "earlier")) if body.system else ""
     choice = body.tool_choice
     output = body.output_config or OutputConfig()
     here = gathered(_tool(i, one) for i, one in enumerate(body.tools or ()))

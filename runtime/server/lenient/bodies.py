@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import inspect
@@ -29,7 +29,7 @@ _LIST = (inspect.ListType, inspect.VarTupleType)
 
 def decode_leniently(body: bytes, type_: type[T]) -> T:
     """`body` as `type_`. Raises `msgspec.ValidationError`, and `ValueError` or `RecursionError` where it is no JSON."""
-    return msgspec.convert(_fitted(_parsed(body), _info_of(type_)), type_)
+    return msgspec.convert(_fitted(_parsed(body), _info_of(cast(Any, type_))), type_)
 
 
 # -- JSON -----------------------------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ def _without_halves(value: Any) -> Any:
 
 
 @cache
-def _info_of(type_: Hashable) -> inspect.Type:
+def _info_of(type_: Any) -> inspect.Type:
     return inspect.type_info(type_)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from runtime.chat.job import ChatJob, chat_job
@@ -34,6 +35,7 @@ class ChatRequest(ChatFields):
     stream_options: StreamOptions | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    return_progress: bool | None = None
     modalities: list[str] | None = None
     audio: Any = None
     store: bool | None = None
@@ -52,7 +54,8 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         memory.keep(id_, Kept(encode({**completion, "metadata": body.metadata or {}})))
 
     writer = ChatWriter(hosted.loaded(), hosted.name, _shape(body), keep if body.store else None)
-    return await answer_chat(request, hosted, job, writer, streams=bool(body.stream), n=body.n)
+    streams = bool(body.stream)
+    return await answer_chat(request, hosted, job, writer, streams=streams, n=body.n, progressing=writer.progress)
 
 
 async def chat_completion(request: web.Request) -> web.Response:
@@ -81,6 +84,7 @@ def _job(body: ChatRequest, hosted: HostedModel, settings: Settings) -> ChatJob:
     sampling = with_logprobs(resolve_sampling(body, settings.sampling, hosted.loaded()), _top_logprobs(body))
     max_tokens = _max_tokens(body, settings.max_tokens)
     wanted = generation_request(body, (), max_tokens, sampling, hosted.engine)
+    wanted = msgspec.structs.replace(wanted, reports_progress=bool(body.stream and body.return_progress))
     return chat_job(hosted, conversation(body), wanted)
 
 

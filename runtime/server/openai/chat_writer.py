@@ -13,14 +13,14 @@ from runtime import __version__
 from runtime.chat.answer import CallDelta, ContentDelta, Delta
 from runtime.chat.job import ChatFinished
 from runtime.engine.backend import Model
-from runtime.engine.types import Probabilities
+from runtime.engine.types import Probabilities, Progress
 from runtime.server.chatting import Assembling, ChatAnswer
 from runtime.server.dialect import Failure
 from runtime.server.openai.endings import FINISH_REASONS, chat_usage
 from runtime.server.openai.errors import error_object
 from runtime.server.probabilities import token_probabilities
 from runtime.server.stream import EVENTS_UNTIL_DONE
-from runtime.server.timings import timings
+from runtime.server.timings import prompt_progress, timings
 
 Keep = Callable[[str, Any], None]
 """Takes an id, and what is to be found by it."""
@@ -63,6 +63,10 @@ class ChatWriter:
             chunks = chunks or [self._chunk(index, {"content": ""})]
             chunks[0]["choices"][0].update(self._logprobs(probabilities))
         return chunks
+
+    def progress(self, index: int, progress: Progress) -> Iterable[Any]:
+        """How far the prompt has come, as llama-server tells it."""
+        return ({**self._chunk(index, {"role": "assistant", "content": None}), **prompt_progress(progress)},)
 
     def last(self, index: int, event: ChatFinished) -> Iterable[Any]:
         final = self._chunk(index, {}, self._finish_reason(event, calls=index in self._calling))

@@ -252,13 +252,13 @@ def test_a_slot_is_saved_and_restored(demo: Path, warm_cache: Path, tmp_path: Pa
         for name in ("../x", "/etc/x", ".x", "", "a\nb", "x" * 300):
             assert server.post("/slots/0?action=save", {"filename": name})[0] == 400
         assert [path.name for path in tmp_path.iterdir()] == ["one.state"]
-    with Server(demo, "-np", "1", "--slot-save-path", str(tmp_path), cache=warm_cache) as server:
-        _status, restored = server.post("/slots/0?action=restore", {"filename": "one.state"})
+    with Server(demo, "-np", "3", "--slot-save-path", str(tmp_path), cache=warm_cache) as server:
+        _status, restored = server.post("/slots/2?action=restore", {"filename": "one.state"})
         assert restored["n_restored"] == saved["n_saved"]
-        _status, again = server.post("/completion", request)
+        _status, again = server.post("/completion", request | {"id_slot": 2})
         assert again["timings"]["cache_n"] == again["tokens_evaluated"] - 1
-        assert again["content"] == first["content"]
-        assert server.post("/slots/0?action=erase", {})[1]["n_erased"] == saved["n_saved"]
+        assert (again["id_slot"], again["content"]) == (2, first["content"])
+        assert server.post("/slots/2?action=erase", {})[1]["n_erased"] == saved["n_saved"]
         assert server.post("/completion", request)[1]["timings"]["cache_n"] == 0
         (tmp_path / "bad").write_bytes((tmp_path / "one.state").read_bytes()[:-1])
         for name in ("bad", "missing"):

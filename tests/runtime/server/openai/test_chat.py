@@ -31,6 +31,18 @@ def parsed(**fields: Any) -> ChatRequest:
     return msgspec.convert({"messages": HELLO} | fields, ChatRequest)
 
 
+def test_a_stream_tells_how_far_its_prompt_is(server: Server) -> None:
+    long = [{"role": "user", "content": "A prompt that is told of while it is computed. " * 40}]
+    wanted = {"messages": long, "max_tokens": 2, "return_progress": True, "cache_prompt": False}
+    chunks = [json.loads(data) for _when, data in server.stream(CHAT, wanted)[:-1]]
+    told = [chunk["prompt_progress"] for chunk in chunks if "prompt_progress" in chunk]
+    assert (told[0]["processed"], told[0]["cache"]) == (0, 0)
+    assert told[-1]["processed"] == told[-1]["total"] == chunks[-1]["timings"]["prompt_n"]
+    assert not any(one["choices"][0]["delta"].get("content") for one in chunks if "prompt_progress" in one)
+    quiet = [json.loads(data) for _when, data in server.stream(CHAT, wanted | {"return_progress": False})[:-1]]
+    assert not any("prompt_progress" in chunk for chunk in quiet)
+
+
 # -- what a request means ---------------------------------------------------------------------------------------
 
 BEGUN = [*HELLO, {"role": "assistant", "content": "Hel"}]
@@ -43,6 +55,7 @@ CONTINUED: list[tuple[str, dict[str, Any], bool]] = [
     ("an answer that is whole", {"continue_final_message": False}, False),
     ("a turn is begun", {"add_generation_prompt": True}, False),
     ("calls", {"messages": CALLED}, False),
+    ("no turn is begun", {"messages": HELLO, "add_generation_prompt": False}, False),
 ]
 
 
@@ -55,7 +68,6 @@ NOT_CONTINUED: list[dict[str, Any]] = [
     {"continue_final_message": True},
     {"messages": CALLED, "continue_final_message": True},
     {"messages": BEGUN, "continue_final_message": True, "add_generation_prompt": True},
-    {"add_generation_prompt": False},
 ]
 
 
