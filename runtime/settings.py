@@ -36,7 +36,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     """Where to listen, who may call, and what is shown.
 
     `hosts` are addresses, names, or paths of unix sockets. `api_keys` empty: nobody is asked for one. `cors_origins`
-    in lower case, "*" for all. `timeout` in seconds, for each of sending a request and reading an answer.
+    in lower case, "*" for all; see `access.Origins`. `socket_mode` of unix sockets, `api_prefix` before all paths ("",
+    or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer.
     `shows_props_changes`: whether `POST /props` is taken. `slot_save_path` None: states of slots are not kept.
     """
 
@@ -44,6 +45,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     port: int = 8080
     api_keys: tuple[Secret, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    socket_mode: int = 0o600
+    api_prefix: str = ""
     tls: TlsFiles | None = None
     timeout: float = 60.0
     open_browser: bool = True
@@ -134,9 +137,28 @@ class BatchSettings(msgspec.Struct, frozen=True):
     output: Path
 
 
+class HubModel(msgspec.Struct, frozen=True):
+    """A repository of Hugging Face's hub, as OWNER/REPO, and which of its models; "": llama.cpp's choice."""
+
+    repository: str
+    quantization: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.quantization}" if self.quantization else self.repository
+
+
+class WebModel(msgspec.Struct, frozen=True):
+    """A GGUF at an address."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url.partition("?")[0]
+
+
 class Settings(msgspec.Struct, frozen=True):
-    """Everything. `model` None: the weights in the bundle. `worker` None: this machine has the model, rather than
-    computing for one that has.
+    """Everything. `model` None: the weights in the bundle; `remote` are those that are to be fetched first. `worker`
+    None: this machine has the model, rather than computing for one that has.
 
     Where there is a `prompt` or a `batch`, that is answered and nothing else done. Otherwise the program `serves` over
     HTTP, and `chats` in the terminal: None, where there is one.
@@ -146,6 +168,7 @@ class Settings(msgspec.Struct, frozen=True):
     """
 
     model: Path | None = None
+    remote: HubModel | WebModel | None = None
     aliases: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     prompt: str | None = None

@@ -89,17 +89,25 @@ older() {   # is version $1 older than version $2? Both are MAJOR.MINOR, more ma
     [ "$major" -lt "${2%%.*}" ] || { [ "$major" -eq "${2%%.*}" ] && [ "$minor" -lt "${2#*.}" ]; }
 }
 
+# The first place where there is a folder, or one can be made. What the user names is taken at their word.
 choose_cache() {
     if [ -n "${LOAF_CACHE_DIR:-}" ]; then cache=$LOAF_CACHE_DIR
-    elif [ -n "${XDG_CACHE_HOME:-}" ]; then cache=$XDG_CACHE_HOME/loaf
-    elif [ -n "${HOME:-}" ] && [ -d "$HOME" ]; then cache=$HOME/.cache/loaf
-    else cache=${TMPDIR:-/tmp}/loaf-$(id -u)   # services often have no home
+    elif [ -n "${XDG_CACHE_HOME:-}" ] && can_be_cache "$XDG_CACHE_HOME/loaf"; then :
+    elif [ -d "${HOME:-}" ] && [ "$HOME" != / ] && can_be_cache "$HOME/.cache/loaf"; then :
+    else cache=${TMPDIR:-/tmp}/loaf-$(id -u)   # services often have no home, or / for one
     fi
     case $cache in
         /*) ;;
         *) cache=$PWD/$cache ;;
     esac
     core=$cache/core-$key
+}
+
+can_be_cache() {
+    cache=$1
+    [ -d "$cache" ] || (umask 077 && mkdir -p -- "$cache") 2>/dev/null || return 1
+    [ -e "$cache/core-$key/.whole" ] && return   # one that root has prepared need not be written to
+    { mkdir -- "$cache/.try.$$" && rm -rf -- "$cache/.try.$$"; } 2>/dev/null   # busybox's -w passes over "read-only"
 }
 
 # What lies in the cache is run, so nobody else may be able to change it.

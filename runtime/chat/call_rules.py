@@ -39,7 +39,7 @@ _SPACE = charset.of(" \t\n\r")
 
 
 class ToolUnsupported(Exception):
-    """The schemas of `tools` cannot be followed, or not all of them in one grammar."""
+    """The schemas of `tools` cannot be followed, contradict themselves, or are too much for one grammar."""
 
     def __init__(self, tools: Iterable[str]) -> None:
         super().__init__()
@@ -68,12 +68,18 @@ class CallRules:
         self._tools = tools
         self._open_tools = open_tools
         self._several = several and calls.parallel
+        self._used: dict[str, str] = {}
         self._expressions = Expressions(work)
         self._derivatives = Derivatives(self._expressions, work)
         # made first: later there may be nothing left to spend
         self._any_object = Ref(schema_rule({"type": "object"}, rules, work, "object"))
         self.line = Ref(rules.rule("line", (), (Text("\n"),), (Text(" "),)))
         """A line break or a space, or nothing."""
+
+    def check(self) -> None:
+        """Raises `ToolUnsupported` for tools whose arguments nothing fits, now that all is written."""
+        if self._used and (unfit := self._rules.unfit(self._used)):
+            raise ToolUnsupported(self._used[rule] for rule in unfit)
 
     def starts(self, opening: str) -> list[str]:
         """The texts that calls begin with, behind `opening`."""
@@ -210,10 +216,12 @@ class CallRules:
 
     def _schema(self, tool: Tool, schema: object, place: str = "") -> Ref:
         try:
-            return Ref(schema_rule(schema, self._rules, self._work, tool.name, place))
+            rule = schema_rule(schema, self._rules, self._work, tool.name, place)
         except SchemaUnsupported as error:
             is_spent = self._work.is_spent
             raise ToolUnsupported([one.name for one in self._tools] if is_spent else [tool.name]) from error
+        self._used[rule] = tool.name
+        return Ref(rule)
 
     def no_bare_call(self) -> Sequence:
         """Content that does not begin as a call would."""

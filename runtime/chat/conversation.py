@@ -25,7 +25,8 @@ class Conversation(msgspec.Struct, frozen=True):
     `schema` is a JSON schema that the content must follow, None for none; `grammar` is GBNF for it, "" for none.
     `thinks` None: as the template does by itself. `effort` is "low", "medium" or "high", for templates that know it.
     Without `splits_reasoning`, reasoning stays in the content, tags included. `template_values` are handed to the
-    template as they are. With `continues_last` the last message is the assistant's, and the answer goes on from it.
+    template as they are. With `continues_last` the last message is the assistant's, and the answer goes on from it, or
+    from its thoughts where it has said nothing yet. Without `opens_answer` the model begins its turn by itself.
     """
 
     messages: tuple[Message, ...]
@@ -39,3 +40,4 @@ class Conversation(msgspec.Struct, frozen=True):
     splits_reasoning: bool = True
     template_values: dict[str, Any] = {}
     continues_last: bool = False
+    opens_answer: bool = True

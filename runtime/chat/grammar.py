@@ -56,7 +56,7 @@ class Constraint(msgspec.Struct, frozen=True):
 def constraint_of(wanted: Wanted) -> Constraint:
     """What holds the model to `wanted`. Raises `SchemaUnsupported` for the content's schema.
 
-    A tool whose schema cannot be followed is held to any JSON object.
+    A tool whose schema cannot be followed, or contradicts itself, is held to any JSON object.
     """
     is_plain = wanted.reasoning is None and not wanted.format.channels
     if not wanted.tools and wanted.schema is None and (is_plain or not wanted.grammar):
@@ -122,6 +122,7 @@ class _Builder:
 
     def _written(self, alternatives: list[Sequence], words: Iterable[str] = ()) -> Constraint:
         self._rules.define(self._root, alternatives)
+        self._calls.check()
         grammar = self._rules.write(self._root)
         if not grammar:
             raise SchemaUnsupported("", "no value fits it", "Look for parts that contradict each other.")

@@ -1,7 +1,8 @@
 """The turns of a conversation, as a template can take them.
 
-Whatever a template has no place for finds another: tool calls and results in the text, the system prompt in the first
-turn, several calls in one turn in several. Knows capabilities and formats; refuses to render.
+Clients send back all that was said, whatever model it was said to. What a template has no place for finds another:
+calls and results in the text (`exchanges.py`), system prompts and turns that it does not expect in their neighbours
+(`order.py`). Every text stays, and stays in its place. Knows capabilities and formats; refuses to render.
 """
 
 from __future__ import annotations
@@ -13,30 +14,20 @@ from typing import Any
 import msgspec
 
 from runtime.chat.capabilities import Capabilities
+from runtime.chat.exchanges import with_calls_shown
 from runtime.chat.formats.format import Format
 from runtime.chat.messages import Message, ToolCall
+from runtime.chat.order import in_order
 from runtime.chat.template import Rendered
-from runtime.chat.writing import written_calls
 
 _SHORT = 9
 """Letters and digits of an id that Mistral's templates take."""
 
 
-def as_template_takes_it(
-    messages: Sequence[Message], can: Capabilities, format: Format, *, knows_developer: bool
-) -> list[Rendered]:
+def as_template_takes_it(messages: Sequence[Message], can: Capabilities, format: Format) -> list[Rendered]:
     """The dictionaries that a template is given."""
     turns = _with_ids(messages, short=format.calls.ids == "short")
-    if not knows_developer:
-        turns = [msgspec.structs.replace(turn, role="system") if turn.role == "developer" else turn for turn in turns]
-    if not can.calls:
-        turns = [_calls_as_text(turn, format) for turn in turns]
-    elif not can.several_calls:
-        turns = _one_call_each(turns)
-    if not can.results:
-        turns = [_result_as_text(turn) for turn in turns]
-    if not can.system:
-        turns = _system_first(turns)
+    turns = in_order(with_calls_shown(turns, can, format), can)
     return [_as_dictionary(turn, can) for turn in turns]
 
 
@@ -76,63 +67,13 @@ def _id(given: str, *, short: bool) -> str:
     return hashlib.sha256(given.encode("utf-8", "replace")).hexdigest()[:_SHORT]
 
 
-def _calls_as_text(turn: Message, format: Format) -> Message:
-    if not turn.tool_calls:
-        return turn
-    written = written_calls(turn.tool_calls, format.calls)
-    return msgspec.structs.replace(turn, content=f"{turn.content}\n{written}".lstrip("\n"), tool_calls=())
-
-
-def _result_as_text(turn: Message) -> Message:
-    if turn.role != "tool":
-        return turn
-    return Message("user", f"<tool_response>\n{turn.content}\n</tool_response>")
-
-
-def _one_call_each(turns: list[Message]) -> list[Message]:
-    """Turns of several calls as several turns, each with the results of its call behind it."""
-    separate: list[Message] = []
-    i = 0
-    while i < len(turns):
-        turn = turns[i]
-        i += 1
-        if len(turn.tool_calls) < 2:
-            separate.append(turn)
-            continue
-        results = []
-        while i < len(turns) and turns[i].role == "tool":
-            results.append(turns[i])
-            i += 1
-        for number, call in enumerate(turn.tool_calls):
-            first = {} if number == 0 else {"content": "", "reasoning": ""}
-            separate.append(msgspec.structs.replace(turn, tool_calls=(call,), **first))
-            separate += [result for result in results if result.tool_call_id == call.id]
-        known = {call.id for call in turn.tool_calls}
-        separate += [result for result in results if result.tool_call_id not in known]
-    return separate
-
-
-def _system_first(turns: list[Message]) -> list[Message]:
-    """What the system says before what the user says first."""
-    system = [turn.content for turn in turns if turn.role == "system"]
-    others = [turn for turn in turns if turn.role != "system"]
-    if not system:
-        return turns
-    if not others or others[0].role != "user":
-        return [Message("user", "\n\n".join(system)), *others]
-    first = msgspec.structs.replace(others[0], content="\n\n".join((*system, others[0].content)))
-    return [first, *others[1:]]
-
-
 def _as_dictionary(turn: Message, can: Capabilities) -> Rendered:
     """Absent parts are left out, so that `is defined` works."""
     content: Any = turn.content
-    if turn.tool_calls and not (can.content_beside_both if turn.reasoning else can.content_beside_calls):
-        content = ""
-    if can.parts:
-        content = [{"type": "text", "text": content}]
-    elif turn.tool_calls and not content and can.null_content:
+    if turn.tool_calls and not content and can.null_content:
         content = None
+    elif can.parts:
+        content = [{"type": "text", "text": content}]
     seen: dict[str, Any] = {"role": turn.role, "content": content}
     if turn.reasoning:
         seen |= {"reasoning_content": turn.reasoning, "thinking": turn.reasoning}

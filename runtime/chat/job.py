@@ -51,6 +51,7 @@ def chat_job(prompts: Preparing, conversation: Conversation, wanted: GenerationR
         wanted,
         prompt=prepared.tokens,
         shown=prepared.shown,
+        stop=(*wanted.stop, *prepared.stop),
         sampling=sampling,
     )
     return ChatJob(prepared, request)

@@ -5,8 +5,8 @@ Imported when the first conversation comes: Jinja2 takes longer to import than a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -14,19 +14,18 @@ from runtime.chat.answer import AnswerParser
 from runtime.chat.capabilities import capabilities_of
 from runtime.chat.conversation import Conversation
 from runtime.chat.errors import AnswerFormConflict, TemplateFailed, ToolsUnsupported
+from runtime.chat.fallback import Tokenizer, fallback_of
 from runtime.chat.formats.families import GENERIC, family_of, reasoning_of
 from runtime.chat.formats.format import Format, Span, TaggedArguments, core, first_text
 from runtime.chat.grammar import Constraint, Wanted, constraint_of
 from runtime.chat.history import as_template_takes_it
 from runtime.chat.messages import Message, Tool
+from runtime.chat.order import SYSTEM_ROLES
 from runtime.chat.parsing.expected import Expected
 from runtime.chat.parsing.parser import FormatParser
-from runtime.chat.template import CHATML, ChatTemplate
+from runtime.chat.template import ChatTemplate
 from runtime.chat.writing import as_openai_has_it, instructions
-from runtime.engine.backend import ModelFacts
 from runtime.engine.types import Triggers
-
-_SYSTEM_ROLES = ("system", "developer")
 
 _CONTINUED = "qcontinuedq"
 """Stands in the template where the answer that is to be continued ends."""
@@ -35,19 +34,12 @@ _REMEMBERED = 32
 """Grammars that are kept: a client sends the same tools with each turn."""
 
 
-class Tokenizer(Protocol):
-    """What is needed of a model: its facts and its vocabulary."""
-
-    facts: ModelFacts
-
-    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]: ...
-
-
 class Prepared(msgspec.Struct, frozen=True):
     """A prompt, and what the engine needs besides it.
 
     `grammar` and `triggers` belong into `Sampling`, `shown` into `GenerationRequest`: special tokens whose text the
-    parser has to see. `expected` is what the parser knows beforehand.
+    parser has to see. `stop`, which goes there too, are texts with which an answer to this prompt has ended. `expected`
+    is what the parser knows beforehand.
     """
 
     text: str
@@ -55,6 +47,7 @@ class Prepared(msgspec.Struct, frozen=True):
     grammar: str
     triggers: Triggers | None
     shown: frozenset[int]
+    stop: tuple[str, ...]
     expected: Expected
 
     def parser(self) -> AnswerParser:
@@ -72,7 +65,9 @@ class PromptBuilder:
         facts = model.facts
         self._model = model
         self._system = system
-        self.template = template or facts.chat_template or CHATML
+        self._fallback = fallback_of(model, template)
+        own = template or facts.chat_template or ""
+        self.template = self._fallback.template if self._fallback is not None else own
         self._template = ChatTemplate(self.template, facts.bos, facts.eos)
         self._can = capabilities_of(self._template)
         self.takes_tools = self._can.tools
@@ -106,6 +101,7 @@ class PromptBuilder:
             opening=opening,
             splits_reasoning=conversation.splits_reasoning,
             calls_before=sum(len(message.tool_calls) for message in conversation.messages),
+            is_spaced=self._fallback is not None and self._fallback.is_spaced and not conversation.continues_last,
         )
         return Prepared(
             text=text,
@@ -113,12 +109,13 @@ class PromptBuilder:
             grammar=constraint.grammar,
             triggers=constraint.triggers,
             shown=self._shown_tokens(has_tools=bool(tools)),
+            stop=self._fallback.stop if self._fallback is not None else (),
             expected=expected,
         )
 
     def _render(self, conversation: Conversation, tools: tuple[Tool, ...]) -> str:
         messages: Sequence[Message] = conversation.messages
-        if self._system and not any(message.role in _SYSTEM_ROLES for message in messages):
+        if self._system and not any(message.role in SYSTEM_ROLES for message in messages):
             messages = [Message("system", self._system), *messages]
         given: list[dict[str, Any]] | None = [] if self._can.no_tools_is_a_list else None
         if tools and not self._can.tools:
@@ -126,16 +123,19 @@ class PromptBuilder:
         elif tools:
             given = [as_openai_has_it(tool) for tool in tools]
         values = self._values(conversation)
-        continued = conversation.continues_last and bool(messages) and messages[-1].role == "assistant"
-        if continued:
-            last = messages[-1]
-            messages = [*messages[:-1], msgspec.structs.replace(last, content=last.content + _CONTINUED)]
-        turns = as_template_takes_it(messages, self._can, self._format, knows_developer="developer" in self.template)
-        text = self._template.render(turns, given, values, opens_answer=not continued)
-        if continued:
-            text, found, _ = text.rpartition(_CONTINUED)
-            if not found:
+
+        def rendered(messages: Sequence[Message], *, opens_answer: bool) -> str:
+            turns = as_template_takes_it(messages, self._can, self._format)
+            return self._template.render(turns, given, values, opens_answer=opens_answer)
+
+        if conversation.continues_last and messages and messages[-1].role == "assistant":
+            texts = (rendered([*messages[:-1], last], opens_answer=False) for last in _continued(messages[-1]))
+            marked = next((text for text in texts if _CONTINUED in text), None)
+            if marked is None:
                 raise TemplateFailed("it leaves out the answer that is to be continued")
+            text = marked.rpartition(_CONTINUED)[0]
+        else:
+            text = rendered(messages, opens_answer=conversation.opens_answer)
         facts = self._model.facts
         # the tokenizer adds it, a template may have, once is right
         return text.removeprefix(facts.bos) if facts.adds_bos else text
@@ -219,9 +219,16 @@ def _thinks(conversation: Conversation) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def _continued(last: Message) -> Iterator[Message]:
+    """`last` with a mark where it is gone on from: thoughts that nothing was said after, if the template shows them."""
+    if last.reasoning and not last.content:
+        yield msgspec.structs.replace(last, reasoning=last.reasoning + _CONTINUED)
+    yield msgspec.structs.replace(last, content=last.content + _CONTINUED)
+
+
 def _told(messages: Sequence[Message], text: str) -> list[Message]:
     """`messages` with `text` at the end of what the system says first."""
-    if messages and messages[0].role in _SYSTEM_ROLES:
+    if messages and messages[0].role in SYSTEM_ROLES:
         first = msgspec.structs.replace(messages[0], content=f"{messages[0].content}\n\n{text}")
         return [first, *messages[1:]]
     return [Message("system", text), *messages]

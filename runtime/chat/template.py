@@ -6,7 +6,9 @@ may do so much and no more. Knows how to render; refuses to know which model it 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import jinja2
@@ -14,14 +16,6 @@ import jinja2
 from runtime.chat.budget import Budget, size
 from runtime.chat.errors import TemplateFailed
 from runtime.chat.sandbox import ChatEnvironment
-
-CHATML = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
-"""What a model without a template of its own is given, as in llama-server."""
 
 _UNITS, _UNITS_OF_CHARACTER, _UNITS_OF_MESSAGE = 20_000_000, 32, 20_000
 """What a template may spend (`Budget`): about two seconds, and more for long conversations."""
@@ -60,6 +54,9 @@ class ChatTemplate:
             "messages": list(messages),
             "tools": None if tools is None else list(tools),
             "documents": None,
+            # what firefunction's asks for, in llama.cpp's words; a day, so that prompts begin alike until tomorrow
+            "functions": json.dumps(list(tools), ensure_ascii=False) if tools else "",
+            "datetime": f"{date.today():%b %d %Y}",
             "add_generation_prompt": opens_answer,
         }
         budget = Budget(_UNITS + _UNITS_OF_CHARACTER * _characters_in(given) + _UNITS_OF_MESSAGE * len(messages))

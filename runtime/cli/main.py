@@ -98,6 +98,8 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: b
     from runtime.cli.translate import settings_from
 
     settings = settings_from(bundle.manifest if bundle else None, flags)
+    if settings.remote is not None:
+        settings = _with_fetched(settings, only_look=explain)
     if explain:
         from runtime.explaining.launch import describe_launch
         from runtime.explaining.sentences import sentences
@@ -106,6 +108,22 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: b
             click.echo(line)
         return
     _run(bundle, settings)
+
+
+def _with_fetched(settings: Settings, *, only_look: bool) -> Settings:
+    """`settings` whose model is a file: fetched first, unless it is only to be looked for."""
+    import msgspec
+
+    from runtime.backends.unpacking import cache_folder
+    from runtime.console.fetching import announce
+    from runtime.fetching.models import fetch_model, find_model
+
+    assert settings.remote is not None
+    if only_look:
+        path = find_model(settings.remote, cache_folder())
+    else:
+        path = fetch_model(settings.remote, cache_folder(), announce)
+    return msgspec.structs.replace(settings, model=path, remote=None)
 
 
 def _answer_the_build(bundle: Bundle, asked: str, *paths: str) -> None:

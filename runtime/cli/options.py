@@ -5,6 +5,7 @@ Knows names, types, defaults and help. What a flag means is for `translate.py`; 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import click
 from runtime.cli.values import (
     WORKER_PORT,
     CommaList,
+    FileMode,
     FiniteNumber,
     GpuName,
+    HubName,
     LayerCount,
     Origins,
+    PathPrefix,
     Shares,
     Whole,
     WorkerAddresses,
@@ -34,6 +38,7 @@ _FILE = click.Path(path_type=Path)
 _COUNT = Whole()
 _WINDOW = Whole(-1)
 _NUMBER = FiniteNumber()
+_ADDRESS_OF_A_SERVICE = re.compile("(?:tcp|udp|sctp)://")
 _CACHE_TYPE = click.Choice(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"])
 
 
@@ -41,8 +46,21 @@ def _switch(names: str, help: str, **more: Any) -> click.Option:
     return click.Option(names.split(), is_flag=True, show_default="default" in more, help=help, **more)
 
 
-def _value(names: str, type: Any, help: str, default: Any = None, **more: Any) -> click.Option:
-    return click.Option(names.split(), type=type, default=default, show_default=default is not None, help=help, **more)
+_OptionClass = type[click.Option]
+
+
+class _Port(click.Option):
+    """Kubernetes sets `LOAF_PORT=tcp://ADDRESS:PORT` for a service named loaf, as links of Docker do: not for us."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        value = super().resolve_envvar_value(ctx)
+        return None if value is not None and _ADDRESS_OF_A_SERVICE.match(value) else value
+
+
+def _value(
+    names: str, type: Any, help: str, default: Any = None, *, cls: _OptionClass = click.Option, **more: Any
+) -> click.Option:
+    return cls(names.split(), type=type, default=default, show_default=default is not None, help=help, **more)
 
 
 def _give_worker_its_port(context: click.Context, _param: click.Parameter, value: bool) -> bool:
@@ -56,7 +74,9 @@ SERVING = (
     _switch("--nobrowser", "Do not open the page in a browser."),
     _value("--host", CommaList(), "Addresses to listen on, comma-separated; a path (a/b, b.sock) is a unix socket.",
            "127.0.0.1"),
-    _value("--port", Whole(0, 65535), "Port; 0 takes a free one.", 8080),
+    _value("--socket-mode", FileMode(), "Who may use unix sockets, as chmod writes it: 660 lets the group.", "600"),
+    _value("--port", Whole(0, 65535), "Port; 0 takes a free one.", 8080, cls=_Port),
+    _value("--api-prefix", PathPrefix(), "Path below which everything is served, as in /llm, for proxies."),
     _value("-a --alias", CommaList(), "Names under which clients find the model, comma-separated."),
     _value("--tags", CommaList(), "Words that clients are told about the model, comma-separated."),
     _value("-to --timeout", Whole(1, 86_400),
@@ -74,7 +94,8 @@ ACCESS = (
            envvar=["LOAF_API_KEY", "LLAMA_API_KEY"]),
     _value("--api-key-file", _FILE, "The same, from a file with a key a line."),
     _value("--cors-origins", Origins(),
-           "Origins whose web pages may use the model, comma-separated; '*': any page that you visit."),
+           "Origins whose web pages may use the model, comma-separated; localhost: this machine's; stars as in "
+           "http://*.example.org or app://*; '*' alone: any page that you visit."),
     _value("--ssl-cert-file", _FILE, "Serve HTTPS with this certificate, or chain of them (PEM)."),
     _value("--ssl-key-file", _FILE, "The private key of the certificate (PEM)."),
 )  # fmt: skip
@@ -88,7 +109,8 @@ ANSWERS = (
     _value("--system -sys --system-prompt", str, "System prompt of chats that bring none."),
     _value("-n --n-predict --predict", Whole(-1),
            "Tokens to generate at most; -1: until the model ends or the context is full.", -1),
-    _value("--chat-template", str, "Use this Jinja template, or 'chatml', instead of the model's own."),
+    _value("--chat-template", str,
+           "Use this Jinja template, or the one that llama.cpp has by this name, instead of the model's own."),
     _value("--chat-template-file", _FILE, "The same, from a file."),
     _value("--chat-template-kwargs", str, "Values for the template, as a JSON object.", metavar="JSON"),
     _value("-rea --reasoning", click.Choice(["on", "off", "auto"]),
@@ -143,6 +165,8 @@ SAMPLING = (
 
 MODEL = (
     _value("-m --model", _FILE, "Load this GGUF instead of the one inside."),
+    _value("-hf -hfr --hf-repo", HubName(), "The same from Hugging Face's hub, fetched into the cache folder first."),
+    _value("-mu --model-url", str, "The same from an address, which begins with https://.", metavar="URL"),
     _value("-c --ctx-size", Whole(0),
            "Context in tokens, shared by all requests; 0: the model's own, as far as memory allows.", 0),
     _value("-np --parallel", Whole(0, 256), "Requests at once; 0: up to 16, as the context allows.", 0),

@@ -24,11 +24,13 @@ from runtime.settings import (
     ChatSettings,
     EngineSettings,
     GpuSettings,
+    HubModel,
     LogSettings,
     Secret,
     ServerSettings,
     Settings,
     TlsFiles,
+    WebModel,
     WorkerSettings,
 )
 
@@ -57,6 +59,7 @@ def settings_from(manifest: Manifest | None, flags: dict[str, Any]) -> Settings:
         raise click.UsageError("Either --chat or something to answer, not both.")
     return Settings(
         model=flags["model"],
+        remote=_remote(flags),
         aliases=flags["alias"] or (),
         tags=flags["tags"] or (),
         prompt=prompt,
@@ -74,6 +77,16 @@ def settings_from(manifest: Manifest | None, flags: dict[str, Any]) -> Settings:
         sampling=_sampling(flags),
         log=LogSettings(flags["verbose"], flags["log_file"], flags["log_format"]),
     )
+
+
+def _remote(flags: dict[str, Any]) -> HubModel | WebModel | None:
+    given = [f"--{name.replace('_', '-')}" for name in ("model", "hf_repo", "model_url") if flags[name] is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"Either {' or '.join(given)}, not both.")
+    if flags["model_url"] is not None:
+        return WebModel(flags["model_url"])
+    found: HubModel | None = flags["hf_repo"]
+    return found
 
 
 def _prompt(flags: dict[str, Any]) -> str | None:
@@ -108,6 +121,8 @@ def _server(flags: dict[str, Any]) -> ServerSettings:
         port=flags["port"],
         api_keys=_api_keys(flags["api_key"], flags["api_key_file"]),
         cors_origins=flags["cors_origins"] or (),
+        socket_mode=flags["socket_mode"],
+        api_prefix=flags["api_prefix"] or "",
         tls=_tls(flags["ssl_cert_file"], flags["ssl_key_file"]),
         timeout=flags["timeout"],
         open_browser=not flags["nobrowser"],
@@ -232,14 +247,15 @@ def _chat(flags: dict[str, Any], template: str | None) -> ChatSettings:
 
 
 def _template(text: str | None) -> str | None:
-    """llama-server knows some templates by name; of those only the one that nobody has to have read is taken."""
-    if text == "chatml":
-        from runtime.chat.template import CHATML
+    """Jinja, or what llama.cpp has by that name."""
+    if text is None or "{" in text:
+        return text
+    from runtime.chat.named import NAMED
 
-        return CHATML
-    if text is not None and "{" not in text:
-        raise click.BadParameter(f"{text!r} is neither a Jinja template nor 'chatml'", param_hint="--chat-template")
-    return text
+    if text not in NAMED:
+        reason = f"{text!r} is neither a Jinja template nor one of {', '.join(NAMED)}"
+        raise click.BadParameter(reason, param_hint="--chat-template")
+    return NAMED[text]
 
 
 def _object(text: str | None, flag: str) -> dict[str, Any]:

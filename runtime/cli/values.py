@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from runtime.engine.backend import WorkerAddress
+    from runtime.settings import HubModel
 
 INT32 = 2**31 - 1
 """What llama.cpp counts with, at most."""
@@ -23,7 +24,21 @@ MOST_WORKERS = 16
 _GPU_NAMES = ("auto", "cuda", "rocm", "vulkan", "metal", "disable")
 _GPU_ALIASES = {"nvidia": "cuda", "amd": "rocm", "apple": "metal", "disabled": "disable"}
 _WORKER = re.compile(r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)(?::(\d{1,5}))?")
-_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\s/?#@]+")
+_HUB_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::([A-Za-z0-9][\w.-]*))?", re.ASCII)
+_ORIGIN = re.compile(
+    r"""\* | (?! https?://\*(:|$)) [a-z][a-z0-9+.-]*://
+        (\* | (\*\.)? ([^\s/?#@*:,]+ | \[[0-9a-f:.]+\])) (:(\d{1,5}|\*))?""",
+    re.VERBOSE,
+)
+"""A star stands for a whole host of an app's own scheme, for one or more labels before a name, or for a port."""
+
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+
+
+_LOCALHOST = tuple(
+    f"{scheme}://{host}:*" for scheme in ("http", "https") for host in ("localhost", "127.0.0.1", "[::1]")
+)
+"""What llama-server calls `localhost`."""
 
 
 class Whole(click.ParamType[int]):
@@ -84,17 +99,64 @@ class CommaList(click.ParamType[tuple[str, ...]]):
         return parts
 
 
+class FileMode(click.ParamType[int]):
+    """The permissions of a file, in octal digits. Nothing but read, write and execute: no set-user-ID."""
+
+    name = "MODE"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch("(0o?)?[0-7]{3}", value):
+            self.fail(f"{value!r} are no permissions, as in 660.", param, ctx)
+        return int(value.removeprefix("0o"), 8)
+
+
+class PathPrefix(click.ParamType[str]):
+    """A path, given with or without slashes around it; none for "" and "/"."""
+
+    name = "PATH"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        bare = value.strip("/")
+        path = f"/{bare}" if bare else ""
+        if path and not _PREFIX.fullmatch(path):
+            self.fail(f"{value!r} is no path of letters, digits, '-', '.', '_' and '~', as in /llm.", param, ctx)
+        return path
+
+
 class Origins(CommaList):
-    """Origins as browsers send them (RFC 6454, 6.2): `scheme://host[:port]`, or `*`."""
+    """Origins as browsers send them (RFC 6454, 6.2): `scheme://host[:port]`, with stars in places, or `*`.
+
+    `localhost` stands for this machine's own, at any port.
+    """
 
     def convert(
         self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        origins = tuple(origin.lower().rstrip("/") for origin in super().convert(value, param, ctx))
+        given = (origin.lower().rstrip("/") for origin in super().convert(value, param, ctx))
+        origins = tuple(one for origin in given for one in (_LOCALHOST if origin == "localhost" else (origin,)))
         for origin in origins:
             if not _ORIGIN.fullmatch(origin):
-                self.fail(f"{origin!r} is no origin, as in https://example.org:8443, nor '*'.", param, ctx)
+                example = "https://example.org:8443, http://*.example.org, app://*"
+                self.fail(f"{origin!r} is no origin, as in {example}, nor '*'.", param, ctx)
         return origins
+
+
+class HubName(click.ParamType["HubModel"]):
+    """`OWNER/REPO[:QUANT]`."""
+
+    name = "OWNER/REPO[:QUANT]"
+
+    def convert(self, value: str | HubModel, param: click.Parameter | None, ctx: click.Context | None) -> HubModel:
+        from runtime.settings import HubModel
+
+        if isinstance(value, HubModel):
+            return value
+        match = _HUB_NAME.fullmatch(value)
+        if match is None or ".." in value:
+            self.fail(f"{value!r} is no OWNER/REPO or OWNER/REPO:QUANT, as in ggml-org/gemma-3-1b-it-GGUF.", param, ctx)
+        return HubModel(match[1], match[2] or "")
 
 
 class GpuName(click.ParamType[str]):

@@ -3,7 +3,7 @@
 once → `-p`                                     begin, chat → a conversation, from its beginning
 answering, speed → an answer as it comes        commands, transcript, saving → what can be done with it
 editing, keyboard, standard_input → in          screen, markdown, ansi, printable → out
-abilities, aside → whether anybody looks        loading, meter → how far something is
+abilities, aside → whether anybody looks        loading, fetching, meter → how far something is
 errors → what can go wrong
 
 Refuses to know HTTP.

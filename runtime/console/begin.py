@@ -7,6 +7,7 @@ import signal
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 
+from runtime.chat.fallback import fallback_line
 from runtime.console.abilities import has_terminal
 from runtime.console.aside import Aside
 from runtime.console.errors import NoTerminal
@@ -22,8 +23,11 @@ def chat(served: Sequence[ServedModel], settings: Settings) -> None:
 
 
 async def _chat(served: Sequence[ServedModel], settings: Settings) -> None:
-    async with loading_shown(served, Aside()):
+    aside = Aside()
+    async with loading_shown(served, aside):
         await asyncio.gather(*(asyncio.wrap_future(one.engine.ready) for one in served))
+    if line := fallback_line(served[0].engine.backend().model, settings.chat.template):
+        aside.say(f"{line}\n")
     chatting = chat_beside(served, settings)
     if chatting is None:
         raise CannotGenerate

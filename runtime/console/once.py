@@ -13,6 +13,7 @@ import msgspec
 
 from runtime.chat.answer import ContentDelta, ReasoningDelta
 from runtime.chat.conversation import Conversation
+from runtime.chat.fallback import fallback_of
 from runtime.chat.job import ChatFinished, chat_job
 from runtime.chat.messages import Message
 from runtime.chat.prompts import Prompts
@@ -56,6 +57,9 @@ async def _answer(served: ServedModel, settings: Settings, aside: Aside) -> None
         backend = await asyncio.wrap_future(served.engine.ready)
     if backend.generator is None:
         raise CannotGenerate
+    if settings.system is None and fallback_of(backend.model, settings.chat.template) is not None:
+        aside.say("The model has no chat template: the text is gone on with as it is\n")
+        settings = msgspec.structs.replace(settings, raw=True)
     answer = _raw(served, settings) if settings.raw else _chat(served, settings, aside)
     out = _Output(aside)
     try:

@@ -241,7 +241,8 @@ class ModelFacts(msgspec.Struct, frozen=True):
     `repacked` bytes of the weights are in memory of their own, laid out for this processor. `keeps_state` instead of,
     or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut. `quantization` as
     people name it ("Q4_K_M"), "unknown" where nobody can tell; `license` "" where none is named. `infill` None for a
-    model that has not learnt to fill gaps, `pooling` None for one that does not say.
+    model that has not learnt to fill gaps, `pooling` None for one that does not say. `ends` are the tokens that end a
+    generation.
     """
 
     description: str
@@ -262,6 +263,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
     chat_template: str | None
     infill: InfillTokens | None = None
     pooling: Pooling | None = None
+    ends: tuple[int, ...] = ()
 
 
 Vectors = tuple["array[float]", ...]

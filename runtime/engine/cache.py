@@ -82,13 +82,15 @@ class PrefixCache:
     def has_free_slot(self) -> bool:
         return any(not slot.running for slot in self._slots)
 
-    def acquire(self, prompt: Tokens[int], scales: Scales = (), *, reuse: bool = True) -> Start:
-        """Mark a slot as running for `prompt` and say what it starts from. There must be a free one.
+    def acquire(
+        self, prompt: Tokens[int], scales: Scales = (), *, reuse: bool = True, wanted: int | None = None
+    ) -> Start:
+        """Mark a slot as running for `prompt` and say what it starts from. There must be a free one: this, if `wanted`.
 
         At least one token is left to compute, because the next is sampled from its logits.
         """
-        source, length = self._longest_prefix(prompt, scales) if reuse else (None, 0)
-        target = self._target(source, length)
+        source, length = self._longest_prefix(prompt, scales, wanted) if reuse else (None, 0)
+        target = self._target(source, length) if wanted is None else wanted
         slot = self._slots[target]
         slot.running = True
         slot.promised = list(prompt)
@@ -152,8 +154,8 @@ class PrefixCache:
     def _unfinished(self, scales: Scales) -> list[_Slot]:
         return [s for s in self._slots if s.running and s.scales == scales and len(s.tokens) < len(s.promised)]
 
-    def _longest_prefix(self, prompt: Tokens[int], scales: Scales) -> tuple[int | None, int]:
-        """(slot, tokens) of the slot that shares the longest usable beginning with `prompt`."""
+    def _longest_prefix(self, prompt: Tokens[int], scales: Scales, wanted: int | None = None) -> tuple[int | None, int]:
+        """(slot, tokens) of the slot that shares the longest usable beginning with `prompt`: of several, `wanted`."""
         best: int | None = None
         best_length = 0
         for i, slot in enumerate(self._slots):
@@ -162,7 +164,8 @@ class PrefixCache:
             length = min(common_prefix(slot.tokens, prompt), len(prompt) - 1)
             if self._keeps_state and length < len(slot.tokens):
                 continue
-            is_better = length > best_length or (length == best_length > 0 and not slot.running)
+            is_handier = not slot.running and best != wanted
+            is_better = length > best_length or (length == best_length > 0 and is_handier)
             if is_better and self._holds(i, length):
                 best, best_length = i, length
         return best, best_length

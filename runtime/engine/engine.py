@@ -27,7 +27,9 @@ from runtime.engine.errors import (
     EngineStopped,
     PromptTooLong,
     QueueFull,
+    SlotBusy,
     StillLoading,
+    UnknownSlot,
 )
 from runtime.engine.jobs import Embedding, Generation, Job, Outbox
 from runtime.engine.lanes import Lanes
@@ -118,10 +120,13 @@ class Engine:
     def submit(self, request: GenerationRequest) -> Generation:
         """Queue `request`. Called in an event loop.
 
-        Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PromptTooLong`, `QueueFull`, or what
-        made loading fail.
+        Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PromptTooLong`, `UnknownSlot`,
+        `QueueFull`, or what made loading fail.
         """
-        n_ctx = self.generator().n_ctx
+        generator = self.generator()
+        n_ctx, n_slots = generator.n_ctx, generator.settings.n_slots
+        if request.slot is not None and not 0 <= request.slot < n_slots:
+            raise UnknownSlot(request.slot, n_slots)
         if not request.prompt:
             raise EmptyPrompt
         if len(request.prompt) >= n_ctx:
@@ -154,7 +159,10 @@ class Engine:
         self._scales = self._scales_of(scales)
 
     def save_slot(self, slot: int, path: Path) -> Future[SavedState]:
-        """Write what `slot` holds to `path`. Fails with `SlotBusy`, `UnknownSlot`, `StateFailed`, `OSError`."""
+        """Write what `slot` holds to `path`, once nothing runs there: so do the others.
+
+        Fails with `UnknownSlot`, `StateFailed`, `OSError`.
+        """
         return self._do(partial(self._with_generations, save_slot, slot, path))
 
     def restore_slot(self, slot: int, path: Path) -> Future[SavedState]:
@@ -162,7 +170,7 @@ class Engine:
         return self._do(partial(self._with_generations, restore_slot, slot, path, self._scales))
 
     def erase_slot(self, slot: int) -> Future[int]:
-        """Forget what `slot` holds, so many tokens. Fails with `SlotBusy`, `UnknownSlot`."""
+        """Forget what `slot` holds, so many tokens. Fails with `UnknownSlot`."""
         return self._do(partial(self._with_generations, erase_slot, slot))
 
     def stats(self) -> EngineStats:
@@ -266,7 +274,7 @@ class Engine:
             self._wake.notify()
 
     def _do(self, action: Callable[[], T]) -> Future[T]:
-        """Let the worker thread do `action` between two steps."""
+        """Let the worker thread do `action` between two steps, as soon as it finds its slot free."""
         self.generator()
         done: Future[T] = Future()
         done.set_running_or_notify_cancel()
@@ -274,6 +282,9 @@ class Engine:
         def task() -> None:
             try:
                 _settle(done, action())
+            except SlotBusy:
+                with self._wake:
+                    self._tasks.append(task)
             except (EngineError, OSError) as error:
                 _settle(done, error)
 

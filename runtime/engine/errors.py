@@ -113,7 +113,7 @@ class PromptTooLong(EngineError):
 
     def __init__(self, n_prompt: int, n_ctx: int) -> None:
         super().__init__(
-            f"the request has {n_prompt:,} tokens, and the context holds {n_ctx:,}",
+            f"the request ({n_prompt:,} tokens) exceeds the available context size ({n_ctx:,} tokens)",
             "Shorten the prompt, or start with a larger --ctx-size.",
         )
         self.n_prompt = n_prompt
@@ -158,10 +158,10 @@ class UnknownSlot(EngineError):
 
 
 class SlotBusy(EngineError):
-    """`slot` is its number."""
+    """`slot` is its number. Who asked is let wait until it is free."""
 
     def __init__(self, slot: int) -> None:
-        super().__init__(f"slot {slot} is in use by a running request", "Try again when it has finished.")
+        super().__init__(f"slot {slot} is in use by a running request")
         self.slot = slot
 
 

@@ -84,6 +84,7 @@ class Generations:
         for run in [run for run in self._waiting if run.generation in aborted]:
             self._waiting.remove(run)
             _close_sampler(run)
+            self._outbox.put(run.generation, run.sequence.finished(FinishReason.ABORTED))
         for run in [run for run in self._running if run.generation in aborted]:
             self._end(run, run.sequence.finished(FinishReason.ABORTED))
 
@@ -148,19 +149,28 @@ class Generations:
     # -- before a batch ---------------------------------------------------------------------------------------
 
     def _admit_waiting(self) -> None:
-        """Start what finds a free slot, in order of arrival. Who shares a prefix that is being computed waits."""
+        """Start what finds a free slot, in order of arrival. Who shares a prefix that is being computed waits.
+
+        So does who wants a slot that is not free.
+        """
         held: list[_Run] = []
         waited = len(self._waiting)
         while self._waiting and self.cache.has_free_slot() and not self._pool_is_short:
             run = self._waiting.popleft()
             sequence = run.sequence
-            if sequence.request.reuse_prefix and self.cache.is_coming(sequence.tokens, sequence.scales):
+            if self._waits_for_its_slot(sequence) or (
+                sequence.request.reuse_prefix and self.cache.is_coming(sequence.tokens, sequence.scales)
+            ):
                 held.append(run)
             else:
                 self._admit(run)
         self._waiting.extendleft(reversed(held))
         if waited and not self._waiting:
             self._storage.make_way()
+
+    def _waits_for_its_slot(self, sequence: Sequence) -> bool:
+        wanted = sequence.request.slot
+        return wanted is not None and self.cache.is_running(wanted)
 
     def _admit(self, run: _Run) -> None:
         """Give a waiting request a slot and whatever prefix of it is computed already."""
@@ -173,7 +183,8 @@ class Generations:
                 return
         if sequence.request.reuse_prefix:
             self._storage.fetch(sequence.tokens, sequence.scales)
-        start = self.cache.acquire(sequence.tokens, sequence.scales, reuse=sequence.request.reuse_prefix)
+        wanted = sequence.request
+        start = self.cache.acquire(sequence.tokens, sequence.scales, reuse=wanted.reuse_prefix, wanted=wanted.slot)
         sequence.slot, sequence.computed = start.slot, start.reuse
         if start.copy_from is not None:
             self._context.keep_prefix(start.slot, 0)

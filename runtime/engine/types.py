@@ -83,6 +83,7 @@ class GenerationRequest(msgspec.Struct, frozen=True):
     whole prompt. `scales` of the LoRA adapters, None for those in force. `shown` are special tokens whose text is part
     of the answer's; others say nothing. Lines after the first have `n_indent` spaces or tabs before them: one with
     fewer ends the answer. With `reports_progress`, events tell how far it has come, those of the prompt included.
+    `slot` is the KV sequence that it is to run in, as soon as that is free; None for any.
     """
 
     prompt: tuple[int, ...]
@@ -96,6 +97,7 @@ class GenerationRequest(msgspec.Struct, frozen=True):
     shown: frozenset[int] = frozenset()
     n_indent: int = 0
     reports_progress: bool = False
+    slot: int | None = None
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from runtime import __version__
 from runtime.backends.devices import TITLES
 from runtime.backends.preparing import packs_for_here
 from runtime.bundle import Bundle
+from runtime.chat.fallback import fallback_line
 from runtime.console.meter import large
 from runtime.engine.backend import Backend, CacheType, LayerSizes, ModelFacts, Verdict, Weights
 from runtime.engine.llama.binding import loaded_variant
@@ -22,7 +23,7 @@ from runtime.explaining.report import Model, Report
 from runtime.machine.resources import processors
 from runtime.models.loading import look_at_models
 from runtime.offloading.placing import own_backend
-from runtime.settings import EngineSettings, Settings
+from runtime.settings import Settings
 
 
 def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
@@ -35,7 +36,7 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
             told = own_backend(bundle, settings.gpu).verdicts
         else:
             for name, weights, own, backend in look_at_models(bundle, settings):
-                models.append(describe_model(name, weights, own.engine, backend))
+                models.append(describe_model(name, weights, own, backend))
                 told = told or backend.placement.verdicts
     except LoafError as error:
         problem = str(error)
@@ -48,36 +49,38 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
     return Report(__version__, describe_machine(loaded_variant()), told, tuple(models), describe_cache(), problem)
 
 
-def describe_running(name: str, weights: Weights, settings: EngineSettings, backend: Backend) -> Report:
+def describe_running(name: str, weights: Weights, settings: Settings, backend: Backend) -> Report:
     """The same of a model that has been loaded, for those who may not know the machine's folders."""
     model = describe_model(name, weights, settings, backend)
     return Report(__version__, describe_machine(loaded_variant()), backend.placement.verdicts, (model,))
 
 
-def describe_model(name: str, weights: Weights, settings: EngineSettings, backend: Backend) -> Model:
+def describe_model(name: str, weights: Weights, settings: Settings, backend: Backend) -> Model:
     """What was decided for the model in `weights`, which `backend` has loaded or looked at."""
     facts, placement, generator = backend.model.facts, backend.placement, backend.generator
-    sizes = _sizes(weights, settings.cache_type_k, settings.cache_type_v)
+    engine = settings.engine
+    sizes = _sizes(weights, engine.cache_type_k, engine.cache_type_v)
+    asked_in = fallback_line(backend.model, settings.chat.template) if generator is not None else ""
     n_ctx = generator.n_ctx if generator is not None else 0
     n_layers = len(sizes.layers) + 1
     on_gpus = min(placement.n_layers, n_layers)
     return Model(
         name=name,
         description=_kind(facts),
-        lines=(*(placement.lines or ("Computing on the processor",)), *filter(None, [backend.warmth.line])),
+        lines=(*(placement.lines or ("Computing on the processor",)), *filter(None, [backend.warmth.line, asked_in])),
         n_layers=n_layers,
         n_layers_on_gpus=on_gpus,
         n_ctx=n_ctx,
         n_ctx_train=facts.n_ctx_train,
         n_ctx_source=generator.settings.n_ctx_source if generator is not None else "model",
         n_slots=generator.settings.n_slots if generator is not None else 0,
-        n_threads=settings.n_threads or processors().usable,
-        n_threads_source="flag" if settings.n_threads else processors().limited_by,
-        numa=settings.load.numa or "",
+        n_threads=engine.n_threads or processors().usable,
+        n_threads_source="flag" if engine.n_threads else processors().limited_by,
+        numa=engine.load.numa or "",
         weights=facts.size,
         weights_on_gpus=sum((*sizes.layers, sizes.output)[n_layers - on_gpus :]),
-        mapped=settings.load.mmap,
-        locked=settings.load.mlock,
+        mapped=engine.load.mmap,
+        locked=engine.load.mlock,
         repacked=facts.repacked,
         context=sum(sizes.cell_bytes) * n_ctx,
         context_on_gpus=sum((*sizes.cell_bytes, 0)[n_layers - on_gpus :]) * n_ctx,

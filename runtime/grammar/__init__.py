@@ -4,6 +4,7 @@ json_schema → the way in                          document → the schema, its
 keywords, layers, shapes → what it says           names, formats → of names and strings
 objects, arrays, strings, numerals, literals, values → as rules
 regex, expressions, charset, automaton, derivatives → patterns, taken apart and combined
+lark → Lark's grammars as patterns
 gbnf → rules, written                             work, exact, fitting → what it may cost; numbers; what fits
 errors → what can go wrong
 

@@ -67,7 +67,9 @@ class Document:
         return [f"{place}/{index}" for index in range(len(value))]
 
     def named_schemas(self, value: object, place: str) -> list[tuple[str, str]]:
-        """The names in an object of schemas, and the pointers to them."""
+        """The names in an object of schemas, and the pointers to them. PHP writes an object of none as `[]`."""
+        if value == []:
+            return []
         if not isinstance(value, dict):
             raise SchemaUnsupported(place, "must be an object")
         return [(name, below(place, name)) for name in value]

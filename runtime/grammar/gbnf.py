@@ -107,6 +107,10 @@ class Rules:
             return (*self._exactly(rule, low), Repeat(rule, 0, None))
         return (*self._exactly(rule, low), *self._at_most(rule, high - low))
 
+    def unfit(self, names: Iterable[str]) -> set[str]:
+        """Those of the rules that no text fits."""
+        return set(names) - self._fitting()
+
     def write(self, root: str) -> str:
         """The grammar of what fits the rule `root`, one rule a line; "" if nothing fits it."""
         fitting = self._fitting()

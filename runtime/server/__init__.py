@@ -3,9 +3,10 @@
 app, keys → the dialects, and what they find    serve → from start to signal   asking → without a network
 models → which one is asked                     recovering → when a worker was lost
 llamacpp, openai, anthropic, ollama, dialect → what clients speak
-generating, chatting, vectors, sampling, prompts, chat_messages → what dialects share
-stream, json, timings, probabilities → how answers are written
-access, receiving, connections, listening, tls → who may ask, and how much that may cost
+generating, chatting, vectors, sampling, prompts → what dialects share
+chat_messages, items, parts, arguments, tools → conversations as clients send them, whatever is in them
+json, lenient → what bodies say   stream, json, timings, probabilities → how answers are written
+access, receiving, connections, listening, paths, tls → who may ask, where, and how much that may cost
 refusals, errors → why not, and as which status
 page, openapi, logging → what it shows of itself
 

@@ -9,7 +9,9 @@ Knows these headers and what the settings allow. Refuses to know what a refusal 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+import re
+import socket
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 PrepareHook = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
 _METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
+_GATEWAYS = frozenset({"host.docker.internal", "host.containers.internal"})
+"""What containers call the machine that they run on (Docker's and Podman's names). Nobody can have a name below
+`internal`, which is for private use; but who answers this machine's questions for names could say that they do. So
+programs may ask by them, and by the machine's own names, and pages of such an origin may not."""
+
 _PREFLIGHT_SECONDS = "7200"
 """How long a browser may remember a preflight's answer: as long as any does (Chromium)."""
 
@@ -36,14 +43,16 @@ def guard(server: ServerSettings, public: Collection[str]) -> Middleware:
     origins = Origins(server.cors_origins)
     is_known_key = _key_check(server.api_keys) if server.api_keys else None
     checks_host = not origins.allow_all and all(is_path(host) or is_loopback(host) for host in server.hosts)
+    names_of_this_machine = _GATEWAYS | own_names()
 
     @web.middleware
     async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         host = _host(request)
-        if checks_host and not (is_loopback(host) or host in origins.hosts or _came_by_path(request)):
+        is_certain = not checks_host or is_loopback(host) or origins.allow_host(host) or _came_by_path(request)
+        if not (is_certain or host in names_of_this_machine):
             raise ForeignHost(host)
         origin = request.headers.get(hdrs.ORIGIN)
-        if origin is not None and not (origins.allow(origin) or _is_own(origin, request)):
+        if origin is not None and not (origins.allow(origin) or (is_certain and _is_own(origin, request))):
             raise ForeignOrigin(origin)
         if origin is not None and _is_preflight(request):
             return _allow_preflight(request)
@@ -76,15 +85,44 @@ def answer_headers(server: ServerSettings) -> PrepareHook:
 
 
 class Origins:
-    """The origins that are allowed, in lower case. `hosts` are the names in them."""
+    """The origins that are allowed, in lower case.
+
+    A star stands for a host (`app://*`), for labels before a name (`http://*.example.org`, which is not `example.org`),
+    or for a port (`http://example.org:*`, which may be none); alone for every origin.
+    """
 
     def __init__(self, allowed: Collection[str]) -> None:
-        self._allowed = frozenset(allowed)
-        self.allow_all = "*" in self._allowed
-        self.hosts = frozenset(host_of(origin.partition("://")[2]) for origin in self._allowed)
+        self.allow_all = "*" in allowed
+        self._origins = _any_of(_pattern(origin) for origin in allowed if origin != "*")
+        names = (origin.partition("://")[2] for origin in allowed if origin.startswith(("http://", "https://")))
+        self._hosts = _any_of(_pattern(host_of(name)) for name in names)
 
     def allow(self, origin: str) -> bool:
-        return self.allow_all or origin.lower() in self._allowed
+        return self.allow_all or self._origins.fullmatch(origin.lower()) is not None
+
+    def allow_host(self, host: str) -> bool:
+        """Whether `host`, in lower case, is in the address of one of those pages: then a proxy is asked by it."""
+        return self._hosts.fullmatch(host) is not None
+
+
+def own_names() -> frozenset[str]:
+    """What others call this machine: its name, that without the domain, and the same in the local network (mDNS)."""
+    name = socket.gethostname().lower().removesuffix(".")
+    short = name.partition(".")[0]
+    return frozenset({name, short, f"{short}.local"}) if short else frozenset()
+
+
+def _pattern(text: str) -> str:
+    """A regular expression for one of the origins, or for the host of one."""
+    pattern = re.escape(text)
+    if pattern.endswith(r":\*"):
+        pattern = pattern.removesuffix(r":\*") + r"(:\d+)?"
+    return pattern.replace(r"\*\.", r"([a-z0-9_-]+\.)+").replace(r"\*", r"[^/\s]+")
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    """What matches one of `patterns`, or nothing at all where there are none."""
+    return re.compile("|".join(patterns) or r"(?!)")
 
 
 def is_path(host: str) -> bool:

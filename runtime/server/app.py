@@ -12,14 +12,15 @@ from runtime.server.access import answer_headers, guard
 from runtime.server.anthropic import ANTHROPIC
 from runtime.server.connections import SERVER_NAME
 from runtime.server.errors import answering_errors
-from runtime.server.keys import MODELS, SETTINGS, STARTED
+from runtime.server.keys import MODELS, PING_SECONDS, SETTINGS, STARTED
 from runtime.server.llamacpp import LLAMACPP
 from runtime.server.logging import logging_requests
 from runtime.server.models import HostedModel, Models
 from runtime.server.ollama import OLLAMA
 from runtime.server.openai import OPENAI
+from runtime.server.openai.memory import MEMORY, AnswerMemory
 from runtime.server.openapi import describing
-from runtime.server.page import asset, assets, docs, index
+from runtime.server.page import asset, assets, docs, index, to_index
 from runtime.server.receiving import receiving
 from runtime.settings import Settings
 
@@ -32,13 +33,24 @@ look, and whether the server is well."""
 MAX_BODY = 64 * 1024 * 1024
 """Bytes that one request may have: long contexts and pictures, but not the machine's memory."""
 
+_PING_SECONDS = 10.0
+"""Clients and proxies give up after a minute or more: nginx 60 s, qwen-code 120 s, Codex 300 s."""
 
-def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Application:
+
+def build_app(
+    served: Sequence[ServedModel], settings: Settings, *, ping_seconds: float = _PING_SECONDS
+) -> web.Application:
     """The dialects' routes over the models. Answers from the first moment: 503 while they load."""
     server = settings.server
-    public = PUBLIC.union(assets()) if server.serves_page else PUBLIC
+    prefix = server.api_prefix
+    public = frozenset(prefix + path for path in (PUBLIC.union(assets(), {""}) if server.serves_page else PUBLIC))
     outermost = [logging_requests()] if settings.log.is_wanted else []
-    middlewares = [*outermost, answering_errors(DIALECTS), guard(server, public), receiving(server.timeout, MAX_BODY)]
+    middlewares = [
+        *outermost,
+        answering_errors(DIALECTS, prefix),
+        guard(server, public),
+        receiving(server.timeout, MAX_BODY),
+    ]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     first, *others = served
     app[MODELS] = Models(
@@ -46,15 +58,20 @@ def build_app(served: Sequence[ServedModel], settings: Settings) -> web.Applicat
     )
     app[SETTINGS] = settings
     app[STARTED] = int(time.time())
+    app[PING_SECONDS] = ping_seconds
+    app[MEMORY] = AnswerMemory()
     if server.serves_page:
-        app.router.add_get("/", index)
-        app.router.add_get("/docs", docs)
-        app.router.add_get("/assets/{name}", asset)
-    app.router.add_get("/openapi.json", describing(DIALECTS))
+        app.router.add_get(f"{prefix}/", index)
+        app.router.add_get(f"{prefix}/docs", docs)
+        app.router.add_get(f"{prefix}/assets/{{name}}", asset)
+        if prefix:
+            app.router.add_get(prefix, to_index)
+    app.router.add_get(f"{prefix}/openapi.json", describing(DIALECTS, prefix))
     for dialect in DIALECTS:
         for route in dialect.routes:
             for path in route.paths:
-                app.router.add_route(route.method, path, route.handler)
+                for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+                    app.router.add_route(method, prefix + path, route.handler)
     app.on_response_prepare.append(answer_headers(server))
     app.on_response_prepare.append(_name_the_server)
     return app

@@ -12,57 +12,52 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool, ToolCall
+from runtime.server.arguments import call_arguments
 from runtime.server.generating import GenerationFields
+from runtime.server.items import InputItem, messages_of
+from runtime.server.lenient.efforts import effort, is_no_effort
+from runtime.server.parts import Content, newest, place_of, text_of, thoughts_of
 from runtime.server.refusals import BadRequest
-
-
-class ContentPart(msgspec.Struct):
-    """A piece of a message; only text is understood, and what an assistant said when it refused."""
-
-    type: str
-    text: str | None = None
-    refusal: str | None = None
+from runtime.server.tools import FunctionSchema, ToolField, not_callable, offered, tool_choice
 
 
 class CalledFunction(msgspec.Struct):
     """`arguments` is JSON in a string, as OpenAI sends it; some clients send the object itself."""
 
-    name: str
-    arguments: str | dict[str, Any] = ""
+    name: str | None = None
+    arguments: Any = None
+
+
+class CustomCall(msgspec.Struct):
+    """A custom tool, and the text that it was called with."""
+
+    name: str | None = None
+    input: Any = None
 
 
 class CalledTool(msgspec.Struct):
-    """A tool call in the conversation so far."""
+    """A tool call in the conversation so far: of a function, or of a tool that takes free text."""
 
-    function: CalledFunction
-    id: str = ""
+    function: CalledFunction | None = None
+    custom: CustomCall | None = None
+    id: str | None = None
 
 
 class ChatMessage(msgspec.Struct):
-    """A turn of the conversation. `function_call` is what `tool_calls` were once."""
+    """A turn of the conversation. `function_call` is what `tool_calls` were once.
+
+    `reasoning` is what other servers call `reasoning_content`; `refusal` is said in place of a content.
+    """
 
     role: str
-    content: str | list[ContentPart] | None = None
+    content: Content = None
     reasoning_content: str | None = None
+    reasoning: Any = None
+    refusal: str | None = None
     tool_calls: list[CalledTool] | None = None
     function_call: CalledFunction | None = None
     tool_call_id: str | None = None
     name: str | None = None
-
-
-class FunctionSchema(msgspec.Struct):
-    """What a function is for, and the JSON schema of its arguments."""
-
-    name: str
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
-class ToolField(msgspec.Struct):
-    """What the model may call; functions are the only kind."""
-
-    function: FunctionSchema | None = None
-    type: str = "function"
 
 
 class FunctionName(msgspec.Struct):
@@ -79,10 +74,12 @@ class AllowedTools(msgspec.Struct):
 
 
 class NamedTool(msgspec.Struct):
-    """The one tool that must be called, or those that may be."""
+    """The one tool that must be called, or those that may be. Flat tools are named flat."""
 
     type: str = "function"
     function: FunctionName | None = None
+    custom: FunctionName | None = None
+    name: str | None = None
     allowed_tools: AllowedTools | None = None
 
 
@@ -103,11 +100,13 @@ class ResponseFormat(msgspec.Struct):
 class ChatFields(GenerationFields):
     """What a body says of the conversation, and of the answer's form.
 
-    `functions` and `function_call` are what `tools` and `tool_choice` were once. `continue_final_message` and
+    `functions` and `function_call` are what `tools` and `tool_choice` were once. `input` stands for `messages` where a
+    client has one form for chats and for `/v1/responses`. `continue_final_message` and
     `add_generation_prompt` are vLLM's and llama-server's, `reasoning_format` is llama-server's.
     """
 
-    messages: list[ChatMessage] = msgspec.field(default_factory=list)
+    messages: list[ChatMessage] | None = None
+    input: str | list[InputItem] | None = None
     tools: list[ToolField] | None = None
     tool_choice: str | NamedTool | None = None
     functions: list[FunctionSchema] | None = None
@@ -123,107 +122,85 @@ class ChatFields(GenerationFields):
 
 def conversation(body: ChatFields) -> Conversation:
     """What `body` says of the answer, apart from how tokens are sampled. Raises `BadRequest`."""
-    if not body.messages:
+    messages = _messages(body)
+    if not messages:
         raise BadRequest("messages: at least one is needed", "messages")
-    tools = tuple(_tool(i, one) for i, one in enumerate(_tools(body)))
-    tools, choice = _chosen(tools, body)
+    tools, choice = _tools(body)
     return Conversation(
-        messages=tuple(_message(i, one) for i, one in enumerate(body.messages)),
+        messages=messages,
         tools=tools,
         tool_choice=choice,
         parallel_calls=body.parallel_tool_calls is not False and body.functions is None,
         schema=None if body.response_format is None else _schema(body.response_format),
         thinks=_thinks(body),
-        effort=effort(body.reasoning_effort, "reasoning_effort"),
+        effort=effort(body.reasoning_effort),
         splits_reasoning=_splits_reasoning(body.reasoning_format),
         template_values=body.chat_template_kwargs or {},
-        continues_last=_continues_last(body),
+        continues_last=_continues_last(body, messages[-1]),
+        opens_answer=body.add_generation_prompt is not False,
     )
 
 
-def tool_choice(mode: str | None) -> ToolChoice:
-    """What `tool_choice` says in one word. Raises `BadRequest`."""
-    if mode is None or mode == "auto":
-        return ToolChoice()
-    if mode == "none":
-        return ToolChoice("none")
-    if mode == "required":
-        return ToolChoice("required")
-    raise BadRequest(f"tool_choice: must be auto, none, required or a named tool, not {mode!r}", "tool_choice")
+def _messages(body: ChatFields) -> tuple[Message, ...]:
+    """The turns. Raises `BadRequest`."""
+    given = body.messages or []
+    if not given and body.input is not None:
+        return messages_of(body.input)
+    now = newest([one.role for one in given])
+    return tuple(_message(f"messages[{i}]", one, is_now=i == now) for i, one in enumerate(given))
 
 
-def allowed(tools: tuple[Tool, ...], names: set[str]) -> tuple[Tool, ...]:
-    """Those of `tools` that are named. Raises `BadRequest` for a name that none of them has."""
-    if unknown := names - {one.name for one in tools}:
-        raise BadRequest(f"tool_choice: there is no tool {min(unknown)!r}", "tool_choice")
-    return tuple(one for one in tools if one.name in names)
-
-
-_EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
-
-
-def effort(given: str | None, field: str) -> str | None:
-    """How much is to be thought, in the words that templates know; "none" is no effort. Raises `BadRequest`."""
-    if given is None or given == "none":
-        return None
-    if given not in _EFFORTS:
-        raise BadRequest(f"{field}: must be none or one of {', '.join(_EFFORTS)}, not {given!r}", field)
-    return _EFFORTS[given]
-
-
-def call_arguments(given: str | dict[str, Any], field: str) -> dict[str, Any]:
-    """The arguments of a call that was made earlier. Raises `BadRequest` unless they are a JSON object."""
-    if isinstance(given, dict):
-        return given
-    try:
-        return msgspec.json.decode(given or "{}", type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadRequest(f"{field}: must be a JSON object in a string: {error}", field) from error
-
-
-def _message(index: int, given: ChatMessage) -> Message:
-    """Message number `index`. Raises `BadRequest`."""
-    field = f"messages[{index}]"
+def _message(field: str, given: ChatMessage, *, is_now: bool) -> Message:
+    """One turn. Raises `BadRequest`."""
+    is_assistant = given.role == "assistant"
     calls = given.tool_calls or ([CalledTool(given.function_call)] if given.function_call else [])
+    content = text_of(f"{field}.content", given.content, place_of(given.role, is_now=is_now))
+    reasoning = given.reasoning_content or (given.reasoning if isinstance(given.reasoning, str) else "")
     return Message(
         role="tool" if given.role == "function" else given.role,
-        content=_text(f"{field}.content", given.content),
-        reasoning=given.reasoning_content or "",
-        tool_calls=tuple(_tool_call(field, call) for call in calls),
+        content=content or given.refusal or "",
+        reasoning=(reasoning or thoughts_of(given.content)) if is_assistant else "",
+        tool_calls=tuple(made for made in map(_tool_call, calls) if made is not None),
         tool_call_id=given.tool_call_id,
         name=given.name,
     )
 
 
-def _tools(body: ChatFields) -> list[ToolField]:
-    if body.functions is None:
-        return body.tools or []
-    if body.tools is not None:
-        raise BadRequest("functions: either tools or functions, not both", "functions")
-    return [ToolField(one) for one in body.functions]
+def _tool_call(call: CalledTool) -> ToolCall | None:
+    """A call that was made; None for one of nothing."""
+    if call.function is not None and call.function.name:
+        return ToolCall(call.id or "", call.function.name, call_arguments(call.function.arguments))
+    if call.custom is not None and call.custom.name:
+        return ToolCall(call.id or "", call.custom.name, {"input": call.custom.input or ""})
+    return None
 
 
-def _tool(index: int, given: ToolField) -> Tool:
-    """Tool number `index`. Raises `BadRequest`."""
-    if given.type != "function" or given.function is None:
-        raise BadRequest(f"tools[{index}]: only functions can be called here, not {given.type!r}", f"tools[{index}]")
-    function = given.function
-    return Tool(function.name, function.description or "", function.parameters or {})
-
-
-def _chosen(tools: tuple[Tool, ...], body: ChatFields) -> tuple[tuple[Tool, ...], ToolChoice]:
+def _tools(body: ChatFields) -> tuple[tuple[Tool, ...], ToolChoice]:
     """The tools that may be called, and whether one must be. Raises `BadRequest`."""
+    if body.functions is not None and body.tools is not None:
+        raise BadRequest("functions: either tools or functions, not both", "functions")
+    listed = body.tools or [ToolField(function=one) for one in body.functions or ()]
     given = body.tool_choice if body.functions is None else body.function_call
+    here = offered(listed)
     if isinstance(given, FunctionName):
-        return tools, ToolChoice(name=given.name)
+        return here.tools, here.named(given.name)
     if not isinstance(given, NamedTool):
-        return tools, tool_choice(given)
-    if given.function is not None:
-        return tools, ToolChoice(name=given.function.name)
-    if given.allowed_tools is None:
-        raise BadRequest(f"tool_choice: only functions can be called here, not {given.type!r}", "tool_choice")
-    names = {one.function.name for one in given.allowed_tools.tools if one.function is not None}
-    return allowed(tools, names), tool_choice(given.allowed_tools.mode)
+        return here.tools, tool_choice(given)
+    if given.allowed_tools is not None:
+        names = filter(None, map(_chosen, given.allowed_tools.tools))
+        return here.only(names), tool_choice(given.allowed_tools.mode)
+    if given.type in ("auto", "none", "required", "any"):
+        return here.tools, tool_choice(given.type)
+    name = _chosen(given)
+    if name is None:
+        raise not_callable(given.type)
+    return here.tools, here.named(name)
+
+
+def _chosen(given: NamedTool) -> str | None:
+    """The name of a tool that is chosen; None for one of a kind that has none."""
+    named = given.function or given.custom
+    return named.name if named is not None else given.name
 
 
 def _schema(wanted: ResponseFormat) -> Any:
@@ -241,8 +218,8 @@ def _schema(wanted: ResponseFormat) -> Any:
 
 
 def _thinks(body: ChatFields) -> bool | None:
-    """What is said of thinking: `reasoning_effort` none, or Qwen's word among the template's. Raises `BadRequest`."""
-    if body.reasoning_effort == "none":
+    """What is said of thinking: that none is wanted, or Qwen's word among the template's. Raises `BadRequest`."""
+    if is_no_effort(body.reasoning_effort):
         return False
     given = (body.chat_template_kwargs or {}).get("enable_thinking")
     if given is not None and not isinstance(given, bool):
@@ -257,36 +234,17 @@ def _splits_reasoning(format_: str | None) -> bool:
     return format_ != "none"
 
 
-def _continues_last(body: ChatFields) -> bool:
+def _continues_last(body: ChatFields, last: Message) -> bool:
     """Whether the answer goes on from the last message: from an assistant's it does, unless the body says otherwise.
 
     Raises `BadRequest` where it says so of a message that cannot be gone on from.
     """
-    last = body.messages[-1]
     wanted, opens = body.continue_final_message, body.add_generation_prompt
-    can = last.role == "assistant" and not last.tool_calls and not last.function_call
+    can = last.role == "assistant" and not last.tool_calls
     if wanted and not can:
         reason = "the last message must be the assistant's, and call no tools"
         raise BadRequest(f"continue_final_message: {reason}", "continue_final_message")
     if wanted and opens:
         reason = "an answer either continues a message or begins one, so add_generation_prompt must be false"
         raise BadRequest(f"continue_final_message: {reason}", "continue_final_message")
-    continues = can and wanted is not False and not opens
-    if opens is False and not continues:
-        reason = "may be false only where the last message is continued"
-        raise BadRequest(f"add_generation_prompt: {reason}", "add_generation_prompt")
-    return continues
-
-
-def _text(field: str, content: str | list[ContentPart] | None) -> str:
-    if content is None or isinstance(content, str):
-        return content or ""
-    for part in content:
-        if part.type not in ("text", "refusal"):
-            raise BadRequest(f"{field}: this model takes text only, not {part.type!r}", field)
-    return "\n".join(part.text or part.refusal or "" for part in content)
-
-
-def _tool_call(field: str, call: CalledTool) -> ToolCall:
-    arguments = call_arguments(call.function.arguments, f"{field}.tool_calls.function.arguments")
-    return ToolCall(call.id, call.function.name, arguments)
+    return can and wanted is not False and not opens

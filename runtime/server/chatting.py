@@ -5,7 +5,7 @@ Knows conversations and their events. What they look like is the dialect's to kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -13,9 +13,9 @@ from aiohttp import web
 
 from runtime.chat.answer import CallDelta, ContentDelta, Delta
 from runtime.chat.job import ChatFinished, ChatJob, TakingApart
-from runtime.engine.types import FinishedEvent, Probabilities, TokenEvent
+from runtime.engine.types import FinishedEvent, Probabilities, Progress, TokenEvent
 from runtime.server.dialect import Failure
-from runtime.server.generating import Answer, answer
+from runtime.server.generating import Answer, Begun, answer
 from runtime.server.models import HostedModel
 from runtime.server.stream import Framing
 
@@ -57,18 +57,63 @@ class ChatWriter(Protocol):
     def whole(self, answers: Sequence[ChatAnswer]) -> Any: ...
 
 
+Progressing = Callable[[int, Progress], Iterable[Any]]
+"""Writes down how far the prompt of an answer has come."""
+
+
 async def answer_chat(
-    request: web.Request, hosted: HostedModel, job: ChatJob, writer: ChatWriter, *, streams: bool, n: int | None = None
+    request: web.Request,
+    hosted: HostedModel,
+    job: ChatJob,
+    writer: ChatWriter,
+    *,
+    streams: bool,
+    n: int | None = None,
+    begun: Begun | None = None,
+    progressing: Progressing | None = None,
 ) -> web.StreamResponse:
-    """Generate `n` answers to a conversation, once unless said otherwise, and write them as `writer` does."""
-    return await answer(request, hosted.engine, job.request, _InParts(job.prepared, writer), streams=streams, n=n)
+    """Generate `n` answers to a conversation, once unless said otherwise, and write them as `writer` does.
+
+    `progressing` is told of the prompt, where the request reports progress.
+    """
+    in_parts = _InParts(job.prepared, writer, progressing)
+    return await answer(request, hosted.engine, job.request, in_parts, streams=streams, n=n, begun=begun)
+
+
+class Assembling:
+    """An answer that is put together of its parts."""
+
+    def __init__(self) -> None:
+        self._content: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls: dict[int, Call] = {}
+        self._probabilities: list[Probabilities] = []
+
+    def add(self, deltas: Sequence[Delta], probabilities: Sequence[Probabilities] = ()) -> None:
+        """More of it."""
+        self._probabilities += probabilities
+        for delta in deltas:
+            if isinstance(delta, ContentDelta):
+                self._content.append(delta.text)
+            elif isinstance(delta, CallDelta):
+                begun = self._calls.get(delta.index) or Call(delta.id, delta.name, "")
+                self._calls[delta.index] = msgspec.structs.replace(begun, arguments=begun.arguments + delta.arguments)
+            else:
+                self._reasoning.append(delta.text)
+
+    def answer(self, finished: ChatFinished) -> ChatAnswer:
+        """All of it, which has ended."""
+        calls = tuple(self._calls.values())
+        probabilities = tuple(self._probabilities)
+        return ChatAnswer("".join(self._content), "".join(self._reasoning), calls, probabilities, finished)
 
 
 class _InParts:
     """A `generating.Writer` that takes the text of each answer apart, and hands on what is in it."""
 
-    def __init__(self, prepared: Prepared, writer: ChatWriter) -> None:
+    def __init__(self, prepared: Prepared, writer: ChatWriter, progressing: Progressing | None) -> None:
         self.framing = writer.framing
+        self._progressing = progressing
         self._prepared = prepared
         self._writer = writer
         self._taking: dict[int, TakingApart] = {}
@@ -79,6 +124,8 @@ class _InParts:
         return self._writer.opening(index)
 
     def token(self, index: int, event: TokenEvent) -> Iterable[Any]:
+        if event.progress is not None and not event.tokens:
+            return () if self._progressing is None else self._progressing(index, event.progress)
         return self._writer.part(index, self._taking[index].token(event), event.probabilities)
 
     def last(self, index: int, event: FinishedEvent) -> Iterable[Any]:
@@ -99,18 +146,9 @@ class _InParts:
 
     def _apart(self, one: Answer) -> ChatAnswer:
         taking = TakingApart(self._prepared.parser())
-        deltas = [delta for event in one.events for delta in taking.token(event)]
-        last, finished = taking.last(one.finished)
-        content: list[str] = []
-        reasoning: list[str] = []
-        calls: dict[int, Call] = {}
-        for delta in (*deltas, *last):
-            if isinstance(delta, ContentDelta):
-                content.append(delta.text)
-            elif isinstance(delta, CallDelta):
-                begun = calls.get(delta.index) or Call(delta.id, delta.name, "")
-                calls[delta.index] = msgspec.structs.replace(begun, arguments=begun.arguments + delta.arguments)
-            else:
-                reasoning.append(delta.text)
-        parts = "".join(content), "".join(reasoning), tuple(calls.values())
-        return ChatAnswer(*parts, one.probabilities, finished)
+        assembling = Assembling()
+        for event in one.events:
+            assembling.add(taking.token(event), event.probabilities)
+        deltas, finished = taking.last(one.finished)
+        assembling.add(deltas)
+        return assembling.answer(finished)

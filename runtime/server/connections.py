@@ -20,6 +20,7 @@ from runtime.errors import LoafError
 from runtime.server.dialect import error_object
 from runtime.server.errors import failure_of
 from runtime.server.json import json_response
+from runtime.server.paths import with_plain_path
 from runtime.server.refusals import HeadersTooLarge, MalformedRequest, TooManyConnections
 
 SERVER_NAME = f"loaf/{__version__}"
@@ -50,11 +51,14 @@ def most_connections() -> int:
 
 
 class Connection(RequestHandler):
-    """One connection of `server`, at most `most` of them. Used as a factory of asyncio's protocols."""
+    """One connection of `server`, at most `most` of them. Used as a factory of asyncio's protocols.
+
+    `root` is the path below which everything is.
+    """
 
     __slots__ = ("_head_timer", "_most", "_patience", "_write_timer")
 
-    def __init__(self, server: web.Server, patience: float, most: int) -> None:
+    def __init__(self, server: web.Server, patience: float, most: int, root: str = "/") -> None:
         loop = asyncio.get_running_loop()
         super().__init__(
             server,
@@ -65,6 +69,9 @@ class Connection(RequestHandler):
         )
         self._patience = patience
         self._most = most
+        make_request = self._request_factory
+        assert make_request is not None
+        self._request_factory = lambda message, *more: make_request(with_plain_path(message, root), *more)
         self._head_timer = _Timer(loop, self._give_up_head)
         self._write_timer = _Timer(loop, self._abort)
 

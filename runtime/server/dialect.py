@@ -12,10 +12,18 @@ import msgspec
 from aiohttp import web
 
 
+class Overflow(msgspec.Struct, frozen=True):
+    """A prompt that is too long for the context, both in tokens. Clients wait for it to be told in their own words."""
+
+    n_prompt: int
+    n_ctx: int
+
+
 class Failure(msgspec.Struct, frozen=True):
     """What went wrong with a request, before a dialect writes it down.
 
-    `kind` is llama-server's `type`; `details` are further fields that a program may want to read.
+    `kind` is llama-server's `type`; `details` are further fields that a program may want to read. `overflow` where the
+    context is too small.
     """
 
     status: int
@@ -24,6 +32,7 @@ class Failure(msgspec.Struct, frozen=True):
     details: dict[str, Any] = {}
     retry_after: int | None = None
     """Seconds until trying again makes sense."""
+    overflow: Overflow | None = None
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -43,7 +52,7 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """`error` makes the body of an answer that says what failed, on `routes` and wherever else below `prefixes`.
+    """`error` makes the body of an answer that says what failed, on paths below `prefixes`: the longest one counts.
 
     `stream` is the content type of its streams.
     """
@@ -56,5 +65,5 @@ class Dialect(msgspec.Struct, frozen=True):
 
 
 def error_object(failure: Failure) -> Any:
-    """llama-server's form, which OpenAI's clients read too: `{"error": {"code", "message", "type", …}}`."""
+    """llama-server's form, which OpenAI's is a kind of: `{"error": {"code", "message", "type", …}}`."""
     return {"error": {"code": failure.status, "message": failure.message, "type": failure.kind, **failure.details}}

@@ -18,7 +18,6 @@ from runtime.engine.errors import (
     GrammarTooCostly,
     PromptTooLong,
     QueueFull,
-    SlotBusy,
     StateFailed,
     StillLoading,
     TextTooLong,
@@ -27,7 +26,7 @@ from runtime.engine.errors import (
 )
 from runtime.errors import LoafError
 from runtime.grammar.errors import SchemaUnsupported
-from runtime.server.dialect import Dialect, Failure
+from runtime.server.dialect import Dialect, Failure, Overflow
 from runtime.server.json import json_response
 from runtime.server.refusals import (
     BadRequest,
@@ -44,6 +43,7 @@ from runtime.server.refusals import (
     SlowBody,
     SwitchedOff,
     TooManyConnections,
+    UnknownAnswer,
     UnknownModel,
 )
 
@@ -64,9 +64,9 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     TextTooLong: (400, "invalid_request_error"),
     StateFailed: (400, "invalid_request_error"),
     UnknownModel: (404, "not_found_error"),
+    UnknownAnswer: (404, "not_found_error"),
     UnknownSlot: (404, "not_found_error"),
     ModelsFixed: (403, "permission_error"),
-    SlotBusy: (409, "unavailable_error"),
     CannotGenerate: (501, "not_supported_error"),
     NoStateFolder: (501, "not_supported_error"),
     SwitchedOff: (501, "not_supported_error"),
@@ -88,8 +88,11 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
 }
 
 
-def answering_errors(dialects: Sequence[Dialect]) -> Middleware:
-    """A middleware that turns what handlers raise into answers. Paths of nobody's are the first dialect's."""
+def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
+    """A middleware that turns what handlers raise into answers. Paths of nobody's are the first dialect's.
+
+    `prefix` comes before all paths.
+    """
 
     @web.middleware
     async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -113,7 +116,7 @@ def answering_errors(dialects: Sequence[Dialect]) -> Middleware:
         except Exception as bug:
             traceback.print_exc()
             failure = Failure(500, "server_error", f"this is a bug in loaf: {bug!r}")
-        return _response(failure, _dialect_of(request.path, dialects))
+        return _response(failure, _dialect_of(request.path.removeprefix(prefix), dialects))
 
     return answer_errors
 
@@ -123,18 +126,22 @@ def failure_of(error: LoafError) -> Failure:
     status, kind = _STATUS.get(type(error), (500, "server_error"))
     message = f"{error.message}. {error.hint}" if error.hint else error.message
     details: dict[str, str | int | float] = {}
+    overflow = None
     if isinstance(error, PromptTooLong):
         details = {"n_prompt_tokens": error.n_prompt, "n_ctx": error.n_ctx}
+        overflow = Overflow(error.n_prompt, error.n_ctx)
     if isinstance(error, BadRequest) and error.field:
         details = {"param": error.field}
     if isinstance(error, StillLoading) and error.progress is not None:
         details = {"progress": round(error.progress, 3)}
     retry_after = 1 if isinstance(error, (QueueFull, StillLoading, TooManyConnections)) else None
-    return Failure(status, kind, message, details, retry_after)
+    return Failure(status, kind, message, details, retry_after, overflow)
 
 
 def _dialect_of(path: str, dialects: Sequence[Dialect]) -> Dialect:
-    return next((one for one in dialects if path.startswith(one.prefixes)), dialects[0])
+    """Whose path it is. Prefixes of several dialects may fit: `/v1/` is OpenAI's, `/v1/messages` is not."""
+    found = [(len(prefix), one) for one in dialects for prefix in one.prefixes if path.startswith(prefix)]
+    return max(found, key=lambda pair: pair[0])[1] if found else dialects[0]
 
 
 def _response(failure: Failure, dialect: Dialect) -> web.Response:

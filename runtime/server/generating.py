@@ -6,7 +6,7 @@ Knows streams and whole answers. What they look like is the dialect's to know (`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.engine import Engine
+from runtime.engine.gbnf.ways import check_gbnf
 from runtime.engine.jobs import Generation
 from runtime.engine.types import (
     Event,
@@ -30,7 +31,7 @@ from runtime.server.json import json_response
 from runtime.server.logging import note_tokens
 from runtime.server.refusals import BadRequest
 from runtime.server.sampling import SamplingFields, stop_strings
-from runtime.server.stream import Framing, Stream, aborting
+from runtime.server.stream import Framing, Stream, aborting, streaming
 
 MAX_ANSWERS = 128
 """How many answers one request may ask for: OpenAI's limit of `n`."""
@@ -54,6 +55,7 @@ class GenerationFields(SamplingFields):
     cache_prompt: bool | None = None
     t_max_predict_ms: int | None = None
     n_keep: int | None = None
+    id_slot: int | None = None
     lora: list[LoraField] | None = None
 
 
@@ -74,6 +76,10 @@ class Answer(msgspec.Struct, frozen=True):
     @property
     def probabilities(self) -> tuple[Probabilities, ...]:
         return tuple(one for event in self.events for one in event.probabilities)
+
+
+Begun = Callable[[Sequence[Generation]], None]
+"""Who wants to know of the generations of a request, to end them."""
 
 
 class Writer(Protocol):
@@ -109,8 +115,16 @@ def generation_request(
         reuse_prefix=fields.cache_prompt is not False,
         time_limit=limit / 1000 if limit is not None and limit > 0 else None,
         n_keep=min(keep, _INT32),
+        slot=_slot(fields.id_slot, engine),
         scales=None if fields.lora is None else adapter_scales(fields.lora, len(engine.scales), "lora"),
     )
+
+
+def _slot(number: int | None, engine: Engine) -> int | None:
+    """The slot that a request is to run in: -1 for any, and those beyond the last begin anew, as in llama-server."""
+    if number is None or number < 0:
+        return None
+    return number % engine.generator().settings.n_slots
 
 
 def adapter_scales(given: Sequence[LoraField], n_adapters: int, field: str) -> tuple[float, ...]:
@@ -133,19 +147,33 @@ async def answer(
     *,
     streams: bool,
     n: int | None = None,
+    begun: Begun | None = None,
 ) -> web.StreamResponse:
     """Generate `n` times, once unless said otherwise, and answer as `writer` does. The prompt is computed once."""
-    return await answer_all(request, engine, repeated(wanted, n), writer, streams=streams)
+    return await answer_all(request, engine, repeated(wanted, n), writer, streams=streams, begun=begun)
 
 
 async def answer_all(
-    request: web.Request, engine: Engine, wanted: Sequence[GenerationRequest], writer: Writer, *, streams: bool
+    request: web.Request,
+    engine: Engine,
+    wanted: Sequence[GenerationRequest],
+    writer: Writer,
+    *,
+    streams: bool,
+    begun: Begun | None = None,
 ) -> web.StreamResponse:
-    """Generate all that is `wanted`, at once, and answer as `writer` does, in this order. Raises `BadRequest`."""
+    """Generate all that is `wanted`, at once, and answer as `writer` does, in this order. Raises `BadRequest`.
+
+    `begun` is told when all of it has been queued.
+    """
     if len(wanted) > MAX_ANSWERS:
         raise BadRequest(f"the request wants {len(wanted):,} answers, and at most {MAX_ANSWERS} can be had")
+    if streams:
+        await _check_grammars(wanted)
     generations = _submit(engine, wanted)
     async with aborting(generations):
+        if begun is not None:
+            begun(generations)
         if streams:
             return await _stream(request, generations, writer)
         answers = [await _collect(generation) for generation in generations]
@@ -156,16 +184,24 @@ async def answer_all(
 def repeated(wanted: GenerationRequest, n: int | None) -> list[GenerationRequest]:
     """`wanted` `n` times, once unless said otherwise. Raises `BadRequest`.
 
-    Each has a seed of its own, one more than the one before, as llama-server has it.
+    Each has a seed of its own, one more than the one before, as llama-server has it, and only the first a slot that it
+    must run in.
     """
     count = 1 if n is None else n
     if not 1 <= count <= MAX_ANSWERS:
         raise BadRequest(f"n: must be from 1 to {MAX_ANSWERS}", "n")
     seed = wanted.sampling.seed
-    if seed is None or count == 1:
-        return [wanted] * count
-    samplings = [msgspec.structs.replace(wanted.sampling, seed=seed + i) for i in range(count)]
-    return [msgspec.structs.replace(wanted, sampling=sampling) for sampling in samplings]
+    others = [msgspec.structs.replace(wanted, slot=None)] * (count - 1)
+    if seed is not None:
+        samplings = [msgspec.structs.replace(wanted.sampling, seed=seed + i) for i in range(1, count)]
+        others = [msgspec.structs.replace(other, sampling=one) for other, one in zip(others, samplings, strict=True)]
+    return [wanted, *others]
+
+
+async def _check_grammars(wanted: Sequence[GenerationRequest]) -> None:
+    """Say before the headers are sent what the engine would say of a grammar. Raises `GrammarInvalid`, …TooCostly."""
+    for grammar in {one.sampling.grammar for one in wanted} - {""}:
+        await asyncio.to_thread(check_gbnf, grammar)
 
 
 def _submit(engine: Engine, wanted: Sequence[GenerationRequest]) -> list[Generation]:
@@ -182,31 +218,35 @@ def _submit(engine: Engine, wanted: Sequence[GenerationRequest]) -> list[Generat
 
 
 async def _stream(request: web.Request, generations: Sequence[Generation], writer: Writer) -> web.StreamResponse:
-    out = Stream(request, writer.framing)
+    async with streaming(request, writer.framing) as out:
+        try:
+            await _send_as_they_come(request, out, generations, writer)
+        except LoafError as error:
+            await out.send_all(writer.failed(failure_of(error)))
+        await out.end()
+    return out.response
+
+
+async def _send_as_they_come(
+    request: web.Request, out: Stream, generations: Sequence[Generation], writer: Writer
+) -> None:
+    """All events of all, as `writer` writes them. Raises what one of the generations does."""
     begun: set[int] = set()
     finished: dict[int, FinishedEvent] = {}
-    try:
-        async for index, burst in _interleaved(generations):
-            objects: list[Any] = []
-            if index not in begun:
-                begun.add(index)
-                objects += writer.opening(index)
-            for event in burst:
-                if isinstance(event, FinishedEvent):
-                    finished[index] = event
-                    objects += writer.last(index, event)
-                else:
-                    objects += writer.token(index, event)
-            await out.send_all(objects)
-        note_tokens(request, finished.values())
-        await out.send_all(writer.closing([finished[index] for index in sorted(finished)]))
-    except LoafError as error:
-        if out.response is None:
-            raise
-        await out.send_all(writer.failed(failure_of(error)))
-    await out.end()
-    assert out.response is not None
-    return out.response
+    async for index, burst in _interleaved(generations):
+        objects: list[Any] = []
+        if index not in begun:
+            begun.add(index)
+            objects += writer.opening(index)
+        for event in burst:
+            if isinstance(event, FinishedEvent):
+                finished[index] = event
+                objects += writer.last(index, event)
+            else:
+                objects += writer.token(index, event)
+        await out.send_all(objects)
+    note_tokens(request, finished.values())
+    await out.send_all(writer.closing([finished[index] for index in sorted(finished)]))
 
 
 async def _collect(generation: Generation) -> Answer:

@@ -1,14 +1,17 @@
 """JSON in and out.
 
 Out: ASCII only, because clients split streams at U+2028 and U+0085 as if they were line ends.
-In: parsed straight into typed structures; what is wrong is named by its place.
+In: parsed straight into typed structures; what they do not take is looked at once more (`lenient/`), and what is
+wrong is named by its place.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,11 +55,25 @@ async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_
 async def decode(request: web.Request, type_: type[T]) -> T:
     """The request's body as `type_`, whatever content type it claims. Raises `BadRequest`."""
     body = await request.read()
-    try:
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(body, type=type_)
+    return await beside_the_loop(request, lambda: _decode_leniently(body, type_))
+
+
+def _decode_leniently(body: bytes, type_: type[T]) -> T:
+    from runtime.server.lenient.bodies import decode_leniently  # most programs never need it
+
+    try:
+        return decode_leniently(body, type_)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
-        field = place.rstrip("`").lstrip(".")
+        missing = _MISSING.fullmatch(message)
+        field = ".".join(filter(None, (place.rstrip("`").lstrip("."), missing[1] if missing else "")))
+        message = "is missing" if missing else message
         raise BadRequest(f"{field}: {message}" if field else message, field) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not valid JSON: {error}") from error
+
+
+_MISSING = re.compile("Object missing required field `(.*)`")
+"""What msgspec says of it, whose place is the object's."""

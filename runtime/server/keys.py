@@ -11,3 +11,5 @@ MODELS = web.AppKey("models", Models)
 SETTINGS = web.AppKey("settings", Settings)
 STARTED = web.AppKey("started", int)
 """When the server started, in seconds since the epoch: the `created` of its models."""
+PING_SECONDS = web.AppKey("ping_seconds", float)
+"""How long a stream says nothing at most, where its form has a way of saying that nothing has come yet."""

@@ -13,7 +13,7 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
 BACKLOG = 128
+_ALL_OF_IPV6 = "::"
+"""Takes IPv4 too, unless another address of those that are listened on is one of that."""
+
 HANDSHAKE_SECONDS = 10.0
 """How long a client may take to begin TLS."""
 
@@ -58,16 +61,17 @@ async def listening(runner: web.AppRunner, server: ServerSettings) -> AsyncItera
         port = server.port
         for host in server.hosts:
             if is_path(host):
-                listener = _listen_on_path(host)
+                listener = _listen_on_path(host, server.socket_mode)
                 paths.append(_SocketFile(host))
                 sockets.append(listener)
             else:
-                sockets += await _listen_on_address(host, port)
+                takes_ipv4 = host == _ALL_OF_IPV6 and all(is_path(other) or ":" in other for other in server.hosts)
+                sockets += await _listen_on_address(host, port, takes_ipv4=takes_ipv4)
                 port = port or sockets[-1].getsockname()[1]
         factory = _factory(runner, server)
         for one in sockets:
             await _Site(runner, one, factory, context).start()
-        yield _addresses(sockets, "https" if context else "http")
+        yield _addresses(sockets, "https" if context else "http", server.api_prefix)
     finally:
         for site in list(runner.sites):  # before their sockets, which they would look for
             await site.stop()
@@ -85,23 +89,18 @@ def _tls(server: ServerSettings) -> SSLContext | None:
     return server_context(server.tls)
 
 
-async def _listen_on_address(host: str, port: int) -> list[socket.socket]:
+async def _listen_on_address(host: str, port: int, *, takes_ipv4: bool) -> list[socket.socket]:
     """A socket for every address that `host` has here; all on one port, where it is chosen by the system, too."""
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one
-        raise _cannot_listen(host, port, error) from error
     sockets: list[socket.socket] = []
     problem: OSError | None = None
-    for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
+    for family, address in await _addresses_of(host, port):
         try:
-            one = _bound(family, (address[0], port, *address[2:]))
+            one = _bound(family, (address[0], port, *address[2:]), takes_ipv4=takes_ipv4)
         except OSError as error:
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 _close(sockets)
                 raise _cannot_listen(host, port, error) from error
-            problem = error  # "localhost" is ::1, too, also where there is no IPv6
+            problem = error  # "localhost" is ::1, also where there is no IPv6
         else:
             port = port or one.getsockname()[1]
             sockets.append(one)
@@ -111,12 +110,24 @@ async def _listen_on_address(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def _bound(family: int, address: tuple[str | int, ...]) -> socket.socket:
+async def _addresses_of(host: str, port: int) -> list[tuple[int, Any]]:
+    """Families and addresses. `localhost` is both of its own, whatever a hosts file says: clients take either."""
+    if host.lower() == "localhost":
+        return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port, 0, 0))]
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one
+        raise _cannot_listen(host, port, error) from error
+    return list(dict.fromkeys((entry[0], entry[4]) for entry in found))
+
+
+def _bound(family: int, address: tuple[str | int, ...], *, takes_ipv4: bool) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if takes_ipv4 else 1)
         one.bind(address)
         one.listen(BACKLOG)
     except BaseException:
@@ -125,8 +136,8 @@ def _bound(family: int, address: tuple[str | int, ...]) -> socket.socket:
     return one
 
 
-def _listen_on_path(path: str) -> socket.socket:
-    """A unix socket that only its owner may open. One that nobody answers on is left from a dead program."""
+def _listen_on_path(path: str, mode: int) -> socket.socket:
+    """A unix socket that those may open who `mode` lets write. One that nobody answers on is of a dead program."""
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _free(path)
@@ -135,6 +146,7 @@ def _listen_on_path(path: str) -> socket.socket:
             one.bind(path)
         finally:
             os.umask(before)
+        Path(path).chmod(mode)
         one.listen(BACKLOG)
     except OSError as error:
         one.close()
@@ -183,7 +195,7 @@ def _factory(runner: web.AppRunner, server: ServerSettings) -> Callable[[], Conn
     manager = runner.server
     assert manager is not None
     most = most_connections()
-    return lambda: Connection(manager, server.timeout, most)
+    return lambda: Connection(manager, server.timeout, most, f"{server.api_prefix}/")
 
 
 class _Site(web.BaseSite):
@@ -211,11 +223,11 @@ class _Site(web.BaseSite):
         )
 
 
-def _addresses(sockets: list[socket.socket], scheme: str) -> Addresses:
+def _addresses(sockets: list[socket.socket], scheme: str, prefix: str) -> Addresses:
     names = [one.getsockname() for one in sockets]
     pairs = [(name[0], name[1]) for name in names if isinstance(name, tuple)]
     return Addresses(
-        urls=tuple(f"{scheme}://{_authority(_reachable(host), port)}" for host, port in pairs),
+        urls=tuple(f"{scheme}://{_authority(_reachable(host), port)}{prefix}" for host, port in pairs),
         paths=tuple(name for name in names if isinstance(name, str)),
         exposed=tuple(_authority(host, port) for host, port in pairs if not is_loopback(host)),
     )

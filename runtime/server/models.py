@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from runtime.chat.prompt import Prepared, PromptBuilder
 
 
+_LATEST = ":latest"
+"""What Ollama's clients add to a name, and leave out again, where there is no other tag."""
+
+
 class HostedModel:
     """A model, and what the server keeps for it: the builder of its prompts, made when the first conversation comes.
 
@@ -67,6 +71,12 @@ class HostedModel:
         return (self.settings.engine.pooling or self.loaded().facts.pooling) == "rank"
 
     @property
+    def context_length(self) -> int:
+        """Tokens that one request may have, with its answer where it makes text. Raises as `loaded` does."""
+        backend = self.engine.backend()
+        return backend.generator.n_ctx if backend.generator else backend.model.facts.n_ctx_train
+
+    @property
     def capabilities(self) -> tuple[str, ...]:
         """What it is for, in llama-server's and Ollama's words; whoever writes text makes vectors too, if asked to.
 
@@ -107,29 +117,47 @@ class Models:
 
     def named(self, name: str) -> HostedModel:
         """The one that has this very name. Raises `UnknownModel`."""
-        found = next((model for model in self.all if name.removesuffix(":latest") in model.names), None)
+        found = self._lookup(name)
         if found is None:
             raise UnknownModel(name, [model.name for model in self.all])
         return found
 
+    def choose_generator(self, name: str | None = None) -> HostedModel:
+        """Which one `name` means where text is wanted; whether that makes any, its caller sees.
+
+        A name that no model has means the one that can, where it is the only one. Raises `UnknownModel`, and what
+        loading raises.
+        """
+        return self._choose(name, [model for model in self.all if model.generates])
+
     def find_generator(self, name: str | None = None) -> HostedModel:
-        """The same for text. Raises `CannotGenerate` too, which names those that can, and what loading raises."""
-        able = [model for model in self.all if model.generates]
-        found = self.find(name) if name or not able else able[0]
-        if found not in able:
-            raise CannotGenerate([model.name for model in able])
+        """The same, which does make text. Raises `CannotGenerate` too, which names those that can."""
+        found = self.choose_generator(name)
+        if not found.generates:
+            raise CannotGenerate([model.name for model in self.all if model.generates])
         return found
 
     def find_embedder(self, name: str | None = None) -> HostedModel:
         """The same for vectors: where nobody is named, a model that makes nothing else comes first."""
-        if name:
-            return self.find(name)
-        return next((model for model in self.all if not (model.generates or model.reranks)), self.all[0])
+        able = [model for model in self.all if not (model.generates or model.reranks)]
+        return self._choose(name, able or [model for model in self.all if not model.reranks])
 
     def find_reranker(self, name: str | None = None) -> HostedModel:
-        """The same for scores. Raises `CannotRerank` too, which names those that can, and what loading raises."""
+        """The same for scores. Raises `CannotRerank` too, which names those that can."""
         able = [model for model in self.all if model.reranks]
-        found = self.find(name) if name or not able else able[0]
+        found = self._choose(name, able)
         if found not in able:
             raise CannotRerank([model.name for model in able])
         return found
+
+    def _choose(self, name: str | None, able: Sequence[HostedModel]) -> HostedModel:
+        if not able:
+            return self.find(name)
+        if not name:
+            return able[0]
+        return able[0] if len(able) == 1 and self._lookup(name) is None else self.find(name)
+
+    def _lookup(self, name: str) -> HostedModel | None:
+        wanted = name.removesuffix(_LATEST)
+        known = ((model, one.removesuffix(_LATEST)) for model in self.all for one in model.names)
+        return next((model for model, one in known if one == wanted), None)

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from runtime import __version__
-from runtime.server.dialect import Dialect, Failure, Handler, Route
+from runtime.server.dialect import Dialect, Failure, Handler, Overflow, Route
 from runtime.server.json import encode
 
 _PARAMETER = re.compile(r"{(\w+)(?::[^}]*)?}")
@@ -29,20 +29,20 @@ _KEYS = {
 """How a key is sent, where the server wants one (`access.py`)."""
 
 
-def describing(dialects: tuple[Dialect, ...]) -> Handler:
-    """A handler that answers with their description."""
+def describing(dialects: tuple[Dialect, ...], prefix: str) -> Handler:
+    """A handler that answers with their description; `prefix` comes before all paths."""
 
     async def openapi(_request: web.Request) -> web.Response:
         """This description."""
-        body = await asyncio.to_thread(_encoded, dialects)
+        body = await asyncio.to_thread(_encoded, dialects, prefix)
         return web.Response(body=body, content_type="application/json", charset="utf-8")
 
     return openapi
 
 
 @cache
-def _encoded(dialects: tuple[Dialect, ...]) -> bytes:
-    return encode(description(dialects))
+def _encoded(dialects: tuple[Dialect, ...], prefix: str) -> bytes:
+    return encode(description(dialects) | ({"servers": [{"url": prefix}]} if prefix else {}))
 
 
 def description(dialects: Sequence[Dialect]) -> dict[str, Any]:
@@ -108,13 +108,16 @@ def _answers(dialect: Dialect, route: Route) -> Iterator[str]:
 def _refusal(dialect: Dialect) -> dict[str, Any]:
     """What says in `dialect` that something went wrong."""
     example = dialect.error(Failure(400, "invalid_request_error", "max_tokens: Expected `int`, got `str`"))
-    content = {"application/json": {"schema": _form_of(example), "example": example}}
+    other = dialect.error(Failure(400, "exceed_context_size_error", "too long", overflow=Overflow(9000, 8192)))
+    content = {"application/json": {"schema": _form_of(example, other), "example": example}}
     return {"description": "What went wrong", "content": content}
 
 
-def _form_of(example: Any) -> dict[str, Any]:
-    """A schema of what looks like `example`."""
+def _form_of(example: Any, other: Any) -> dict[str, Any]:
+    """A schema of what looks like either of two examples, which have the same fields."""
     if isinstance(example, dict):
-        properties = {name: _form_of(value) for name, value in example.items()}
+        properties = {name: _form_of(value, other[name]) for name, value in example.items()}
         return {"type": "object", "properties": properties, "required": list(example)}
-    return {"type": {str: "string", int: "integer"}[type(example)]}
+    types = {str: "string", int: "integer"}
+    either = list(dict.fromkeys([types[type(example)], types[type(other)]]))
+    return {"type": either[0] if len(either) == 1 else either}

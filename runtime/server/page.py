@@ -61,11 +61,17 @@ async def index(request: web.Request) -> web.Response:
     return _answer(request, _built(path, _ALWAYS_ASKED) if path.is_file() else _single("plain.html"))
 
 
+async def to_index(request: web.Request) -> web.Response:
+    """The page's address ends with a slash: what it is made of is looked for beside it."""
+    return web.Response(status=308, headers={hdrs.LOCATION: f"{request.path}/"})
+
+
 async def asset(request: web.Request) -> web.Response:
     """What the page is made of."""
-    if request.path not in assets():
+    name = request.match_info["name"]
+    if f"{_ASSETS}{name}" not in assets():
         raise web.HTTPNotFound
-    return _answer(request, _built(_BUILT / "assets" / f"{request.path.removeprefix(_ASSETS)}.gz", _NEVER_ASKED))
+    return _answer(request, _built(_BUILT / "assets" / f"{name}.gz", _NEVER_ASKED))
 
 
 async def docs(request: web.Request) -> web.Response:

@@ -28,12 +28,17 @@ Prompts = str | PromptObject | list[int | str | PromptObject | list[int | str]]
 """A prompt, or a list of prompts. A list that has numbers in it is one prompt, as in llama-server."""
 
 
-def prompt_tokens(given: Prompts, model: Model, field: str, *, at_most: int) -> TokenLists:
-    """The tokens of each prompt. Raises `BadRequest` where there are none, or more than `at_most`."""
+def prompt_tokens(given: Prompts, model: Model, field: str, *, at_most: int, is_whole: bool = True) -> TokenLists:
+    """The tokens of each prompt. Raises `BadRequest` where there are none, or more than `at_most`.
+
+    One that is not whole is a piece of a text: nothing comes before it, and nothing in it is more than text.
+    """
     prompts = _apart(given)
     if not 1 <= len(prompts) <= at_most:
         raise BadRequest(f"{field}: 1 to {at_most:,} are needed", field)
-    return tuple(mixed_tokens(_bare(one, field), model, field) for one in prompts)
+    return tuple(
+        mixed_tokens(_bare(one, field), model, field, add_special=is_whole, parse_special=is_whole) for one in prompts
+    )
 
 
 def mixed_tokens(

@@ -27,6 +27,14 @@ class UnknownModel(LoafError):
         self.names = tuple(names)
 
 
+class UnknownAnswer(LoafError):
+    """Nothing is known of the answer of this id: it was not to be kept, or it had to make room for others."""
+
+    def __init__(self, id_: str) -> None:
+        super().__init__(f"there is no answer {id_!r} (any more)", "Send the whole conversation.")
+        self.id = id_
+
+
 class ModelsFixed(LoafError):
     """`action` would change which models there are; `names` are theirs."""
 

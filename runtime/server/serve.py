@@ -16,6 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
+from runtime.chat.fallback import fallback_line
 from runtime.console.aside import Aside
 from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
@@ -105,7 +106,8 @@ async def _load_unless(stop: asyncio.Event, served: Sequence[ServedModel]) -> bo
 
 def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Settings, stops: str) -> None:
     """A few lines for people, and the page where there is a screen to show it on."""
-    lines = [line for one in served for line in _description(one, settings)]
+    lines = _description(served[0], settings)
+    lines += [line for one in served[1:] for line in _description(one, settings.of_another_model())]
     if addresses.exposed and not settings.server.api_keys:
         lines.append(
             f"Warning: whoever can reach {', '.join(addresses.exposed)} may use the model (--api-key asks for a key)"
@@ -141,7 +143,7 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
     lines += [
         f"LoRA adapter {i}: {adapter.name}, scale {adapter.scale:g}" for i, adapter in enumerate(backend.adapters)
     ]
-    lines += filter(None, [backend.warmth.line])
+    lines += filter(None, [backend.warmth.line, fallback_line(backend.model, settings.chat.template)])
     if used.max_draft and facts.keeps_state:
         lines.append("Lookup is off: this model's memory cannot take back a wrong guess")
     return lines

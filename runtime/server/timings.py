@@ -1,10 +1,10 @@
-"""llama-server's `timings` object, which its clients read in more than one dialect."""
+"""llama-server's `timings` and `prompt_progress`, which its clients read in more than one dialect."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from runtime.engine.types import Usage
+from runtime.engine.types import Progress, Usage
 
 
 def timings(usage: Usage) -> dict[str, Any]:
@@ -16,6 +16,18 @@ def timings(usage: Usage) -> dict[str, Any]:
         **_part("predicted", usage.generated_tokens, usage.generation_seconds),
         **_guesses(usage),
     }
+
+
+def prompt_progress(progress: Progress) -> dict[str, Any]:
+    """How far the prompt has come, for events before the first token: counts in tokens, time in milliseconds."""
+    usage = progress.usage
+    told = {
+        "total": usage.prompt_tokens,
+        "cache": usage.cached_tokens,
+        "processed": progress.processed,
+        "time_ms": round(usage.prompt_seconds * 1000),
+    }
+    return {"prompt_progress": told}
 
 
 def _guesses(usage: Usage) -> dict[str, int]:

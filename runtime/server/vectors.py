@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from runtime.engine.backend import Embedded
+from runtime.engine.backend import Embedded, Model
 from runtime.engine.engine import Engine
 from runtime.engine.types import EmbeddingRequest
 from runtime.server.generating import LoraField, adapter_scales
@@ -35,9 +35,21 @@ async def embed_texts(
     engine, model = hosted.engine, hosted.loaded()
     if given is None:
         raise BadRequest("input: is missing", "input")
-    texts = await beside_the_loop(request, lambda: prompt_tokens(given, model, "input", at_most=MAX_TEXTS))
+
+    def make() -> TokenLists:
+        tokens = prompt_tokens(given, model, "input", at_most=MAX_TEXTS)
+        return tuple(embeddable(one, model) for one in tokens)
+
+    texts = await beside_the_loop(request, make)
     scales = None if lora is None else adapter_scales(lora, len(engine.scales), "lora")
     return texts, await embed_tokens(engine, texts, scales)
+
+
+def embeddable(tokens: tuple[int, ...], model: Model) -> tuple[int, ...]:
+    """`tokens`, or for a text without any those of what is next to nothing: an empty text has a place among others."""
+    for nearly_nothing in (" ", model.facts.eos, model.facts.bos):
+        tokens = tokens or model.tokenize(nearly_nothing, add_special=True, parse_special=True)
+    return tokens
 
 
 async def embed_tokens(engine: Engine, texts: TokenLists, scales: tuple[float, ...] | None = None) -> Embedded:

@@ -120,6 +120,31 @@ class LongPrompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """While 32 others wait or are computed, a stream is asked for: how long does it take until anything is heard of it?
+
+    That is its headers, where a server sends them before the first token: clients give up on one they hear nothing of.
+    """
+
+    prompts: Prompts
+
+    OTHERS = 32
+    FIRST_BYTE = "32 others are queued: first byte of a stream"
+
+    @property
+    def rows(self) -> dict[str, Unit]:
+        return {self.FIRST_BYTE: "s"}
+
+    async def measure(self, server: RunningServer, number: int) -> dict[str, float]:
+        texts = [self.prompts.random(f"queued {number} {other}", 256) for other in range(self.OTHERS)]
+        others = [_completion(server, prompt, 16, USUAL) for prompt in texts]
+        await others[0].several_pieces(2)
+        late = _completion(server, self.prompts.random(f"late {number}", 32), 1, USUAL)
+        await asyncio.gather(late.finished(), *(other.finished() for other in others))
+        return {self.FIRST_BYTE: late.first_byte()}
+
+
+@dataclass(frozen=True, slots=True)
 class SharedPrefix:
     """16 clients come at once with the same 700 tokens, 20 of their own behind them, and want 32 more."""
 

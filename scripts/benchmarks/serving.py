@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import click
-from cases import Case, Copying, Embeddings, LongPrompt, MemoryAfter, NewText, Prompts, SharedPrefix, Streams
+from cases import Case, Copying, Embeddings, LongPrompt, MemoryAfter, NewText, Prompts, Queued, SharedPrefix, Streams
 from contestants import LLAMA_SERVER, LOAF, LOOKUP, SPLIT, Contestant, Load, bundle_with, llama_server
 from dialects import ASKED, Dialects, ManyStreams, first_of, speed_of
 from models import Models, vocabulary_size
@@ -28,7 +28,7 @@ from bundler.making.build import BuildRequest
 from bundler.making.build import build as build_bundle
 from bundler.progress import Advance, Progress, progress_for
 
-CaseName = Literal["single", "8", "32", "64", "long", "prefix", "copy", "embeddings", "memory", "dialects"]
+CaseName = Literal["single", "8", "32", "64", "long", "queued", "prefix", "copy", "embeddings", "memory", "dialects"]
 CASES: tuple[CaseName, ...] = get_args(CaseName)
 _TESTS_EMBEDDER = Path(__file__).parents[2] / "tests" / "data" / "embedder.gguf"
 _MB = 1_000_000
@@ -133,6 +133,7 @@ def _matches(case: CaseName, model: str | None, models: Models) -> list[Match]:
         "8": lambda: [Match(eight, weights, Load(context=16384, slots=16), also=SPLIT)],
         "32": lambda: [Match(many, weights, Load(context=16384, slots=32), also=SPLIT)],
         "long": lambda: [Match(LongPrompt(prompts), weights, Load(context=16384, slots=4))],
+        "queued": lambda: [Match(Queued(prompts), weights, Load(context=16384, slots=4))],
         "prefix": lambda: [Match(SharedPrefix(prompts), weights, Load(context=8192))],
         "copy": lambda: [
             Match(each, weights, Load(context=4096), also=LOOKUP) for each in (Copying(prompts), NewText(prompts))
@@ -182,6 +183,9 @@ def held_against(samples: Samples) -> list[Target]:
     if (LongPrompt.RATIO, LOAF) in samples.values:
         gap = samples.median(LongPrompt.RATIO, LOAF)
         targets.append(Target("longest gap: 1.2 of a prefill chunk at most", gap, 1.2, "x"))
+    if (Queued.FIRST_BYTE, LOAF) in samples.values:
+        first = samples.median(Queued.FIRST_BYTE, LOAF)
+        targets.append(Target("something is heard within 50 ms", first, 0.05, "s"))
     ratio("64 streams: 1.1 of llama-server's time", ManyStreams.TIME, LOAF, LLAMA_SERVER, 1.1, at_least=False)
     if (speed_of("native"), LOAF) in samples.values:
         targets += _dialect_targets(samples)

@@ -109,6 +109,12 @@ class Exchange(asyncio.Protocol):
         """When the request was sent, and when each piece of what was answered came, whatever is in it."""
         return self._sent, [arrived for arrived, data in body_of(self._pieces) if data]
 
+    def first_byte(self) -> float:
+        """Seconds from the request to the first piece of an answer, its headers included. Raises AnswerFailed."""
+        if not self._pieces:
+            raise self._failed()
+        return self._pieces[0][0] - self._sent
+
     def content(self) -> Any:
         """The JSON that arrived, once it is finished. Raises AnswerFailed."""
         try:

@@ -20,8 +20,11 @@ _HEAD = """\
 *Written by `scripts/reference` from the description that the server itself gives at `/openapi.json`, and shows at
 `/docs`.*
 
-A bundle speaks these dialects on one port. Bodies are JSON; a field that is unknown is ignored, and null counts as
-absent. What a field means is said by its dialect's own reference: llama-server's README, OpenAI's, Ollama's
+A bundle speaks these dialects on one port. Bodies are JSON; a field that is unknown is ignored, null counts as absent,
+16.0 is 16, and `[]` an empty object where one is needed. Numbers in strings are taken among Ollama's `options`; a word
+for an effort that is unknown is the nearest one that is known. HEAD is answered wherever GET is.
+
+What a field means is said by its dialect's own reference: llama-server's README, OpenAI's, Ollama's
 ([what differs](ollama.md)), Anthropic's. What is wrong with a request is answered in the form of the dialect's errors.
 
 Where the server was given keys, each request brings one: `Authorization: Bearer KEY`, or `X-Api-Key: KEY`

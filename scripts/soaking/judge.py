@@ -143,6 +143,8 @@ def _events(reply: Reply, *, with_done: bool) -> list[Any]:
     _need(text.endswith("\n\n"), f"the stream ends in the middle of an event: {text[-100:]!r}")
     data = []
     for event in text[:-2].split("\n\n"):
+        if with_done and event == ": ping":  # nothing had come for a while
+            continue
         _need(event.startswith("data: ") and "\n" not in event, f"no event: {event[:100]!r}")
         data.append(event.removeprefix("data: "))
     if with_done:

@@ -25,6 +25,9 @@ PLACES = {
     "LOAF_CACHE_DIR": ({"HOME": "home", "XDG_CACHE_HOME": "xdg", "LOAF_CACHE_DIR": "mine/in here"}, "mine/in here"),
     "no HOME": ({"TMPDIR": "tmp"}, "tmp/loaf-{uid}"),
     "an empty HOME": ({"HOME": "", "TMPDIR": "tmp"}, "tmp/loaf-{uid}"),
+    "/ for a HOME": ({"HOME": "/", "TMPDIR": "tmp"}, "tmp/loaf-{uid}"),
+    "a HOME that holds no folder": ({"HOME": "/proc", "TMPDIR": "tmp"}, "tmp/loaf-{uid}"),
+    "an XDG_CACHE_HOME that holds no folder": ({"HOME": "home", "XDG_CACHE_HOME": "/proc"}, "home/.cache/loaf"),
     "a HOME that does not exist": ({"HOME": "nonexistent", "TMPDIR": "tmp"}, "tmp/loaf-{uid}"),
 }
 
@@ -76,6 +79,24 @@ def test_a_file_system_that_cannot_hold_a_program_is_refused(
 def test_a_cache_that_became_noexec_is_refused(demo: Path, warm_cache: Path) -> None:
     script = 'mount --bind "$1" "$1" && mount -o remount,bind,noexec "$1" || exit 99; LOAF_CACHE_DIR=$1 "$2" --version'
     assert_refused(in_namespace(script, warm_cache, demo), "is mounted noexec", "Set LOAF_CACHE_DIR to ")
+
+
+@pytest.mark.parametrize("held", ["home/.cache/loaf", "home"], ids=["with a cache", "without one"])
+def test_a_home_that_cannot_be_written_to_is_passed_over(demo: Path, tmp_path: Path, held: str) -> None:
+    """As in a container with a read-only root; where the program lies there unpacked, it is run from there."""
+    for folder in (held, "tmp"):
+        (tmp_path / folder).mkdir(parents=True)
+    script = """
+        mount --bind "$1/home" "$1/home" && mount -o remount,bind,ro "$1/home" || exit 99
+        HOME=$1/home TMPDIR=$1/tmp "$2" --version
+    """
+    assert in_namespace(script, tmp_path, demo).stderr == ""
+    (unpacked,) = (tmp_path / "tmp").iterdir()
+    assert [core.name.partition("-")[0] for core in unpacked.iterdir()] == ["core"]
+    shutil.rmtree(unpacked)
+    launch(demo, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home")})
+    assert in_namespace(script, tmp_path, demo).stderr == ""
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777, 0o720])

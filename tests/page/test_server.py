@@ -107,7 +107,7 @@ def test_an_error_is_told_and_the_question_asked_again(browser: Browser, server:
     """The real server's own words, for a prompt that is longer than its context."""
     with opened(browser, server.url, excused=NO_ANSWER) as page:
         say(page, "word " * 4000)
-        expect(page.locator(".ended.problem")).to_contain_text("the context holds")
+        expect(page.locator(".ended.problem")).to_contain_text("exceeds the available context size")
         page.get_by_role("button", name="Edit and send again").click()
         page.get_by_role("textbox", name="Edit the message").fill(QUESTION)
         page.get_by_role("button", name="Send", exact=True).first.click()

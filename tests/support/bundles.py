@@ -123,3 +123,14 @@ class Server:
     def _drain(self) -> None:
         assert self.process.stderr is not None
         self.said.extend(self.process.stderr)
+
+
+def lines(server: Server, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The objects of a stream."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("POST", path, json.dumps(body))
+    response = connection.getresponse()
+    assert response.headers["Content-Type"].startswith("application/x-ndjson")
+    objects = [json.loads(line) for line in response]
+    connection.close()
+    return objects

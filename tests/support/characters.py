@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -10,12 +11,14 @@ from support.fakes import FACTS
 
 
 class Characters:
-    """A tokenizer whose tokens are characters; the BOS it adds is token -1."""
+    """A tokenizer whose tokens are characters, and the texts in `known`; the BOS it adds is token -1."""
 
-    def __init__(self, **facts: Any) -> None:
+    def __init__(self, *, known: tuple[str, ...] = (), **facts: Any) -> None:
         self.facts = msgspec.structs.replace(FACTS, **facts)
+        self._known = known
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
         assert parse_special, "a template's control tokens are tokens"
         bos = (-1,) if add_special and self.facts.adds_bos else ()
-        return bos + tuple(map(ord, text))
+        parts = re.findall("|".join((*map(re.escape, self._known), "(?s:.)")), text)
+        return bos + tuple(ord(part) if len(part) == 1 else -2 - self._known.index(part) for part in parts)

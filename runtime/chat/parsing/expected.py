@@ -13,7 +13,7 @@ class Expected(msgspec.Struct, frozen=True):
 
     `tools` () means that calls are not looked for. `reasoning` is what stands around it, None if there is none;
     `begun` says that its beginning is in the prompt. `opening` is what of the answer's marks is in the prompt.
-    `calls_before` counts the calls of the conversation.
+    `calls_before` counts the calls of the conversation. `is_spaced`: space before the answer is no part of it.
     """
 
     format: Format
@@ -23,3 +23,4 @@ class Expected(msgspec.Struct, frozen=True):
     opening: str = ""
     splits_reasoning: bool = True
     calls_before: int = 0
+    is_spaced: bool = False

@@ -25,7 +25,7 @@ class FormatParser:
         self._calls = CallReader(self._reader, expected, self._add)
         self._deltas: list[Delta] = []
         self._space = ""
-        self._skips_space = False
+        self._skips_space = expected.is_spaced
         self._reading = self._answer()
         self._reader.text = expected.opening
         self._go_on()

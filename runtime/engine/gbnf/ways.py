@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from runtime.engine.errors import GrammarInvalid, GrammarTooCostly
-from runtime.engine.gbnf.reading import AnyToken, Chars, Element, Rules
+from runtime.engine.gbnf.reading import AnyToken, Chars, Element, Rules, read_gbnf
 
 _MAX_WAYS = 1_000
 """Ways of reading at a time: each is tried with every word of the vocabulary when a token is refused."""
@@ -31,6 +31,11 @@ _MAX_LENGTH = 200
 
 _MAX_REMEMBERED = 20_000
 """Stacks, before those are forgotten that nothing needs any more."""
+
+
+def check_gbnf(text: str) -> None:
+    """Whether `text` can be followed from the rule `root` on. Raises `GrammarInvalid`, `GrammarTooCostly`."""
+    Ways(read_gbnf(text.encode("utf-8", "replace").decode()), "root")
 
 
 class _Stack:

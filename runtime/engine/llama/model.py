@@ -89,6 +89,7 @@ class LlamaModel:
             eos=vocabulary.text_of(lib.llama_vocab_eos(vocabulary.handle)),
             chat_template=template.decode("utf-8", "replace") if template else None,
             infill=vocabulary.infill_tokens(),
+            ends=tuple(sorted(vocabulary.ends)),
             pooling=_pooling(self._metadata(f"{architecture}.pooling_type")),
         )
 

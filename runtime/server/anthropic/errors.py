@@ -23,4 +23,11 @@ _TYPES = {
 def error_object(failure: Failure) -> Any:
     """`{"type": "error", "error": {"type", "message"}}`."""
     other = "api_error" if failure.status >= 500 else "invalid_request_error"
-    return {"type": "error", "error": {"type": _TYPES.get(failure.status, other), "message": failure.message}}
+    return {"type": "error", "error": {"type": _TYPES.get(failure.status, other), "message": _message(failure)}}
+
+
+def _message(failure: Failure) -> str:
+    """Of a prompt that is too long, what its clients compare word for word before they shorten the conversation."""
+    if failure.overflow is None:
+        return failure.message
+    return f"prompt is too long: {failure.overflow.n_prompt} tokens > {failure.overflow.n_ctx} maximum"

@@ -16,6 +16,9 @@ from runtime.server.refusals import BadRequest
 from runtime.server.sampling import SamplingFields, resolve_sampling, stop_strings
 from runtime.settings import Settings
 
+_CACHE_MARK = b'"cache_control"'
+"""In text, the quotes would be escaped. Where the mark stands changes nothing: all of a prompt is kept."""
+
 
 class MessagesRequest(ConversationFields, kw_only=True):
     """The body of `/v1/messages`. `metadata`, `service_tier` and caching are Anthropic's business and ignored."""
@@ -34,7 +37,8 @@ async def messages(request: web.Request) -> web.StreamResponse:
     hosted = request.app[MODELS].find_generator(body.model)
     settings = request.app[SETTINGS]
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=body.takes_long())
-    writer = MessageWriter(hosted.name, len(job.request.prompt), tuple(body.stop_sequences or ()))
+    marks_cache = _CACHE_MARK in await request.read()
+    writer = MessageWriter(hosted.name, len(job.request.prompt), tuple(body.stop_sequences or ()), marks_cache)
     return await answer_chat(request, hosted, job, writer, streams=bool(body.stream))
 
 

@@ -12,60 +12,35 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool, ToolCall
+from runtime.server.anthropic.attribution import without_attribution
+from runtime.server.arguments import call_arguments
+from runtime.server.lenient.efforts import effort
+from runtime.server.parts import Part, newest, output_text, part_text, text_of, thoughts_of
 from runtime.server.refusals import BadRequest
+from runtime.server.tools import Offered, PassedOver, gathered
 
 
-class TextBlock(msgspec.Struct, tag="text"):
-    """Text; what caches it and whom it cites is not looked at."""
+class Block(Part):
+    """A part of a turn, by its `type`: a text, thoughts, a call (`tool_use`), what it gave (`tool_result`), or others.
 
-    text: str
+    What caches a block, whom it cites and how it is signed is not looked at.
+    """
 
-
-class ThinkingBlock(msgspec.Struct, tag="thinking"):
-    """What the model thought in an earlier turn. Its signature is not looked at: we sign nothing."""
-
-    thinking: str
-
-
-class RedactedThinkingBlock(msgspec.Struct, tag="redacted_thinking"):
-    """Thoughts that only Anthropic can read; left out."""
-
-
-class ToolUseBlock(msgspec.Struct, tag="tool_use"):
-    """A call that the model made."""
-
-    id: str
-    name: str
-    input: dict[str, Any] = {}
-
-
-class ImageBlock(msgspec.Struct, tag="image"):
-    """A picture, which no model here understands."""
-
-
-class DocumentBlock(msgspec.Struct, tag="document"):
-    """A document, which no model here understands."""
-
-
-class ToolResultBlock(msgspec.Struct, tag="tool_result"):
-    """What a call gave."""
-
-    tool_use_id: str
-    content: str | list[TextBlock | ImageBlock | DocumentBlock] | None = None
-
-
-Block = TextBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock | ToolResultBlock | ImageBlock | DocumentBlock
+    id: str | None = None
+    name: str | None = None
+    input: Any = None
+    tool_use_id: str | None = None
 
 
 class Turn(msgspec.Struct):
     """A message of the user's or the assistant's."""
 
-    role: Literal["user", "assistant", "system"]
+    role: Literal["user", "assistant", "system", "developer"]
     content: str | list[Block]
 
 
 class ToolField(msgspec.Struct):
-    """What the model may call. Other types than "custom" name tools that Anthropic knows and we do not."""
+    """What the model may call. Other types than "custom" name tools that Anthropic knows; they are passed over."""
 
     name: str = ""
     description: str | None = None
@@ -82,9 +57,9 @@ class ToolChoiceField(msgspec.Struct):
 
 
 class ThinkingField(msgspec.Struct):
-    """Whether the model is to think first. `budget_tokens` is taken and has no effect."""
+    """Whether the model is to think first: "enabled", "disabled", or as it likes. `budget_tokens` has no effect."""
 
-    type: Literal["enabled", "disabled", "adaptive", "between_tools"]
+    type: str
     budget_tokens: int | None = None
 
 
@@ -98,7 +73,7 @@ class OutputFormat(msgspec.Struct):
 class OutputConfig(msgspec.Struct):
     """How much effort the answer is worth, and its form."""
 
-    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    effort: str | None = None
     format: OutputFormat | None = None
 
 
@@ -107,7 +82,7 @@ class ConversationFields(msgspec.Struct, kw_only=True):
 
     messages: list[Turn]
     model: str | None = None
-    system: str | list[TextBlock] | None = None
+    system: str | list[Block] | None = None
     tools: list[ToolField] | None = None
     tool_choice: ToolChoiceField | None = None
     thinking: ThinkingField | None = None
@@ -123,21 +98,19 @@ def conversation(body: ConversationFields) -> Conversation:
     if not body.messages:
         raise BadRequest("messages: at least one is needed", "messages")
     turns = _joined(_turns(body.messages))
-    continues = turns[-1].role == "assistant"
-    if continues and turns[-1].tool_calls:
-        raise BadRequest("messages: the tool calls of the last one have no results", "messages")
-    system = [] if not body.system else [Message("system", _text("system", body.system))]
+    system = without_attribution(text_of("system", body.system, "earlier")) if body.system else ""
     choice = body.tool_choice
     output = body.output_config or OutputConfig()
+    here = gathered(_tool(i, one) for i, one in enumerate(body.tools or ()))
     return Conversation(
-        messages=(*system, *turns),
-        tools=tuple(_tool(i, one) for i, one in enumerate(body.tools or ())),
-        tool_choice=ToolChoice() if choice is None else _tool_choice(choice),
+        messages=(*([Message("system", system)] if system else []), *turns),
+        tools=here.tools,
+        tool_choice=ToolChoice() if choice is None else _tool_choice(choice, here),
         parallel_calls=not (choice and choice.disable_parallel_tool_use),
         schema=output.format.schema if output.format else None,
         thinks=_thinks(body.thinking),
-        effort=_effort(output.effort),
-        continues_last=continues,
+        effort=effort(output.effort),
+        continues_last=turns[-1].role == "assistant" and not turns[-1].tool_calls,
     )
 
 
@@ -145,49 +118,45 @@ def _turns(given: Sequence[Turn]) -> list[Message]:
     """Each turn as one message; what tools gave, and the user's words around it, as one message each."""
     names: dict[str, str] = {}
     turns: list[Message] = []
+    now = newest([turn.role for turn in given])
     for i, turn in enumerate(given):
-        blocks = [TextBlock(turn.content)] if isinstance(turn.content, str) else turn.content
+        blocks = [Block(text=turn.content)] if isinstance(turn.content, str) else turn.content
         field = f"messages[{i}].content"
         if turn.role == "assistant":
             message = _assistant(field, blocks)
             names.update((call.id, call.name) for call in message.tool_calls)
             turns.append(message)
         else:
-            turns += _others(field, turn.role, blocks, names)
+            turns += _others(field, turn.role, blocks, names, is_now=i == now)
     return turns
 
 
 def _assistant(field: str, blocks: Sequence[Block]) -> Message:
-    texts: list[str] = []
-    thoughts: list[str] = []
-    calls: list[ToolCall] = []
-    for i, block in enumerate(blocks):
-        if isinstance(block, TextBlock):
-            texts.append(block.text)
-        elif isinstance(block, ThinkingBlock):
-            thoughts.append(block.thinking)
-        elif isinstance(block, ToolUseBlock):
-            calls.append(ToolCall(block.id, block.name, block.input))
-        elif not isinstance(block, RedactedThinkingBlock):
-            raise _misplaced(f"{field}[{i}]", block)
-    return Message("assistant", "\n".join(texts), "\n".join(thoughts), tuple(calls))
+    calls = [
+        ToolCall(block.id or "", block.name, call_arguments(block.input))
+        for block in blocks
+        if block.type == "tool_use" and block.name
+    ]
+    return Message("assistant", text_of(field, blocks, "assistant"), thoughts_of(blocks), tuple(calls))
 
 
-def _others(field: str, role: str, blocks: Sequence[Block], names: dict[str, str]) -> Iterable[Message]:
+def _others(
+    field: str, role: str, blocks: Sequence[Block], names: dict[str, str], *, is_now: bool
+) -> Iterable[Message]:
     """`names` of the tools that were called, by the calls' ids: some templates want them again."""
     texts: list[str] = []
+    has_results = False
     for i, block in enumerate(blocks):
-        if isinstance(block, TextBlock):
-            texts.append(block.text)
-        elif isinstance(block, ToolResultBlock):
+        if block.type == "tool_result":
+            has_results = True
             if texts:
                 yield Message(role, "\n".join(texts))
                 texts = []
-            content = _text(f"{field}[{i}].content", block.content or "")
-            yield Message("tool", content, tool_call_id=block.tool_use_id, name=names.get(block.tool_use_id))
-        else:
-            raise _misplaced(f"{field}[{i}]", block)
-    if texts or not blocks:
+            content = "" if block.content is None else output_text(block.content)
+            yield Message("tool", content, tool_call_id=block.tool_use_id, name=names.get(block.tool_use_id or ""))
+        elif (text := part_text(f"{field}[{i}]", block, "now" if is_now else "earlier")) is not None:
+            texts.append(text)
+    if texts or not has_results:
         yield Message(role, "\n".join(texts))
 
 
@@ -208,40 +177,22 @@ def _joined(turns: Iterable[Message]) -> list[Message]:
     return joined
 
 
-def _text(field: str, content: str | Sequence[Block]) -> str:
-    if isinstance(content, str):
-        return content
-    texts: list[str] = []
-    for i, block in enumerate(content):
-        if not isinstance(block, TextBlock):
-            raise _misplaced(f"{field}[{i}]", block)
-        texts.append(block.text)
-    return "\n".join(texts)
-
-
-def _misplaced(field: str, block: Block) -> BadRequest:
-    kind = block.__struct_config__.tag
-    if isinstance(block, (ImageBlock, DocumentBlock)):
-        return BadRequest(f"{field}: this model takes text only, not {kind!r}", field)
-    return BadRequest(f"{field}: {kind!r} does not belong here", field)
-
-
-def _tool(index: int, given: ToolField) -> Tool:
+def _tool(index: int, given: ToolField) -> Tool | PassedOver:
+    """The tool, unless only Anthropic knows it. Raises `BadRequest` for one that was not described."""
+    if given.type not in (None, "custom") and given.input_schema is None:
+        return PassedOver(given.type, given.name)
     field = f"tools[{index}]"
-    if given.type not in (None, "custom"):
-        message = f"{field}: there is no {given.type!r} here, only tools with an input_schema of your own"
-        raise BadRequest(message, field)
     if not given.name or given.input_schema is None:
         missing = "input_schema" if given.name else "name"
         raise BadRequest(f"{field}.{missing}: is missing", f"{field}.{missing}")
     return Tool(given.name, given.description or "", given.input_schema)
 
 
-def _tool_choice(given: ToolChoiceField) -> ToolChoice:
+def _tool_choice(given: ToolChoiceField, here: Offered) -> ToolChoice:
     if given.type == "tool":
         if not given.name:
             raise BadRequest("tool_choice.name: is missing", "tool_choice.name")
-        return ToolChoice(name=given.name)
+        return here.named(given.name)
     if given.type == "any":
         return ToolChoice("required")
     return ToolChoice(given.type)
@@ -249,11 +200,4 @@ def _tool_choice(given: ToolChoiceField) -> ToolChoice:
 
 def _thinks(given: ThinkingField | None) -> bool | None:
     """None leaves it to the model's template."""
-    if given is None or given.type in ("adaptive", "between_tools"):
-        return None
-    return given.type == "enabled"
-
-
-def _effort(given: str | None) -> str | None:
-    """Templates know three efforts."""
-    return "high" if given in ("xhigh", "max") else given
+    return {"enabled": True, "disabled": False}.get(given.type) if given else None

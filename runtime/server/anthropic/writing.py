@@ -14,7 +14,7 @@ from runtime.engine.types import FinishReason, Probabilities
 from runtime.server.anthropic.errors import error_object
 from runtime.server.chatting import Call, ChatAnswer
 from runtime.server.dialect import Failure
-from runtime.server.stream import NAMED_EVENTS
+from runtime.server.stream import PINGED_EVENTS
 
 _STOP_REASONS = {
     FinishReason.END_OF_TEXT: "end_turn",
@@ -27,14 +27,20 @@ _STOP_REASONS = {
 
 
 class MessageWriter:
-    """One message. `stop_sequences` are the client's: what else ends an answer is not told of."""
+    """One message. `stop_sequences` are the client's: what else ends an answer is not told of.
 
-    framing = NAMED_EVENTS
+    `marks_cache`: the client wants what it sent to be kept, and to be told how much of it was new.
+    """
 
-    def __init__(self, model: str, prompt_tokens: int, stop_sequences: tuple[str, ...]) -> None:
+    framing = PINGED_EVENTS
+
+    def __init__(
+        self, model: str, prompt_tokens: int, stop_sequences: tuple[str, ...], marks_cache: bool = False
+    ) -> None:
         self._model = model
         self._prompt_tokens = prompt_tokens
         self._stop_sequences = stop_sequences
+        self._marks_cache = marks_cache
         self._id = f"msg_{secrets.token_hex(12)}"
         self._blocks = _Blocks()
 
@@ -51,7 +57,7 @@ class MessageWriter:
         yield from self._blocks.close()
         reason, sequence = self._stop(event, calls=self._blocks.has_calls)
         delta = {"stop_reason": reason, "stop_sequence": sequence}
-        yield {"type": "message_delta", "delta": delta, "usage": _usage(event)}
+        yield {"type": "message_delta", "delta": delta, "usage": self._usage(event)}
 
     def closing(self, finished: Sequence[ChatFinished]) -> Iterable[Any]:  # noqa: ARG002
         return ({"type": "message_stop"},)
@@ -67,7 +73,7 @@ class MessageWriter:
         if one.content:
             content.append({"type": "text", "text": one.content})
         content += [{"type": "tool_use", "id": call.id, "name": call.name, "input": _input(call)} for call in one.calls]
-        return self._message(content, *self._stop(one.finished, calls=bool(one.calls)), _usage(one.finished))
+        return self._message(content, *self._stop(one.finished, calls=bool(one.calls)), self._usage(one.finished))
 
     def _message(
         self, content: list[dict[str, Any]], reason: str | None, sequence: str | None, usage: dict[str, Any]
@@ -81,6 +87,19 @@ class MessageWriter:
             "stop_reason": reason,
             "stop_sequence": sequence,
             "usage": usage,
+        }
+
+    def _usage(self, finished: ChatFinished) -> dict[str, Any]:
+        """`input_tokens` are those that neither came from the cache nor were put there for later."""
+        usage = finished.usage
+        computed = usage.prompt_tokens - usage.cached_tokens
+        created = computed if self._marks_cache else 0
+        return {
+            "input_tokens": computed - created,
+            "cache_creation_input_tokens": created,
+            "cache_read_input_tokens": usage.cached_tokens,
+            "output_tokens": usage.generated_tokens,
+            "output_tokens_details": {"thinking_tokens": finished.reasoning_tokens},
         }
 
     def _stop(self, event: ChatFinished, *, calls: bool) -> tuple[str, str | None]:
@@ -134,18 +153,6 @@ class _Blocks:
 
     def _filled(self, delta: dict[str, str]) -> dict[str, Any]:
         return {"type": "content_block_delta", "index": self._index, "delta": delta}
-
-
-def _usage(finished: ChatFinished) -> dict[str, Any]:
-    """Anthropic's `usage`: `input_tokens` are those that did not come from the cache."""
-    usage = finished.usage
-    return {
-        "input_tokens": usage.prompt_tokens - usage.cached_tokens,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": usage.cached_tokens,
-        "output_tokens": usage.generated_tokens,
-        "output_tokens_details": {"thinking_tokens": finished.reasoning_tokens},
-    }
 
 
 def _input(call: Call) -> Any:

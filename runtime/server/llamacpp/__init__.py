@@ -9,6 +9,7 @@ from runtime.server.llamacpp.completion import CompletionRequest, completion
 from runtime.server.llamacpp.embedding import EmbeddingRequest, RerankRequest, embedding, embeddings, rerank
 from runtime.server.llamacpp.health import health
 from runtime.server.llamacpp.infill import InfillRequest, infill
+from runtime.server.llamacpp.loading import ModelRequest, load, unload
 from runtime.server.llamacpp.metrics import metrics
 from runtime.server.llamacpp.props import props, set_props
 from runtime.server.llamacpp.slots import StateRequest, slot_action, slots
@@ -33,12 +34,14 @@ LLAMACPP = Dialect(
         Route("POST", ("/apply-template",), apply_template, TemplateRequest),
         Route("POST", ("/embedding",), embedding, EmbeddingRequest),
         Route("POST", ("/embeddings",), embeddings, EmbeddingRequest),
-        Route("POST", ("/rerank", "/reranking", "/v1/rerank", "/v1/reranking"), rerank, RerankRequest),
+        Route("POST", ("/rerank", "/reranking", "/v1/rerank", "/v1/reranking", "/v2/rerank"), rerank, RerankRequest),
         Route("GET", ("/props",), props),
         Route("POST", ("/props",), set_props),
         Route("GET", ("/metrics",), metrics, answer="text/plain"),
         Route("GET", ("/slots",), slots),
         Route("POST", ("/slots/{slot}",), slot_action, StateRequest),
+        Route("POST", ("/models/load",), load, ModelRequest),
+        Route("POST", ("/models/unload",), unload, ModelRequest),
         Route("GET", ("/lora-adapters",), adapters),
         Route("POST", ("/lora-adapters",), set_adapters, list[LoraField]),
     ),

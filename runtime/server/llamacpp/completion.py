@@ -35,7 +35,6 @@ class CompletionFields(GenerationFields):
     max_tokens: int | None = None
     n_cmpl: int | None = None
     n_indent: int | None = None
-    id_slot: int | None = None
     logprobs: int | bool | None = None
     return_tokens: bool | None = None
     return_progress: bool | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import msgspec
@@ -25,14 +26,22 @@ class EmbeddingRequest(msgspec.Struct):
     lora: list[LoraField] | None = None
 
 
+class Document(msgspec.Struct):
+    """A document with what belongs to it, of which the text counts."""
+
+    text: str
+
+
 class RerankRequest(msgspec.Struct):
-    """The body of `/rerank`. `texts` is Text Embeddings Inference's name for `documents`."""
+    """The body of `/rerank`. `texts` is Text Embeddings Inference's name for `documents`, `return_text` its name for
+    `return_documents`."""
 
     query: str
-    documents: list[str] | None = None
+    documents: list[str | Document] | None = None
     texts: list[str] | None = None
     model: str | None = None
     top_n: int | None = None
+    return_documents: bool | None = None
     return_text: bool | None = None
 
 
@@ -53,8 +62,9 @@ async def embeddings(request: web.Request) -> web.Response:
 async def rerank(request: web.Request) -> web.Response:
     """Order documents by how well they answer a query, best first."""
     body = await decode(request, RerankRequest)
-    documents = body.documents if body.documents is not None else body.texts
-    if not documents or len(documents) > MAX_TEXTS:
+    given = body.documents if body.documents is not None else body.texts or []
+    documents = [one.text if isinstance(one, Document) else one for one in given]
+    if not 1 <= len(documents) <= MAX_TEXTS:
         raise BadRequest(f"documents: 1 to {MAX_TEXTS:,} texts are needed", "documents")
     hosted = request.app[MODELS].find_reranker(body.model)
     model = hosted.loaded()
@@ -69,12 +79,17 @@ async def rerank(request: web.Request) -> web.Response:
                 for i, score in scores
             ]
         )
+    shown: list[dict[str, Any]] = [
+        {"document": {"text": documents[i]}} if body.return_documents else {} for i, _score in scores
+    ]
+    results = [{"index": i, "relevance_score": score, **more} for (i, score), more in zip(scores, shown, strict=True)]
     return json_response(
         {
+            "id": f"rerank-{secrets.token_hex(12)}",
             "model": hosted.name,
             "object": "list",
             "usage": token_usage(prompts),
-            "results": [{"index": i, "relevance_score": score} for i, score in scores],
+            "results": results,
         }
     )
 

@@ -5,6 +5,8 @@ Its `task_params::to_json` (server-task.cpp) names the fields. Those of parts th
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,8 +20,10 @@ _LONG = ("dry_sequence_breakers", "grammar", "logit_bias", "triggers")
 """Parts of `Sampling` that only an answer of its own repeats; `/slots` and `/props` leave them out."""
 
 
-def generation_settings(wanted: GenerationRequest, *, streams: bool, timings_per_token: bool) -> dict[str, Any]:
-    """Everything that the answer was generated with."""
+def generation_settings(
+    wanted: GenerationRequest, ends: Sequence[int], *, streams: bool, timings_per_token: bool
+) -> dict[str, Any]:
+    """Everything that the answer was generated with. `ends` are the tokens with which the model ends an answer."""
     sampling = wanted.sampling
     triggers = sampling.triggers
     return {
@@ -27,7 +31,7 @@ def generation_settings(wanted: GenerationRequest, *, streams: bool, timings_per
         "dry_sequence_breakers": sampling.dry_sequence_breakers,
         "stop": wanted.stop,
         "stream": streams,
-        "logit_bias": [{"token": token, "bias": bias} for token, bias in sampling.logit_bias],
+        "logit_bias": [{"token": token, "bias": bias} for token, bias in _biases(sampling, ends)],
         "grammar": sampling.grammar,
         "grammar_lazy": triggers is not None,
         "grammar_triggers": [] if triggers is None else _triggers(triggers),
@@ -67,6 +71,11 @@ def _brief(sampling: Sampling, max_tokens: int | None, n_keep: int, scales: tupl
         "backend_sampling": False,
         "lora": [{"id": i, "scale": scale} for i, scale in enumerate(scales or ())],
     }
+
+
+def _biases(sampling: Sampling, ends: Sequence[int]) -> list[tuple[int, float]]:
+    """Ignoring the end is a bias against it in llama-server."""
+    return [*sampling.logit_bias, *((token, -math.inf) for token in ends if sampling.ignore_eos)]
 
 
 def _triggers(triggers: Triggers) -> list[dict[str, Any]]:

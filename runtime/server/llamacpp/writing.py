@@ -25,7 +25,7 @@ from runtime.server.llamacpp.generation_settings import generation_settings
 from runtime.server.models import HostedModel
 from runtime.server.probabilities import token_probabilities
 from runtime.server.stream import EVENTS
-from runtime.server.timings import timings
+from runtime.server.timings import prompt_progress, timings
 
 _STOP_TYPES = {
     FinishReason.END_OF_TEXT: "eos",
@@ -71,14 +71,15 @@ class CompletionWriter:
         if not event.tokens and not self._details.prompt_progress:
             return ()
         self._take_note(index, event)
+        wanted = self._wanted[index]
         event_object = {
             "index": index,
             "content": event.text,
             "tokens": event.tokens,
             "stop": False,
-            "id_slot": -1,
+            "id_slot": -1 if wanted.slot is None else wanted.slot,
             "tokens_predicted": self._decoded[index],
-            "tokens_evaluated": len(self._wanted[index].prompt),
+            "tokens_evaluated": len(wanted.prompt),
             **self._progress(event.progress, of_prompt=not event.tokens),
             **self._probabilities(event.probabilities),
         }
@@ -118,7 +119,10 @@ class CompletionWriter:
     ) -> dict[str, Any]:
         usage, details = event.usage, self._details
         settings = generation_settings(
-            self._wanted[index], streams=details.streams, timings_per_token=details.timings_per_token
+            self._wanted[index],
+            self._model.facts.ends,
+            streams=details.streams,
+            timings_per_token=details.timings_per_token,
         )
         final = {
             "index": index,
@@ -146,16 +150,8 @@ class CompletionWriter:
         """`prompt_progress` while the prompt is computed, and `timings` where every event is to have them."""
         if progress is None:
             return {}
-        usage = progress.usage
-        written: dict[str, Any] = {"timings": timings(usage)} if self._details.timings_per_token else {}
-        if of_prompt:
-            written["prompt_progress"] = {
-                "total": usage.prompt_tokens,
-                "cache": usage.cached_tokens,
-                "processed": progress.processed,
-                "time_ms": round(usage.prompt_seconds * 1000),
-            }
-        return written
+        written: dict[str, Any] = {"timings": timings(progress.usage)} if self._details.timings_per_token else {}
+        return written | prompt_progress(progress) if of_prompt else written
 
     def _probabilities(self, given: tuple[Probabilities, ...]) -> dict[str, Any]:
         if not given:

@@ -17,10 +17,9 @@ from runtime.server.ollama.answers import rfc3339
 from runtime.server.ollama.fields import full_name, read_body
 from runtime.server.refusals import BadRequest
 
-VERSION = "0.14.1"
-"""The first Ollama that has all of what is served here: its own API with logprobs and dimensions, OpenAI's responses,
-and Anthropic's messages. Clients compare it with the least that they need; they cannot know loaf's own number, which
-is in the `Server` header."""
+VERSION = "0.33.0"
+"""An Ollama that today's clients accept: they compare it with the least that they need, and cannot know loaf's own
+number, which is in the `Server` header."""
 
 _FOREVER = 100 * 365 * 86400
 """Seconds: Ollama, too, says of a model that is never unloaded that it expires in another century."""
@@ -52,11 +51,10 @@ async def ps(request: web.Request) -> web.Response:
     """The same models: all are loaded, and stay so."""
     models = []
     for hosted in request.app[MODELS].all:
-        generator = hosted.engine.backend().generator
         more = {
             "expires_at": rfc3339(time.time() + _FOREVER),
             "size_vram": 0,
-            "context_length": generator.n_ctx if generator else hosted.loaded().facts.n_ctx_train,
+            "context_length": hosted.context_length,
         }
         models.append({**_entry(hosted, hosted.name), **more})
     return json_response({"models": models})

@@ -30,8 +30,9 @@ from runtime.server.ollama.fields import (
     wanted_generation,
     wanted_schema,
 )
-from runtime.server.ollama.messages import ChatMessage, ToolField, messages, tools
+from runtime.server.ollama.messages import ChatMessage, messages
 from runtime.server.stream import LINES
+from runtime.server.tools import ToolField, offered
 from runtime.settings import Settings
 
 
@@ -46,7 +47,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     """Answer a conversation; an empty one says that the model is loaded, or was unloaded."""
     began = time.monotonic()
     body = await read_body(request, ChatRequest)
-    hosted = request.app[MODELS].find(body.model)
+    hosted = request.app[MODELS].choose_generator(body.model)
     name = answering_name(body, hosted)
     check_fields(body, name, hosted, "chat")
     if not body.messages:
@@ -64,7 +65,7 @@ def _job(body: ChatRequest, name: str, hosted: HostedModel, settings: Settings) 
     turns = messages(body.messages or [], name)
     conversation = Conversation(
         messages=turns,
-        tools=tools(body.tools or []),
+        tools=offered(body.tools or ()).tools,
         schema=wanted_schema(body.format),
         thinks=thinks,
         effort=effort,

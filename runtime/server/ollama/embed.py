@@ -21,7 +21,7 @@ from runtime.server.ollama.fields import full_name, read_body
 from runtime.server.ollama.options import Options
 from runtime.server.prompts import TokenLists
 from runtime.server.refusals import BadRequest
-from runtime.server.vectors import embed_tokens, one_vector_each, shortened
+from runtime.server.vectors import embed_tokens, embeddable, one_vector_each, shortened
 
 _MAX_TEXTS = 16_384
 """LangChain sends all of its texts in one request. A vector of a thousand numbers takes 20 kB in JSON."""
@@ -60,7 +60,7 @@ async def embed(request: web.Request) -> web.Response:
         raise BadRequest(f"input: at most {_MAX_TEXTS:,} texts at once", "input")
     vectors: list[Any] = []
     counts = 0
-    if any(given):
+    if given and body.input != "":
         texts, embedded = await _embedded(request, hosted, given, truncate=body.truncate is not False)
         vectors = await _written(one_vector_each(embedded), body.dimensions)
         counts = sum(map(len, texts))
@@ -102,7 +102,7 @@ async def _embedded(
 
 
 def _tokens(text: str, model: Model) -> tuple[int, ...]:
-    return model.tokenize(text, add_special=True, parse_special=True)
+    return embeddable(model.tokenize(text, add_special=True, parse_special=True), model)
 
 
 def _cut(text: tuple[int, ...], limit: int, model: Model) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from aiohttp import web
 from runtime.engine.types import GenerationRequest
 from runtime.server.generating import generation_request
 from runtime.server.json import decode
+from runtime.server.lenient.efforts import effort, is_no_effort
 from runtime.server.models import HostedModel
 from runtime.server.ollama.options import Options, default_sampling, generation_fields, max_tokens
 from runtime.server.refusals import BadRequest
@@ -25,11 +26,8 @@ T = TypeVar("T")
 _MAX_TOP_LOGPROBS = 20
 """Ollama's limit."""
 
-_EFFORTS = {"low": "low", "medium": "medium", "high": "high", "max": "high"}
-"""How much to think, in Ollama's words and in those of templates."""
-
-_DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
-"""Go's `time.ParseDuration`."""
+_DURATION = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
+"""Go's `time.ParseDuration`, and a number alone, as clients write the seconds that they may be sent as, too."""
 
 
 class AnswerFields(msgspec.Struct):
@@ -68,9 +66,6 @@ def check_fields(body: AnswerFields, name: str, hosted: HostedModel, task: str) 
         raise BadRequest(f'"{name}" does not support {task}', "model")
     if not 0 <= (body.top_logprobs or 0) <= _MAX_TOP_LOGPROBS:
         raise BadRequest(f"top_logprobs must be between 0 and {_MAX_TOP_LOGPROBS}", "top_logprobs")
-    if isinstance(body.think, str) and body.think not in _EFFORTS:
-        words = '"high", "medium", "low", "max", true, or false'
-        raise BadRequest(f'think: invalid think value: "{body.think}" (must be {words})', "think")
     wanted_schema(body.format)
     ends_at_once(body.keep_alive)
 
@@ -97,11 +92,13 @@ def ends_at_once(keep_alive: int | float | str | None) -> bool:
 
 def thinking(body: AnswerFields, name: str, *, can_think: bool) -> tuple[bool | None, str | None]:
     """Whether to think, and how much; None is as the template has it. Raises `BadRequest` where it cannot."""
-    if not body.think:
-        return (body.think, None) if body.think is False else (None, None)
+    if body.think is None or body.think == "":
+        return None, None
+    if body.think is False or (isinstance(body.think, str) and is_no_effort(body.think)):
+        return False, None
     if not can_think:
         raise BadRequest(f'"{name}" does not support thinking', "think")
-    return True, _EFFORTS[body.think] if isinstance(body.think, str) else None
+    return True, effort(body.think) if isinstance(body.think, str) and body.think != "true" else None
 
 
 def wanted_generation(body: AnswerFields, hosted: HostedModel, settings: Settings) -> GenerationRequest:

@@ -12,7 +12,7 @@ from runtime.server.json import json_response
 from runtime.server.keys import MODELS
 from runtime.server.ollama.fields import read_body
 from runtime.server.refusals import BadRequest, ModelsFixed, UnknownModel
-from runtime.server.stream import LINES, Stream
+from runtime.server.stream import LINES, streaming
 
 
 class ModelRequest(msgspec.Struct):
@@ -40,10 +40,9 @@ async def pull(request: web.Request) -> web.StreamResponse:
         raise _fixed(request, f"pull '{name}'") from error
     if body.stream is False:
         return json_response({"status": "success"})
-    stream = Stream(request, LINES)
-    await stream.send_all([{"status": "pulling manifest"}, {"status": "success"}])
-    assert stream.response is not None
-    return stream.response
+    async with streaming(request, LINES) as out:
+        await out.send_all([{"status": "pulling manifest"}, {"status": "success"}])
+    return out.response
 
 
 async def push(request: web.Request) -> web.StreamResponse:

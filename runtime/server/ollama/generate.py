@@ -61,7 +61,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
     """Answer a prompt; without one, say that the model is loaded, or was unloaded."""
     began = time.monotonic()
     body = await read_body(request, GenerateRequest)
-    hosted = request.app[MODELS].find(body.model)
+    hosted = request.app[MODELS].choose_generator(body.model)
     name = answering_name(body, hosted)
     check_fields(body, name, hosted, "generate")
     if not body.prompt:

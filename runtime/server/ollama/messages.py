@@ -7,21 +7,23 @@ from typing import Any
 
 import msgspec
 
-from runtime.chat.messages import Message, Tool, ToolCall
+from runtime.chat.messages import Message, ToolCall
+from runtime.server.arguments import call_arguments
+from runtime.server.parts import Content, newest, place_of, text_of
 from runtime.server.refusals import BadRequest
 
 
 class CalledFunction(msgspec.Struct):
     """`arguments` is an object, unlike OpenAI's."""
 
-    name: str
-    arguments: dict[str, Any] = {}
+    name: str | None = None
+    arguments: Any = None
 
 
 class CalledTool(msgspec.Struct):
     """A tool call in the conversation so far. Most clients drop the `id` that it came with."""
 
-    function: CalledFunction
+    function: CalledFunction | None = None
     id: str | None = None
 
 
@@ -29,47 +31,34 @@ class ChatMessage(msgspec.Struct):
     """A turn of the conversation. `tool_name` is whose result it is."""
 
     role: str
-    content: str | None = None
+    content: Content = None
     thinking: str | None = None
-    images: list[str] | None = None
+    images: list[Any] | None = None
     tool_calls: list[CalledTool] | None = None
     tool_name: str | None = None
     tool_call_id: str | None = None
 
 
-class FunctionSchema(msgspec.Struct):
-    """What a function is for, and the JSON schema of its arguments."""
-
-    name: str
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
-class ToolField(msgspec.Struct):
-    """What the model may call; functions are the only kind."""
-
-    function: FunctionSchema
-    type: str | None = None
-
-
 def messages(given: Sequence[ChatMessage], model: str) -> tuple[Message, ...]:
-    """The turns. Raises `BadRequest` where there are pictures, which `model` does not see."""
-    return tuple(_message(f"messages[{i}]", one, model) for i, one in enumerate(given))
+    """The turns. Raises `BadRequest` where the user shows a picture just now, which `model` does not see."""
+    now = newest([one.role for one in given])
+    return tuple(_message(f"messages[{i}]", one, model, is_now=i == now) for i, one in enumerate(given))
 
 
-def tools(given: Sequence[ToolField]) -> tuple[Tool, ...]:
-    """The tools."""
-    functions = [one.function for one in given]
-    return tuple(Tool(one.name, one.description or "", one.parameters or {}) for one in functions)
-
-
-def _message(field: str, given: ChatMessage, model: str) -> Message:
-    if given.images:
+def _message(field: str, given: ChatMessage, model: str, *, is_now: bool) -> Message:
+    if given.images and is_now:
         raise BadRequest(f'{field}.images: "{model}" does not support images', f"{field}.images")
-    calls = [ToolCall(call.id or "", call.function.name, call.function.arguments) for call in given.tool_calls or ()]
+    is_assistant = given.role == "assistant"
+    content = text_of(f"{field}.content", given.content, place_of(given.role, is_now=is_now))
+    pictures = [] if is_assistant else ["[image]"] * len(given.images or ())
+    calls = [
+        ToolCall(call.id or "", call.function.name, call_arguments(call.function.arguments))
+        for call in given.tool_calls or ()
+        if call.function is not None and call.function.name
+    ]
     return Message(
         role=given.role,
-        content=given.content or "",
+        content="\n".join(filter(None, (content, *pictures))),
         reasoning=given.thinking or "",
         tool_calls=tuple(calls),
         tool_call_id=given.tool_call_id,

@@ -9,6 +9,7 @@ import msgspec
 
 from runtime.engine.types import Sampling
 from runtime.server.generating import GenerationFields
+from runtime.server.lenient.numbers import NumbersInText
 
 Whole = int | float
 """A whole number. Clients written in JavaScript and Go send it with a fraction; Ollama cuts that off."""
@@ -20,7 +21,7 @@ _SAMPLING = {"top_p": 0.9, "min_p": 0.0}
 _UNTIL_FULL = -2
 
 
-class Options(msgspec.Struct):
+class Options(NumbersInText):
     """All that Ollama has had. Null counts as absent, and others are ignored, as there.
 
     Those of the second part say how to load a model, or were taken out of Ollama: they change nothing, but must be of

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from runtime.server.dialect import Dialect, Route, error_object
-from runtime.server.openai.chat import ChatRequest, chat_completions, count_chat_tokens
+from runtime.server.dialect import Dialect, Route
+from runtime.server.openai.chat import (
+    ChatRequest,
+    chat_completion,
+    chat_completions,
+    count_chat_tokens,
+    forget_chat_completion,
+)
 from runtime.server.openai.completions import CompletionRequest, completions
 from runtime.server.openai.embeddings import EmbeddingsRequest, embeddings
+from runtime.server.openai.errors import error_object
 from runtime.server.openai.models import model, models
 from runtime.server.openai.responses.handlers import count_response_tokens, create_response
 from runtime.server.openai.responses.request import ResponsesRequest
+from runtime.server.openai.responses.stored import cancel_response, forget_response, input_items, response
 
 _CHAT = ("/v1/chat/completions", "/chat/completions")
 _RESPONSES = ("/v1/responses", "/responses")
@@ -16,14 +24,21 @@ _RESPONSES = ("/v1/responses", "/responses")
 OPENAI = Dialect(
     name="openai",
     error=error_object,
+    prefixes=("/v1/", *_CHAT, *_RESPONSES, "/models"),
     routes=(
         Route("GET", ("/v1/models", "/models"), models),
         Route("GET", ("/v1/models/{id:.+}", "/models/{id:.+}"), model),
         Route("POST", _CHAT, chat_completions, ChatRequest),
         Route("POST", tuple(f"{path}/input_tokens" for path in _CHAT), count_chat_tokens, ChatRequest),
+        Route("GET", tuple(f"{path}/{{id}}" for path in _CHAT), chat_completion),
+        Route("DELETE", tuple(f"{path}/{{id}}" for path in _CHAT), forget_chat_completion),
         Route("POST", ("/v1/completions",), completions, CompletionRequest),
         Route("POST", _RESPONSES, create_response, ResponsesRequest),
         Route("POST", tuple(f"{path}/input_tokens" for path in _RESPONSES), count_response_tokens, ResponsesRequest),
+        Route("GET", tuple(f"{path}/{{id}}" for path in _RESPONSES), response),
+        Route("DELETE", tuple(f"{path}/{{id}}" for path in _RESPONSES), forget_response),
+        Route("GET", tuple(f"{path}/{{id}}/input_items" for path in _RESPONSES), input_items),
+        Route("POST", tuple(f"{path}/{{id}}/cancel" for path in _RESPONSES), cancel_response),
         Route("POST", ("/v1/embeddings",), embeddings, EmbeddingsRequest),
     ),
 )

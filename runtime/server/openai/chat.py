@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from runtime.chat.job import ChatJob, chat_job
 from runtime.server.chat_messages import ChatFields, conversation
 from runtime.server.chatting import answer_chat
 from runtime.server.generating import generation_request
-from runtime.server.json import beside_the_loop, decode, json_response
+from runtime.server.json import beside_the_loop, decode, encode, json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.openai.chat_writer import ChatShape, ChatWriter
-from runtime.server.openai.limits import StreamOptions, answer_limit, top_logprobs, with_logprobs
+from runtime.server.openai.limits import StreamOptions, top_logprobs, with_logprobs
+from runtime.server.openai.memory import MEMORY, Kept
 from runtime.server.refusals import BadRequest
-from runtime.server.sampling import resolve_sampling
+from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.settings import Settings
 
 
 class ChatRequest(ChatFields):
-    """The body of `/v1/chat/completions`. Of two limits of its length the first one given counts, in this order."""
+    """The body of `/v1/chat/completions`. Of two limits of its length the first one given counts, in this order.
+
+    With `store` the answer is kept for a while, with its `metadata`.
+    """
 
     model: str | None = None
     n_predict: int | None = None
@@ -30,8 +35,11 @@ class ChatRequest(ChatFields):
     stream_options: StreamOptions | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    return_progress: bool | None = None
     modalities: list[str] | None = None
     audio: Any = None
+    store: bool | None = None
+    metadata: dict[str, Any] | None = None
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
@@ -40,8 +48,27 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     hosted = request.app[MODELS].find_generator(body.model)
     settings = request.app[SETTINGS]
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=_takes_long(body))
-    writer = ChatWriter(hosted.loaded(), hosted.name, _shape(body))
-    return await answer_chat(request, hosted, job, writer, streams=bool(body.stream), n=body.n)
+    memory = request.app[MEMORY]
+
+    def keep(id_: str, completion: dict[str, Any]) -> None:
+        memory.keep(id_, Kept(encode({**completion, "metadata": body.metadata or {}})))
+
+    writer = ChatWriter(hosted.loaded(), hosted.name, _shape(body), keep if body.store else None)
+    streams = bool(body.stream)
+    return await answer_chat(request, hosted, job, writer, streams=streams, n=body.n, progressing=writer.progress)
+
+
+async def chat_completion(request: web.Request) -> web.Response:
+    """Tell an answer again that was asked for with `store`."""
+    kept = request.app[MEMORY].find(request.match_info["id"])
+    return web.Response(body=kept.answer, content_type="application/json", charset="utf-8")
+
+
+async def forget_chat_completion(request: web.Request) -> web.Response:
+    """Forget such an answer."""
+    id_ = request.match_info["id"]
+    request.app[MEMORY].forget(id_)
+    return json_response({"id": id_, "object": "chat.completion.deleted", "deleted": True})
 
 
 async def count_chat_tokens(request: web.Request) -> web.Response:
@@ -57,6 +84,7 @@ def _job(body: ChatRequest, hosted: HostedModel, settings: Settings) -> ChatJob:
     sampling = with_logprobs(resolve_sampling(body, settings.sampling, hosted.loaded()), _top_logprobs(body))
     max_tokens = _max_tokens(body, settings.max_tokens)
     wanted = generation_request(body, (), max_tokens, sampling, hosted.engine)
+    wanted = msgspec.structs.replace(wanted, reports_progress=bool(body.stream and body.return_progress))
     return chat_job(hosted, conversation(body), wanted)
 
 
@@ -81,8 +109,8 @@ def _must_be_text(body: ChatRequest) -> None:
 def _max_tokens(body: ChatRequest, default: int | None) -> int | None:
     for field in ("n_predict", "max_completion_tokens"):
         if getattr(body, field) is not None:
-            return answer_limit(getattr(body, field), default, field)
-    return answer_limit(body.max_tokens, default, "max_tokens")
+            return token_limit(getattr(body, field), default, field)
+    return token_limit(body.max_tokens, default, "max_tokens")
 
 
 def _top_logprobs(body: ChatRequest) -> int | None:

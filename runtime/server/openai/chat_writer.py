@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,13 +13,17 @@ from runtime import __version__
 from runtime.chat.answer import CallDelta, ContentDelta, Delta
 from runtime.chat.job import ChatFinished
 from runtime.engine.backend import Model
-from runtime.engine.types import Probabilities
-from runtime.server.chatting import ChatAnswer
-from runtime.server.dialect import Failure, error_object
+from runtime.engine.types import Probabilities, Progress
+from runtime.server.chatting import Assembling, ChatAnswer
+from runtime.server.dialect import Failure
 from runtime.server.openai.endings import FINISH_REASONS, chat_usage
+from runtime.server.openai.errors import error_object
 from runtime.server.probabilities import token_probabilities
 from runtime.server.stream import EVENTS_UNTIL_DONE
-from runtime.server.timings import timings
+from runtime.server.timings import prompt_progress, timings
+
+Keep = Callable[[str, Any], None]
+"""Takes an id, and what is to be found by it."""
 
 
 class ChatShape(msgspec.Struct, frozen=True):
@@ -34,27 +38,35 @@ class ChatShape(msgspec.Struct, frozen=True):
 
 
 class ChatWriter:
-    """Writes the answers to one request."""
+    """Writes the answers to one request. `keep`, where it is given, takes the whole of them with their id."""
 
     framing = EVENTS_UNTIL_DONE
 
-    def __init__(self, model: Model, name: str, shape: ChatShape) -> None:
+    def __init__(self, model: Model, name: str, shape: ChatShape, keep: Keep | None = None) -> None:
         self._model = model
         self._name = name
         self._shape = shape
         self._id = f"chatcmpl-{secrets.token_urlsafe(18)}"
         self._created = int(time.time())
         self._calling: set[int] = set()
+        self._keep = keep
+        self._assembling: dict[int, Assembling] = {}
 
     def opening(self, index: int) -> Iterable[Any]:
         return (self._chunk(index, {"role": "assistant", "content": None}),)
 
     def part(self, index: int, deltas: Sequence[Delta], probabilities: tuple[Probabilities, ...]) -> Iterable[Any]:
+        if self._keep is not None:
+            self._assembling.setdefault(index, Assembling()).add(deltas, probabilities)
         chunks = [self._chunk(index, self._delta(index, delta)) for delta in deltas]
         if probabilities and self._shape.top_logprobs is not None:
             chunks = chunks or [self._chunk(index, {"content": ""})]
             chunks[0]["choices"][0].update(self._logprobs(probabilities))
         return chunks
+
+    def progress(self, index: int, progress: Progress) -> Iterable[Any]:
+        """How far the prompt has come, as llama-server tells it."""
+        return ({**self._chunk(index, {"role": "assistant", "content": None}), **prompt_progress(progress)},)
 
     def last(self, index: int, event: ChatFinished) -> Iterable[Any]:
         final = self._chunk(index, {}, self._finish_reason(event, calls=index in self._calling))
@@ -63,6 +75,8 @@ class ChatWriter:
         return (final,)
 
     def closing(self, finished: Sequence[ChatFinished]) -> Iterable[Any]:
+        if self._keep is not None:
+            self.whole([self._assembling[index].answer(one) for index, one in enumerate(finished)])
         if not self._shape.shows_usage:
             return ()
         return ({**self._head("chat.completion.chunk"), "choices": [], **_costs(finished)},)
@@ -80,7 +94,10 @@ class ChatWriter:
             }
             for index, one in enumerate(answers)
         ]
-        return {**self._head("chat.completion"), "choices": choices, **_costs([one.finished for one in answers])}
+        completion = {**self._head("chat.completion"), "choices": choices, **_costs([one.finished for one in answers])}
+        if self._keep is not None:
+            self._keep(self._id, completion)
+        return completion
 
     def _delta(self, index: int, delta: Delta) -> dict[str, Any]:
         if isinstance(delta, ContentDelta):

@@ -13,9 +13,10 @@ import msgspec
 from runtime import __version__
 from runtime.engine.backend import Model
 from runtime.engine.types import FinishedEvent, Probabilities, TokenEvent
-from runtime.server.dialect import Failure, error_object
+from runtime.server.dialect import Failure
 from runtime.server.generating import Answer
 from runtime.server.openai.endings import FINISH_REASONS, usage_object
+from runtime.server.openai.errors import error_object
 from runtime.server.probabilities import token_probabilities
 from runtime.server.stream import EVENTS_UNTIL_DONE
 from runtime.server.timings import timings

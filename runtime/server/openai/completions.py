@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from runtime.engine.backend import Model
 from runtime.engine.types import GenerationRequest
 from runtime.server.generating import MAX_ANSWERS, GenerationFields, answer_all, generation_request, repeated
 from runtime.server.json import beside_the_loop, decode
@@ -19,7 +20,8 @@ from runtime.settings import Settings
 
 
 class CompletionRequest(GenerationFields):
-    """The body of `/v1/completions`. There are `n` answers to each prompt, the best of `best_of`."""
+    """The body of `/v1/completions`. There are `n` answers to each prompt, the best of `best_of`; with a `suffix`, what
+    belongs between the two."""
 
     prompt: Prompts = ""
     model: str | None = None
@@ -58,8 +60,9 @@ def _job(body: CompletionRequest, hosted: HostedModel, settings: Settings) -> _J
         resolve_sampling(body, settings.sampling, model), 0 if top is None and best_of > n else top
     )
     max_tokens = token_limit(body.max_tokens, settings.max_tokens, "max_tokens")
-    prompts = prompt_tokens(body.prompt, model, "prompt", at_most=MAX_ANSWERS)
-    wanted = [generation_request(body, prompt, max_tokens, sampling, hosted.engine) for prompt in prompts]
+    prompts = prompt_tokens(body.prompt, model, "prompt", at_most=MAX_ANSWERS, is_whole=not body.suffix)
+    whole = [_around_gap(prompt, body.suffix, model) for prompt in prompts] if body.suffix else prompts
+    wanted = [generation_request(body, prompt, max_tokens, sampling, hosted.engine) for prompt in whole]
     shape = CompletionShape(
         n=n,
         best_of=best_of,
@@ -71,14 +74,20 @@ def _job(body: CompletionRequest, hosted: HostedModel, settings: Settings) -> _J
 
 
 def _must_be_possible(body: CompletionRequest) -> None:
-    if body.suffix:
-        raise BadRequest("suffix: texts are filled in at /infill", "suffix")
     if body.echo and body.logprobs is not None:
         raise BadRequest("echo: the prompt has no logprobs here, only the answer has", "echo")
     if body.best_of is not None and body.best_of < (1 if body.n is None else body.n):
         raise BadRequest("best_of: must be n or more", "best_of")
     if body.stream and body.best_of is not None and body.best_of != (body.n or 1):
         raise BadRequest("best_of: which one is best is known at the end, so it cannot be streamed", "best_of")
+
+
+def _around_gap(prefix: tuple[int, ...], suffix: str, model: Model) -> tuple[int, ...]:
+    """Raises `BadRequest` where the model cannot fill gaps."""
+    marks = model.facts.infill
+    if marks is None:
+        raise BadRequest("suffix: this model cannot fill gaps: its vocabulary has no tokens for it", "suffix")
+    return marks.prompt(prefix, model.tokenize(suffix, add_special=False, parse_special=False))
 
 
 def _text(hosted: HostedModel, prompt: tuple[int, ...]) -> str:

@@ -6,7 +6,6 @@ import msgspec
 
 from runtime.engine.types import Sampling
 from runtime.server.refusals import BadRequest
-from runtime.server.sampling import token_limit
 
 
 class StreamOptions(msgspec.Struct):
@@ -17,13 +16,6 @@ class StreamOptions(msgspec.Struct):
 
 MAX_TOP_LOGPROBS = 20
 """OpenAI's limit."""
-
-
-def answer_limit(given: int | None, default: int | None, field: str) -> int | None:
-    """How many tokens an answer may have: one at least, since an empty one says nothing. Raises `BadRequest`."""
-    if given == 0:
-        raise BadRequest(f"{field}: must be 1 or more", field)
-    return token_limit(given, default, field)
 
 
 def top_logprobs(given: int | None, field: str) -> int:

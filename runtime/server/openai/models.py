@@ -1,4 +1,7 @@
-"""`/v1/models`: which models can be asked."""
+"""`/v1/models`: which models can be asked, and how long a conversation with each may be.
+
+Other programs than OpenAI's clients ask at the same path, and tell who they are; `other_models.py` has their forms.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,25 @@ from aiohttp import web
 from runtime.server.json import json_response
 from runtime.server.keys import MODELS, STARTED
 from runtime.server.models import HostedModel
+from runtime.server.openai.other_models import anthropic_list, anthropic_model, codex_list
+
+_ANTHROPIC = "anthropic-version"
+"""The header that all of Anthropic's clients send."""
+
+_CODEX = "client_version"
+"""The parameter that Codex asks with."""
 
 
 async def models(request: web.Request) -> web.Response:
-    """All of them: in `data` as OpenAI lists them, in `models` as llama-server does besides."""
+    """All of them: in `data` as OpenAI lists them, in `models` as llama-server does besides.
+
+    In Anthropic's form where an `anthropic-version` is sent, in Codex's where a `client_version` is.
+    """
     hosted = request.app[MODELS].all
+    if _ANTHROPIC in request.headers:
+        return json_response(anthropic_list(hosted, request.app[STARTED]))
+    if _CODEX in request.query:
+        return json_response(codex_list(hosted))
     return json_response(
         {
             "object": "list",
@@ -25,15 +42,17 @@ async def models(request: web.Request) -> web.Response:
 
 async def model(request: web.Request) -> web.Response:
     """The one of this name."""
-    return json_response(_model(request, request.app[MODELS].named(request.match_info["id"])))
+    hosted = request.app[MODELS].named(request.match_info["id"])
+    if _ANTHROPIC in request.headers:
+        return json_response(anthropic_model(hosted, request.app[STARTED]))
+    return json_response(_model(request, hosted))
 
 
 def _model(request: web.Request, hosted: HostedModel) -> dict[str, Any]:
-    backend = hosted.engine.backend()
-    facts = backend.model.facts
+    facts = hosted.loaded().facts
     meta = {
         "n_vocab": facts.vocabulary_size,
-        **({"n_ctx": backend.generator.n_ctx} if backend.generator else {}),
+        "n_ctx": hosted.context_length,
         "n_ctx_train": facts.n_ctx_train,
         "n_embd": facts.embedding_length,
         "n_params": facts.parameter_count,
@@ -47,6 +66,8 @@ def _model(request: web.Request, hosted: HostedModel) -> dict[str, Any]:
         "created": request.app[STARTED],
         "owned_by": "loaf",
         "capabilities": hosted.capabilities,
+        "context_length": hosted.context_length,
+        "max_model_len": hosted.context_length,
         "meta": meta,
     }
 

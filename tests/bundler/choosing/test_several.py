@@ -218,10 +218,7 @@ def test_scores_come_from_the_reranker(several_server: Server, name: str | None)
 @pytest.mark.parametrize(
     ("path", "body", "status", "says"),
     [
-        ("/completion", {"prompt": "x", "model": "gpt-4"}, 404, "demo, embed, ranker"),
-        ("/v1/chat/completions", {"messages": [], "model": "gpt-4"}, 404, "demo, embed, ranker"),
-        ("/v1/embeddings", {"input": "x", "model": "gpt-4"}, 404, "demo, embed, ranker"),
-        ("/rerank", {"query": "x", "documents": ["y"], "model": "gpt-4"}, 404, "demo, embed, ranker"),
+        ("/tokenize", {"content": "x", "model": "gpt-4"}, 404, "demo, embed, ranker"),
         ("/completion", {"prompt": "x", "model": "embed"}, 501, "Ask demo to generate text"),
         ("/v1/chat/completions", {"messages": [], "model": "ranker"}, 501, "Ask demo to generate text"),
         ("/v1/messages", {"model": "embed", "max_tokens": 9, "messages": []}, 501, "Ask demo to generate text"),
@@ -236,6 +233,24 @@ def test_who_cannot_is_told_who_can(
     assert says in answer["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "model"),
+    [
+        ("/completion", {"prompt": "x", "n_predict": 1}, "demo"),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "max_tokens": 1}, "demo"),
+        ("/api/chat", {"messages": [{"role": "user", "content": "x"}], "stream": False}, "gpt-4"),
+        ("/v1/embeddings", {"input": "x"}, "embed"),
+        ("/v1/rerank", {"query": "x", "documents": ["y"]}, "ranker"),
+    ],
+)
+def test_a_name_that_nobody_has_is_the_only_one_s_who_can(
+    several_server: Server, path: str, body: dict[str, Any], model: str
+) -> None:
+    status, answer = several_server.post(path, body | {"model": "gpt-4"})
+    assert status == 200, answer
+    assert answer["model"] == model
+
+
 def test_ollama_s_clients_find_them_too(several_server: Server) -> None:
     tags = several_server.get("/api/tags")[1]["models"]
     assert [model["name"] for model in tags] == ["demo:latest", "embed:latest", "ranker:latest"]
@@ -246,7 +261,6 @@ def test_ollama_s_clients_find_them_too(several_server: Server) -> None:
     named = several_server.post("/v1/embeddings", {"model": "embed", "input": "hello"})[1]["data"][0]["embedding"]
     assert vectors[0] == pytest.approx(named, abs=1e-4)
     assert several_server.post("/api/chat", chat | {"model": "embed"})[0] == 400
-    assert several_server.post("/api/chat", chat | {"model": "gpt-4"})[0] == 404
 
 
 def test_they_answer_at_once_as_they_do_alone(several_server: Server) -> None:

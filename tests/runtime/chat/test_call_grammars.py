@@ -170,6 +170,30 @@ def test_tools_whose_schemas_cannot_be_followed_take_any_object() -> None:
     assert grammar.accepts('<tool_call>{"name": "huge", "arguments": {"b": [1]}}</tool_call>')
 
 
+IMPOSSIBLE: list[dict[str, Any]] = [
+    {"type": "object", "properties": {"a": {"type": "integer", "minimum": 3, "maximum": 1}}, "required": ["a"]},
+    {"type": "object", "properties": {"a": False}, "required": ["a"]},
+    {"type": "object", "properties": {"a": {"type": "string", "minLength": 3, "maxLength": 1}}, "required": ["a"]},
+    {"type": "object", "properties": {"a": {"enum": []}}, "required": ["a"]},
+    {"type": "object", "allOf": [{"type": "string"}]},
+    {"type": "object", "properties": {}, "additionalProperties": False, "required": ["a"]},
+]
+
+
+@pytest.mark.parametrize("schema", IMPOSSIBLE, ids=str)
+def test_tools_whose_schemas_contradict_themselves_take_any_object(schema: dict[str, Any]) -> None:
+    """And the others are held to theirs."""
+    odd = Tool("odd", parameters=schema)
+    for tools in ((odd,), (TIME, odd, Tool("other", parameters=schema))):
+        for must_call in (True, False):
+            grammar = Gbnf(constraint_of(Wanted(GENERIC, tools, must_call=must_call)).grammar)
+            assert grammar.accepts('<tool_call>{"name": "odd", "arguments": {"b": "x"}}</tool_call>')
+            assert not grammar.accepts('<tool_call>{"name": "get_time", "arguments": {"b": "x"}}</tool_call>')
+    tagged = Gbnf(constraint_of(Wanted(FORMATS["qwen3-coder"], (odd,), must_call=True)).grammar)
+    sample = tagged.sample(random.Random(3), 40)
+    assert found_in(parsed(Expected(FORMATS["qwen3-coder"], (odd,)), sample))[2][0][0] == "odd"
+
+
 def test_tools_may_refer_to_their_own_definitions() -> None:
     tool = Tool(
         "move",

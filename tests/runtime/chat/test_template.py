@@ -9,8 +9,9 @@ import pytest
 from runtime.chat.conversation import Conversation
 from runtime.chat.errors import TemplateFailed
 from runtime.chat.messages import Message
+from runtime.chat.named import CHATML
 from runtime.chat.prompt import PromptBuilder
-from runtime.chat.template import CHATML, ChatTemplate
+from runtime.chat.template import ChatTemplate
 from support.characters import Characters
 
 HELLO = [{"role": "user", "content": "Hello <b> ünï 漢 😀"}]
@@ -145,9 +146,36 @@ def text_of(builder: PromptBuilder, *messages: Message) -> str:
     return "".join("<BOS>" if token < 0 else chr(token) for token in tokens)
 
 
-def test_a_model_without_a_template_gets_chatml() -> None:
-    text = text_of(PromptBuilder(Characters(chat_template=None), None), Message("user", "x"))
-    assert text == "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n"
+THINKS = (
+    "{% for m in messages %}{{ m.role }}:"
+    "{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m.content }};{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% endif %}"
+)
+
+
+def test_the_model_may_begin_its_turn_by_itself() -> None:
+    builder = PromptBuilder(Characters(chat_template=THINKS), None)
+    asked = (Message("user", "x"),)
+    assert builder.prepare(Conversation(asked)).text == "user:x;assistant:"
+    assert builder.prepare(Conversation(asked, opens_answer=False)).text == "user:x;"
+
+
+CONTINUED = [
+    ("what it said", Message("assistant", "ab"), THINKS, "user:x;assistant:ab", False),
+    ("what it said after thoughts", Message("assistant", "ab", "t"), THINKS,
+     "user:x;assistant:<think>t</think>ab", False),
+    ("thoughts", Message("assistant", "", "t"), THINKS, "user:x;assistant:<think>t", True),
+    ("thoughts that are not shown", Message("assistant", "", "t"), "{{ messages[-1].content }};", "", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("last", "template", "text", "is_thinking"), [row[1:] for row in CONTINUED], ids=[row[0] for row in CONTINUED]
+)
+def test_an_answer_is_gone_on_with(last: Message, template: str, text: str, is_thinking: bool) -> None:
+    builder = PromptBuilder(Characters(chat_template=template), None)
+    prepared = builder.prepare(Conversation((Message("user", "x"), last), continues_last=True))
+    assert (prepared.text, prepared.expected.begun) == (text, is_thinking)
 
 
 def test_there_is_one_bos_whoever_adds_it() -> None:

@@ -17,13 +17,22 @@ from runtime.cli.translate import FIELD_NAMES, settings_from
 from runtime.cli.unused import unused_options
 from runtime.engine.backend import WorkerAddress
 from runtime.engine.types import Sampling
-from runtime.settings import ChatSettings, Secret, ServerSettings, Settings, TlsFiles, WorkerSettings
+from runtime.settings import (
+    ChatSettings,
+    HubModel,
+    Secret,
+    ServerSettings,
+    Settings,
+    TlsFiles,
+    WebModel,
+    WorkerSettings,
+)
 from support.places import ROOT
 
 
 def settings(*flags: str) -> Settings:
     """What `flags` mean. Raises click's errors."""
-    context = command.make_context("loaf", list(flags))
+    context = command.make_context("loaf", list(flags), auto_envvar_prefix="LOAF")
     context.params.pop("info")
     return settings_from(None, context.params)
 
@@ -40,6 +49,12 @@ MEANINGS: list[tuple[str, str, Any]] = [
     ("--api-key a,b --api-key c", "server.api_keys", ("a", "b", "c")),
     ("--cors-origins https://A.example/,http://b:1", "server.cors_origins", ("https://a.example", "http://b:1")),
     ("--cors-origins *", "server.cors_origins", ("*",)),
+    ("--socket-mode 660", "server.socket_mode", 0o660),
+    ("--api-prefix llm/", "server.api_prefix", "/llm"),
+    ("--api-prefix /", "server.api_prefix", ""),
+    ("-hf a/b-GGUF", "remote", HubModel("a/b-GGUF")),
+    ("-hf a/b:q4_k_m", "remote", HubModel("a/b", "q4_k_m")),
+    ("-mu https://h/m.gguf", "remote", WebModel("https://h/m.gguf")),
     ("--ssl-cert-file c --ssl-key-file k", "server.tls", TlsFiles(Path("c"), Path("k"))),
     ("--timeout 5", "server.timeout", 5),
     ("--no-ui", "server.serves_page", False),
@@ -101,8 +116,23 @@ def test_text_may_be_in_files(tmp_path: Path) -> None:
     assert settings("--api-key-file", f"{tmp_path}/k", "--api-key", "zero").server.api_keys == ("zero", "one", "two")
 
 
-def test_chatml_is_known_by_its_name() -> None:
-    assert "<|im_start|>" in (settings("--chat-template", "chatml").chat.template or "")
+def test_a_service_of_kubernetes_is_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it sets in every pod beside a service named loaf; `LOAF_PORT` as people set it still counts."""
+    for name, value in {
+        "LOAF_PORT": "tcp://10.96.0.7:8080",
+        "LOAF_PORT_8080_TCP": "tcp://10.96.0.7:8080",
+        "LOAF_PORT_8080_TCP_ADDR": "10.96.0.7",
+        "LOAF_PORT_8080_TCP_PROTO": "tcp",
+        "LOAF_SERVICE_HOST": "10.96.0.7",
+        "LOAF_SERVICE_PORT": "8080",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert settings() == Settings()
+    monkeypatch.setenv("LOAF_PORT", "7")
+    assert settings().server.port == 7
+    monkeypatch.setenv("LOAF_PORT", "seven")
+    with pytest.raises(click.BadParameter, match="not a whole number"):
+        settings()
 
 
 @pytest.mark.parametrize("variable", ["LOAF_API_KEY", "LLAMA_API_KEY"])
@@ -117,6 +147,10 @@ REFUSED = [
     ("--host ,", "empty"),
     ("--cors-origins example.org", "https://"),
     ("--cors-origins https://example.org/path", "https://"),
+    ("--socket-mode 4755", "permissions"),
+    ("--socket-mode rw", "permissions"),
+    ("--api-prefix /a?b", "no path"),
+    ("--api-prefix a//b", "no path"),
     ("--ssl-cert-file c", "--ssl-key-file"),
     ("--ssl-key-file k", "--ssl-cert-file"),
     ("--temp nan", "not a number"),
@@ -127,7 +161,10 @@ REFUSED = [
     ("--samplers top_k;best", "best"),
     ("--logit-bias five+1", "15043+1"),
     ("--logit-bias 1+nan", "15043+1"),
-    ("--chat-template llama3", "chatml"),
+    ("--chat-template llama5", "chatml"),
+    ("-hf model.gguf", "OWNER/REPO:QUANT"),
+    ("-hf a/../b", "OWNER/REPO:QUANT"),
+    ("-m x -hf a/b", "not both"),
     ("--chat-template-kwargs [1]", "object"),
     ("--chat-template-kwargs {", "not JSON"),
     ("--json-schema {", "not JSON"),

@@ -279,7 +279,7 @@ def test_ctrl_c_at_the_prompt_tells_how_to_leave() -> None:
 def test_a_full_context_ends_the_answer_and_an_overfull_one_the_question() -> None:
     said = chat(Speaker("la ", goes_on=True), "sing", "word " * 100, "/undo", n_ctx=40)
     assert "(the context is full: /undo and /clear make room)" in said
-    assert "and the context holds 40" in said
+    assert "exceeds the available context size (40 tokens)" in said
     assert "taken back: sing" in said, "a question that failed was not asked"
 
 

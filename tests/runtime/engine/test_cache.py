@@ -99,6 +99,21 @@ def test_reuse_can_be_declined() -> None:
     assert cache.acquire(A, reuse=False).reuse == 0
 
 
+def test_a_slot_may_be_wanted() -> None:
+    """What it holds is gone on from where that is as much as others hold; else it shares what they do."""
+    cache = PrefixCache(3, ANYTHING)
+    first, second = finish(cache, [*A, 1]), finish(cache, B)
+    other = 3 - first - second
+    assert cache.acquire([*A, 2], wanted=other) == Start(other, len(A), first)
+    cache.computed(other, [2])
+    cache.release(other)
+    for slot in (first, other):
+        assert cache.acquire([*A, 3], wanted=slot) == Start(slot, len(A), None)
+        cache.release(slot)
+    assert cache.acquire(A[:5], wanted=second).slot == second
+    assert cache.is_running(second)
+
+
 def test_a_memory_without_partial_prefixes_continues_whole_sequences_only() -> None:
     cache = PrefixCache(2, ANYTHING, keeps_state=True)
     slot = finish(cache, A)
@@ -181,10 +196,16 @@ class CacheMachine(RuleBasedStateMachine):
         prompt=st.lists(st.integers(0, 2), min_size=1, max_size=12),
         scales=st.sampled_from([(0.0,), (1.0,)]),
         reuse=st.booleans(),
+        wanted=st.none() | st.integers(0, 3),
     )
-    def admit(self, prompt: list[int], scales: tuple[float, ...], reuse: bool) -> tuple[int, list[int]]:
-        start = self.cache.acquire(prompt, scales, reuse=reuse)
+    def admit(
+        self, prompt: list[int], scales: tuple[float, ...], reuse: bool, wanted: int | None
+    ) -> tuple[int, list[int]]:
+        if wanted is not None and (wanted >= self.cache.n_slots or self.cache.is_running(wanted)):
+            wanted = None
+        start = self.cache.acquire(prompt, scales, reuse=reuse, wanted=wanted)
         assert start.slot not in self.busy
+        assert wanted in (None, start.slot)
         assert start.reuse < len(prompt)
         source = start.slot if start.copy_from is None else start.copy_from
         assert [token for token, _cell in self.held[source][: start.reuse]] == prompt[: start.reuse]

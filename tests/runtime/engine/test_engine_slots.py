@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.engine.engine import Engine
-from runtime.engine.errors import SlotBusy, StateFailed, UnknownSlot
+from runtime.engine.errors import EngineStopped, StateFailed, UnknownSlot
 from runtime.engine.jobs import Generation
 from runtime.engine.types import FinishedEvent, GenerationRequest, TokenEvent
 from support.engine_runs import collect, events_of, request, with_engine
@@ -65,7 +65,7 @@ def test_a_restored_state_takes_the_room_of_other_cache(tmp_path: Path) -> None:
     with_engine(context, body)
 
 
-def test_a_running_slot_is_left_alone() -> None:
+def test_a_running_slot_is_waited_for() -> None:
     context = FakeContext(n_slots=1, gate=threading.Semaphore(0), n_ctx=500)
 
     async def body(engine: Engine) -> None:
@@ -74,10 +74,44 @@ def test_a_running_slot_is_left_alone() -> None:
         context.gate.release()
         await anext(running.__aiter__())
         erasing = engine.erase_slot(0)
-        context.gate.release()
-        with pytest.raises(SlotBusy):
-            await asyncio.wrap_future(erasing)
+        context.gate.release(2)
+        while len(context.batches) < 3:  # before the last of them, the slot was looked at
+            await asyncio.sleep(0.001)
+        assert not erasing.done()
         running.abort()
+        context.gate.release(2)
+        assert await asyncio.wrap_future(erasing) > 0
+        left = engine.submit(request(1, max_tokens=100))
+        context.gate.release()
+        await anext(left.__aiter__())
+        abandoned = engine.erase_slot(0)
+        engine.stop()
+        context.gate.release()
+        with pytest.raises(EngineStopped):
+            await asyncio.wrap_future(abandoned)
+
+    with_engine(context, body)
+
+
+def test_a_request_runs_in_the_slot_that_it_wants() -> None:
+    """As soon as that is free, while others go past it."""
+    context = FakeContext(n_slots=2, gate=threading.Semaphore(0), n_ctx=500)
+
+    async def body(engine: Engine) -> None:
+        assert context.gate is not None
+        first = engine.submit(GenerationRequest((1,), max_tokens=100, slot=1))
+        context.gate.release()
+        await anext(aiter(first))
+        second = engine.submit(GenerationRequest((5,), max_tokens=1, slot=1))
+        third = engine.submit(GenerationRequest((9,), max_tokens=1))
+        context.gate.release(2)
+        assert (await collect(third))[1].slot == 0
+        assert [slot.occupant is not None for slot in engine.stats().slots] == [False, True]
+        first.abort()
+        context.gate.release(100)
+        assert (await collect(second))[1].slot == 1
+        with pytest.raises(UnknownSlot):
+            engine.submit(GenerationRequest((1,), slot=2))
 
     with_engine(context, body)
 

@@ -35,8 +35,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def looked_at(settings: Settings) -> Model:
     (told,) = (
-        describe_model(name, weights, own.engine, backend)
-        for name, weights, own, backend in look_at_models(None, settings)
+        describe_model(name, weights, own, backend) for name, weights, own, backend in look_at_models(None, settings)
     )
     return told
 
@@ -44,7 +43,7 @@ def looked_at(settings: Settings) -> Model:
 def opened(settings: Settings) -> Model:
     (served,) = open_models(None, settings)
     try:
-        return describe_model(served.name, served.weights, settings.engine, served.engine.ready.result(60))
+        return describe_model(served.name, served.weights, settings, served.engine.ready.result(60))
     finally:
         served.stop()
         served.engine.join(10)

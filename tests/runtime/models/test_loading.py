@@ -16,7 +16,7 @@ from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import ModelLoadFailed
 from runtime.models.served import Loading, ServedModel, loaded_share
-from support.applications import Ask, with_app
+from support.apps import Ask, with_app
 from support.fakes import FakeContext
 
 REQUESTS = [

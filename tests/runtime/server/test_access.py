@@ -170,3 +170,12 @@ def test_any_page_may_ask_where_the_user_says_so(demo: Path, warm_cache: Path) -
         status, headers, _answer = ask(server.port, Origin=PAGE, Host="any.name.example")
         assert (status, headers["access-control-allow-origin"]) == (200, "*")
         assert ask(server.port, "/")[0] == 404
+
+
+def test_pages_of_this_machine_may_ask_where_the_user_says_so(demo: Path, warm_cache: Path) -> None:
+    with Server(demo, "--cors-origins", "localhost", cache=warm_cache) as server:
+        for origin in ("http://localhost:3000", "https://localhost", "http://127.0.0.1:5173", "http://[::1]:80"):
+            status, headers, _answer = ask(server.port, Origin=origin)
+            assert (status, headers["access-control-allow-origin"]) == (200, origin)
+        for origin in ("http://localhost.example:80", "http://192.168.1.2:80", PAGE, "null"):
+            assert ask(server.port, Origin=origin)[0] == 403

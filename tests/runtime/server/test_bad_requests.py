@@ -20,7 +20,7 @@ DOUBLING = 'root ::= "a" root "b" | "a" root "c"'
 BAD_REQUESTS: list[tuple[str, str, Any, int, str]] = [
     ("not JSON", "/completion", b"{", 400, "not valid JSON"),
     ("no body", "/completion", b"", 400, "not valid JSON"),
-    ("not an object", "/completion", b"[]", 400, "Expected `object`"),
+    ("not an object", "/completion", b"[1]", 400, "Expected `object`"),
     ("deep nesting", "/completion", b'{"prompt":' + b"[" * 100_000, 400, ""),
     ("wrong type, named", "/completion", {"prompt": "x", "n_predict": "many"}, 400, "n_predict"),
     ("n_predict below -1", "/completion", {"prompt": "x", "n_predict": -2}, 400, "n_predict"),

@@ -180,6 +180,16 @@ def test_vectors_have_the_norm_that_was_asked_for(server: Server, p: int) -> Non
     assert norm == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/embeddings", "/api/embed"])
+def test_an_empty_text_has_a_vector_among_others(server: Server, path: str) -> None:
+    status, body = server.post(path, {"input": ["hello", "", "there"]})
+    assert status == 200, body
+    listed = body if isinstance(body, list) else body.get("data") or body["embeddings"]
+    assert len(listed) == 3
+    assert server.post("/v1/embeddings", {"input": ""})[0] == 200
+    assert server.post("/v1/embeddings", {"input": []})[0] == 400
+
+
 ARMSTRONG = "The first man on the moon was Neil Armstrong, on July 20, 1969."
 OTHERS = ["The capital of Norway is Oslo.", "No, Alpine uses musl, which is not supported yet."]
 
@@ -213,6 +223,11 @@ def test_a_reranking_model_puts_the_answer_first(demo: Path, warm_cache: Path) -
         assert len(server.post("/rerank", request | {"top_n": 1})[1]["results"]) == 1
         _status, body = server.post("/rerank", {"query": "x", "texts": documents, "return_text": True})
         assert {one["text"] for one in body} == set(documents)
+        objects = [OTHERS[0], {"text": ARMSTRONG, "title": "Apollo 11"}]
+        for path in ("/v2/rerank", "/v1/rerank"):
+            _status, body = server.post(path, request | {"documents": objects, "return_documents": True, "top_n": 1})
+            assert body["results"][0]["document"] == {"text": ARMSTRONG}
+        assert server.post("/rerank", request | {"documents": [{"title": "x"}]})[0] == 400
 
 
 # -- the engine's insides -------------------------------------------------------------------------------------
@@ -237,13 +252,13 @@ def test_a_slot_is_saved_and_restored(demo: Path, warm_cache: Path, tmp_path: Pa
         for name in ("../x", "/etc/x", ".x", "", "a\nb", "x" * 300):
             assert server.post("/slots/0?action=save", {"filename": name})[0] == 400
         assert [path.name for path in tmp_path.iterdir()] == ["one.state"]
-    with Server(demo, "-np", "1", "--slot-save-path", str(tmp_path), cache=warm_cache) as server:
-        _status, restored = server.post("/slots/0?action=restore", {"filename": "one.state"})
+    with Server(demo, "-np", "3", "--slot-save-path", str(tmp_path), cache=warm_cache) as server:
+        _status, restored = server.post("/slots/2?action=restore", {"filename": "one.state"})
         assert restored["n_restored"] == saved["n_saved"]
-        _status, again = server.post("/completion", request)
+        _status, again = server.post("/completion", request | {"id_slot": 2})
         assert again["timings"]["cache_n"] == again["tokens_evaluated"] - 1
-        assert again["content"] == first["content"]
-        assert server.post("/slots/0?action=erase", {})[1]["n_erased"] == saved["n_saved"]
+        assert (again["id_slot"], again["content"]) == (2, first["content"])
+        assert server.post("/slots/2?action=erase", {})[1]["n_erased"] == saved["n_saved"]
         assert server.post("/completion", request)[1]["timings"]["cache_n"] == 0
         (tmp_path / "bad").write_bytes((tmp_path / "one.state").read_bytes()[:-1])
         for name in ("bad", "missing"):

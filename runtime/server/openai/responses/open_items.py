@@ -1,4 +1,4 @@
-"""Items of a response's output while they come: thoughts, words, and each call of a function are one.
+"""Items of a response's output while they come: thoughts, words, and each call of a tool are one.
 
 Knows what an item sends. Refuses to know the events' numbers, and when an item ends.
 """
@@ -9,15 +9,18 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from runtime.chat.answer import CallDelta, ContentDelta, Delta
+from runtime.server.openai.responses.free_text import FreeText
 from runtime.server.openai.responses.output import (
     Status,
     call_item,
+    custom_call_item,
     message_item,
     new_id,
     reasoning_item,
     reasoning_part,
     text_part,
 )
+from runtime.server.openai.responses.tools import Origin, ResponseTools
 
 Event = dict[str, Any]
 
@@ -35,10 +38,11 @@ class OpenItem(Protocol):
         """The item as far as it came."""
 
 
-def item_for(delta: Delta, output_index: int) -> OpenItem:
+def item_for(delta: Delta, output_index: int, tools: ResponseTools) -> OpenItem:
     """The item that begins with `delta`."""
     if isinstance(delta, CallDelta):
-        return _Call(output_index, delta)
+        origin = tools.origin(delta.name)
+        return _CustomCall(output_index, delta, origin) if origin.is_custom else _Call(output_index, delta, origin)
     return _Message(output_index) if isinstance(delta, ContentDelta) else _Reasoning(output_index)
 
 
@@ -110,13 +114,13 @@ class _Reasoning:
 class _Call:
     """A call of a function."""
 
-    def __init__(self, output_index: int, first: CallDelta) -> None:
+    def __init__(self, output_index: int, first: CallDelta, origin: Origin) -> None:
         self._id = new_id("fc")
         self._place = {"output_index": output_index}
         self._part = {"item_id": self._id, "output_index": output_index}
         self._index = first.index
         self._call_id = first.id
-        self._name = first.name
+        self._origin = origin
         self._arguments: list[str] = []
 
     def takes(self, delta: Delta) -> bool:
@@ -132,9 +136,44 @@ class _Call:
             yield {"type": "response.function_call_arguments.delta", **self._part, "delta": delta.arguments}
 
     def end(self, status: Status) -> Iterable[Event]:
-        done = {"name": self._name, "arguments": "".join(self._arguments)}
+        done = {"name": self._origin.name, "arguments": "".join(self._arguments)}
         yield {"type": "response.function_call_arguments.done", **self._part, **done}
         yield {"type": "response.output_item.done", **self._place, "item": self.item(status)}
 
     def item(self, status: Status) -> dict[str, Any]:
-        return call_item(self._id, self._call_id, self._name, "".join(self._arguments), status)
+        return call_item(self._id, self._call_id, self._origin, "".join(self._arguments), status)
+
+
+class _CustomCall:
+    """A call of a custom tool, whose text comes out of its arguments."""
+
+    def __init__(self, output_index: int, first: CallDelta, origin: Origin) -> None:
+        self._id = new_id("ctc")
+        self._place = {"output_index": output_index}
+        self._part = {"item_id": self._id, "output_index": output_index}
+        self._index = first.index
+        self._call_id = first.id
+        self._origin = origin
+        self._text = FreeText()
+
+    def takes(self, delta: Delta) -> bool:
+        return isinstance(delta, CallDelta) and delta.index == self._index
+
+    def begin(self) -> Iterable[Event]:
+        yield {"type": "response.output_item.added", **self._place, "item": self.item("in_progress")}
+
+    def more(self, delta: Delta, logprobs: list[dict[str, Any]]) -> Iterable[Event]:  # noqa: ARG002
+        assert isinstance(delta, CallDelta)
+        yield from self._sent(self._text.push(delta.arguments))
+
+    def end(self, status: Status) -> Iterable[Event]:
+        yield from self._sent(self._text.finish())
+        yield {"type": "response.custom_tool_call_input.done", **self._part, "input": self._text.text}
+        yield {"type": "response.output_item.done", **self._place, "item": self.item(status)}
+
+    def item(self, status: Status) -> dict[str, Any]:
+        return custom_call_item(self._id, self._call_id, self._origin, self._text.text, status)
+
+    def _sent(self, text: str) -> Iterable[Event]:
+        if text:
+            yield {"type": "response.custom_tool_call_input.delta", **self._part, "delta": text}

@@ -14,8 +14,11 @@ import msgspec
 
 from runtime.chat.job import ChatFinished
 from runtime.engine.types import FinishReason, GenerationRequest
+from runtime.server.dialect import Failure
 from runtime.server.openai.endings import FINISH_REASONS
+from runtime.server.openai.errors import error_code, error_message
 from runtime.server.openai.responses.request import ResponsesRequest
+from runtime.server.openai.responses.tools import Origin
 from runtime.server.timings import timings
 
 Status = Literal["in_progress", "completed", "incomplete"]
@@ -28,7 +31,8 @@ def new_id(prefix: str) -> str:
 
 def status_of(reason: FinishReason) -> Status:
     """How far the answer came."""
-    return "incomplete" if FINISH_REASONS[reason] == "length" else "completed"
+    is_cut = FINISH_REASONS[reason] == "length" or reason is FinishReason.ABORTED
+    return "incomplete" if is_cut else "completed"
 
 
 def reasoning_item(id_: str, text: str, status: Status) -> dict[str, Any]:
@@ -52,10 +56,17 @@ def text_part(text: str, logprobs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": list(logprobs)}
 
 
-def call_item(id_: str, call_id: str, name: str, arguments: str, status: Status) -> dict[str, Any]:
+def call_item(id_: str, call_id: str, origin: Origin, arguments: str, status: Status) -> dict[str, Any]:
     """A call of a function. `arguments` is JSON in a string."""
-    call = {"call_id": call_id, "name": name, "arguments": arguments}
+    namespace = {"namespace": origin.namespace} if origin.namespace else {}
+    call = {"call_id": call_id, "name": origin.name, **namespace, "arguments": arguments}
     return {"id": id_, "type": "function_call", "status": status, **call}
+
+
+def custom_call_item(id_: str, call_id: str, origin: Origin, text: str, status: Status) -> dict[str, Any]:
+    """A call of a custom tool, with the text that it is called with."""
+    call = {"call_id": call_id, "name": origin.name, "input": text}
+    return {"id": id_, "type": "custom_tool_call", "status": status, **call}
 
 
 class ResponseHead:
@@ -64,8 +75,9 @@ class ResponseHead:
     def __init__(self, body: ResponsesRequest, wanted: GenerationRequest, model: str) -> None:
         builtins = msgspec.to_builtins
         text = builtins(body.text) if body.text else {}
+        self._id = new_id("resp")
         self._fields = {
-            "id": new_id("resp"),
+            "id": self._id,
             "object": "response",
             "created_at": int(time.time()),
             "model": model,
@@ -73,9 +85,9 @@ class ResponseHead:
             "max_output_tokens": body.max_output_tokens,
             "metadata": body.metadata or {},
             "parallel_tool_calls": body.parallel_tool_calls is not False,
-            "previous_response_id": None,
+            "previous_response_id": body.previous_response_id,
             "reasoning": builtins(body.reasoning) if body.reasoning else {"effort": None, "summary": None},
-            "store": False,
+            "store": body.store is not False,
             "temperature": wanted.sampling.temperature,
             "text": {**text, "format": text.get("format") or {"type": "text"}},
             "tool_choice": builtins(body.tool_choice) if body.tool_choice is not None else "auto",
@@ -85,20 +97,25 @@ class ResponseHead:
             "truncation": "disabled",
         }
 
+    @property
+    def id(self) -> str:
+        return self._id
+
     def begun(self) -> dict[str, Any]:
         """The response before there is anything in it."""
         return self._response("in_progress", [])
 
     def ended(self, finished: ChatFinished, output: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The whole response."""
-        status = status_of(finished.reason)
+        status = "cancelled" if finished.reason is FinishReason.ABORTED else status_of(finished.reason)
         details = {"reason": "max_output_tokens"} if status == "incomplete" else None
         response = self._response(status, output, incomplete_details=details, usage=_usage(finished))
         return {**response, "completed_at": int(time.time()), "timings": timings(finished.usage)}
 
-    def failed(self, message: str, output: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def failed(self, failure: Failure, output: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The response as far as it came."""
-        return self._response("failed", output, error={"code": "server_error", "message": message})
+        error = {"code": error_code(failure), "message": error_message(failure)}
+        return self._response("failed", output, error=error)
 
     def _response(
         self,

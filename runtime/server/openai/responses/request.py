@@ -1,34 +1,28 @@
-"""What a request to `/v1/responses` says, and what is refused because it would need a memory of earlier ones."""
+"""What a request to `/v1/responses` says, and what is refused, because answers are all that is kept here."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool
-from runtime.server.chat_messages import allowed, effort, tool_choice
 from runtime.server.generating import GenerationFields
-from runtime.server.openai.responses.items import InputItem, messages_of
+from runtime.server.items import InputItem, messages_of
+from runtime.server.lenient.efforts import effort, is_no_effort
+from runtime.server.openai.responses.tools import response_tools
 from runtime.server.refusals import BadRequest
+from runtime.server.tools import ToolField, in_namespace, not_callable, tool_choice
 
 
-class ResponseTool(msgspec.Struct):
-    """What the model may call; functions are the only kind."""
-
-    type: str
-    name: str | None = None
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-
-class ChosenTool(msgspec.Struct):
-    """The one tool that must be called (type "function"), or those that may be ("allowed_tools")."""
+class ChosenTool(msgspec.Struct, omit_defaults=True):
+    """The one tool that must be called (type "function" or "custom"), or those that may be ("allowed_tools")."""
 
     type: str
     name: str | None = None
+    namespace: str | None = None
     mode: str | None = None
     tools: list[ChosenTool] | None = None
 
@@ -57,13 +51,13 @@ class ReasoningOptions(msgspec.Struct):
 
 
 class ResponsesRequest(GenerationFields):
-    """The body of `/v1/responses`."""
+    """The body of `/v1/responses`. The answer is kept for a while unless `store` says otherwise."""
 
     input: str | list[InputItem] = ""
     model: str | None = None
     instructions: str | None = None
     max_output_tokens: int | None = None
-    tools: list[ResponseTool] | None = None
+    tools: list[ToolField] | None = None
     tool_choice: str | ChosenTool | None = None
     parallel_tool_calls: bool | None = None
     text: TextOptions | None = None
@@ -75,14 +69,16 @@ class ResponsesRequest(GenerationFields):
     conversation: Any = None
     prompt: Any = None
     background: bool | None = None
+    store: bool | None = None
 
 
-def conversation_of(body: ResponsesRequest) -> Conversation:
-    """The conversation that is asked about, and what the answer may be. Raises `BadRequest`."""
-    _must_need_no_memory(body)
-    messages = messages_of(body.input)
-    if not messages:
-        raise BadRequest("input: is missing", "input")
+def conversation_of(body: ResponsesRequest, earlier: Sequence[InputItem] = ()) -> Conversation:
+    """The conversation that is asked about, after what was said `earlier`, and what the answer may be.
+
+    Raises `BadRequest`.
+    """
+    _must_be_known_here(body)
+    messages = messages_of(_after(earlier, body.input)) or _nothing_asked(body)
     system = (Message("system", body.instructions),) if body.instructions else ()
     tools, choice = _tools(body)
     given = body.reasoning.effort if body.reasoning else None
@@ -93,16 +89,29 @@ def conversation_of(body: ResponsesRequest) -> Conversation:
         tool_choice=choice,
         parallel_calls=body.parallel_tool_calls is not False,
         schema=_schema(body.text),
-        thinks=False if given == "none" else None,
-        effort=effort(given, "reasoning.effort"),
+        thinks=False if is_no_effort(given) else None,
+        effort=effort(given),
         continues_last=last.role == "assistant" and bool(last.content) and not last.tool_calls,
     )
 
 
-def _must_need_no_memory(body: ResponsesRequest) -> None:
-    for field in ("previous_response_id", "conversation", "prompt"):
+def _nothing_asked(body: ResponsesRequest) -> tuple[Message, ...]:
+    """An empty input that wants no answer loads a model (codex --oss asks so). Raises `BadRequest` for any other."""
+    if body.max_output_tokens not in (0, 1):
+        raise BadRequest("input: is missing", "input")
+    return (Message("user", ""),)
+
+
+def _after(earlier: Sequence[InputItem], given: str | list[InputItem]) -> str | list[InputItem]:
+    if not earlier:
+        return given
+    return [*earlier, *([InputItem(role="user", content=given)] if isinstance(given, str) else given)]
+
+
+def _must_be_known_here(body: ResponsesRequest) -> None:
+    for field in ("conversation", "prompt"):
         if getattr(body, field) is not None:
-            raise BadRequest(f"{field}: nothing is kept here between requests: send the whole conversation", field)
+            raise BadRequest(f"{field}: answers are kept here, nothing else: send the whole conversation", field)
     if body.background:
         raise BadRequest("background: answers are given at once here, or as a stream", "background")
     if body.n not in (None, 1):
@@ -111,22 +120,23 @@ def _must_need_no_memory(body: ResponsesRequest) -> None:
 
 def _tools(body: ResponsesRequest) -> tuple[tuple[Tool, ...], ToolChoice]:
     """The tools that may be called, and whether one must be. Raises `BadRequest`."""
-    tools = tuple(_tool(i, one) for i, one in enumerate(body.tools or ()))
+    here = response_tools(body.tools or ()).offered
     given = body.tool_choice
     if given is None or isinstance(given, str):
-        return tools, tool_choice(given)
-    if given.type == "function" and given.name:
-        return tools, ToolChoice(name=given.name)
+        return here.tools, tool_choice(given)
     if given.type == "allowed_tools" and given.tools is not None:
-        return allowed(tools, {one.name for one in given.tools if one.name}), tool_choice(given.mode)
-    raise BadRequest(f"tool_choice: only functions can be called here, not {given.type!r}", "tool_choice")
+        return here.only(filter(None, map(_chosen, given.tools))), tool_choice(given.mode)
+    if given.type in ("auto", "none", "required", "any"):
+        return here.tools, tool_choice(given.type)
+    name = _chosen(given)
+    if name is None:
+        raise not_callable(given.type)
+    return here.tools, here.named(name)
 
 
-def _tool(index: int, given: ResponseTool) -> Tool:
-    field = f"tools[{index}]"
-    if given.type != "function" or not given.name:
-        raise BadRequest(f"{field}: only functions with a name can be called here, not {given.type!r}", field)
-    return Tool(given.name, given.description or "", given.parameters or {})
+def _chosen(given: ChosenTool) -> str | None:
+    """The name that a tool goes by; None for one of a kind that is not called here."""
+    return in_namespace(given.namespace, given.name) if given.type in ("function", "custom") and given.name else None
 
 
 def _schema(text: TextOptions | None) -> Any:

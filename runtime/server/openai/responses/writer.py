@@ -5,39 +5,51 @@ Knows the order of events. What an item of the output sends while it comes, `ope
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from runtime.chat.answer import Delta
 from runtime.chat.job import ChatFinished
 from runtime.engine.backend import Model
 from runtime.engine.types import Probabilities
-from runtime.server.chatting import ChatAnswer
+from runtime.server.chatting import Call, ChatAnswer
 from runtime.server.dialect import Failure
+from runtime.server.openai.responses.free_text import free_text
 from runtime.server.openai.responses.open_items import Event, OpenItem, item_for
 from runtime.server.openai.responses.output import (
     ResponseHead,
     Status,
     call_item,
+    custom_call_item,
     message_item,
     new_id,
     reasoning_item,
     status_of,
     text_part,
 )
+from runtime.server.openai.responses.tools import ResponseTools
 from runtime.server.probabilities import token_probabilities
 from runtime.server.stream import NAMED_EVENTS
 
 
 class ResponsesWriter:
-    """Writes the answer to one request. `top_logprobs` None: without probabilities."""
+    """Writes the answer to one request. `top_logprobs` None: without probabilities. `keep` takes the whole of it."""
 
     framing = NAMED_EVENTS
 
-    def __init__(self, head: ResponseHead, model: Model, top_logprobs: int | None) -> None:
+    def __init__(
+        self,
+        head: ResponseHead,
+        tools: ResponseTools,
+        model: Model,
+        top_logprobs: int | None,
+        keep: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
         self._head = head
+        self._tools = tools
         self._model = model
         self._top_logprobs = top_logprobs
+        self._keep = keep
         self._sent = 0
         self._open: OpenItem | None = None
         self._output: list[dict[str, Any]] = []
@@ -62,12 +74,13 @@ class ResponsesWriter:
         return self._numbered(self._close(status_of(event.reason)))
 
     def closing(self, finished: Sequence[ChatFinished]) -> Iterable[Event]:
-        response = self._head.ended(finished[0], self._output)
-        return self._numbered([{"type": f"response.{response['status']}", "response": response}])
+        response = self._kept(self._head.ended(finished[0], self._output))
+        kind = "completed" if response["status"] == "completed" else "incomplete"
+        return self._numbered([{"type": f"response.{kind}", "response": response}])
 
     def failed(self, failure: Failure) -> Iterable[Event]:
         events = list(self._close("incomplete"))
-        response = self._head.failed(failure.message, self._output)
+        response = self._kept(self._head.failed(failure, self._output))
         return self._numbered([*events, {"type": "response.failed", "response": response}])
 
     def whole(self, answers: Sequence[ChatAnswer]) -> Any:
@@ -77,15 +90,26 @@ class ResponsesWriter:
         if one.content:
             part = text_part(one.content, self._written(one.probabilities))
             output.append(message_item(new_id("msg"), [part], "completed"))
-        output += [call_item(new_id("fc"), call.id, call.name, call.arguments, "completed") for call in one.calls]
+        output += map(self._call, one.calls)
         if output:  # what the answer broke off in
             output[-1]["status"] = status
-        return self._head.ended(one.finished, output)
+        return self._kept(self._head.ended(one.finished, output))
+
+    def _kept(self, response: dict[str, Any]) -> dict[str, Any]:
+        if self._keep is not None:
+            self._keep(response)
+        return response
+
+    def _call(self, call: Call) -> dict[str, Any]:
+        origin = self._tools.origin(call.name)
+        if origin.is_custom:
+            return custom_call_item(new_id("ctc"), call.id, origin, free_text(call.arguments), "completed")
+        return call_item(new_id("fc"), call.id, origin, call.arguments, "completed")
 
     def _delta(self, delta: Delta) -> Iterator[Event]:
         if self._open is None or not self._open.takes(delta):
             yield from self._close("completed")
-            self._open = item_for(delta, len(self._output))
+            self._open = item_for(delta, len(self._output), self._tools)
             yield from self._open.begin()
         logprobs, self._logprobs = self._logprobs, []
         yield from self._open.more(delta, logprobs)

@@ -78,7 +78,10 @@ FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"tool_choice": {"type": "auto"}}, {}),
     ({"tool_choice": {"type": "any"}}, {"tool_choice": ToolChoice("required")}),
     ({"tool_choice": {"type": "none"}}, {"tool_choice": ToolChoice("none")}),
-    ({"tool_choice": {"type": "tool", "name": "f"}}, {"tool_choice": ToolChoice(name="f")}),
+    (
+        {"tools": [{"name": "f", "input_schema": {}}], "tool_choice": {"type": "tool", "name": "f"}},
+        {"tools": (Tool("f"),), "tool_choice": ToolChoice(name="f")},
+    ),
     (
         {"tool_choice": {"type": "any", "disable_parallel_tool_use": True}},
         {"tool_choice": ToolChoice("required"), "parallel_calls": False},

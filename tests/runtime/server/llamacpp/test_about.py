@@ -60,9 +60,19 @@ def test_a_slot_that_is_busy(server: Server) -> None:
     assert (idle["id_task"], idle["next_token"][0]["n_decoded"]) == (-1, 0)
 
 
-def test_answers_name_their_slot(server: Server) -> None:
-    _status, body = server.post("/completion", {"prompt": PROMPT, "n_predict": 1, "id_slot": 3})
-    assert body["id_slot"] in [slot["id"] for slot in server.get("/slots")[1]]
+def test_a_request_runs_in_the_slot_that_it_names(server: Server) -> None:
+    n_slots = len(server.get("/slots")[1])
+    for wanted in (3, 1, n_slots + 2):  # which begins anew at the first, as in llama-server
+        _status, body = server.post("/completion", {"prompt": PROMPT, "n_predict": 1, "id_slot": wanted})
+        assert body["id_slot"] == wanted % n_slots
+    several = {"prompt": [PROMPT, "x"], "n_predict": 1, "id_slot": 2, "n_cmpl": 2, "seed": 1}
+    _status, answers = server.post("/completion", several)
+    assert [one["id_slot"] for one in answers[::2]] == [2, 2]
+    assert server.post("/completion", {"prompt": PROMPT, "n_predict": 1, "id_slot": -1})[0] == 200
+    chat = {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": 1, "id_slot": 3}
+    assert server.post("/slots/3?action=erase", {})[0] == 200
+    assert server.post("/v1/chat/completions", chat)[0] == 200
+    assert server.get("/slots")[1][3]["n_prompt_tokens"] > 0
 
 
 def test_a_client_that_wants_a_free_slot(server: Server) -> None:
@@ -82,6 +92,20 @@ def test_bad_slots(server: Server, path: str, status: int, says: str) -> None:
     got, body = server.post(path, {})
     assert got == status, body
     assert says in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("action", "name", "status", "says"),
+    [
+        ("load", "demo", 400, "already running"),
+        ("unload", "demo", 403, "cannot unload demo"),
+        ("load", "other", 404, "other"),
+        ("unload", "other", 404, "other"),
+    ],
+)
+def test_models_stay_as_they_are(server: Server, action: str, name: str, status: int, says: str) -> None:
+    got, body = server.post(f"/models/{action}", {"model": name})
+    assert (got, says in body["error"]["message"]) == (status, True), body
 
 
 # -- metrics --------------------------------------------------------------------------------------------------

@@ -127,6 +127,11 @@ def test_settings_are_told_as_they_were_used(server: Server) -> None:
     assert settings["stop"] == ["Q"]
     assert settings["logit_bias"] == [{"token": 5, "bias": None}]
     assert settings["n_predict"] == settings["max_tokens"] == 6
+    endless = ask(server, prompt=PROMPT, ignore_eos=True, logit_bias=[[5, 1]])["generation_settings"]
+    first, *ends = endless["logit_bias"]
+    assert first == {"token": 5, "bias": 1}
+    eos = server.post("/tokenize", {"content": server.get("/props")[1]["eos_token"]})[1]["tokens"]
+    assert {"token": eos[-1], "bias": None} in ends
 
 
 def test_other_names_for_a_limit(server: Server) -> None:

@@ -96,6 +96,25 @@ def test_a_gap_is_filled(coder: Server) -> None:
     assert events[-1]["stop"] is True
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_openai_s_suffix_is_a_gap_too(coder: Server, stream: bool) -> None:
+    """The same as /infill's, with nothing of a repository before it; echoed is what was sent."""
+    asked = {"prompt": "The first man on the", "suffix": " was Neil", "temperature": 0, "max_tokens": 3}
+    marks = [
+        coder.post("/detokenize", {"tokens": [TOKENS[name]]})[1]["content"]
+        for name in ("fim_pre", "fim_suf", "fim_mid")
+    ]
+    text = "{}The first man on the{} was Neil{}".format(*marks)
+    plain = coder.post("/completion", {"prompt": text, "temperature": 0, "n_predict": 3})[1]
+    if stream:
+        events = [json.loads(data) for _when, data in coder.stream("/v1/completions", asked)[:-1]]
+        assert "".join(event["choices"][0]["text"] for event in events) == plain["content"]
+        return
+    status, body = coder.post("/v1/completions", asked | {"echo": True})
+    assert status == 200, body
+    assert body["choices"][0]["text"] == "The first man on the" + plain["content"]
+
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("nothing before it", {"input_prefix": None}, "input_prefix"),
     ("a suffix of a wrong type", {"input_suffix": 5}, "input_suffix"),

@@ -96,7 +96,7 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("a token beyond the last", "/detokenize", {"tokens": [10**6]}, "there is no token"),
     ("a token of no size", "/detokenize", {"tokens": [2**80]}, "tokens"),
     ("no body", "/detokenize", b"", "not valid JSON"),
-    ("a list", "/detokenize", [], "Expected `object`"),
+    ("a list", "/detokenize", [1], "Expected `object`"),
     ("no messages", "/apply-template", {}, "messages"),
     ("messages of a wrong type", "/apply-template", {"messages": [{"role": 5}]}, "messages[0].role"),
     ("a picture", "/apply-template", {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "text only"),

@@ -13,7 +13,7 @@ from runtime.server.ollama.fields import ends_at_once
 from runtime.server.ollama.options import Options, default_sampling, generation_fields, max_tokens
 from runtime.server.ollama.template import render
 from runtime.server.refusals import BadRequest
-from support.applications import with_app
+from support.apps import with_app
 from support.bundles import Server
 from support.fakes import FACTS, FakeContext, FakeModel
 

@@ -31,6 +31,18 @@ def parsed(**fields: Any) -> ChatRequest:
     return msgspec.convert({"messages": HELLO} | fields, ChatRequest)
 
 
+def test_a_stream_tells_how_far_its_prompt_is(server: Server) -> None:
+    long = [{"role": "user", "content": "A prompt that is told of while it is computed. " * 40}]
+    wanted = {"messages": long, "max_tokens": 2, "return_progress": True, "cache_prompt": False}
+    chunks = [json.loads(data) for _when, data in server.stream(CHAT, wanted)[:-1]]
+    told = [chunk["prompt_progress"] for chunk in chunks if "prompt_progress" in chunk]
+    assert (told[0]["processed"], told[0]["cache"]) == (0, 0)
+    assert told[-1]["processed"] == told[-1]["total"] == chunks[-1]["timings"]["prompt_n"]
+    assert not any(one["choices"][0]["delta"].get("content") for one in chunks if "prompt_progress" in one)
+    quiet = [json.loads(data) for _when, data in server.stream(CHAT, wanted | {"return_progress": False})[:-1]]
+    assert not any("prompt_progress" in chunk for chunk in quiet)
+
+
 # -- what a request means ---------------------------------------------------------------------------------------
 
 BEGUN = [*HELLO, {"role": "assistant", "content": "Hel"}]
@@ -43,6 +55,7 @@ CONTINUED: list[tuple[str, dict[str, Any], bool]] = [
     ("an answer that is whole", {"continue_final_message": False}, False),
     ("a turn is begun", {"add_generation_prompt": True}, False),
     ("calls", {"messages": CALLED}, False),
+    ("no turn is begun", {"messages": HELLO, "add_generation_prompt": False}, False),
 ]
 
 
@@ -55,7 +68,6 @@ NOT_CONTINUED: list[dict[str, Any]] = [
     {"continue_final_message": True},
     {"messages": CALLED, "continue_final_message": True},
     {"messages": BEGUN, "continue_final_message": True, "add_generation_prompt": True},
-    {"add_generation_prompt": False},
 ]
 
 
@@ -205,16 +217,14 @@ def test_cached_tokens_are_counted(server: Server) -> None:
 
 
 BAD_CHATS: list[tuple[str, dict[str, Any], str]] = [
-    ("no tokens", {"max_tokens": 0}, "max_tokens"),
-    ("no completion tokens", {"max_completion_tokens": 0}, "max_completion_tokens"),
     ("sounds", {"modalities": ["text", "audio"]}, "modalities"),
     ("a voice", {"audio": {"voice": "x", "format": "wav"}}, "text only"),
     ("a sound", {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "text only"),
-    ("an effort nobody knows", {"reasoning_effort": "some"}, "reasoning_effort"),
+    ("an effort that is no word", {"reasoning_effort": 3}, "reasoning_effort"),
     ("a format of thoughts nobody knows", {"reasoning_format": "x"}, "reasoning_format"),
     ("a word for a switch", {"chat_template_kwargs": {"enable_thinking": "no"}}, "enable_thinking"),
     ("tools and functions", {"tools": [TOOL], "functions": []}, "functions"),
-    ("a tool of another kind", {"tools": [{"type": "custom"}]}, "tools[0]"),
+    ("a function without a name", {"tools": [{"type": "function"}]}, "tools[0].name"),
     ("a choice nobody knows", {"tools": [TOOL], "tool_choice": "perhaps"}, "tool_choice"),
     ("a choice of another kind", {"tools": [TOOL], "tool_choice": {"type": "custom"}}, "tool_choice"),
     (
