@@ -18,7 +18,7 @@ PHONE = (360, 740)
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser in which every name but the loopback address leads nowhere."""
-    program = shutil.which("chromium-headless-shell")  # the same without its own windows, whose pages cost as much as ours
+    program = shutil.which("chromium-headless-shell")  # without windows of its own, whose pages cost as much as ours
     if program is None:
         pytest.skip("needs Chromium (Debian: apt install chromium-headless-shell)")
     rules = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
