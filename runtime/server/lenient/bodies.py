@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect
@@ -29,7 +29,8 @@ _LIST = (inspect.ListType, inspect.VarTupleType)
 
 def decode_leniently(body: bytes, type_: type[T]) -> T:
     """`body` as `type_`. Raises `msgspec.ValidationError`, and `ValueError` or `RecursionError` where it is no JSON."""
-    return msgspec.convert(_fitted(_parsed(body), _info_of(cast(Any, type_))), type_)
+    wanted: Any = type_  # types can be hashed, which mypy does not know of every `type[T]`
+    return msgspec.convert(_fitted(_parsed(body), _info_of(wanted)), type_)
 
 
 # -- JSON -----------------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("text within text", "/tokenize", {"content": [["x"]]}, "content"),
     ("no such token", "/tokenize", {"content": ["x", -1]}, "there is no token -1"),
     ("a wish of a wrong type", "/tokenize", {"content": "x", "with_pieces": "yes"}, "with_pieces"),
-    ("half a pair", "/tokenize", b'{"content": "\\udfff"}', "not valid JSON"),
+    ("half an escape", "/tokenize", b'{"content": "\\udff"}', "not valid JSON"),
     ("tokens of a wrong type", "/detokenize", {"tokens": "x"}, "tokens"),
     ("a token of a wrong type", "/detokenize", {"tokens": ["x"]}, "tokens[0]"),
     ("a token beyond the last", "/detokenize", {"tokens": [10**6]}, "there is no token"),
