@@ -10,6 +10,7 @@ import ctypes
 from typing import Any
 
 from runtime.backends.devices import Device, Kind, Report
+from runtime.backends.libraries import load_library
 
 LOADER = "libvulkan.so.1"
 _VULKAN_1_2 = 1 << 22 | 2 << 12
@@ -116,7 +117,7 @@ class _MemoryBudget(ctypes.Structure):
 def ask() -> Report:
     """The devices that the loader lists, in its order, which is ggml's too."""
     try:
-        lib = ctypes.CDLL(LOADER)
+        lib = load_library(LOADER)
     except OSError:
         return Report("vulkan", problem=f"{LOADER} is not there: install your distribution's Vulkan loader")
     version = ctypes.c_uint32(0)
