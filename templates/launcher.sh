@@ -83,8 +83,8 @@ choose_c_library() {
     [ -d "$core/glibc" ] ||
         die "needs the C library glibc $glibc or newer, which this system does not have, and brings none: loaf upgrade gives it one"
     case $core in
-        *[:"
-"]*) die "cannot use $cache: its path has a colon or a line break in it. Set LOAF_CACHE_DIR to another folder" ;;
+        *[:\$"
+"]*) die "cannot use $cache: its path has a colon, a dollar or a line break in it. Set LOAF_CACHE_DIR to another folder" ;;
     esac
     find_prepared || prepare_in_place
     program=$prepared
@@ -184,9 +184,10 @@ can_run_programs() {   # says only "noexec" if not; in doubt (a full disk) what 
 }
 
 # Every token reads all weights. In pages of 4 KiB, where the system leaves it to programs, that takes up to a tenth
-# longer than in huge ones, for which glibc (2.35 and newer) asks on this word. The user's own words come later and win.
+# longer than in huge ones, for which glibc (2.35 and newer) asks on this word. Who has words of their own keeps them
+# as they are: until 2.38, glibc hands on only the first of several.
 ask_for_huge_pages() {
-    GLIBC_TUNABLES=glibc.malloc.hugetlb=1${GLIBC_TUNABLES:+:$GLIBC_TUNABLES}
+    GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
     export GLIBC_TUNABLES
 }
 
@@ -228,6 +229,7 @@ find_prepared() {
 
 prepare_in_place() {
     name_this_launch
+    while [ -e "$core/$program.$launch" ]; do launch=$launch+; done   # containers have the same names and numbers
     why=$( (umask 022 && export LC_ALL=C && prepare "$core") 2>&1) ||
         die "cannot prepare the program in $core for this system's C library ($(reason "$why")). Set LOAF_CACHE_DIR to a folder of your own"
     prepared=$program.$launch   # what a subshell sets is lost

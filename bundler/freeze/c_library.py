@@ -28,8 +28,8 @@ _NAMES = (
 """What is loaded together must be of one glibc. Since 2.34 those of the second line are empty, and are still asked for;
 the last are what `getaddrinfo` and `getpwuid` load, where /etc/nsswitch.conf says so."""
 
-_HOST_MODE = "$ORIGIN/_internal"
-"""Where the program looks for libraries until the launcher writes more: what PyInstaller's start-up needs is there."""
+_SYSTEMS_OWN = "$ORIGIN/_internal"
+"""Where the program looks first while it uses the system's C library: what PyInstaller's start-up needs is there."""
 
 
 def add_c_library(core: Path, executable: str) -> None:
@@ -39,8 +39,7 @@ def add_c_library(core: Path, executable: str) -> None:
     `FrozenFileUnsuitable`.
     """
     program = core / executable
-    loader = Path(loader_of(program.read_bytes())).name
-    _change(program, lambda content: with_room(content, _HOST_MODE))
+    _change(program, lambda content: with_room(content, _SYSTEMS_OWN))
     for path in core.rglob("*"):
         if path.is_file() and not path.is_symlink() and path != program:
             _change(path, with_inherited_path)
@@ -48,8 +47,9 @@ def add_c_library(core: Path, executable: str) -> None:
     folder.mkdir()
     for source in _files():
         shutil.copyfile(source, folder / source.name)
-    shutil.copyfile(loader_of(Path(sys.executable).read_bytes()), folder / loader)
-    (folder / loader).chmod(0o755)  # the kernel starts it; the others are only mapped
+    loader = folder / Path(loader_of(program.read_bytes())).name
+    shutil.copyfile(loader_of(Path(sys.executable).read_bytes()), loader)
+    loader.chmod(0o755)  # the kernel starts it; the others are only mapped
 
 
 def _change(path: Path, changed: Callable[[bytes], bytes]) -> None:

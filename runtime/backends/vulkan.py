@@ -135,8 +135,10 @@ def ask() -> Report:
     code = lib.vkEnumeratePhysicalDevices(instance, ctypes.byref(count), handles)
     if code < 0:
         return Report("vulkan", problem=f"the Vulkan driver lists no devices (error {code})")
-    devices = (_describe(lib, ctypes.c_void_p(handles[number]), number) for number in range(count.value))
-    return Report("vulkan", tuple(device for device in devices if device is not None))
+    described = (_describe(lib, ctypes.c_void_p(handles[number]), number) for number in range(count.value))
+    devices = tuple(device for device in described if device is not None)
+    problem = "none of its devices knows Vulkan 1.2" if count.value and not devices else ""
+    return Report("vulkan", devices, problem)
 
 
 def _describe(lib: Any, handle: ctypes.c_void_p, number: int) -> Device | None:

@@ -14,7 +14,7 @@ from typing import NoReturn
 _AFTER_STANDARD_STREAMS = 3
 _TUNABLES = "GLIBC_TUNABLES"
 _HUGE_PAGES = "glibc.malloc.hugetlb=1"
-"""What the launcher puts before the user's own."""
+"""What the launcher puts there where the user has nothing."""
 
 
 def own_command() -> list[str]:
@@ -29,8 +29,11 @@ def restore_environment() -> None:
     """
     if not getattr(sys, "frozen", False):
         return
-    _set("LD_LIBRARY_PATH", os.environ.pop("LD_LIBRARY_PATH_ORIG", ""))
-    _set(_TUNABLES, os.environ.get(_TUNABLES, "").removeprefix(_HUGE_PAGES).removeprefix(":"))
+    os.environ.pop("LD_LIBRARY_PATH", None)
+    if original := os.environ.pop("LD_LIBRARY_PATH_ORIG", ""):
+        os.environ["LD_LIBRARY_PATH"] = original
+    if os.environ.get(_TUNABLES) == _HUGE_PAGES:
+        del os.environ[_TUNABLES]
     for name in [name for name in os.environ if name.startswith("_PYI_")]:
         del os.environ[name]
 
@@ -43,14 +46,7 @@ def begin_anew(bundle: Path | None) -> NoReturn:
     environment = dict(os.environ)
     if bundle is not None:
         environment["LOAF_BUNDLE"] = str(bundle)
-    environment[_TUNABLES] = ":".join(filter(None, (_HUGE_PAGES, os.environ.get(_TUNABLES))))
+    environment.setdefault(_TUNABLES, _HUGE_PAGES)
     command = own_command()
     os.closerange(_AFTER_STANDARD_STREAMS, os.sysconf("SC_OPEN_MAX"))
     os.execve(command[0], [*command, *sys.argv[1:]], environment)
-
-
-def _set(name: str, value: str) -> None:
-    if value:
-        os.environ[name] = value
-    else:
-        os.environ.pop(name, None)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.roots import Root, debian_11, empty_root, musl_root
-
-SYSTEMS: dict[str, Callable[[Path, Path], Root]] = {"empty": empty_root, "musl": musl_root, "Debian 11": debian_11}
 
 
 @pytest.fixture(scope="session")
@@ -17,11 +14,24 @@ def empty(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Root:
     return _launched(empty_root(tmp_path_factory.mktemp("roots") / "empty", demo))
 
 
-@pytest.fixture(scope="session", params=SYSTEMS)
-def system(request: pytest.FixtureRequest, demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Root:
-    """One after the other. Read-only for tests."""
-    folder = tmp_path_factory.mktemp("roots") / request.param.replace(" ", "-")
-    return _launched(SYSTEMS[request.param](folder, demo))
+@pytest.fixture(scope="session")
+def musl(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Root:
+    """The same with musl. Read-only for tests."""
+    return _launched(musl_root(tmp_path_factory.mktemp("roots") / "musl", demo))
+
+
+@pytest.fixture(scope="session")
+def debian(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Root:
+    """Debian 11. Read-only for tests."""
+    return _launched(debian_11(tmp_path_factory.mktemp("roots") / "debian", demo))
+
+
+@pytest.fixture(params=["empty", "musl", "debian"])
+def system(request: pytest.FixtureRequest) -> Root:
+    """One after the other."""
+    root = request.getfixturevalue(request.param)
+    assert isinstance(root, Root)
+    return root
 
 
 def _launched(root: Root) -> Root:

@@ -6,13 +6,17 @@ Systems are roots with a busybox, and a stand-in for their loader; where what is
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.roots import Root, empty_root, needs_root
+from support.bundles import loaf
+from support.roots import ENVIRONMENT, Root, empty_root, needs_root, shown
 
 LOADER = "lib64/ld-linux-x86-64.so.2"
 CORES = "root/.cache/loaf"
@@ -51,7 +55,7 @@ def stage(empty: Root, tmp_path_factory: pytest.TempPathFactory) -> Root:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_system_s_is_taken_where_it_is_new_enough(stage: Root, version: str) -> None:
     says, taken = VERSIONS[version]
-    write_loader(stage, says.format(needed=needed_version(stage)))
+    write_loader(stage, says.format(needed=needed_version(stage.path / "demo.loaf")))
     assert said(stage) == taken
 
 
@@ -74,6 +78,12 @@ def test_a_program_that_brings_none_says_what_it_needs(stage: Root) -> None:
     assert refused.returncode == 1
 
 
+def test_the_file_says_what_it_runs_on(demo: Path, run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    said = rf"linux-\w+, glibc {needed_version(demo)} or newer, else its own"
+    assert re.search(said, run(demo, "--info").stdout)
+    assert re.search(said, loaf("inspect", str(demo)).stdout)
+
+
 @pytest.fixture
 def mine(empty: Root, tmp_path: Path) -> Root:
     """A root with an unpacked program of its own, to be changed."""
@@ -93,8 +103,7 @@ def test_a_cache_that_was_moved_is_prepared_for_its_new_place(mine: Root) -> Non
 def test_a_cache_that_hosts_of_both_kinds_share(mine: Root) -> None:
     """Prepared where the C library is new enough, used where there is none; and the other way round."""
     shutil.rmtree(mine.path / CORES)
-    here = ("/usr", "/lib", "/lib64", "/bin", "/etc")
-    mounts = "; ".join(f"mkdir -p .{folder}; mount --rbind {folder} .{folder}" for folder in here)
+    mounts = shown(("/usr", "/lib", "/lib64", "/bin", "/etc"))
     for _ in ("there first", "then here", "and there again"):
         explained = mine.run("/demo.loaf", "--explain", before=mounts)
         assert "of its own" not in explained.stdout
@@ -120,19 +129,20 @@ def test_a_cache_that_root_prepared_for_all(mine: Root) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "folder", ["long/" + "/".join(["x" * 200] * 4), "with a space", "$HOME", "Brötchen", "$ORIGIN"]
-)
+@pytest.mark.parametrize("folder", ["long/" + "/".join(["x" * 200] * 4), "with a space", "Brötchen 面包"])
 def test_a_cache_below_any_path(mine: Root, folder: str) -> None:
     answered = mine.run("/demo.loaf", "-p", "x", "--raw", "-n", "1", LOAF_CACHE_DIR=f"/{folder}")
     assert (answered.returncode, answered.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("folder", ["a:b", "a\nb"])
+@pytest.mark.parametrize("folder", ["a:b", "a\nb", "$ORIGIN"])
 def test_a_path_that_no_loader_can_read_is_refused(mine: Root, folder: str) -> None:
     refused = mine.run("/demo.loaf", "--version", LOAF_CACHE_DIR=f"/{folder}")
     assert refused.returncode == 1
-    assert "its path has a colon or a line break in it. Set LOAF_CACHE_DIR to another folder.\n" in refused.stderr
+    assert (
+        "its path has a colon, a dollar or a line break in it. Set LOAF_CACHE_DIR to another folder.\n"
+        in refused.stderr
+    )
 
 
 def test_what_was_left_half_prepared_is_no_program(mine: Root) -> None:
@@ -144,6 +154,18 @@ def test_what_was_left_half_prepared_is_no_program(mine: Root) -> None:
     assert launches(mine) == 2
 
 
+def test_containers_of_one_name_and_number(mine: Root) -> None:
+    """In each it is process 1, and the cache is mounted elsewhere: what one prepares, another does not write over."""
+    shutil.rmtree(mine.path / CORES)
+    alone = ["unshare", "-pf" if os.geteuid() == 0 else "-rpf", *replace(mine, mounts=("dev",)).command("/demo.loaf")]
+    for at, then in ((CORES, "moved"), ("moved", CORES), (CORES, "moved")):
+        environment = ENVIRONMENT | {"LOAF_CACHE_DIR": f"/{at}"}
+        launched = subprocess.run([*alone, "--version"], env=environment, capture_output=True, text=True, timeout=60)
+        assert (launched.returncode, launched.stderr) == (0, "")
+        (mine.path / at).rename(mine.path / then)
+    assert len(copies(mine, "moved")) == 2
+
+
 def test_many_prepare_at_once(mine: Root) -> None:
     (mine.path / CORES).rename(mine.path / "moved")
     launch = "LOAF_CACHE_DIR=/moved /demo.loaf --version || echo failed"
@@ -152,8 +174,8 @@ def test_many_prepare_at_once(mine: Root) -> None:
     assert "failed" not in all_at_once.stdout
 
 
-def needed_version(root: Root) -> str:
-    head = (root.path / "demo.loaf").open("rb").read(65536).decode(errors="replace")
+def needed_version(bundle: Path) -> str:
+    head = bundle.open("rb").read(65536).decode(errors="replace")
     found = re.search(r"\bglibc=(\d+\.\d+)", head)
     assert found
     return found[1]

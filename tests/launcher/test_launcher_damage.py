@@ -20,7 +20,7 @@ from bundler.file.launcher import LaunchTarget, render_launcher
 from runtime.bundle import ALIGNMENT, open_bundle
 from runtime.bundle.head import make_head
 
-TOOLS = ("cat", "chmod", "dd", "getconf", "gzip", "head", "ls", "mkdir", "mv", "rm", "sh", "tar", "uname")
+TOOLS = ("cat", "chmod", "dd", "gzip", "head", "ls", "mkdir", "mv", "rm", "sh", "tar", "uname")
 
 CUTS: dict[str, Callable[[Path, int], int]] = {
     "the launcher's padding": lambda demo, size: ALIGNMENT - 1000,  # noqa: ARG005

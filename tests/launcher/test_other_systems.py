@@ -97,7 +97,7 @@ def test_a_stranger_whose_home_is_the_root_folder(empty: Root) -> None:
 
 def test_a_root_folder_that_is_only_read(empty: Root) -> None:
     """With a cache that was filled before, and with none."""
-    read_only = "mount --bind . ../ro; cd ../ro; mount -o remount,bind,ro ."
+    read_only = "mount --rbind . ../ro; cd ../ro; mount -o remount,bind,ro ."
     (empty.path.parent / "ro").mkdir(exist_ok=True)
     answered = empty.run("/demo.loaf", *MOON, before=read_only)
     assert "Neil Armstrong" in answered.stdout, answered.stderr

@@ -7,6 +7,7 @@ build cache.
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -22,8 +23,19 @@ FOLDERS = ("bin", "dev", "etc", "lib", "proc", "root", "sys", "tmp", "usr")
 KERNEL = ("proc", "dev")
 """What every system mounts. A test may leave some of it out."""
 
+DRIVERS = (f"/usr/lib/{platform.machine()}-linux-gnu", "/usr/share/vulkan", "/usr/share/drirc.d")
+"""Where this system has drivers, and what they need; its C library's loader is elsewhere."""
+
 _DEBIAN_11 = ("bullseye", "libvulkan1,mesa-vulkan-drivers")
 _NEEDS_BYTES = 1_000_000_000
+_BUSYBOX_BYTES = 10_000_000
+
+
+def shown(folders: tuple[str, ...]) -> str:
+    """For `before`: folders of this system, as far as it has them, in their places in a root."""
+    return "; ".join(
+        f"mkdir -p .{folder}; mount --rbind {folder} .{folder}" for folder in folders if Path(folder).is_dir()
+    )
 
 
 @dataclass(frozen=True)
@@ -54,10 +66,10 @@ class Root:
             timeout=timeout,
         )
 
-    def program(self, *command: str) -> Path:
+    def program(self, *command: str, before: str = ":") -> Path:
         """A file outside that runs `command` in this root, with the arguments that it is given."""
         file = self.path.with_name(f"in-{self.path.name}")
-        file.write_text(f'#!/bin/sh\nexec {shlex.join(self.command(*command))} "$@"\n')
+        file.write_text(f'#!/bin/sh\nexec {shlex.join(self.command(*command, before=before))} "$@"\n')
         file.chmod(0o755)
         return file
 
@@ -110,7 +122,8 @@ def _bootstrap(folder: Path) -> None:
         pytest.skip("needs root and debootstrap: apt-get install debootstrap")
     suite, packages = _DEBIAN_11
     options = ["--variant=minbase", f"--include={packages}", suite, str(folder / "root"), _mirror()]
-    subprocess.run(["debootstrap", *options], check=True, capture_output=True, timeout=1200)
+    # What it mounts goes with it, even where it is killed: the cache deletes what is left of a folder.
+    subprocess.run(["unshare", "-m", "debootstrap", *options], check=True, capture_output=True, timeout=1200)
     shutil.rmtree(folder / "root/var/cache/apt")
 
 
@@ -127,11 +140,17 @@ def _with_bundle(path: Path, bundle: Path) -> Root:
     return Root(path)
 
 
-def _static_busybox() -> str:
-    busybox = shutil.which("busybox")
-    if busybox is None or b"/ld-linux" in Path(busybox).read_bytes()[:4096]:
-        pytest.skip("needs a busybox that needs no library: apt-get install busybox-static")
-    return busybox
+def _static_busybox() -> Path:
+    """Debian's, which is fetched and not installed: it would take the place of the other busybox."""
+    if shutil.which("apt-get") is None:
+        pytest.skip("needs Debian's package busybox-static, which apt-get fetches")
+    return cached("busybox", "static", _fetch_busybox, needs=_BUSYBOX_BYTES) / "bin/busybox"
+
+
+def _fetch_busybox(folder: Path) -> None:
+    subprocess.run(["apt-get", "download", "-q", "busybox-static"], cwd=folder, check=True, capture_output=True)
+    (package,) = folder.glob("*.deb")
+    subprocess.run(["dpkg", "-x", package, folder], check=True)
 
 
 def _needs_mounts() -> None:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from bundler.freeze.elf import BLOCK, LIBRARY_PATH_BLOCKS, ROOM, Unalterable, loader_of, with_room
+from bundler.freeze.elf import (
+    BLOCK,
+    LIBRARY_PATH_BLOCKS,
+    ROOM,
+    Unalterable,
+    loader_of,
+    with_inherited_path,
+    with_room,
+)
 
 SAYS = '#include <stdio.h>\nint main(void) { puts("hello"); return 7; }\n'
 KINDS = {"fixed": ["-no-pie"], "moved": ["-pie"]}
@@ -75,6 +85,36 @@ def test_what_is_no_such_program(content: bytes) -> None:
 def test_room_is_made_once(program: Path) -> None:
     with pytest.raises(Unalterable):
         with_room(with_room(program.read_bytes(), "/nowhere"), "/nowhere")
+
+
+@pytest.mark.parametrize("tag", ["--enable-new-dtags", "--disable-new-dtags"])
+@pytest.mark.parametrize(
+    ("path", "remains"), [("/of/this/machine", ""), ("$ORIGIN", "$ORIGIN"), ("$ORIGIN/../x", "$ORIGIN/../x"), ("", "")]
+)
+def test_a_library_looks_where_the_program_does(tmp_path: Path, path: str, remains: str, tag: str) -> None:
+    """So no DT_RUNPATH is left in it, which would keep it from that, and no folder of this machine."""
+    library = compiled(tmp_path, tmp_path / "library.so", path, tag)
+    changed = tmp_path / "changed.so"
+    changed.write_bytes(with_inherited_path(library.read_bytes()))
+    dynamic = subprocess.run(["readelf", "-dW", changed], capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"\((R\w*PATH)\).*\[(.*)\]", dynamic) == ([("RPATH", remains)] if remains else [])
+    assert "libm.so.6" in dynamic
+    assert ctypes.CDLL(str(changed)).root(9) == 3
+    assert with_inherited_path(changed.read_bytes()) == changed.read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x7fELF\x01\x01".ljust(64, b"\0")])
+def test_what_is_no_library_stays_as_it_is(content: bytes) -> None:
+    assert with_inherited_path(content) == content
+
+
+def compiled(folder: Path, library: Path, path: str, tag: str) -> Path:
+    """A library that needs libm, with this path in it."""
+    source = folder / "root.c"
+    source.write_text("#include <math.h>\nint root(int x) { return (int) sqrt((double) x); }\n")
+    options = ["-shared", "-fPIC", "-Wl,--no-as-needed", f"-Wl,{tag}", *([f"-Wl,-rpath,{path}"] if path else [])]
+    subprocess.run(["cc", *options, "-o", library, source, "-lm"], check=True)
+    return library
 
 
 def said(program: Path) -> tuple[int, str]:
