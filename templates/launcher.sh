@@ -20,10 +20,10 @@ main() {
     find_self
     check_size
     choose_runtime
-    check_c_library
     choose_cache
     check_cache
     whole || unpack
+    choose_c_library
     [ -x "$core/$program" ] || die_of_noexec
     ask_for_huge_pages
     LOAF_BUNDLE=$self
@@ -72,16 +72,22 @@ choose_runtime() {
     esac
 }
 
-check_c_library() {
-    have=$(getconf GNU_LIBC_VERSION 2>/dev/null)
-    have=${have#glibc }
+# The system's C library, where it is as new as the program needs: drivers of GPUs may need just that one. Else the one
+# that came along. The system's loader tells its version since glibc 2.33; musl's, under the same name, does not.
+choose_c_library() {
+    said=$("$loader" --version 2>/dev/null)
+    have=${said#*" release version "}
     case $have in
-        [0-9]*.[0-9]*)
-            older "$have" "$glibc" && die "needs the C library glibc $glibc or newer, and this system has $have" ;;
-        *)
-            [ -e "$loader" ] ||
-                die "needs the C library glibc $glibc or newer, and this system has none (musl, as in Alpine, is not supported yet)" ;;
+        [0-9]*.[0-9]*) older "$have" "$glibc" || return 0 ;;
     esac
+    [ -d "$core/glibc" ] ||
+        die "needs the C library glibc $glibc or newer, which this system does not have, and brings none: loaf upgrade gives it one"
+    case $core in
+        *[:\$"
+"]*) die "cannot use $cache: its path has a colon, a dollar or a line break in it. Set LOAF_CACHE_DIR to another folder" ;;
+    esac
+    find_prepared || prepare_in_place
+    program=$prepared
 }
 
 older() {   # is version $1 older than version $2? Both are MAJOR.MINOR, more may follow
@@ -136,9 +142,9 @@ unpack() {
     for tool in dd head gzip tar; do
         command -v "$tool" >/dev/null || die "needs the command $tool to unpack the program, and this system has none: install it"
     done
-    host=$(uname -n)
+    name_this_launch
     remove_leftovers
-    work=$cache/.core-$key.$host.$$
+    work=$cache/.core-$key.$launch
     trap 'interrupted HUP' HUP
     trap 'interrupted INT' INT
     trap 'interrupted TERM' TERM
@@ -182,9 +188,10 @@ can_run_programs() {   # says only "noexec" if not; in doubt (a full disk) what 
 }
 
 # Every token reads all weights. In pages of 4 KiB, where the system leaves it to programs, that takes up to a tenth
-# longer than in huge ones, for which glibc (2.35 and newer) asks on this word. The user's own words come later and win.
+# longer than in huge ones, for which glibc (2.35 and newer) asks on this word. Who has words of their own keeps them
+# as they are: until 2.38, glibc hands on only the first of several.
 ask_for_huge_pages() {
-    GLIBC_TUNABLES=glibc.malloc.hugetlb=1${GLIBC_TUNABLES:+:$GLIBC_TUNABLES}
+    GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
     export GLIBC_TUNABLES
 }
 
@@ -196,7 +203,45 @@ die_of_noexec() {
 unpack_core() {
     unset GZIP TAR_OPTIONS   # someone's habits
     { core_bytes | gzip -dc && : >"$work/.intact"; } | tar -x -o -f - -C "$work" &&
-        mv -- "$work/.intact" "$work/.whole"
+        { [ ! -d "$work/glibc" ] || prepare "$work"; } && mv -- "$work/.intact" "$work/.whole"
+}
+
+# A copy of the program that uses the C library which came along. Its last blocks (bundler/freeze/elf.py) say where that
+# is, by full paths, so it holds for one place only: where a cache is moved or shared, each place has a copy of its own.
+# Hosts with a C library that will do make one, too: others may use the same cache.
+prepare() {   # in the folder $1, which is $core or will be; a hidden part of it is renamed when it is whole
+    look_at "$1/$program"
+    prepared=$program.$launch
+    head -c "$size" "$1/$program" >"$1/.$prepared" && chmod 755 "$1/.$prepared" &&
+        write_block $((size / 4096 - 3)) "$core/glibc:$core/_internal" "$1/.$prepared" &&
+        write_block $((size / 4096 - 1)) "$core/glibc/${loader##*/}" "$1/.$prepared" &&
+        mv -- "$1/.$prepared" "$1/$prepared" && printf '%s\n' "$core" >"$1/.place.$launch"
+}
+
+write_block() {   # from the block $1 on, the text $2 into the file $3
+    printf '%s\0' "$2" | dd of="$3" bs=4096 seek="$1" conv=notrunc 2>/dev/null
+}
+
+find_prepared() {
+    for place in "$core"/.place.*; do
+        { IFS= read -r lies <"$place"; } 2>/dev/null && [ "$lies" = "$core" ] || continue
+        prepared=$program${place#"$core/.place"}
+        [ ! -e "$core/$prepared" ] || return 0
+    done
+    return 1
+}
+
+prepare_in_place() {
+    name_this_launch
+    while [ -e "$core/$program.$launch" ]; do launch=$launch+; done   # containers have the same names and numbers
+    why=$( (umask 022 && export LC_ALL=C && prepare "$core") 2>&1) ||
+        die "cannot prepare the program in $core for this system's C library ($(reason "$why")). Set LOAF_CACHE_DIR to a folder of your own"
+    prepared=$program.$launch   # what a subshell sets is lost
+}
+
+name_this_launch() {
+    host=$(uname -n)
+    launch=$host.$$
 }
 
 core_bytes() {   # dd seeks to whole blocks, so this costs the same wherever the program lies

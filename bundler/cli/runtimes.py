@@ -20,7 +20,7 @@ def build_runtime() -> None:
     frozen = freeze_runtime(progress_for())
     click.echo(
         f"{frozen.archive}: {frozen.platform}, {human_size(frozen.size)} packed, "
-        f"{human_size(frozen.unpacked_size)} unpacked, glibc {frozen.glibc} or newer"
+        f"{human_size(frozen.unpacked_size)} unpacked, glibc {frozen.glibc} or newer, else its own"
     )
 
 

@@ -59,6 +59,7 @@ LoafError
     ├── ToolchainMissing
     ├── NoSuchPack
     ├── PythonUnsuitable
+    ├── FrozenFileUnsuitable
     ├── PackagesUnreachable
     └── StepFailed
 """
@@ -79,6 +80,7 @@ from bundler.errors.making import (
     CacheUnusable,
     CompilerMissing,
     FreezeError,
+    FrozenFileUnsuitable,
     NoSuchPack,
     PackagesUnreachable,
     PythonUnsuitable,
@@ -147,6 +149,7 @@ __all__ = [
     "FileTaken",
     "Found",
     "FreezeError",
+    "FrozenFileUnsuitable",
     "GGUFError",
     "GivenTwice",
     "ImportanceMissing",

@@ -86,6 +86,18 @@ class PythonUnsuitable(FreezeError):
         self.lacks = lacks
 
 
+class FrozenFileUnsuitable(FreezeError):
+    """`file`, which was frozen, cannot be made to look for libraries where it is unpacked. `reason` says why not."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(
+            f"{file.name} cannot be frozen: {reason}",
+            "build with another Python, or with the versions that pyproject.toml pins",
+        )
+        self.file = file
+        self.reason = reason
+
+
 class PackagesUnreachable(FreezeError):
     """The Python package index did not answer while `wanted` was being fetched."""
 

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from bundler.freeze.c_library import c_library_version
 from bundler.freeze.pins import LLAMA_CPP_COMMIT, pins
 
 _SPDX = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR|WITH) [A-Za-z0-9.+-]+)*")
@@ -53,6 +54,7 @@ def frozen_libraries() -> tuple[Software, ...]:
         Software("llama.cpp", LLAMA_CPP_COMMIT, "MIT"),
         Software("Python", platform.python_version(), "PSF-2.0"),
         Software("OpenSSL", ssl.OPENSSL_VERSION.split()[1], "Apache-2.0"),
+        Software("glibc", c_library_version(), "LGPL-2.1-or-later"),
         Software("zlib", zlib.ZLIB_RUNTIME_VERSION, "Zlib"),
         Software("libffi", "", "MIT"),
         Software("libuuid", "", "BSD-3-Clause"),

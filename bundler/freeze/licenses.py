@@ -19,14 +19,20 @@ OpenSSL (libcrypto, libssl): Apache License 2.0 (the text is aiohttp's, below).
 libffi: MIT licence, Copyright (c) 1996-2024 Anthony Green, Red Hat, Inc and others. zlib: zlib licence, Copyright (C)
 1995-2024 Jean-loup Gailly and Mark Adler. libuuid: BSD licence, Copyright (C) 1996-2007 Theodore Ts'o.
 libstdc++, libgcc, libgomp: GNU GPL version 3 with the GCC Runtime Library Exception 3.1, https://gcc.gnu.org
+glibc (the folder glibc/, unchanged from the building system's): GNU LGPL version 2.1 or later, Copyright (C) 1991-2024
+Free Software Foundation, Inc. Its sources are at https://ftp.gnu.org/gnu/glibc/ and the system's distributor's. Another
+glibc may be put in its place: the folder lies beside the program.
 """
+
+_LGPL = Path("/usr/share/common-licenses/LGPL-2.1")
+"""Where Debian and what comes from it keep the text."""
 
 _NAMES = re.compile(r"(licen[cs]e|copying|notice)", re.IGNORECASE)
 
 
 def collect_licenses(site_packages: Path, packages: list[str], of_page: str) -> str:
     """The licences of `packages`, installed in `site_packages`, of this Python, and those that the page brings."""
-    parts = [_LIBRARIES, *_package_licenses(site_packages, packages), *_python_license(), of_page]
+    parts = [_LIBRARIES, *_package_licenses(site_packages, packages), *_python_license(), *_glibc_license(), of_page]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
@@ -51,6 +57,14 @@ def _python_license() -> Iterator[str]:
                 yield path.read_text(encoding="utf-8", errors="replace")
                 return
     yield "Python Software Foundation License, https://docs.python.org/3/license.html"
+
+
+def _glibc_license() -> Iterator[str]:
+    yield _heading("glibc")
+    if _LGPL.is_file():
+        yield _LGPL.read_text(encoding="utf-8", errors="replace")
+    else:
+        yield "GNU Lesser General Public License, version 2.1, https://www.gnu.org/licenses/old-licenses/lgpl-2.1.html"
 
 
 def _heading(title: str) -> str:

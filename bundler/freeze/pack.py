@@ -68,15 +68,15 @@ def content_of(folder: Path, without: Collection[str] = ()) -> str:
     return digest.hexdigest()
 
 
-def needed_glibc(folder: Path) -> str:
+def needed_glibc(folder: Path, without: str = "") -> str:
     """The oldest glibc that has every symbol version which the ELF files in `folder` name: "2.34".
 
-    A library's own definitions are not told from its needs; only glibc's own files define `GLIBC_x.y`, and
-    they are never in a frozen folder. "2.0" when nothing is asked for.
+    A library's own definitions are not told from its needs; only glibc's own files define `GLIBC_x.y`: they lie in the
+    folder `without`, which is not looked into. "2.0" when nothing is asked for.
     """
     versions = {(2, 0)}
     for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
+        if path.is_file() and not path.is_symlink() and path.relative_to(folder).parts[0] != without:
             versions |= _glibc_versions(path.read_bytes())
     return ".".join(map(str, max(versions)))
 

@@ -12,6 +12,7 @@ import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from bundler.freeze.c_library import FOLDER, add_c_library, c_library_key
 from bundler.freeze.contents import Software, frozen_libraries, frozen_packages
 from bundler.freeze.core import EXECUTABLE, freeze
 from bundler.freeze.environment import environment_key, freezing_environment, site_packages_of
@@ -36,8 +37,8 @@ class FrozenRuntime:
 
     `platform` is "linux-x86_64"; `archive` the tar.gz, of `size` bytes and hash `sha256`, which unpacks to
     `unpacked_size` bytes with the program `executable` at its top; `glibc` the oldest C library it runs
-    with, "2.34"; `python` the frozen Python's version; `packages` what is frozen with it, and `libraries` what
-    else; `licenses` a text with all of their licences.
+    with besides the one that it brings, "2.34"; `python` the frozen Python's version; `packages` what is frozen with
+    it, and `libraries` what else; `licenses` a text with all of their licences.
     """
 
     platform: str
@@ -70,6 +71,7 @@ def _make(folder: Path, wheel: Path, progress: Progress) -> None:
     work.mkdir()
     page = built_page(progress)
     core = freeze(python, page, work, log, progress)
+    add_c_library(core, EXECUTABLE)
     with progress.step("Packing the runtime", unpacked_size(core), "bytes") as advance:
         pack(core, folder / _ARCHIVE, advance)
     made = _describe(folder, core, python, page)
@@ -90,7 +92,7 @@ def _describe(folder: Path, core: Path, python: Path, page: Path | None) -> Froz
         size=archive.stat().st_size,
         unpacked_size=unpacked_size(core),
         executable=EXECUTABLE,
-        glibc=needed_glibc(core),
+        glibc=needed_glibc(core, without=FOLDER),
         python=platform.python_version(),
         packages=packages,
         libraries=(*frozen_libraries(), *(() if page is None else page_software(page))),
@@ -114,6 +116,7 @@ def runtime_key(wheel: Path) -> str:
         environment=environment_key(wheel),
         runtime=content_of(runtime_dir(), without=(PAGE, PAGE_SOURCE)),
         page=page_key(),
+        c_library=c_library_key(),
         spec=(templates_dir() / "runtime.spec").read_text(),
         description=" ".join(field.name for field in fields(FrozenRuntime)),
         compression=str(COMPRESSION),

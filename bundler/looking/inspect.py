@@ -179,7 +179,7 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
     lines = [_line("bundle", f"{manifest.name}, made by loaf {manifest.loaf}, build {manifest.build_id[:16]}")]
     for one in manifest.runtimes:
         size = human_size(bundle.spans[one.entry].size)
-        lines.append(_line("runs on", f"{one.platform}, glibc {one.glibc} or newer ({size})"))
+        lines.append(_line("runs on", f"{one.platform}, {one.c_library} ({size})"))
     for pack in manifest.packs:
         size = human_size(bundle.spans[pack.entry].size)
         lines.append(_line("on GPUs", f"{pack.backend} on {pack.platform}, needs {', '.join(pack.needs)} ({size})"))

@@ -80,8 +80,8 @@ def become(launch: Launch, flags: Sequence[str]) -> NoReturn:
         with suppress(OSError):  # a cache that is only read is not pruned either
             keep_for_life(entry)
     # As the launcher does (templates/launcher.sh): every token reads all weights, sooner in huge pages.
-    tunables = ":".join(filter(None, ("glibc.malloc.hugetlb=1", os.environ.get("GLIBC_TUNABLES"))))
-    environment = {**os.environ, "LOAF_BUNDLE": str(launch.bundle), "GLIBC_TUNABLES": tunables}
+    tunables = {"GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES") or "glibc.malloc.hugetlb=1"}
+    environment = {**os.environ, **tunables, "LOAF_BUNDLE": str(launch.bundle)}
     os.execve(launch.program, [str(launch.program), *flags], environment)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 from runtime.backends.devices import Device, Report
+from runtime.backends.libraries import load_library
 
 DRIVER = "libcuda.so.1"
 _INTEGRATED = 18  # CU_DEVICE_ATTRIBUTE_INTEGRATED
@@ -13,7 +14,7 @@ _INTEGRATED = 18  # CU_DEVICE_ATTRIBUTE_INTEGRATED
 def ask() -> Report:
     """The devices that libcuda lists, in its order, which is ggml's too; CUDA_VISIBLE_DEVICES counts for both."""
     try:
-        lib = ctypes.CDLL(DRIVER)
+        lib = load_library(DRIVER)
     except OSError:
         return Report("cuda", problem=f"{DRIVER} is not there: NVIDIA's driver is not installed")
     if code := lib.cuInit(0):

@@ -23,6 +23,7 @@ from runtime import __version__
 from runtime.backends import ASK_FOR_DEVICES
 from runtime.backends.devices import Report
 from runtime.backends.drivers import identity
+from runtime.backends.libraries import why_no_driver_fits
 from runtime.bundle import Backend
 from runtime.machine.program import own_command
 
@@ -62,6 +63,8 @@ def detect_anew(backends: Sequence[Backend], cache: Path) -> tuple[Report, ...]:
 
 def ask(backends: Sequence[Backend], seconds: float) -> tuple[Report, ...]:
     """A report for each of `backends`, in order, from their drivers as they are now, all asked at the same time."""
+    if problem := why_no_driver_fits():
+        return tuple(Report(backend, problem=problem, answered=False) for backend in backends)
     try:
         questions = [_Question(backend, seconds) for backend in backends]
     except OSError as error:  # no more processes, for one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import msgspec
 from runtime.backends.choosing import choose
 from runtime.backends.detection import PATIENT_SECONDS, SECONDS, detect
 from runtime.backends.devices import Device, Report
+from runtime.backends.libraries import load_library
 from runtime.backends.system_cxx import prefer_newer_libstdcxx
 from runtime.backends.unpacking import PackUnusable, cache_folder, unpacked_library
 from runtime.bundle import Backend, Bundle, Pack
 from runtime.engine.backend import Verdict
+from runtime.machine.c_library import load_own_parts
 from runtime.settings import GpuSettings
 
 _VISIBLE = "GGML_VK_VISIBLE_DEVICES"
@@ -58,8 +61,17 @@ def prepare(bundle: Bundle | None, wanted: GpuSettings, failed: dict[Backend, st
         library = unpacked_library(bundle, pack, cache_folder())
     except PackUnusable as error:
         return prepare(bundle, wanted, failed | {pack.backend: error.message})
-    prefer_newer_libstdcxx()
+    _load_what_it_needs(pack)
     return Prepared(library, choice.devices, _numbers_for_ggml(choice.devices), "", choice.verdicts)
+
+
+def _load_what_it_needs(pack: Pack) -> None:
+    """What is loaded is not looked for: the loader does not know all places that we do."""
+    load_own_parts()
+    prefer_newer_libstdcxx()
+    for name in pack.needs:
+        with contextlib.suppress(OSError):
+            load_library(name)
 
 
 def _numbers_for_ggml(devices: tuple[Device, ...]) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ import msgspec
 
 from runtime.backends.devices import Report
 from runtime.backends.system_cxx import prefer_newer_libstdcxx
+from runtime.machine.c_library import load_own_parts
 
 _SECONDS = 60
 """After which the process ends itself: whoever waited for it has long gone on, or was killed."""
@@ -23,6 +24,7 @@ def answer(backend: str) -> None:
     At once: what drivers do when a process ends may crash, too.
     """
     signal.alarm(_SECONDS)
+    load_own_parts()
     prefer_newer_libstdcxx()
     report = _ask(backend)
     os.write(1, b"\n" + msgspec.json.encode(report) + b"\n")

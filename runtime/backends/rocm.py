@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 from runtime.backends.devices import Device, Report
+from runtime.backends.libraries import load_library
 
 RUNTIMES = ("libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so")
 
@@ -23,7 +24,7 @@ def ask() -> Report:
 
 def _load(name: str) -> ctypes.CDLL | None:
     try:
-        return ctypes.CDLL(name)
+        return load_library(name)
     except OSError:
         return None
 

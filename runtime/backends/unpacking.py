@@ -105,5 +105,16 @@ def _remove_leftovers(folder: Path) -> None:
     prefix = f".{folder.name}.{os.uname().nodename}."
     for left in folder.parent.glob(f"{prefix}*"):
         number = left.name.removeprefix(prefix).partition(".")[0]
-        if number.isdigit() and not Path("/proc", number).exists():
+        if number.isdigit() and not _is_alive(int(number)):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    """Whether there is such a process, perhaps of another user. Where /proc is not mounted, too."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -10,6 +10,7 @@ import ctypes
 from typing import Any
 
 from runtime.backends.devices import Device, Kind, Report
+from runtime.backends.libraries import load_library
 
 LOADER = "libvulkan.so.1"
 _VULKAN_1_2 = 1 << 22 | 2 << 12
@@ -116,7 +117,7 @@ class _MemoryBudget(ctypes.Structure):
 def ask() -> Report:
     """The devices that the loader lists, in its order, which is ggml's too."""
     try:
-        lib = ctypes.CDLL(LOADER)
+        lib = load_library(LOADER)
     except OSError:
         return Report("vulkan", problem=f"{LOADER} is not there: install your distribution's Vulkan loader")
     version = ctypes.c_uint32(0)
@@ -134,8 +135,10 @@ def ask() -> Report:
     code = lib.vkEnumeratePhysicalDevices(instance, ctypes.byref(count), handles)
     if code < 0:
         return Report("vulkan", problem=f"the Vulkan driver lists no devices (error {code})")
-    devices = (_describe(lib, ctypes.c_void_p(handles[number]), number) for number in range(count.value))
-    return Report("vulkan", tuple(device for device in devices if device is not None))
+    described = (_describe(lib, ctypes.c_void_p(handles[number]), number) for number in range(count.value))
+    devices = tuple(device for device in described if device is not None)
+    problem = "none of its devices knows Vulkan 1.2" if count.value and not devices else ""
+    return Report("vulkan", devices, problem)
 
 
 def _describe(lib: Any, handle: ctypes.c_void_p, number: int) -> Device | None:

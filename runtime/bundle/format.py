@@ -81,7 +81,8 @@ class Package(msgspec.Struct, frozen=True):
 
 
 class Runtime(msgspec.Struct, frozen=True):
-    """A frozen program in the bundle: an archive with the file `program`, which needs `glibc` or a newer one.
+    """A frozen program in the bundle: an archive with the file `program`, which needs `glibc` or a newer one: the
+    system's, else the one that it brings, where it is among its libraries.
 
     `packages` are Python's, `libraries` what else is in it; of llama.cpp the version is the commit.
     """
@@ -94,6 +95,12 @@ class Runtime(msgspec.Struct, frozen=True):
     python: str
     packages: tuple[Package, ...] = ()
     libraries: tuple[Package, ...] = ()
+
+    @property
+    def c_library(self) -> str:
+        """What it runs on, in words."""
+        brings = any(library.name == "glibc" for library in self.libraries)
+        return f"glibc {self.glibc} or newer{', else its own' if brings else ''}"
 
 
 class Pack(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ def describe(bundle: Bundle | None) -> str:
             f"{f', scale {model.scale:g}' if model.role == 'lora' else ''}"
         )
     for frozen in manifest.runtimes:
-        lines.append(f"runtime {frozen.platform}, glibc {frozen.glibc} or newer, Python {frozen.python}")
+        lines.append(f"runtime {frozen.platform}, {frozen.c_library}, Python {frozen.python}")
         lines += [f"        {package.name} {package.version}" for package in frozen.packages]
     lines += [f"pack    {pack.backend} on {pack.platform}, needs {', '.join(pack.needs)}" for pack in manifest.packs]
     if bundle.args.strip():

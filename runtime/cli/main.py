@@ -19,6 +19,7 @@ from runtime.cli.completion import SHELLS, VARIABLE, script
 from runtime.cli.options import GROUPS, QUANTIZE, REHEARSE, WARM_UP
 from runtime.cli.unused import refused_options, unused_options
 from runtime.exits import errors_as_exit_codes
+from runtime.machine.program import restore_environment
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The program. The launcher names the bundle in `LOAF_BUNDLE`."""
-    _restore_library_path()
+    restore_environment()
     if sys.argv[1:2] == [ASK_FOR_DEVICES]:
         from runtime.backends.probe import answer
 
@@ -230,14 +231,3 @@ def _merge_arguments(bundle: Bundle | None, user: list[str]) -> tuple[list[str],
     if rest:
         raise click.UsageError(f".args in the bundle: unexpected argument {rest[0]!r}")
     return [*user, *baked.after], dict(defaults)
-
-
-def _restore_library_path() -> None:
-    """Give programs that we start (a browser) the library path that PyInstaller's start-up replaced."""
-    if not getattr(sys, "frozen", False):
-        return
-    original = os.environ.pop("LD_LIBRARY_PATH_ORIG", None)
-    if original is None:
-        os.environ.pop("LD_LIBRARY_PATH", None)
-    else:
-        os.environ["LD_LIBRARY_PATH"] = original

@@ -7,10 +7,12 @@ import shutil
 
 from runtime.backends.detection import PATIENT_SECONDS, ask
 from runtime.backends.devices import TITLES, Report
+from runtime.backends.libraries import why_no_driver_fits
 from runtime.backends.unpacking import cache_folder
 from runtime.bundle import Backend
 from runtime.engine.backend import Verdict
 from runtime.explaining.report import Cache, Machine
+from runtime.machine.c_library import describe_c_library
 from runtime.machine.processor import VARIANTS, best_variant, describe_variant, read_processor
 from runtime.machine.resources import memory, numa_nodes, processors, runs_programs
 
@@ -23,7 +25,7 @@ def describe_machine(variant: str | None = None) -> Machine:
     uname = os.uname()
     name, flags = read_processor()
     return Machine(
-        system=f"{uname.sysname} {uname.release} on {uname.machine}, {_c_library()}",
+        system=f"{uname.sysname} {uname.release} on {uname.machine}, {describe_c_library()}",
         processor=name,
         variant=describe_variant(variant or best_variant(flags), flags),
         n_variants=len(VARIANTS),
@@ -41,7 +43,12 @@ def describe_cache() -> Cache:
 
 
 def describe_devices(told: tuple[Verdict, ...] = ()) -> tuple[Verdict, ...]:
-    """Verdicts on the backends that are not in `told`, for which no pack is in the file: what their drivers say."""
+    """Verdicts on the backends that are not in `told`, for which no pack is in the file: what their drivers say.
+
+    One on all of them where no driver of this system can be loaded.
+    """
+    if problem := why_no_driver_fits():
+        return () if any(verdict.reason == problem for verdict in told) else (Verdict("GPUs", False, problem),)
     titles = {verdict.backend for verdict in told}
     reports = ask([backend for backend in _ASKED if TITLES[backend] not in titles], PATIENT_SECONDS)
     return tuple(Verdict(TITLES[report.backend], False, _without_pack(report)) for report in reports)
@@ -52,10 +59,3 @@ def _without_pack(report: Report) -> str:
         return report.problem or "its driver lists no device"
     names = " and ".join(f"{device.name} ({device.kind})" for device in report.devices)
     return f"this machine has {names}, for files that are built with --backend {report.backend}"
-
-
-def _c_library() -> str:
-    try:
-        return os.confstr("CS_GNU_LIBC_VERSION") or "an unknown C library"
-    except (ValueError, OSError):
-        return "another C library than glibc"

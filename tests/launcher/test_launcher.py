@@ -122,7 +122,7 @@ def test_huge_pages_are_asked_for(probe: Probe) -> None:
     probe.link("demo.loaf")
     assert probe.run(["./demo.loaf"]).tunables == "glibc.malloc.hugetlb=1"
     users = "glibc.malloc.hugetlb=0:glibc.malloc.arena_max=4"
-    assert probe.run(["./demo.loaf"], GLIBC_TUNABLES=users).tunables == f"glibc.malloc.hugetlb=1:{users}"
+    assert probe.run(["./demo.loaf"], GLIBC_TUNABLES=users).tunables == users
 
 
 @pytest.mark.parametrize("closed", ["<&-", "<&- 2>&-"])

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from support.bundles import clean_environment
+from support.roots import needs_root
 
 NOBODY = 65534
 
@@ -173,11 +174,6 @@ def in_namespace(script: str, *arguments: Path) -> subprocess.CompletedProcess[s
     done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode != 99, done.stderr
     return done
-
-
-def needs_root() -> None:
-    if os.geteuid():
-        pytest.skip("needs root, to have files of two users: run the tests with sudo")
 
 
 def assert_refused(refused: subprocess.CompletedProcess[str], *words: str) -> None:

@@ -17,6 +17,9 @@ from runtime.engine.backend import NumaStrategy
 from runtime.engine.llama.logs import LogTail
 from runtime.machine.lean import enter_package
 
+_FOR_OPENMP = "KMP_BLOCKTIME"
+"""What ggml puts into the environment for one of the OpenMP libraries (ggml-cpu.c)."""
+
 _importing = threading.Lock()
 
 
@@ -41,6 +44,8 @@ def _import_once() -> tuple[Any, LogTail]:
     logs = LogTail(lib)
     load_backends(os.fsencode(backends_folder()))
     lib.llama_backend_init()
+    if _FOR_OPENMP not in os.environ:  # it has been read, and is not for programs that we start
+        os.unsetenv(_FOR_OPENMP)
     return lib, logs
 
 

@@ -93,6 +93,7 @@ class TestRuntime:
             "freezing_environment": lambda _wheel, _progress: Path(sys.executable),
             "built_page": lambda _progress: None,
             "freeze": freeze,
+            "add_c_library": lambda _core, _program: None,
             "frozen_packages": lambda _packages: (),
             "frozen_libraries": lambda: (),
         }
@@ -192,7 +193,10 @@ class TestPack:
         (tmp_path / "notes").write_bytes(b"GLIBC_2.99")
         (tmp_path / "a.so").write_bytes(b"\x7fELF..\0GLIBC_2.9\0GLIBC_2.17\0")
         (tmp_path / "b.so").write_bytes(b"\x7fELF..\0GLIBC_2.2.5\0GLIBC_2.4\0GLIBCXX_3.4\0GLIBC_PRIVATE\0")
-        assert needed_glibc(tmp_path) == "2.17"
+        (tmp_path / "glibc").mkdir()
+        (tmp_path / "glibc" / "libc.so.6").write_bytes(b"\x7fELF..\0GLIBC_2.36\0")
+        assert needed_glibc(tmp_path) == "2.36"
+        assert needed_glibc(tmp_path, without="glibc") == "2.17"
 
 
 class TestLibraries:

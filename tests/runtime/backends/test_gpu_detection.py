@@ -106,6 +106,40 @@ def test_no_nvidia_and_no_amd_driver(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "libamdhip64.so is not there" in amd.problem
 
 
+def test_a_driver_where_no_loader_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in NVIDIA's containers."""
+    fake_library(tmp_path / "libloaf-test.so.1", "int answer(void) { return 42; }\n")
+    with pytest.raises(OSError, match="libloaf-test"):
+        libraries.load_library("libloaf-test.so.1")
+    monkeypatch.setattr(libraries, "_FOLDERS", (str(tmp_path),))
+    assert libraries.load_library("libloaf-test.so.1").answer() == 42
+
+
+@pytest.mark.parametrize(
+    ("own", "system", "says"),
+    [
+        (True, ["ld-musl-x86_64.so.1"], "made for the C library musl"),
+        (True, ["ld-musl-aarch64.so.1"], "made for the C library musl"),
+        (True, ["ld-musl-x86_64.so.1", "libc.so.6"], ""),
+        (True, [], ""),
+        (False, ["ld-musl-x86_64.so.1"], ""),
+    ],
+)
+def test_musl_s_drivers_are_for_musl(
+    own: bool, system: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in system:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(libraries, "own_c_library", lambda: tmp_path if own else None)
+    monkeypatch.setattr(libraries, "_MUSL", tmp_path)
+    monkeypatch.setattr(libraries, "_FOLDERS", (str(tmp_path),))
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    problem = libraries.why_no_driver_fits()
+    assert (says in problem, bool(problem)) == (True, bool(says))
+    if problem:
+        assert [report.problem for report in ask(["vulkan", "cuda"], SECONDS)] == [problem, problem]
+
+
 def test_devices_of_nvidia(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_library(tmp_path / cuda.DRIVER, CUDA_DRIVER)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))

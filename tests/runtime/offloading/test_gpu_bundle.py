@@ -20,6 +20,7 @@ from runtime.explaining.sentences import sentences
 from support.bundles import Server, clean_environment, loaf
 from support.drivers import CRASHES, HANGS, broken_driver
 from support.places import DATA
+from support.roots import DRIVERS, ENVIRONMENT, empty_root, shown
 
 LAVAPIPE = sorted(Path("/usr/share/vulkan/icd.d").glob("lvp_icd*.json"))
 EMBEDDER = DATA / "embedder.gguf"
@@ -113,6 +114,18 @@ def test_the_same_with_that_device_allowed(on_the_device: Server, cache: Path, s
     maps = Path(f"/proc/{on_the_device.process.pid}/maps").read_text()
     assert "libggml-vulkan.so" in maps
     assert on_the_device.post("/completion", MOON)[1]["content"] == server.post("/completion", MOON)[1]["content"]
+
+
+def test_the_same_with_the_c_library_that_comes_along(vulkan_demo: Path, tmp_path: Path, server: Server) -> None:
+    """Where the system's drivers are there, and its C library is hidden."""
+    root = empty_root(tmp_path / "root", vulkan_demo)
+    program = root.program("/demo.loaf", "--device", "Vulkan0", before=shown(DRIVERS))
+    with Server(program, cache=tmp_path, environment=ENVIRONMENT | {"LOAF_CACHE_DIR": ""}) as on_the_device:
+        assert ALL_LAYERS in "".join(on_the_device.said)
+        maps = Path(f"/proc/{on_the_device.process.pid}/maps").read_text()
+        assert "/glibc/libc.so.6" in maps
+        assert maps.count("libc.so.6") == maps.count("/glibc/libc.so.6")
+        assert on_the_device.post("/completion", MOON)[1]["content"] == server.post("/completion", MOON)[1]["content"]
 
 
 def test_without_vulkan_is_explained(vulkan_demo: Path, tmp_path: Path, run: Run) -> None:

@@ -11,48 +11,19 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
 
-from support.bundles import Server, clean_environment
+from support.bundles import Server
 from support.strangers import devices, hello, peer, saying
 from support.waiting import wait_until
+from support.workers import Worker, wait_until_said
 
 MOON = {"prompt": "The first man on the moon was", "temperature": 0, "n_predict": 24}
 CHAT = {"model": "demo", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-class Worker:
-    """A bundle that computes for others, as a process; `inside` is a command that runs it elsewhere."""
-
-    def __init__(self, bundle: Path, *flags: str, cache: Path, inside: tuple[str, ...] = ()) -> None:
-        self.process = subprocess.Popen(
-            [*inside, str(bundle), "--worker", "--threads", "1", *flags],
-            env=clean_environment(cache),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.address = ""
-
-    def __enter__(self) -> Worker:
-        assert self.process.stderr is not None
-        first = self.process.stderr.readline()
-        match = re.match(r"Worker on ([\d.]+:\d+): .*--rpc \1 ", first)
-        assert match, first + self.process.stderr.read()
-        self.address = match[1]
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.process.kill()
-        self.process.wait(timeout=20)
 
 
 @pytest.fixture(scope="module")
@@ -160,11 +131,6 @@ def events_until_killed(server: Server, worker: Worker) -> list[dict[str, Any]]:
             events.append(json.loads(line.removeprefix(b"data: ")))
     connection.close()
     return events
-
-
-def wait_until_said(server: Server, text: str, times: int = 1) -> None:
-    """The server's lines are read by a thread, one by one: it may be a moment behind."""
-    wait_until(lambda: sum(text in line for line in server.said) >= times, 60)
 
 
 def test_a_worker_that_dies_while_nothing_is_computed(demo: Path, warm_cache: Path) -> None:
