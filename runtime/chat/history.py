@@ -17,7 +17,7 @@ from runtime.chat.capabilities import Capabilities
 from runtime.chat.exchanges import with_calls_shown
 from runtime.chat.formats.format import Format
 from runtime.chat.messages import Message, ToolCall
-from runtime.chat.order import in_order
+from runtime.chat.order import in_order, opened_by_the_user
 from runtime.chat.template import Rendered
 
 _SHORT = 9
@@ -27,7 +27,8 @@ _SHORT = 9
 def as_template_takes_it(messages: Sequence[Message], can: Capabilities, format: Format) -> list[Rendered]:
     """The dictionaries that a template is given."""
     turns = _with_ids(messages, short=format.calls.ids == "short")
-    turns = in_order(with_calls_shown(turns, can, format), can)
+    turns = with_calls_shown(opened_by_the_user(turns, can), can, format)
+    turns = in_order(turns, can)
     return [_as_dictionary(turn, can) for turn in turns]
 
 

@@ -21,19 +21,30 @@ SYSTEM_ROLES = ("system", "developer")
 _SIDES = ("user", "assistant", "tool")
 
 
+def opened_by_the_user(turns: Sequence[Message], can: Capabilities) -> list[Message]:
+    """The turns without answers of nothing, and with the user first, if only with nothing: where that is needed."""
+    if not can.empty_answers:
+        turns = [turn for turn in turns if turn.role != "assistant" or turn.content or turn.tool_calls]
+    n = _front(turns)
+    if (turns[n].role != "user" and not can.answer_first) if n < len(turns) else n == 0:
+        return [*turns[:n], Message("user"), *turns[n:]]
+    return list(turns)
+
+
 def in_order(turns: Sequence[Message], can: Capabilities) -> list[Message]:
     """The turns, each where the template takes it."""
     turns = [_known(turn, can) for turn in turns]
-    n = next((i for i, turn in enumerate(turns) if turn.role not in SYSTEM_ROLES), len(turns))
+    n = _front(turns)
     front, others = turns[:n], turns[n:]
-    if not can.empty_answers:
-        others = [turn for turn in others if turn.role != "assistant" or turn.content or turn.tool_calls]
     if not (can.system_later and can.in_a_row):
         others = [_marked(turn) if turn.role in SYSTEM_ROLES else turn for turn in others]
-    if (others[0].role != "user" and not can.answer_first) if others else not front:
-        others = [Message("user"), *others]
-    front, others = _with_front(front, others, can)
-    return [*front, *(others if can.in_a_row else _alternating(others))]
+    front, others = _with_front(front, others if can.in_a_row else _alternating(others), can)
+    return [*front, *others]
+
+
+def _front(turns: Sequence[Message]) -> int:
+    """How many turns the system speaks first."""
+    return next((i for i, turn in enumerate(turns) if turn.role not in SYSTEM_ROLES), len(turns))
 
 
 def _known(turn: Message, can: Capabilities) -> Message:

@@ -98,6 +98,8 @@ def words_of(turns: list[Message]) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 @given(parts=st.lists(st.sampled_from(PARTS), min_size=1, max_size=7), tools=st.booleans())
 @example(parts=["system", "system", "developer", "user"], tools=False)
+@example(parts=["system", "stray"], tools=False)
+@example(parts=["system", "call", "system"], tools=True)
 @example(parts=["user", "said call", "user", "said call", "says", "user"], tools=True)
 @settings(max_examples=40, deadline=None)
 def test_every_text_is_there_once_and_in_order(name: str, parts: list[str], tools: bool) -> None:

@@ -81,7 +81,10 @@ def transformers() -> Callable[..., str]:
 def test_the_sandbox_renders_as_transformers_does(
     name: str, conversation: Conversation, transformers: Callable[..., str]
 ) -> None:
-    """The same dictionaries give the same text; only Kimi's lists that grow are refused there and not here."""
+    """The same dictionaries give the same text; only Kimi's lists that grow are refused there and not here.
+
+    And firefunction's template asks for what llama.cpp gives it, and we do.
+    """
     source = templates()[name]
     try:
         theirs: str | None = transformers(source, conversation)
@@ -101,7 +104,7 @@ def test_the_sandbox_renders_as_transformers_does(
         ours: str | None = template_of(name).render(messages, tools, values)
     except TemplateFailed:
         ours = None
-    if theirs is None and name.startswith("Kimi-K2"):
+    if theirs is None and name.startswith(("Kimi-K2", "fireworks")):
         assert ours is not None
     else:
         assert ours == theirs
