@@ -243,7 +243,7 @@ BAD_REQUESTS: list[tuple[str, dict[str, Any], str]] = [
         "schema",
     ),
     ("stop sequences without end", {"stop_sequences": ["s"] * 10_000}, "stop_sequences"),
-    ("a prompt over the context", {"system": "word " * 30_000}, "context"),
+    ("a prompt over the context", {"system": "word " * 30_000}, "prompt is too long: "),
 ]
 
 

@@ -330,7 +330,7 @@ def test_models(client: openai.OpenAI) -> None:
 
 def test_what_is_wrong_is_named(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="max_tokens") as raised:
-        client.chat.completions.create(messages=QUESTION, max_tokens=0, **GREEDY)
+        client.chat.completions.create(messages=QUESTION, max_tokens=-2, **GREEDY)
     assert raised.value.param == "max_tokens"
     with pytest.raises(openai.BadRequestError, match="context"):
         client.chat.completions.create(messages=[{"role": "user", "content": "word " * 30_000}], **GREEDY)

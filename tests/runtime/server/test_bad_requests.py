@@ -30,11 +30,11 @@ BAD_REQUESTS: list[tuple[str, str, Any, int, str]] = [
     ("stop strings without end", "/completion", {"prompt": "x", "stop": ["s"] * 10_000}, 400, "stop"),
     ("a stop string without end", CHAT, {"messages": HELLO, "stop": "s" * 10**6}, 400, "stop"),
     (
-        "arguments nested without end",
+        "arguments nested without end, which are taken as text that is too long",
         CHAT,
         {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[" * 5000}}]}]},
         400,
-        "arguments",
+        "context",
     ),
     ("a grammar that does not parse", "/completion", {"prompt": "x", "grammar": "root ::= ("}, 400, "grammar"),
     ("a grammar that goes round", "/completion", {"prompt": "x", "grammar": "root ::= root"}, 400, "grammar"),

@@ -106,6 +106,7 @@ def test_a_gap_is_filled_by_models_that_can() -> None:
     model.facts = type(FACTS)(
         **{
             **{name: getattr(FACTS, name) for name in FACTS.__struct_fields__},
+            "chat_template": "{% for message in messages %}{{ message.content }}{% endfor %}",
             "infill": InfillTokens(prefix=500, suffix=501, middle=20),
         }
     )
