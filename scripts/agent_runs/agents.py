@@ -91,7 +91,10 @@ def _qwen(home: Path, url: str) -> dict[str, str]:
         "security": {"auth": {"selectedType": "openai"}},
     }
     (folder / "settings.json").write_text(json.dumps(settings))
-    return {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": "none", "OPENAI_MODEL": MODEL}
+    no_proxy = dict.fromkeys(
+        ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), ""
+    )  # it asks 127.0.0.1 by them
+    return {**no_proxy, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": "none", "OPENAI_MODEL": MODEL}
 
 
 _CODEX_FLAGS = ("--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")

@@ -6,7 +6,7 @@ Refuses to know what any of it means (`shapes.py`).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, ClientTimeout, web
@@ -51,8 +51,9 @@ async def recording(target: str) -> AsyncIterator[tuple[str, list[Exchange]]]:
                 async for chunk in answer.content.iter_any():
                     exchange.said += chunk
                     await response.write(chunk)
-                await response.write_eof()
-            exchange.complete = True
+                exchange.complete = True
+                with suppress(ConnectionError):  # some leave as soon as they have all
+                    await response.write_eof()
             return response
 
         app = web.Application(client_max_size=2**30)

@@ -18,8 +18,8 @@ from runtime.engine.backend import Sampled
 from runtime.engine.types import Sampling
 from support.fakes import FakeContext, FakeModel
 
-QUESTION = 'Call a tool to read the file "{path}", then say the word that it holds.'
-_ASKED = re.compile(r'read the file "([^"\n]+)", then say')
+QUESTION = "Call a tool to read the file {path}, then say the word that it holds."
+_ASKED = re.compile(r"read the file (\S+), then say")
 _WORD = re.compile(r"\bword-[0-9a-f]{8}\b")
 _PIECE = re.compile(r"<\|im_(?:start|end)\|>|\s*[^\s<]+|\s+|<")
 _END = "<|im_end|>"
