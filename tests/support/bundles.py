@@ -98,7 +98,7 @@ class Server:
         return events
 
     def _request(self, method: str, path: str, body: Any) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=240)  # a GPU in software is slow
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)  # a GPU in software is slow
         data = body if body is None or isinstance(body, bytes) else json.dumps(body)
         connection.request(method, path, data)
         response = connection.getresponse()

@@ -106,6 +106,7 @@ def test_a_machine_with_a_software_device_only(vulkan_demo: Path, cache: Path) -
     assert "a software device, which is slower (--device Vulkan0 takes it)" in said
 
 
+@pytest.mark.timeout(900)  # shaders are compiled and run by the processor
 def test_the_same_with_that_device_allowed(on_the_device: Server, cache: Path, server: Server) -> None:
     said = "".join(on_the_device.said)
     assert ALL_LAYERS in said
@@ -116,6 +117,7 @@ def test_the_same_with_that_device_allowed(on_the_device: Server, cache: Path, s
     assert on_the_device.post("/completion", MOON)[1]["content"] == server.post("/completion", MOON)[1]["content"]
 
 
+@pytest.mark.timeout(900)  # shaders are compiled and run by the processor
 def test_the_same_with_the_c_library_that_comes_along(vulkan_demo: Path, tmp_path: Path, server: Server) -> None:
     """Where the system's drivers are there, and its C library is hidden."""
     root = empty_root(tmp_path / "root", vulkan_demo)
@@ -297,6 +299,7 @@ def test_vectors_on_the_device(on_the_device: Server, server: Server) -> None:
 
 
 @pytest.mark.usefixtures("vulkan_demo")
+@pytest.mark.timeout(900)  # shaders are compiled and run by the processor
 def test_several_models_share_the_device(cache: Path, tmp_path: Path) -> None:
     two = tmp_path / "two.loaf"
     loaf("build", "demo", "--also", f"vectors={EMBEDDER}", "--backend", "vulkan", "-o", str(two), check=True)
