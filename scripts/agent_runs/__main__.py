@@ -19,7 +19,7 @@ from trial import Result, Session, one_question, three_turns
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--over", type=click.Choice(["scripted", "bundle", "both"]), default="both", show_default=True)
+@click.option("--over", type=click.Choice(["scripted", "bundle", "both"]), default="scripted", show_default=True)
 @click.option("--bundle", type=click.Path(exists=True, path_type=Path), help="Of the demo model; else one is built.")
 @click.option("--patience", type=click.IntRange(1), default=120, show_default=True, help="Seconds a turn may take.")
 @click.option("--shapes/--no-shapes", default=False, show_default=True, help="Print what each asked first.")
