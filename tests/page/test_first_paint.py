@@ -78,6 +78,16 @@ def test_what_is_pressed_before_the_program_is_there(browser: Browser, server: S
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_a_file_that_is_chosen_before_the_program_is_there(browser: Browser, server: Server) -> None:
+    held: list[Route] = []
+    with opened(browser, server.url, before=holding(held)) as page:
+        program = wait_for(page, held)
+        file = {"name": "poem.txt", "mimeType": "text/plain", "buffer": b"Roses are red"}
+        page.get_by_label("Files to attach").set_input_files([file])
+        program.continue_()
+        expect(page.locator(".composer .chips")).to_contain_text("poem.txt")
+
+
 def test_a_conversation_is_not_preceded_by_another_view(page: Page) -> None:
     say(page, QUESTION)
     last_answer(page)

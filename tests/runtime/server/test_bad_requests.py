@@ -103,7 +103,9 @@ def test_bad_requests_are_answered_clearly(server: Server, path: str, body: Any,
     got, answer = server.post(path, body)
     assert got == status, answer
     assert says in answer["error"]["message"]
-    assert answer["error"]["code"] == status
+    # OpenAI's clients look for a word where a text is too long, llama.cpp's for the number.
+    overflows = says == "context" and path.startswith("/v1")
+    assert answer["error"]["code"] == ("context_length_exceeded" if overflows else status)
     assert server.get("/health")[0] == 200
 
 
