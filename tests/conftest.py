@@ -14,6 +14,7 @@ from support.bundles import DEMO_GGUF, Server, clean_environment, loaf
 from support.changed import changed_files, touched_tests
 from support.once import made_once
 from support.places import DATA
+from support.small_bundles import HERE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -64,7 +65,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the demo model. Read-only for tests: copy it to change it."""
 
     def make(folder: Path) -> None:
-        loaf("build", "demo", "-o", str(folder / "demo.loaf"), check=True)
+        loaf("build", "demo", f"--platform={HERE}", "-o", str(folder / "demo.loaf"), check=True)
 
     return made_once(tmp_path_factory, "demo", make) / "demo.loaf"
 
@@ -75,7 +76,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def make(folder: Path) -> None:
         also = [f"--also=embed={DATA / 'embedder.gguf'}", f"--also=ranker={DATA / 'reranker.gguf'}"]
-        loaf("build", "demo", *also, "-o", str(folder / "several.loaf"), check=True)
+        loaf("build", "demo", f"--platform={HERE}", *also, "-o", str(folder / "several.loaf"), check=True)
 
     return made_once(tmp_path_factory, "several", make) / "several.loaf"
 

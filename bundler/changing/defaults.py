@@ -19,10 +19,17 @@ from bundler.choosing.parts import choose_parts
 from bundler.errors import AnotherPlatform, DefaultsRefused, UnusableText
 from bundler.file.baked import Baked, baked_in
 from bundler.file.plan import Plan, PlannedModel, plan_of
-from bundler.freeze import FrozenRuntime
+from bundler.freeze import FrozenRuntime, this_platform
 from bundler.gguf import summarize, weights_header
 from bundler.making.build import check_texts
-from bundler.making.planning import planned_pack, planned_part, planned_runtime, planned_texts
+from bundler.making.planning import (
+    is_of_programs,
+    planned_licenses,
+    planned_pack,
+    planned_part,
+    planned_runtime,
+    planned_texts,
+)
 from bundler.packs import compiled_pack, find_recipe
 from bundler.progress import SILENCE, Progress
 from bundler.sources import Resolved
@@ -70,23 +77,26 @@ def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress 
     return tuple(model.about for model in future.models)
 
 
-def upgrade(path: Path, freeze: Callable[[], FrozenRuntime], progress: Progress) -> bool:
-    """Put the present runtime into the bundle at `path`, and new packs for those that it has; False: it has them.
+def upgrade(path: Path, freeze: Callable[[str], FrozenRuntime], progress: Progress) -> bool:
+    """Put the present runtimes into the bundle at `path`, and new packs for those that it has; False: it has them.
 
-    Raises `AnotherPlatform`, `DefaultsRefused` where the runtime does not understand any more what is baked in, and
+    `freeze` is asked for the runtime of each platform that the bundle has one for. Raises `AnotherPlatform`,
+    `DefaultsRefused` where the runtime does not understand any more what is baked in, and
     what freezing, compiling packs and `rewrite` raise.
     """
     bundle = open_bundle(path)
-    runtime, licenses = planned_runtime(freeze())
-    platforms = {one.platform for one in bundle.manifest.runtimes}
-    if platforms != {runtime.about.platform}:
-        raise AnotherPlatform(path, sorted(platforms), runtime.about.platform)
+    here = this_platform().name
+    if others := [pack.platform for pack in bundle.manifest.packs if pack.platform != here]:
+        raise AnotherPlatform(path, others, here)
+    frozen = [freeze(one.platform) for one in bundle.manifest.runtimes]
+    runtimes, licenses = tuple(map(planned_runtime, frozen)), planned_licenses(frozen)
     packs = tuple(planned_pack(compiled_pack(find_recipe(pack.backend), progress)) for pack in bundle.manifest.packs)
 
     def upgraded(plan: Plan) -> Plan:
-        documents = tuple(licenses if part.name == licenses.name else part for part in plan.documents)
-        warmth = plan.warmth if plan.warmth is not None and is_of(runtime, plan.warmth) else None
-        return replace(plan, loaf=__version__, runtimes=(runtime,), packs=packs, documents=documents, warmth=warmth)
+        documents = (*licenses, *(part for part in plan.documents if not is_of_programs(part)))
+        fits = plan.warmth is not None and all(is_of(runtime, plan.warmth) for runtime in runtimes)
+        warmth = plan.warmth if fits else None
+        return replace(plan, loaf=__version__, runtimes=runtimes, packs=packs, documents=documents, warmth=warmth)
 
     plan = plan_of(bundle)
     if _programs(upgraded(plan)) == _programs(plan):

@@ -41,7 +41,7 @@ def _read_recipe(context: click.Context, _option: click.Parameter, path: Path | 
     help="Take what is not given here from this file (docs/build.md).",
 )  # fmt: skip
 @click.help_option("-h", "--help")
-def build(model: str, output: Path | None, backend: tuple[str, ...], **given: Any) -> None:
+def build(model: str, output: Path | None, backend: tuple[str, ...], platform: tuple[str, ...], **given: Any) -> None:
     """Build one executable file from MODEL.
 
     \b
@@ -58,9 +58,12 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], **given: An
     Clients choose by name among several models; the first is meant where they name none. A path
     with a = in it is written ./A=B.gguf after --also.
 
+    The file runs on machines like this one, and on those for which a program was frozen before
+    (loaf runtime freeze --platform ...).
+
     The bundle's own flags for sampling (--temp, --top-k, ...) and --alias become its defaults.
     """
-    from bundler.freeze import freeze_runtime
+    from bundler.freeze import FrozenRuntime, find_platform, freeze_runtime, frozen_runtimes
     from bundler.making.build import BuildRequest
     from bundler.making.build import build as build_bundle
     from bundler.packs import find_recipe
@@ -71,6 +74,12 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], **given: An
     recipes = {recipe.backend: recipe for recipe in map(find_recipe, backend)}
     for recipe in recipes.values():
         recipe.find_toolchain()  # says what is missing before anything is downloaded
+    platforms = [find_platform(name) for name in dict.fromkeys(platform)]
+
+    def freeze() -> tuple[FrozenRuntime, ...]:
+        named = tuple(freeze_runtime(progress, one) for one in platforms)
+        return named or frozen_runtimes(progress)
+
     request = BuildRequest(
         model,
         given["also"],
@@ -82,8 +91,11 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], **given: An
         quantization_from(given),
         external=given["external"],
     )
-    built = build_bundle(request, lambda: freeze_runtime(progress), progress, _ask_which)
-    click.echo(f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}")
+    built = build_bundle(request, freeze, progress, _ask_which)
+    click.echo(
+        f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}, "
+        f"for {' and '.join(built.platforms)}"
+    )
     _tell_of_unused(built.models)
 
 
@@ -130,16 +142,16 @@ def set_(file: Path, **given: Any) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def upgrade(file: Path) -> None:
-    """Put the runtime of this version of loaf into the bundle FILE, and new packs for those that it has.
+    """Put the runtimes of this version of loaf into the bundle FILE, and new packs for those that it has.
 
     Its weights are not touched. Whatever interrupts it, FILE is either what it was or what it was to be.
     """
     from bundler.changing.defaults import upgrade as upgrade_bundle
-    from bundler.freeze import freeze_runtime
+    from bundler.freeze import find_platform, freeze_runtime
     from bundler.progress import progress_for
 
     progress = progress_for()
-    if upgrade_bundle(file, lambda: freeze_runtime(progress), progress):
+    if upgrade_bundle(file, lambda platform: freeze_runtime(progress, find_platform(platform)), progress):
         _tell_of_change(file)
     else:
         click.echo(f"{file}: has the runtime of loaf {__version__} already")

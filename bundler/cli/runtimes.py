@@ -10,14 +10,18 @@ def runtime() -> None:
     """The program that goes into every bundle."""
 
 
-@runtime.command("build")
-def build_runtime() -> None:
-    """Compile and freeze it now, rather than when the first bundle is built."""
-    from bundler.freeze import freeze_runtime
+@runtime.command("freeze")
+@click.option("--platform", help="For which machines: linux-x86_64, linux-aarch64 [those like this one].")
+def freeze(platform: str | None) -> None:
+    """Compile and freeze it now, rather than when the first bundle is built.
+
+    Bundles that are built afterwards hold it beside the one for this machine.
+    """
+    from bundler.freeze import find_platform, freeze_runtime
     from bundler.progress import progress_for
     from bundler.text import human_size
 
-    frozen = freeze_runtime(progress_for())
+    frozen = freeze_runtime(progress_for(), find_platform(platform) if platform else None)
     click.echo(
         f"{frozen.archive}: {frozen.platform}, {human_size(frozen.size)} packed, "
         f"{human_size(frozen.unpacked_size)} unpacked, glibc {frozen.glibc} or newer, else its own"

@@ -56,6 +56,8 @@ LoafError
 │   └── CacheUnusable
 └── FreezeError          making the runtime that goes into a bundle
     ├── CompilerMissing
+    ├── NoSuchPlatform
+    ├── PlatformUnmakeable
     ├── ToolchainMissing
     ├── NoSuchPack
     ├── PythonUnsuitable
@@ -82,7 +84,9 @@ from bundler.errors.making import (
     FreezeError,
     FrozenFileUnsuitable,
     NoSuchPack,
+    NoSuchPlatform,
     PackagesUnreachable,
+    PlatformUnmakeable,
     PythonUnsuitable,
     StepFailed,
     ToolchainMissing,
@@ -163,6 +167,7 @@ __all__ = [
     "NoRoomToChange",
     "NoSuchFileType",
     "NoSuchPack",
+    "NoSuchPlatform",
     "NotAModel",
     "NotFirstPart",
     "NotGGUF",
@@ -170,6 +175,7 @@ __all__ = [
     "PackagesUnreachable",
     "PartMisfit",
     "PartNameTaken",
+    "PlatformUnmakeable",
     "PythonUnsuitable",
     "QuantizeError",
     "QuantizedAlready",

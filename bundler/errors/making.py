@@ -57,6 +57,27 @@ class CompilerMissing(FreezeError):
         self.command = command
 
 
+class NoSuchPlatform(FreezeError):
+    """Nobody makes programs for the platform `name` on this machine, only for `known`."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"programs for {name} are not made here",
+            f"this machine makes them for {' and '.join(known)}; docs/platforms.md says what a port has to bring",
+        )
+        self.name = name
+        self.known = tuple(known)
+
+
+class PlatformUnmakeable(FreezeError):
+    """Programs for the platform `name` could be made here, if `missing` were there."""
+
+    def __init__(self, name: str, missing: Sequence[str], hint: str) -> None:
+        super().__init__(f"programs for {name} cannot be made here: missing {', '.join(missing)}", hint)
+        self.name = name
+        self.missing = tuple(missing)
+
+
 class ToolchainMissing(FreezeError):
     """The pack of `backend` has to be compiled, and `missing` is not there to do it."""
 

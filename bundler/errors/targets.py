@@ -82,13 +82,13 @@ class FileTaken(TargetError):
 
 
 class AnotherPlatform(TargetError):
-    """The programs in the bundle are for `has`, and this machine makes them for `made`."""
+    """There are packs for `has` in the bundle, and this machine makes them for `made`."""
 
     def __init__(self, path: Path, has: Sequence[str], made: str) -> None:
         super().__init__(
             path,
-            f"{path}: the program in it is for {', '.join(has)}, and this machine makes programs for {made}",
-            "Upgrade it on a machine of its own kind.",
+            f"{path}: it has backends for GPUs of {', '.join(has)}, and this machine makes them for {made}",
+            "Upgrade it on a machine of that kind.",
         )
         self.has = tuple(has)
         self.made = made

@@ -5,6 +5,7 @@ wheel → llama.cpp, compiled                         compiler, ninja → with w
 sources, corrections → what is compiled             environment, packages → what is installed, and from where
 core → the frozen program                           contents, licenses → what is in it
 c_library, elf → the C library that goes along, and how programs find it
+platforms → what differs from one platform to the next
 pack → a folder as an archive                       page → the browser page, built
 process → long commands                             develop → the checkout's own environment
 
@@ -12,6 +13,7 @@ The pipeline knows the order of the steps and what each depends on, and refuses 
 """
 
 from bundler.freeze.contents import Software
-from bundler.freeze.pipeline import FrozenRuntime, freeze_runtime
+from bundler.freeze.pipeline import FrozenRuntime, freeze_runtime, frozen_runtimes
+from bundler.freeze.platforms import find_platform, this_platform
 
-__all__ = ["FrozenRuntime", "Software", "freeze_runtime"]
+__all__ = ["FrozenRuntime", "Software", "find_platform", "freeze_runtime", "frozen_runtimes", "this_platform"]

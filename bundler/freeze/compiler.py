@@ -1,11 +1,12 @@
-"""The machine's C and C++ compilers, and the environment in which they compile the same thing every time.
+"""The C and C++ compilers for a kind of machine, and the environment in which they compile the same thing every time.
 
-Refuses to know what is compiled.
+Knows how compilers for other machines than this one are called. Refuses to know what is compiled.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -26,11 +27,25 @@ class Compiler:
     version: str
 
 
-def find_compiler() -> Compiler:
-    """The compilers that CC and CXX name, else the system's. Raises CompilerMissing."""
+def find_compiler(machine: str = platform.machine()) -> Compiler:
+    """The compilers for `machine`, as `uname -m` has it, which run on this one. Raises CompilerMissing.
+
+    For this machine's own kind those that CC and CXX name, else the system's; for others GNU's, by their names.
+    """
+    if machine != platform.machine():
+        c, cxx = f"{machine}-linux-gnu-gcc", f"{machine}-linux-gnu-g++"
+        if shutil.which(cxx) is None:
+            raise CompilerMissing(cxx)
+        return Compiler(c, cxx, _version_line(cxx))
     cxx = _command("CXX", ("c++", "g++", "clang++"))
     c = _command("CC", ("cc", "gcc", "clang"))
     return Compiler(c, cxx, _version_line(cxx))
+
+
+def understands(compiler: Compiler, *flags: str) -> bool:
+    """Whether it takes `flags`, tried on nothing."""
+    argv = [*shlex.split(compiler.cxx), *flags, "-fsyntax-only", "-x", "c++", os.devnull]
+    return subprocess.run(argv, capture_output=True, env=clean_environment(), check=False).returncode == 0
 
 
 def compile_environment(work: Path, compiler: Compiler, cores: int) -> dict[str, str]:

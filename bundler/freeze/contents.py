@@ -7,13 +7,15 @@ texts are collected in `licenses.py`.
 from __future__ import annotations
 
 import importlib.metadata
-import platform
+import json
 import re
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundler.freeze.c_library import c_library_version
 from bundler.freeze.pins import LLAMA_CPP_COMMIT, pins
+from bundler.freeze.process import clean_environment
 
 _SPDX = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR|WITH) [A-Za-z0-9.+-]+)*")
 """A licence expression without parentheses: none of ours has them."""
@@ -45,17 +47,41 @@ def frozen_packages(site_packages: Path) -> tuple[Software, ...]:
     )
 
 
-def frozen_libraries() -> tuple[Software, ...]:
-    """What the runtime holds besides: this Python, llama.cpp, and what both are linked with."""
-    import ssl
-    import zlib
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Of the Python that is frozen, and of what it is linked with: "3.11.2", "3.0.22", "2.36", "1.2.13"."""
 
+    python: str
+    openssl: str
+    glibc: str
+    zlib: str
+
+
+def versions_of(python: Sequence[str | Path]) -> Versions:
+    """What the Python that the command `python` runs says of itself."""
+    told = subprocess.run([*python, "-c", _TELL], stdout=subprocess.PIPE, env=clean_environment(), check=True)
+    return Versions(**json.loads(told.stdout))
+
+
+_TELL = """
+import json, os, platform, ssl, zlib
+print(json.dumps({
+    "python": platform.python_version(),
+    "openssl": ssl.OPENSSL_VERSION.split()[1],
+    "glibc": os.confstr("CS_GNU_LIBC_VERSION").split()[1],
+    "zlib": zlib.ZLIB_RUNTIME_VERSION,
+}))
+"""
+
+
+def frozen_libraries(versions: Versions) -> tuple[Software, ...]:
+    """What the runtime holds besides: Python, llama.cpp, and what both are linked with."""
     return (
         Software("llama.cpp", LLAMA_CPP_COMMIT, "MIT"),
-        Software("Python", platform.python_version(), "PSF-2.0"),
-        Software("OpenSSL", ssl.OPENSSL_VERSION.split()[1], "Apache-2.0"),
-        Software("glibc", c_library_version(), "LGPL-2.1-or-later"),
-        Software("zlib", zlib.ZLIB_RUNTIME_VERSION, "Zlib"),
+        Software("Python", versions.python, "PSF-2.0"),
+        Software("OpenSSL", versions.openssl, "Apache-2.0"),
+        Software("glibc", versions.glibc, "LGPL-2.1-or-later"),
+        Software("zlib", versions.zlib, "Zlib"),
         Software("libffi", "", "MIT"),
         Software("libuuid", "", "BSD-3-Clause"),
         *(Software(name, "", "GPL-3.0-or-later WITH GCC-exception-3.1") for name in ("libstdc++", "libgcc", "libgomp")),

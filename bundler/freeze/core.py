@@ -6,6 +6,7 @@ Knows PyInstaller. Refuses to know where the packages come from and how the fold
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from bundler.errors import StepFailed
@@ -19,13 +20,13 @@ EXECUTABLE = "loaf-runtime"
 """The program's name in the folder; templates/runtime.spec says it too."""
 
 
-def freeze(python: Path, page: Path | None, work: Path, log: Path, progress: Progress) -> Path:
-    """Freezes the package `runtime`, with `page` in it, by the PyInstaller of `python`; returns the folder.
+def freeze(python: Sequence[str | Path], page: Path | None, work: Path, log: Path, progress: Progress) -> Path:
+    """Freezes the package `runtime`, with `page` in it, by the PyInstaller of the command `python`; returns the folder.
 
     Raises StepFailed.
     """
     source = _copy_of_runtime(work, page)
-    command: list[str | Path] = [python, "-m", "PyInstaller", templates_dir() / "runtime.spec", "--noconfirm"]
+    command: list[str | Path] = [*python, "-m", "PyInstaller", templates_dir() / "runtime.spec", "--noconfirm"]
     command += ["--distpath", work / "dist", "--workpath", work / "build", "--", source]
     with progress.step("Freezing the runtime", None, "steps") as advance:
         try:

@@ -116,12 +116,28 @@ prompt see the same; of those of 64 clients each sees a 64th. Where less than an
 seen, rows are computed one by one, as in smaller batches: with the same model 2.8 times as many tokens a second for 64
 clients."""
 
+_SME = Correction(
+    "ggml/src/CMakeLists.txt",
+    """\
+            ggml_add_cpu_backend_variant(armv9.2_1    DOTPROD FP16_VECTOR_ARITHMETIC SVE MATMUL_INT8 SME)
+            ggml_add_cpu_backend_variant(armv9.2_2    DOTPROD FP16_VECTOR_ARITHMETIC SVE MATMUL_INT8 SVE2 SME)
+""",
+    "",
+)
+
+WITHOUT_SME = (_SME,)
+"""For compilers that know no SME, as GCC before 14: the other six variants for arm64 are compiled all the same, and the
+processors that have it get the one for SVE2."""
+
 CORRECTIONS = (_TILES, _OTHERS_CELLS, _SPARSE, _ROW_BY_ROW)
 
 
-def correct(sources: Path, log: Path) -> None:
-    """Put right what lies in `sources`, llama.cpp's own folder. Raises StepFailed where a text is not there once."""
-    for correction in CORRECTIONS:
+def correct(sources: Path, log: Path, more: tuple[Correction, ...] = ()) -> None:
+    """Put right what lies in `sources`, llama.cpp's own folder; `more` is what one machine or compiler asks for.
+
+    Raises StepFailed where a text is not there once.
+    """
+    for correction in (*CORRECTIONS, *more):
         file = sources / correction.file
         text = file.read_text() if file.is_file() else ""
         if text.count(correction.old) != 1:

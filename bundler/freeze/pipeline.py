@@ -7,22 +7,20 @@ is done.
 from __future__ import annotations
 
 import json
-import platform
 import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from bundler.freeze.c_library import FOLDER, add_c_library, c_library_key
-from bundler.freeze.contents import Software, frozen_libraries, frozen_packages
+from bundler.freeze.c_library import FOLDER, add_c_library
+from bundler.freeze.contents import Software, frozen_libraries, frozen_packages, versions_of
 from bundler.freeze.core import EXECUTABLE, freeze
-from bundler.freeze.environment import environment_key, freezing_environment, site_packages_of
 from bundler.freeze.licenses import collect_licenses
 from bundler.freeze.pack import COMPRESSION, content_of, needed_glibc, pack, sha256_of, unpacked_size
 from bundler.freeze.page import LICENSES, built_page, page_key, page_software
-from bundler.freeze.wheel import compiled_wheel
+from bundler.freeze.platforms import Installed, Platform, all_platforms, this_platform
 from bundler.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.progress import Progress
-from bundler.store.cache import cached, key_of, log_file
+from bundler.store.cache import cached, is_cached, key_of, log_file
 from bundler.store.unpacking import unpacked
 
 _ARCHIVE = "core.tar.gz"
@@ -54,48 +52,65 @@ class FrozenRuntime:
     licenses: Path
 
 
-def freeze_runtime(progress: Progress) -> FrozenRuntime:
-    """The runtime for this machine's kind of system. Takes minutes the first time, then milliseconds.
+def freeze_runtime(progress: Progress, platform: Platform | None = None) -> FrozenRuntime:
+    """The runtime for `platform`, None: this machine's. Takes minutes the first time, then milliseconds.
 
     Raises CacheError and FreezeError.
     """
-    wheel = compiled_wheel(progress)
-    entry = cached("runtime", runtime_key(wheel), lambda folder: _make(folder, wheel, progress), needs=_NEEDS_BYTES)
+    platform = platform or this_platform()
+    wheel = platform.compiled_wheel(progress)
+    key = runtime_key(platform, wheel)
+    entry = cached("runtime", key, lambda folder: _make(folder, platform, wheel, progress), needs=_NEEDS_BYTES)
     return _described(entry)
 
 
-def _make(folder: Path, wheel: Path, progress: Progress) -> None:
-    python = freezing_environment(wheel, progress)
+def frozen_runtimes(progress: Progress) -> tuple[FrozenRuntime, ...]:
+    """The runtime for this machine, which is made where there is none, and those for others that have been made.
+
+    Raises as `freeze_runtime` does.
+    """
+    others = (platform for platform in all_platforms() if platform.name != this_platform().name)
+    return (freeze_runtime(progress), *(freeze_runtime(progress, other) for other in others if _is_made(other)))
+
+
+def _is_made(platform: Platform) -> bool:
+    wheel = platform.wheel_made()
+    return wheel is not None and is_cached("runtime", runtime_key(platform, wheel))
+
+
+def _make(folder: Path, platform: Platform, wheel: Path, progress: Progress) -> None:
+    installed = platform.installed(wheel, progress)
     work, log = folder / "work", log_file("freeze")
     log.unlink(missing_ok=True)
     work.mkdir()
     page = built_page(progress)
-    core = freeze(python, page, work, log, progress)
-    add_c_library(core, EXECUTABLE)
+    core = freeze(installed.python(work, templates_dir()), page, work, log, progress)
+    add_c_library(core, EXECUTABLE, installed.c_library)
     with progress.step("Packing the runtime", unpacked_size(core), "bytes") as advance:
         pack(core, folder / _ARCHIVE, advance)
-    made = _describe(folder, core, python, page)
+    made = _describe(folder, core, platform, installed, page)
     shutil.rmtree(work)
     # Who freezes waits for minutes, and whoever asks the program something afterwards should not wait again.
-    unpacked(made.sha256, made.unpacked_size, made.archive.read_bytes)
+    if platform.name == this_platform().name:
+        unpacked(made.sha256, made.unpacked_size, made.archive.read_bytes)
 
 
-def _describe(folder: Path, core: Path, python: Path, page: Path | None) -> FrozenRuntime:
+def _describe(folder: Path, core: Path, platform: Platform, installed: Installed, page: Path | None) -> FrozenRuntime:
     archive, licenses = folder / _ARCHIVE, folder / _LICENSES
-    packages = frozen_packages(site_packages_of(python))
+    versions, packages = versions_of(installed.python()), frozen_packages(installed.site_packages)
     of_page = "" if page is None else (page / LICENSES).read_text()
-    licenses.write_text(collect_licenses(site_packages_of(python), [package.name for package in packages], of_page))
+    licenses.write_text(collect_licenses(installed.site_packages, [package.name for package in packages], of_page))
     description = FrozenRuntime(
-        platform=f"{platform.system().lower()}-{platform.machine()}",
+        platform=platform.name,
         archive=archive,
         sha256=sha256_of(archive),
         size=archive.stat().st_size,
         unpacked_size=unpacked_size(core),
         executable=EXECUTABLE,
         glibc=needed_glibc(core, without=FOLDER),
-        python=platform.python_version(),
+        python=versions.python,
         packages=packages,
-        libraries=(*frozen_libraries(), *(() if page is None else page_software(page))),
+        libraries=(*frozen_libraries(versions), *(() if page is None else page_software(page))),
         licenses=licenses,
     )
     content = asdict(description) | {"archive": archive.name, "licenses": licenses.name}
@@ -110,13 +125,12 @@ def _described(entry: Path) -> FrozenRuntime:
     return FrozenRuntime(**content | files | software)
 
 
-def runtime_key(wheel: Path) -> str:
-    """Changes with everything that is frozen or decides how."""
+def runtime_key(platform: Platform, wheel: Path) -> str:
+    """Changes with everything that is frozen or decides how. `wheel` lies in a folder named by its own key."""
     return key_of(
-        environment=environment_key(wheel),
+        environment=platform.key(wheel),
         runtime=content_of(runtime_dir(), without=(PAGE, PAGE_SOURCE)),
         page=page_key(),
-        c_library=c_library_key(),
         spec=(templates_dir() / "runtime.spec").read_text(),
         description=" ".join(field.name for field in fields(FrozenRuntime)),
         compression=str(COMPRESSION),

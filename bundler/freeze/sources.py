@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from bundler.errors import StepFailed
-from bundler.freeze.corrections import correct
+from bundler.freeze.corrections import Correction, correct
 from bundler.freeze.packages import install, new_environment, pip
 from bundler.freeze.pins import LLAMA, LLAMA_CPP_COMMIT, llama_version, pins
 from bundler.freeze.process import clean_environment
@@ -28,8 +28,12 @@ def build_tools(work: Path, log: Path, progress: Progress) -> Path:
     return python
 
 
-def unpacked_sources(python: Path, work: Path, log: Path, progress: Progress) -> Path:
+def unpacked_sources(
+    python: Path, work: Path, log: Path, progress: Progress, more: tuple[Correction, ...] = ()
+) -> Path:
     """Fetches the pinned sdist with the pip of `build_tools`, and corrects it; returns the folder that it unpacks to.
+
+    `more` is corrected besides what always is.
 
     llama.cpp itself is in `vendor/llama.cpp` there. Raises PackagesUnreachable and StepFailed.
     """
@@ -48,7 +52,7 @@ def unpacked_sources(python: Path, work: Path, log: Path, progress: Progress) ->
     commit = llama_cpp_commit(sources)
     if commit != LLAMA_CPP_COMMIT:
         raise StepFailed(f"fetching {wanted}", f"it brings llama.cpp {commit}, and not {LLAMA_CPP_COMMIT}", log)
-    correct(sources / "vendor" / "llama.cpp", log)
+    correct(sources / "vendor" / "llama.cpp", log, more)
     return sources
 
 

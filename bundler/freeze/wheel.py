@@ -1,4 +1,4 @@
-"""Compiles llama-cpp-python, once per machine and version, into a wheel that runs on any processor.
+"""Compiles llama-cpp-python, once per machine and version, into a wheel that runs on any processor of its kind.
 
 Knows the flags and how pip is told them. Refuses to know what becomes of the wheel.
 
@@ -16,14 +16,15 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
-from bundler.freeze.compiler import Compiler, compile_environment, find_compiler
-from bundler.freeze.corrections import CORRECTIONS
+from bundler.errors import CompilerMissing
+from bundler.freeze.compiler import Compiler, compile_environment, find_compiler, understands
+from bundler.freeze.corrections import CORRECTIONS, WITHOUT_SME, Correction
 from bundler.freeze.ninja import NinjaProgress
 from bundler.freeze.packages import pip
 from bundler.freeze.pins import llama_version, pins
 from bundler.freeze.sources import build_tools, unpacked_sources
 from bundler.progress import Progress
-from bundler.store.cache import cached, key_of, log_file
+from bundler.store.cache import build_cache, cached, key_of, log_file
 
 FLAGS = (
     "-DGGML_NATIVE=OFF",
@@ -46,43 +47,78 @@ _KEPT = 32  # a few MB each, and minutes to make again
 _CPU_MINUTES = 22  # measured: 23.5 with both cores shared with others
 
 
-def compiled_wheel(progress: Progress) -> Path:
-    """The wheel of the pinned llama-cpp-python; compiled when the cache has none for this machine.
+def compiled_wheel(progress: Progress, machine: str = platform.machine()) -> Path:
+    """The wheel of the pinned llama-cpp-python for `machine`; compiled when the cache has none made on this one.
 
     Raises CompilerMissing, PackagesUnreachable, StepFailed, PythonUnsuitable and CacheError.
     """
-    compiler = find_compiler()
-    key = wheel_key(compiler)
-    entry = cached("wheel", key, lambda folder: _make(folder, compiler, progress), needs=_NEEDS_BYTES, keep=_KEPT)
+    compiler = find_compiler(machine)
+    key = wheel_key(compiler, machine)
+
+    def make(folder: Path) -> None:
+        _make(folder, compiler, machine, progress)
+
+    entry = cached("wheel", key, make, needs=_NEEDS_BYTES, keep=_KEPT)
     return next(entry.glob("*.whl"))
 
 
-def wheel_key(compiler: Compiler) -> str:
+def made_wheel(machine: str) -> Path | None:
+    """The wheel for `machine` where it has been compiled, and would not be again; else None."""
+    try:
+        key = wheel_key(find_compiler(machine), machine)
+    except CompilerMissing:
+        return None
+    return next(build_cache().glob(f"wheel/{key}/*.whl"), None)
+
+
+def wheel_key(compiler: Compiler, machine: str = platform.machine()) -> str:
     """Changes with everything that changes what is compiled."""
+    more = _more_corrections(compiler, machine)
     return key_of(
         version=llama_version(),
-        flags=RECIPE,
+        flags=f"{RECIPE} {more!r}" if more else RECIPE,
         compiler=f"{compiler.c} {compiler.cxx} {compiler.version}",
         tools=" ".join(pins("compile")),
-        machine=platform.machine(),
+        machine=machine,
         libc=" ".join(platform.libc_ver()),
     )
 
 
-def _make(folder: Path, compiler: Compiler, progress: Progress) -> None:
-    work, log = folder / "work", log_file("compile")
+def _more_corrections(compiler: Compiler, machine: str) -> tuple[Correction, ...]:
+    return WITHOUT_SME if machine == "aarch64" and not understands(compiler, "-march=armv9.2-a+sme") else ()
+
+
+def _make(folder: Path, compiler: Compiler, machine: str, progress: Progress) -> None:
+    is_here = machine == platform.machine()
+    work, log = folder / "work", log_file("compile" if is_here else f"compile-{machine}")
     log.unlink(missing_ok=True)
     cores = len(os.sched_getaffinity(0))
     minutes = max(1, round(_CPU_MINUTES / cores))
-    progress.say(f"Compiling llama.cpp, once on this machine: about {minutes} min on {cores} cores.")
+    whose = "" if is_here else f" for {machine}"
+    progress.say(f"Compiling llama.cpp{whose}, once on this machine: about {minutes} min on {cores} cores.")
     python = build_tools(work, log, progress)
-    source = unpacked_sources(python, work, log, progress)
-    _compile(python, source, folder, compile_environment(work, compiler, cores), log, progress)
+    source = unpacked_sources(python, work, log, progress, _more_corrections(compiler, machine))
+    environment = compile_environment(work, compiler, cores)
+    if is_here:
+        _compile(python, source, folder, FLAGS, environment, log, progress)
+    else:
+        # The variable is how Python itself is told, where it is compiled for another machine, what it is for.
+        crossing = environment | {"_PYTHON_HOST_PLATFORM": f"linux-{machine}"}
+        flags = (*FLAGS, "-DCMAKE_SYSTEM_NAME=Linux", f"-DCMAKE_SYSTEM_PROCESSOR={machine}")
+        _compile(python, source, folder, flags, crossing, log, progress)
     shutil.rmtree(work)
 
 
-def _compile(python: Path, source: Path, target: Path, env: dict[str, str], log: Path, progress: Progress) -> None:
-    defines = ";".join((*FLAGS, f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={_write_without_common(source)}"))
+def _compile(
+    python: Path,
+    source: Path,
+    target: Path,
+    flags: tuple[str, ...],
+    env: dict[str, str],
+    log: Path,
+    progress: Progress,
+) -> None:
+    defines = ";".join((*flags, f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={_write_without_common(source)}"))
     arguments: list[str | Path] = [
         "wheel",
         "--verbose",

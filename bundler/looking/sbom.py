@@ -100,7 +100,8 @@ def _package(package: Package) -> Component:
 
 
 def _library(library: Package) -> Component:
-    component: Component = {"bom-ref": library.name, "type": "library", "name": library.name}
+    reference = "@".join(filter(None, (library.name, library.version)))  # programs may have different ones
+    component: Component = {"bom-ref": reference, "type": "library", "name": library.name}
     if library.version:
         component["version"] = library.version
     if library.name == "llama.cpp":

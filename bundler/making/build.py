@@ -6,17 +6,17 @@ things come to lie in the file (`bundler/file/`) and how the programs came to be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bundler.asking.program import unpacked_program
-from bundler.asking.rehearsal import rehearse
+from bundler.asking.rehearsal import rehearse, runtime_for_here
 from bundler.asking.warming import write_warm
 from bundler.choosing.models import MAX_NAME, Choose, ChosenModel, choose_models, file_name, refuse
 from bundler.choosing.parts import choose_parts
-from bundler.errors import UnusableText
+from bundler.errors import DefaultsRefused, UnusableText
 from bundler.file.baked import NOTHING_BAKED, Baked
 from bundler.file.beside import put_beside
 from bundler.file.digests import check_digest, digests_of
@@ -56,16 +56,17 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The finished bundle. Sizes in bytes; `models` are all weights in it."""
+    """The finished bundle. Sizes in bytes; `models` are all weights in it, `platforms` where it runs."""
 
     path: Path
     size: int
     weights_size: int
     models: tuple[Model, ...]
+    platforms: tuple[str, ...]
 
 
 def build(
-    request: BuildRequest, freeze: Callable[[], FrozenRuntime], progress: Progress, choose: Choose = refuse
+    request: BuildRequest, freeze: Callable[[], Sequence[FrozenRuntime]], progress: Progress, choose: Choose = refuse
 ) -> Built:
     """Build the bundle and return what was built. The target is replaced only when the new file is whole.
 
@@ -90,7 +91,11 @@ def build(
             with progress.step("Writing the weights", weights_size, "bytes") as advance:
                 plan = put_beside(plan, target, advance)
         size = _write(lay_out(plan), target, baked.warm, progress)
-    return Built(target, size, weights_size, tuple(model.about for model in plan.models))
+    return Built(target, size, weights_size, tuple(model.about for model in plan.models), _platforms(plan))
+
+
+def _platforms(plan: Plan) -> tuple[str, ...]:
+    return tuple(runtime.about.platform for runtime in plan.runtimes)
 
 
 @contextmanager
@@ -108,7 +113,10 @@ def _first_made_smaller(
     if (weights.stated, weights.wanted) != (None, None):
         with progress.step(f"Checking {request.model}", weights.size, "bytes") as advance:
             check_digest(weights, digests_of(weights.content, advance).sha256)
-    program = unpacked_program(plan.runtimes[0])
+    runtime = runtime_for_here(plan)
+    if runtime is None:
+        raise DefaultsRefused("--quantize: the file has no program for this machine, which would do it")
+    program = unpacked_program(runtime)
     with quantized(first, request.model, request.quantization, program, target, progress) as smaller:
         yield replace(plan, models=(planned_model(smaller), *plan.models[1:]))
 

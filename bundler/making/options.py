@@ -198,6 +198,8 @@ BUILD_GROUPS = (
         _option("-o --output", "The bundle to write [NAME.loaf].", TargetFile()),
         _option("--name", "What the model is called [the file's name]."),
         click.Option(["--external"], is_flag=True, help="Leave the weights beside the bundle, in files of their own."),
+        _option("--platform", "Where the file runs: linux-x86_64, linux-aarch64; repeatable [all that are frozen].",
+                multiple=True),
         _option("--backend", "Also compute on GPUs, by vulkan, cuda or rocm; repeatable.", multiple=True,
                 metavar="BACKEND[:CHIPS]"),
     )),

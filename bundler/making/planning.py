@@ -18,25 +18,27 @@ from bundler.packs import BackendPack
 from runtime import __version__
 from runtime.bundle import LICENSE_TEXT, LICENSES, README, RUNTIMES, WARM_TEXT, Model, Pack, Package, Runtime
 
+_OF_RUNTIME = f"{LICENSES}runtime"
+_RUNTIME_LICENSES = f"{_OF_RUNTIME}.txt"
+
 
 def plan_bundle(
     sha256: str | None,
     baked: Baked,
     models: tuple[ChosenModel, ...],
     parts: tuple[ChosenPart, ...],
-    frozen: FrozenRuntime,
+    frozen: Sequence[FrozenRuntime],
     packs: tuple[BackendPack, ...],
 ) -> Plan:
     """All that goes into a new bundle. `sha256`: what the weights of the first model must come to, in hex."""
     first, *others = models
-    runtime, licenses = planned_runtime(frozen)
     return Plan(
         name=first.name,
         loaf=__version__,
         models=(planned_model(first, sha256), *map(planned_model, others), *map(planned_part, parts)),
-        runtimes=(runtime,),
+        runtimes=tuple(map(planned_runtime, frozen)),
         packs=tuple(map(planned_pack, packs)),
-        documents=(licenses, *planned_texts(baked)),
+        documents=(*planned_licenses(frozen), *planned_texts(baked)),
         args=baked.arguments(),
         system=baked.system,
         chat_template=baked.chat_template,
@@ -80,8 +82,8 @@ def planned_part(part: ChosenPart) -> PlannedModel:
     return PlannedModel(about, PlannedPart(part.entry, part.content))
 
 
-def planned_runtime(frozen: FrozenRuntime) -> tuple[PlannedRuntime, PlannedPart]:
-    """The program that was frozen on this machine, and the licences of what is in it."""
+def planned_runtime(frozen: FrozenRuntime) -> PlannedRuntime:
+    """A program that was frozen on this machine."""
     about = Runtime(
         platform=frozen.platform,
         entry=f"{RUNTIMES}{frozen.platform}/core.tar.gz",
@@ -93,8 +95,23 @@ def planned_runtime(frozen: FrozenRuntime) -> tuple[PlannedRuntime, PlannedPart]
         libraries=_packages(frozen.libraries),
     )
     core = PlannedPart(about.entry, (FileRange(frozen.archive, 0, frozen.size),), stated=frozen.sha256)
-    size = frozen.licenses.stat().st_size
-    return PlannedRuntime(about, core), PlannedPart(f"{LICENSES}runtime.txt", (FileRange(frozen.licenses, 0, size),))
+    return PlannedRuntime(about, core)
+
+
+def planned_licenses(frozen: Sequence[FrozenRuntime]) -> tuple[PlannedPart, ...]:
+    """The licences of what is in the programs: a text that several have is in the file once."""
+    texts = {one.licenses.read_bytes(): one for one in reversed(frozen)}
+    kept = [one for one in frozen if one in texts.values()]
+    names = [_RUNTIME_LICENSES, *(f"{_OF_RUNTIME}-{one.platform}.txt" for one in kept[1:])]
+    return tuple(
+        PlannedPart(name, (FileRange(one.licenses, 0, one.licenses.stat().st_size),))
+        for name, one in zip(names, kept, strict=True)
+    )
+
+
+def is_of_programs(document: PlannedPart) -> bool:
+    """Whether it is one of `planned_licenses`."""
+    return document.name.startswith(_OF_RUNTIME)
 
 
 def _packages(software: Sequence[Software]) -> tuple[Package, ...]:

@@ -56,7 +56,7 @@ def prepare(model: str, freeze: Callable[[], FrozenRuntime], progress: Progress,
     (chosen,) = choose_models(model, None, (), progress, choose)
     baked = _with_what_its_place_asks_for(chosen)
     models = [planned_model(chosen), *map(planned_part, choose_parts(baked.parts, [chosen]))]
-    runtime, _licenses = planned_runtime(freeze())
+    runtime = planned_runtime(freeze())
     packs = list(_packs(runtime.about.platform))
     plan = Plan(
         name=chosen.name,

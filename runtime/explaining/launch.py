@@ -15,11 +15,11 @@ from runtime.bundle import Bundle
 from runtime.chat.fallback import fallback_line
 from runtime.console.meter import large
 from runtime.engine.backend import Backend, CacheType, LayerSizes, ModelFacts, Verdict, Weights
-from runtime.engine.llama.binding import loaded_variant
+from runtime.engine.llama.binding import loaded_variant, variants_there
 from runtime.engine.llama.layers import layer_sizes
 from runtime.errors import LoafError
 from runtime.explaining.machine import describe_cache, describe_devices, describe_machine
-from runtime.explaining.report import Model, Report
+from runtime.explaining.report import Machine, Model, Report
 from runtime.machine.resources import processors
 from runtime.models.loading import look_at_models
 from runtime.offloading.placing import own_backend
@@ -46,13 +46,20 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
     told += describe_devices(told)
     if not settings.gpu.workers:
         told += (Verdict("RPC", False, "--rpc names no worker"),)
-    return Report(__version__, describe_machine(loaded_variant()), told, tuple(models), describe_cache(), problem)
+    return Report(
+        __version__,
+        _machine(),
+        told,
+        tuple(models),
+        describe_cache(),
+        problem,
+    )
 
 
 def describe_running(name: str, weights: Weights, settings: Settings, backend: Backend) -> Report:
     """The same of a model that has been loaded, for those who may not know the machine's folders."""
     model = describe_model(name, weights, settings, backend)
-    return Report(__version__, describe_machine(loaded_variant()), backend.placement.verdicts, (model,))
+    return Report(__version__, _machine(), backend.placement.verdicts, (model,))
 
 
 def describe_model(name: str, weights: Weights, settings: Settings, backend: Backend) -> Model:
@@ -106,3 +113,7 @@ def _not_asked(bundle: Bundle | None, told: Iterable[Verdict]) -> Iterable[Verdi
     for pack in packs_for_here(bundle):
         if TITLES[pack.backend] not in titles:
             yield Verdict(TITLES[pack.backend], False, "its pack is in the file, but it was not asked for")
+
+
+def _machine() -> Machine:
+    return describe_machine(loaded_variant(), variants_there())

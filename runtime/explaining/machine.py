@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 
 from runtime.backends.detection import PATIENT_SECONDS, ask
 from runtime.backends.devices import TITLES, Report
@@ -13,22 +14,27 @@ from runtime.bundle import Backend
 from runtime.engine.backend import Verdict
 from runtime.explaining.report import Cache, Machine
 from runtime.machine.c_library import describe_c_library
-from runtime.machine.processor import VARIANTS, best_variant, describe_variant, read_processor
+from runtime.machine.processor import best_variant, describe_variant, read_processor
 from runtime.machine.resources import memory, numa_nodes, processors, runs_programs
+from runtime.machine.variants import family_of
 
 _ASKED: tuple[Backend, ...] = ("cuda", "rocm", "vulkan")
 """Metal is macOS's."""
 
 
-def describe_machine(variant: str | None = None) -> Machine:
-    """`variant` is the name of the one that has been loaded; None: what would be, by what Linux says."""
+def describe_machine(variant: str | None = None, there: Collection[str] = ()) -> Machine:
+    """`variant` is the name of the one that has been loaded; None: what would be, by what Linux says.
+
+    `there` are those that were compiled; empty: all that ggml has.
+    """
     uname = os.uname()
+    family = family_of(uname.machine, there)
     name, flags = read_processor()
     return Machine(
         system=f"{uname.sysname} {uname.release} on {uname.machine}, {describe_c_library()}",
         processor=name,
-        variant=describe_variant(variant or best_variant(flags), flags),
-        n_variants=len(VARIANTS),
+        variant=describe_variant(family, variant or best_variant(family, flags), flags),
+        n_variants=len(family.variants),
         processors=processors(),
         numa_nodes=numa_nodes(),
         memory=memory(),

@@ -1,6 +1,7 @@
 """The machine and the process: what there is, and what is owed to it.
 
 resources → processors and memory that may be used      processor → its variant, by what it can do
+variants → those that there are, by kind of processor
 program → its own command, and its environment          desktop → the browser of whoever sits there
 c_library → the one that the file brings, where it is in use
 logs → where the log goes                               lean → packages of which only a part is imported

@@ -1,7 +1,7 @@
-"""Which of ggml's variants for x86-64 a processor can run, and what it lacks for the next better one.
+"""Which of ggml's variants a processor can run, and what it lacks for the next better one.
 
-Knows ggml's list (ggml/src/CMakeLists.txt), how it ranks them (ggml/src/ggml-cpu/arch/x86/cpu-feats.cpp) and what Linux
-calls the same features. ggml chooses by itself, by asking the processor: this says why. Refuses to load anything.
+Knows where Linux says what processor this is. ggml chooses by itself, by asking the processor: this says why. Refuses
+to load anything, and to know what the variants are (`variants.py`).
 """
 
 from __future__ import annotations
@@ -10,42 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-_FLAGS = {
-    "FMA": ("fma",),
-    "F16C": ("f16c",),
-    "SSE4.2": ("sse4_2",),
-    "BMI2": ("bmi2",),
-    "AVX": ("avx",),
-    "AVX2": ("avx2",),
-    "AVX-VNNI": ("avx_vnni",),
-    "AVX-512": ("avx512f", "avx512cd", "avx512vl", "avx512dq", "avx512bw"),
-    "AVX-512 VBMI": ("avx512vbmi",),
-    "AVX-512 BF16": ("avx512_bf16",),
-    "AVX-512 VNNI": ("avx512_vnni",),
-    "AMX INT8": ("amx_int8",),
-}
-"""Features, each of which ggml counts for more than all before it together, and their flags in /proc/cpuinfo."""
-
-_HASWELL = ("SSE4.2", "AVX", "F16C", "FMA", "AVX2", "BMI2")
-_SKYLAKEX = (*_HASWELL, "AVX-512")
-
-VARIANTS: dict[str, tuple[str, ...]] = {
-    "x64": (),
-    "sse42": ("SSE4.2",),
-    "sandybridge": ("SSE4.2", "AVX"),
-    "ivybridge": ("SSE4.2", "AVX", "F16C"),
-    "piledriver": ("SSE4.2", "AVX", "F16C", "FMA"),
-    "haswell": _HASWELL,
-    "alderlake": (*_HASWELL, "AVX-VNNI"),
-    "skylakex": _SKYLAKEX,
-    "cannonlake": (*_SKYLAKEX, "AVX-512 VBMI"),
-    "cascadelake": (*_SKYLAKEX, "AVX-512 VNNI"),
-    "icelake": (*_SKYLAKEX, "AVX-512 VBMI", "AVX-512 VNNI"),
-    "cooperlake": (*_SKYLAKEX, "AVX-512 VNNI", "AVX-512 BF16"),
-    "zen4": (*_SKYLAKEX, "AVX-512 VBMI", "AVX-512 VNNI", "AVX-512 BF16"),
-    "sapphirerapids": (*_SKYLAKEX, "AVX-512 VBMI", "AVX-512 VNNI", "AVX-512 BF16", "AMX INT8"),
-}
-"""What each is compiled to use. `x64` runs on every processor of the kind."""
+from runtime.machine.variants import Family
 
 
 class Variant(msgspec.Struct, frozen=True):
@@ -60,38 +25,43 @@ class Variant(msgspec.Struct, frozen=True):
     lacks: tuple[str, ...] = ()
 
 
-def describe_variant(name: str, flags: frozenset[str]) -> Variant:
+def describe_variant(family: Family, name: str, flags: frozenset[str]) -> Variant:
     """The variant `name` on a processor with these flags."""
-    if name not in VARIANTS:  # of another kind of processors
+    if name not in family.variants:  # of another kind of processors
         return Variant(name)
-    if name != best_variant(flags):  # Linux and ggml were not told the same, as in emulators
-        return Variant(name, VARIANTS[name])
-    for better in sorted(VARIANTS, key=_score):
-        lacks = _lacks(better, flags)
-        if _score(better) > _score(name) and lacks:
-            return Variant(name, VARIANTS[name], better, lacks)
-    return Variant(name, VARIANTS[name])
+    uses = family.variants[name]
+    if name != best_variant(family, flags):  # Linux and ggml were not told the same, as in emulators
+        return Variant(name, uses)
+    for better in sorted(family.variants, key=family.score):
+        lacks = family.lacks(better, flags)
+        if family.score(better) > family.score(name) and lacks:
+            return Variant(name, uses, better, lacks)
+    return Variant(name, uses)
 
 
-def best_variant(flags: frozenset[str]) -> str:
-    """The one that ggml takes."""
-    return max((name for name in VARIANTS if not _lacks(name, flags)), key=_score)
+def best_variant(family: Family, flags: frozenset[str]) -> str:
+    """The one that ggml takes; "unknown" where nobody knows of any."""
+    can_run = (name for name in family.variants if not family.lacks(name, flags))
+    return max(can_run, key=family.score, default="unknown")
 
 
 def read_processor(root: Path = Path("/")) -> tuple[str, frozenset[str]]:
-    """(name, flags) of the first one in /proc/cpuinfo; empty where it says neither."""
+    """(name, flags) of the first one in /proc/cpuinfo; empty where it says neither.
+
+    On ARM Linux knows no processor's name: there it is the machine's, where the firmware says it.
+    """
     try:
         first = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
     except OSError:
         return "", frozenset()
     said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
-    return said.get("model name", ""), frozenset(said.get("flags", "").split())
+    flags = said.get("flags", said.get("Features", ""))
+    return said.get("model name", "") or _machine_name(root), frozenset(flags.split())
 
 
-def _score(name: str) -> int:
-    order = list(_FLAGS)
-    return sum(1 << order.index(feature) for feature in VARIANTS[name])
-
-
-def _lacks(name: str, flags: frozenset[str]) -> tuple[str, ...]:
-    return tuple(feature for feature in VARIANTS[name] if not flags.issuperset(_FLAGS[feature]))
+def _machine_name(root: Path) -> str:
+    """What the device tree calls the machine: "Raspberry Pi 5 Model B Rev 1.0". It ends with a zero byte."""
+    try:
+        return (root / "proc/device-tree/model").read_text(encoding="utf-8", errors="replace").strip("\0 \n")
+    except OSError:
+        return ""

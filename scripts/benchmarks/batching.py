@@ -58,7 +58,7 @@ def batch(model: str, requests: int, sequences: int, runs: int, json_file: Path 
     load = Load(context=sequences * 256, slots=sequences)
     with tempfile.TemporaryDirectory(prefix="loaf-bench-") as name:
         folder = Path(name)
-        file = build_bundle(BuildRequest("demo", output=folder / "bench.loaf"), lambda: runtime, progress).path
+        file = build_bundle(BuildRequest("demo", output=folder / "bench.loaf"), lambda: [runtime], progress).path
         weights = Models(folder).file(model)
         prompts = Prompts(vocabulary_size(weights))
         disturbance = Disturbance()

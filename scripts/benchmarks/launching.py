@@ -187,7 +187,7 @@ def held_against(samples: Samples, core_size: int) -> list[Target]:
 
 def _build(weights: Path, runtime: FrozenRuntime, target: Path, progress: Progress, *packs: Recipe) -> Path:
     request = BuildRequest(str(weights), output=target, backends=packs)
-    return build_bundle(request, lambda: runtime, progress).path
+    return build_bundle(request, lambda: [runtime], progress).path
 
 
 def _load_seconds(weights: Path, load: Load) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bundler.freeze.environment import freezing_environment
 from bundler.freeze.pipeline import runtime_key
+from bundler.freeze.platforms import this_platform
 from bundler.freeze.process import clean_environment, run
 from bundler.freeze.wheel import compiled_wheel
 from bundler.paths import runtime_dir, templates_dir
@@ -24,7 +25,7 @@ _NEEDS_BYTES = 250_000_000
 def onefile_program(progress: Progress) -> Path:
     """The executable, frozen when the cache has none for this runtime. Raises what freezing raises."""
     wheel = compiled_wheel(progress)
-    key = key_of(runtime=runtime_key(wheel), spec=_SPEC.read_text())
+    key = key_of(runtime=runtime_key(this_platform(), wheel), spec=_SPEC.read_text())
     entry = cached("onefile", key, lambda folder: _make(folder, wheel, progress), needs=_NEEDS_BYTES)
     return entry / _NAME
 

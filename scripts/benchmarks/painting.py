@@ -51,7 +51,7 @@ def page(runs: int, json_file: Path | None) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loaf-bench-")))
         request = BuildRequest("demo", output=folder / "bench.loaf")
-        file = build_bundle(request, lambda: freeze_runtime(progress), progress).path
+        file = build_bundle(request, lambda: [freeze_runtime(progress)], progress).path
         contestant = bundle(file, Load(), folder / LOAF)
         server = stack.enter_context(served(contestant.server, contestant.env))
         pages = {LOAF: server.port, WORD: stack.enter_context(_one_word())}

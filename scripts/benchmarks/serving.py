@@ -72,7 +72,7 @@ def serve(
     runtime = freeze_runtime(progress)
     with tempfile.TemporaryDirectory(prefix="loaf-bench-") as name:
         folder = Path(name)
-        file = build_bundle(BuildRequest("demo", output=folder / "bench.loaf"), lambda: runtime, progress).path
+        file = build_bundle(BuildRequest("demo", output=folder / "bench.loaf"), lambda: [runtime], progress).path
         models = Models(folder)
         matches = [match for case in only or CASES for match in _matches(case, model, models)]
         contestants = [_contestants(match, file, server, folder) for match in matches]

@@ -57,7 +57,7 @@ MODELS = (
 @click.command()
 def sizes() -> None:
     """Write the README's table of sizes and memory."""
-    runtime, _licenses = planned_runtime(freeze_runtime(progress_for()))
+    runtime = planned_runtime(freeze_runtime(progress_for()))
     program = unpacked_program(runtime)
     columns = {known: list(_column(known, program)) for known in MODELS}
     click.echo(f"| file / memory, GB | {' | '.join(known.size for known in MODELS)} |")

@@ -55,7 +55,7 @@ def warm(model: str, tokens: int, runs: int, json_file: Path | None) -> None:
         contestants = {}
         for column, baked in ((COLD, Baked()), (WARM, Baked(warm=text))):
             request = BuildRequest(str(weights), output=folder / f"{column}.loaf", baked=baked)
-            file = build_bundle(request, lambda: runtime, progress).path
+            file = build_bundle(request, lambda: [runtime], progress).path
             contestants[column] = bundle(file, load, folder / f"cache {column}")
         said: dict[tuple[str, int], tuple[int, ...]] = {}
         with progress.step("Measuring", runs + 1, "steps") as advance:

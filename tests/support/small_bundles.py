@@ -6,13 +6,13 @@ import gzip
 import hashlib
 import io
 import os
-import platform
 import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
 
 from bundler.freeze import FrozenRuntime, Software
+from bundler.freeze.elf import BLOCK, ROOM
 from bundler.looking.verify import verify
 from bundler.making.build import BuildRequest, build
 from bundler.progress import SilentProgress
@@ -20,14 +20,23 @@ from runtime.bundle import Bundle, open_bundle
 from support.bundles import clean_environment
 from support.ggufs import LLAMA, TENSORS, write_gguf
 
+HERE = f"linux-{os.uname().machine}"
 
-def small_runtime(folder: Path, says: str, size: int = 3000) -> FrozenRuntime:
-    """A program that prints `says`; `size` bytes of noise make its archive so large."""
+
+def small_runtime(folder: Path, says: str, size: int = 3000, platform: str = HERE) -> FrozenRuntime:
+    """A program that prints `says`; `size` bytes of noise make its archive so large.
+
+    One for another platform brings a C library, since that platform's is not here: a folder, and room in the program.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    program = f"#!/bin/sh\necho {says}\n".encode()
+    program = f"#!/bin/sh\necho {says}\nexit\n".encode()
+    files = [("loaf-runtime", 0o755, program), ("noise", 0o644, os.urandom(size))]
+    if platform != HERE:
+        program = program.ljust(BLOCK, b"\n") + bytes(ROOM)
+        files = [("glibc/libc.so.6", 0o644, b"none"), ("loaf-runtime", 0o755, program), files[1]]
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w") as archive:
-        for name, mode, data in (("loaf-runtime", 0o755, program), ("noise", 0o644, os.urandom(size))):
+        for name, mode, data in files:
             member = tarfile.TarInfo(name)
             member.mode, member.size = mode, len(data)
             archive.addfile(member, io.BytesIO(data))
@@ -35,11 +44,11 @@ def small_runtime(folder: Path, says: str, size: int = 3000) -> FrozenRuntime:
     (folder / "core.tar.gz").write_bytes(packed)
     (folder / "licenses.txt").write_text(f"The licences of {says}.\n")
     return FrozenRuntime(
-        platform=f"linux-{platform.machine()}",
+        platform=platform,
         archive=folder / "core.tar.gz",
         sha256=hashlib.sha256(packed).hexdigest(),
         size=len(packed),
-        unpacked_size=len(program) + size,
+        unpacked_size=sum(len(data) for _name, _mode, data in files),
         executable="loaf-runtime",
         glibc="2.17",
         python="3.10",
@@ -54,9 +63,9 @@ def small_gguf(path: Path) -> Path:
     return write_gguf(path, LLAMA, TENSORS)
 
 
-def build_small(target: Path, weights: Path, runtime: FrozenRuntime, **options: Any) -> Path:
+def build_small(target: Path, weights: Path, *runtimes: FrozenRuntime, **options: Any) -> Path:
     """Build a bundle in this process."""
-    build(BuildRequest(str(weights), output=target, **options), lambda: runtime, SilentProgress())
+    build(BuildRequest(str(weights), output=target, **options), lambda: runtimes, SilentProgress())
     return target
 
 

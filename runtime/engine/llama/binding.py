@@ -63,6 +63,12 @@ def loaded_variant() -> str:
     return found[1] if found else "unknown"
 
 
+def variants_there() -> frozenset[str]:
+    """The names of all variants that ggml had the choice of."""
+    files = backends_folder().glob("libggml-cpu-*.so")
+    return frozenset(file.stem.removeprefix("libggml-cpu-") for file in files)
+
+
 def backends_folder() -> Path:
     """Where ggml's own backends are: frozen beside libllama, installed by pip in site-packages/bin."""
     package = Path(enter_package("llama_cpp").__path__[0])

@@ -68,7 +68,7 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
         return lambda path: set_defaults(path, None, Baked(args=args))
 
     def upgrading(runtime: FrozenRuntime) -> Callable[[Path], object]:
-        return lambda path: upgrade(path, lambda: runtime, SilentProgress())
+        return lambda path: upgrade(path, lambda _platform: runtime, SilentProgress())
 
     def with_draft(name: str) -> Baked:
         return Baked(SHORT, parts=(Part("draft", tmp_path / f"{name}.gguf", name),))

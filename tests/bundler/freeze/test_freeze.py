@@ -16,9 +16,12 @@ import pytest
 
 from bundler.errors import CompilerMissing, PackagesUnreachable, StepFailed
 from bundler.freeze import compiler, ninja, packages, pins, pipeline, wheel
+from bundler.freeze.c_library import c_library_of_this_machine
 from bundler.freeze.corrections import CORRECTIONS, correct
 from bundler.freeze.environment import tidy_libraries
 from bundler.freeze.pack import needed_glibc, pack, unpacked_size
+from bundler.freeze.platforms.native import Native
+from bundler.freeze.platforms.platform import Installed
 from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.progress import Progress, SilentProgress
 from support.places import ROOT
@@ -70,32 +73,44 @@ class TestKeys:
         (source / "web").mkdir(parents=True)
         (source / "__main__.py").write_text("print(1)")
         monkeypatch.setattr(pipeline, "runtime_dir", lambda: source)
-        before = pipeline.runtime_key(Path("cache/wheel/0123/x.whl"))
+        before = pipeline.runtime_key(Native(), Path("cache/wheel/0123/x.whl"))
         (source / "__pycache__").mkdir()
         (source / "__pycache__" / "main.pyc").write_bytes(b"compiled")
-        assert pipeline.runtime_key(Path("cache/wheel/0123/x.whl")) == before
+        assert pipeline.runtime_key(Native(), Path("cache/wheel/0123/x.whl")) == before
         (source / "web" / "index.html").write_text("<p>")
-        assert pipeline.runtime_key(Path("cache/wheel/0123/x.whl")) != before
-        assert pipeline.runtime_key(Path("cache/wheel/4567/x.whl")) != before
+        assert pipeline.runtime_key(Native(), Path("cache/wheel/0123/x.whl")) != before
+        assert pipeline.runtime_key(Native(), Path("cache/wheel/4567/x.whl")) != before
+
+
+class Prepared(Native):
+    """This machine, with a wheel and an environment that nobody had to make."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def compiled_wheel(self, _progress: Progress) -> Path:
+        return self._folder / "x.whl"
+
+    def installed(self, _wheel: Path, _progress: Progress) -> Installed:
+        return Installed(self._folder, c_library_of_this_machine(), lambda *_folders: [sys.executable])
 
 
 class TestRuntime:
     def test_its_program_is_unpacked_before_anyone_asks_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_folder: Path
     ) -> None:
-        def freeze(_python: Path, _page: Path | None, work: Path, _log: Path, _progress: Progress) -> Path:
+        def freeze(_python: list[Path], _page: Path | None, work: Path, _log: Path, _progress: Progress) -> Path:
             _some_files(work / "core", ("loaf-runtime",))
             return work / "core"
 
         steps: dict[str, Callable[..., object]] = {
-            "compiled_wheel": lambda _progress: tmp_path / "x.whl",
-            "runtime_key": lambda _wheel: "key",
-            "freezing_environment": lambda _wheel, _progress: Path(sys.executable),
+            "this_platform": lambda: Prepared(tmp_path),
+            "runtime_key": lambda _platform, _wheel: "key",
             "built_page": lambda _progress: None,
             "freeze": freeze,
-            "add_c_library": lambda _core, _program: None,
+            "add_c_library": lambda _core, _program, _library: None,
             "frozen_packages": lambda _packages: (),
-            "frozen_libraries": lambda: (),
+            "frozen_libraries": lambda _versions: (),
         }
         for name, step in steps.items():
             monkeypatch.setattr(pipeline, name, step)

@@ -140,7 +140,7 @@ def _is_unknown(name: str) -> bool:
 def test_what_is_foretold_is_what_is_made(half: Path, target: Path) -> None:
     model = read_gguf(half)
     said: list[Said] = []
-    program = unpacked_program(planned_runtime(freeze_runtime(SilentProgress()))[0])
+    program = unpacked_program(planned_runtime(freeze_runtime(SilentProgress())))
     request = QuantizeRequest(str(half), "/dev/null", find_file_type("Q5_K_M").id, 1, dry_run=True)
     run_quantizer(program, request, "it", said.append)
     built = made(half, target, "Q5_K_M")

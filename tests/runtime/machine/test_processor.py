@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from runtime.engine.llama.binding import loaded_variant
-from runtime.machine.processor import VARIANTS, best_variant, describe_variant, read_processor
+from runtime.engine.llama.binding import loaded_variant, variants_there
+from runtime.machine.processor import best_variant, describe_variant, read_processor
+from runtime.machine.variants import Family, family_of
+
+X86, ARM = family_of("x86_64"), family_of("aarch64")
+HERE = family_of(os.uname().machine, variants_there())
 
 NEHALEM = "sse sse2 ssse3 sse4_1 sse4_2 popcnt"
 IVY_BRIDGE = f"{NEHALEM} avx f16c"
@@ -33,33 +38,66 @@ PROCESSORS = [
 ]
 
 
-@pytest.mark.parametrize(("flags", "best", "better", "lacks"), PROCESSORS, ids=[row[1] for row in PROCESSORS])
-def test_the_best_variant_and_what_the_next_needs(flags: str, best: str, better: str, lacks: tuple[str, ...]) -> None:
+CORTEX_A72 = "fp asimd evtstrm crc32 cpuid"
+CORTEX_A76 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+NEOVERSE_V1 = f"{CORTEX_A76} sve i8mm bf16"
+NEOVERSE_V2 = f"{NEOVERSE_V1} sve2"
+
+ON_ARM = [
+    (CORTEX_A72, "armv8.0_1", "armv8.2_1", ("dot product",)),
+    (f"{CORTEX_A72} asimddp", "armv8.2_1", "armv8.2_2", ("FP16",)),
+    (CORTEX_A76, "armv8.2_2", "armv8.2_3", ("SVE",)),
+    (f"{CORTEX_A76} sve", "armv8.2_3", "armv8.6_1", ("I8MM",)),
+    (NEOVERSE_V1, "armv8.6_1", "armv8.6_2", ("SVE2",)),
+    (f"{CORTEX_A76} i8mm bf16", "armv8.2_2", "armv8.2_3", ("SVE",)),
+    (NEOVERSE_V2, "armv8.6_2", "armv9.2_1", ("SME",)),
+    (f"{NEOVERSE_V2} sme", "armv9.2_2", "", ()),
+]
+
+
+@pytest.mark.parametrize(
+    ("family", "flags", "best", "better", "lacks"),
+    [*((X86, *row) for row in PROCESSORS), *((ARM, *row) for row in ON_ARM)],
+    ids=[row[1] for row in (*PROCESSORS, *ON_ARM)],
+)
+def test_the_best_variant_and_what_the_next_needs(
+    family: Family, flags: str, best: str, better: str, lacks: tuple[str, ...]
+) -> None:
     has = frozenset(flags.split())
-    assert best_variant(has) == best
-    described = describe_variant(best, has)
-    assert (described.uses, described.better, described.lacks) == (VARIANTS[best], better, lacks)
+    assert best_variant(family, has) == best
+    described = describe_variant(family, best, has)
+    assert (described.uses, described.better, described.lacks) == (family.variants[best], better, lacks)
+
+
+def test_those_that_the_compiler_could_not_make_are_not_promised() -> None:
+    without_sme = family_of("aarch64", [name for name in ARM.variants if "armv9" not in name])
+    assert (best_variant(without_sme, frozenset(f"{NEOVERSE_V2} sme".split())), len(without_sme.variants)) == (
+        "armv8.6_2",
+        6,
+    )
+    assert describe_variant(without_sme, "armv8.6_2", frozenset(NEOVERSE_V2.split())).better == ""
 
 
 def test_ggml_takes_the_best_one_here() -> None:
     _name, flags = read_processor()
-    assert loaded_variant() == best_variant(flags)
+    assert loaded_variant() == best_variant(HERE, flags)
 
 
 def test_the_list_is_that_of_the_files_that_there_are() -> None:
-    import llama_cpp.llama_cpp as binding
-
-    folder = Path(binding.__file__).parent
-    found = [*folder.glob("lib/libggml-cpu-*.so"), *folder.parent.glob("bin/libggml-cpu-*.so")]
-    assert sorted(path.stem.removeprefix("libggml-cpu-") for path in found) == sorted(VARIANTS)
+    """On ARM but for those that use SME, which not every compiler knows."""
+    without = {name for name, uses in ARM.variants.items() if "SME" in uses}
+    everything = set(family_of(os.uname().machine).variants)
+    assert everything - without <= variants_there() <= everything
 
 
 def test_a_processor_of_another_kind() -> None:
-    assert describe_variant("armv8.2_1", frozenset()).uses == ()
+    assert describe_variant(X86, "armv8.2_1", frozenset()).uses == ()
+    nothing = family_of("riscv64")
+    assert describe_variant(nothing, best_variant(nothing, frozenset()), frozenset()).name == "unknown"
 
 
 def test_a_processor_that_says_less_than_linux() -> None:
-    described = describe_variant("x64", frozenset(HASWELL.split()))
+    described = describe_variant(X86, "x64", frozenset(HASWELL.split()))
     assert (described.name, described.better, described.lacks) == ("x64", "", ())
 
 
@@ -68,3 +106,11 @@ def test_what_linux_does_not_say(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nmodel name\t: A: B\nflags\t\t: avx fma\n\nflags\t: none\n")
     assert read_processor(tmp_path) == ("A: B", frozenset({"avx", "fma"}))
+
+
+def test_what_linux_says_on_arm(tmp_path: Path) -> None:
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nFeatures\t: fp asimd\nCPU part\t: 0xd08\n")
+    assert read_processor(tmp_path) == ("", frozenset({"fp", "asimd"}))
+    (tmp_path / "proc/device-tree/model").write_text("Raspberry Pi 4 Model B\0")
+    assert read_processor(tmp_path)[0] == "Raspberry Pi 4 Model B"

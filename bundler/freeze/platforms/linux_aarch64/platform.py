@@ -1,0 +1,59 @@
+"""The verbs: what `native.py` does, with a compiler for the other processor, and a Python that is emulated."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from bundler.errors import PlatformUnmakeable
+from bundler.freeze.platforms.linux_aarch64.debian import DebianRoot, debian_key, debian_root
+from bundler.freeze.platforms.linux_aarch64.packages import packages_folder, packages_key
+from bundler.freeze.platforms.platform import Installed
+from bundler.freeze.wheel import compiled_wheel, made_wheel
+from bundler.progress import Progress
+from bundler.store.cache import key_of
+
+_MACHINE = "aarch64"
+_TOOLS = {
+    "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu",
+    "proot": "proot",
+    "qemu-aarch64": "qemu-user",
+    "apt-get": "apt",
+    "dpkg": "dpkg",
+}
+"""Commands, and Debian's packages that bring them."""
+
+
+class LinuxAarch64:
+    """Programs for Linux on 64-bit ARM."""
+
+    name = "linux-aarch64"
+
+    def compiled_wheel(self, progress: Progress) -> Path:
+        """As `Platform` has it. Raises `PlatformUnmakeable` also."""
+        if missing := [command for command in _TOOLS if shutil.which(command) is None]:
+            packages = " ".join(_TOOLS[command] for command in missing)
+            raise PlatformUnmakeable(self.name, missing, f"Debian: apt install {packages}")
+        return compiled_wheel(progress, _MACHINE)
+
+    def wheel_made(self) -> Path | None:
+        """As `Platform` has it."""
+        return made_wheel(_MACHINE)
+
+    def key(self, wheel: Path) -> str:
+        """As `Platform` has it."""
+        return key_of(packages=packages_key(wheel), system=debian_key())
+
+    def installed(self, wheel: Path, progress: Progress) -> Installed:
+        """As `Platform` has it."""
+        root = debian_root(progress)
+        packages = packages_folder(wheel, root.python_version, progress)
+        return Installed(packages, root.c_library, lambda *folders: _emulated(root, packages, folders))
+
+
+def _emulated(root: DebianRoot, packages: Path, folders: tuple[Path, ...]) -> list[str | Path]:
+    shown = (Path("/dev"), Path("/proc"), packages, *folders)
+    binds = [part for folder in shown for part in ("-b", str(folder))]
+    proot = ["proot", "-q", "qemu-aarch64", "-r", str(root.folder), *binds, "-w", os.sep]
+    return [*proot, "/usr/bin/env", f"PYTHONPATH={packages}", f"/usr/bin/{root.python}"]

@@ -1,0 +1,134 @@
+"""A file with programs for several platforms: what is in it, and what each command makes of it.
+
+The program for the other platform is a made one, so that this needs no compiler for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bundler.changing.defaults import set_defaults, upgrade
+from bundler.changing.rewriting import rewrite
+from bundler.errors import AnotherPlatform, NoSuchPlatform
+from bundler.file.baked import Baked
+from bundler.freeze import FrozenRuntime, Software, find_platform
+from bundler.making.planning import planned_pack
+from bundler.packs import BackendPack
+from bundler.progress import SilentProgress
+from runtime.bundle import open_bundle
+from support.bundles import loaf
+from support.small_bundles import HERE, build_small, opened_whole, small_gguf, small_runtime
+
+OTHER = "linux-riscv64" if HERE == "linux-aarch64" else "linux-aarch64"
+
+
+@pytest.fixture
+def runtimes(tmp_path: Path) -> dict[str, FrozenRuntime]:
+    """One for this machine, and one for another, with another glibc."""
+    other = small_runtime(tmp_path / "other", "other", platform=OTHER)
+    libraries = (Software("glibc", "2.31", ""), *other.libraries)
+    here = small_runtime(tmp_path / "here", "here")
+    here = replace(here, libraries=(Software("glibc", "2.36", ""), *here.libraries))
+    return {HERE: here, OTHER: replace(other, libraries=libraries)}
+
+
+@pytest.fixture
+def both(tmp_path: Path, runtimes: dict[str, FrozenRuntime]) -> Path:
+    return build_small(tmp_path / "both.loaf", small_gguf(tmp_path / "m.gguf"), *runtimes.values())
+
+
+def test_each_program_is_in_it_as_it_was_frozen(both: Path, runtimes: dict[str, FrozenRuntime]) -> None:
+    bundle = opened_whole(both)
+    assert [one.platform for one in bundle.manifest.runtimes] == list(runtimes)
+    with zipfile.ZipFile(both) as archive:
+        for platform, runtime in runtimes.items():
+            assert archive.read(f"runtime/{platform}/core.tar.gz") == runtime.archive.read_bytes()
+        assert archive.read("licenses/runtime.txt") == runtimes[HERE].licenses.read_bytes()
+        assert archive.read(f"licenses/runtime-{OTHER}.txt") == runtimes[OTHER].licenses.read_bytes()
+
+
+def test_the_same_licences_are_in_it_once(tmp_path: Path, runtimes: dict[str, FrozenRuntime]) -> None:
+    same = (replace(runtime, licenses=runtimes[HERE].licenses) for runtime in runtimes.values())
+    bundle = opened_whole(build_small(tmp_path / "x.loaf", small_gguf(tmp_path / "m.gguf"), *same))
+    assert [name for name in bundle.spans if name.startswith("licenses/")] == ["licenses/runtime.txt"]
+
+
+def test_inspect_and_sbom_know_both(both: Path) -> None:
+    assert [f"{platform}, glibc" in loaf("inspect", str(both)).stdout for platform in (HERE, OTHER)] == [True, True]
+    listed = json.loads(loaf("inspect", "--sbom", str(both), check=True).stdout)
+    depends = {one["ref"]: one["dependsOn"] for one in listed["dependencies"]}
+    for platform, version in ((HERE, "2.36"), (OTHER, "2.31")):
+        assert f"glibc@{version}" in depends[f"runtime/{platform}/core.tar.gz"]
+    components = {one["bom-ref"] for one in listed["components"]}
+    assert components >= {ref for refs in depends.values() for ref in refs}
+
+
+def test_diff_names_the_platform_that_one_lacks(both: Path, tmp_path: Path, runtimes: dict[str, FrozenRuntime]) -> None:
+    one = build_small(tmp_path / "one.loaf", tmp_path / "m.gguf", runtimes[HERE])
+    found = {each["what"]: each for each in json.loads(loaf("diff", str(one), str(both), "--json").stdout)}
+    assert found[f"runtime {OTHER}, python"] == {"what": f"runtime {OTHER}, python", "a": None, "b": "3.10"}
+    assert f"runtime {HERE}, python" not in found
+
+
+def test_set_keeps_both(both: Path) -> None:
+    set_defaults(both, "other name", Baked(system="Be brief."))
+    assert [one.platform for one in opened_whole(both).manifest.runtimes] == [HERE, OTHER]
+
+
+def test_upgrade_replaces_each_by_its_own(both: Path, tmp_path: Path, runtimes: dict[str, FrozenRuntime]) -> None:
+    newer = runtimes | {OTHER: small_runtime(tmp_path / "newer", "newer", platform=OTHER)}
+    assert upgrade(both, newer.__getitem__, SilentProgress())
+    with zipfile.ZipFile(both) as archive:
+        for platform, runtime in newer.items():
+            assert archive.read(f"runtime/{platform}/core.tar.gz") == runtime.archive.read_bytes()
+        names = [name for name in archive.namelist() if name.startswith("licenses/")]
+    assert names == ["licenses/runtime.txt", f"licenses/runtime-{OTHER}.txt"]
+    assert not upgrade(both, newer.__getitem__, SilentProgress())
+    opened_whole(both)
+
+
+def test_upgrade_leaves_what_nobody_can_make_here(both: Path, runtimes: dict[str, FrozenRuntime]) -> None:
+    before = both.read_bytes()
+
+    def freeze(platform: str) -> FrozenRuntime:
+        return runtimes[find_platform("linux-s390x" if platform == OTHER else platform).name]
+
+    with pytest.raises(NoSuchPlatform, match=r"programs for linux-s390x are not made here"):
+        upgrade(both, freeze, SilentProgress())
+    assert both.read_bytes() == before
+
+
+def test_upgrade_leaves_packs_that_another_machine_has_to_make(
+    both: Path, tmp_path: Path, runtimes: dict[str, FrozenRuntime]
+) -> None:
+    archive = tmp_path / "vulkan.tar.gz"
+    archive.write_bytes(b"packed")
+    sha256 = hashlib.sha256(b"packed").hexdigest()
+    pack = planned_pack(BackendPack("vulkan", OTHER, archive, 6, sha256, 9, "libggml-vulkan.so", (), "a compiler", ""))
+    rewrite(both, lambda plan: replace(plan, packs=(pack,)))
+    with pytest.raises(AnotherPlatform, match=f"backends for GPUs of {OTHER}"):
+        upgrade(both, runtimes.__getitem__, SilentProgress())
+
+
+def test_one_that_does_not_run_here(tmp_path: Path, runtimes: dict[str, FrozenRuntime]) -> None:
+    """Nobody here can ask its program, so what is baked in is taken at its word."""
+    only = build_small(tmp_path / "x.loaf", small_gguf(tmp_path / "m.gguf"), runtimes[OTHER], baked=Baked("--temp 0"))
+    assert open_bundle(only).args == "--temp 0"
+    (tmp_path / "text").write_text("Once")
+    launched = loaf("set", str(only), "--warm", str(tmp_path / "text"))
+    assert (launched.returncode, "no program for this machine" in launched.stderr) == (1, True)
+
+
+def test_a_platform_that_there_is_not_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    small_gguf(tmp_path / "m.gguf")
+    result = loaf("build", "m.gguf", "--platform", "linux-s390x", "-o", "x.loaf", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "programs for linux-s390x are not made here" in result.stderr
+    assert HERE in result.stderr
+    assert not (tmp_path / "x.loaf").exists()
