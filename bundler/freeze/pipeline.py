@@ -80,7 +80,7 @@ def _is_made(platform: Platform) -> bool:
 
 def _make(folder: Path, platform: Platform, wheel: Path, progress: Progress) -> None:
     installed = platform.installed(wheel, progress)
-    work, log = folder / "work", log_file("freeze")
+    work, log = folder / "work", log_file(f"freeze-{platform.name}")
     log.unlink(missing_ok=True)
     work.mkdir()
     page = built_page(progress)

@@ -6,18 +6,18 @@ package that is installed here. Nothing is installed: they are unpacked, and wha
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bundler.errors import StepFailed
 from bundler.freeze.c_library import CLibrary
 from bundler.freeze.packages import complaints
-from bundler.freeze.process import CommandFailed, clean_environment, run
+from bundler.freeze.process import CommandFailed, clean_environment, ignore, run
 from bundler.progress import Progress
 from bundler.store.cache import cached, key_of, log_file
 
@@ -30,6 +30,15 @@ _PACKAGES = ("python3", "libc-bin", "binutils", "bash", "coreutils", "libgomp1",
 
 _SELECTED = re.compile(r"^Inst (python3\.\d+) ", re.MULTILINE)
 _NEEDS_BYTES = 500_000_000  # measured: 44 MB of packages, 200 unpacked
+_STATE = "apt"
+
+_LDD = f"""\
+#!/bin/bash
+exec /lib/{_LOADER} --list "${{!#}}"
+"""
+"""In place of Debian's, which asks first whether the file may be read, by a system call that proot does not translate
+(`faccessat2`): then PyInstaller would find no library that another one needs. The file is the last argument."""
+
 _MERGED = ("bin", "lib", "sbin")
 """What newer releases have in /usr alone, and programs still name without it."""
 
@@ -60,7 +69,7 @@ def debian_key() -> str:
     Not with each update that Debian makes: what has been fetched is kept for as long as it is used.
     """
     release = platform.freedesktop_os_release()
-    return key_of(release=f"{release['ID']} {release.get('VERSION_ID', '')}", packages=" ".join(_PACKAGES))
+    return key_of(release=f"{release['ID']} {release.get('VERSION_ID', '')}", packages=" ".join(_PACKAGES), ldd=_LDD)
 
 
 def debian_root(progress: Progress) -> DebianRoot:
@@ -75,36 +84,44 @@ def debian_root(progress: Progress) -> DebianRoot:
 def _make(folder: Path, progress: Progress) -> None:
     log = log_file("debian")
     log.unlink(missing_ok=True)
-    archives = folder / "var/cache/apt"
     with progress.step(f"Fetching Debian's packages for {_ARCHITECTURE}", None, "steps") as advance:
-        try:
-            environment = clean_environment(APT_CONFIG=str(_own_state(folder, archives)))
-            run(["apt-get", "-q", "update"], log=log, env=environment, on_line=lambda _: advance(1))
-            wanted = (*_PACKAGES, f"lib{_python(environment)}")
-            fetch = ["apt-get", "-q", "-y", "--download-only", "install", *wanted]
-            run(fetch, log=log, env=environment, on_line=lambda _: advance(1))
-            for package in sorted((archives / "archives").glob("*.deb")):
-                run(["dpkg", "-x", package, folder], log=log, env=environment)
-                package.unlink()
-        except CommandFailed as error:
-            step = f"fetching Debian's packages for {_ARCHITECTURE}"
-            raise StepFailed(step, complaints(error.tail), log) from error
-    shutil.rmtree(folder / "var")  # apt's lists are larger than what it fetched
+        unpack_packages(folder, _PACKAGES, log, lambda _line: advance(1))
     for name in _MERGED:
         if not (folder / name).exists():
             (folder / name).symlink_to(f"usr/{name}")
+    (folder / "usr/bin/ldd").write_text(_LDD)
 
 
-def _own_state(folder: Path, archives: Path) -> Path:
-    """apt's configuration: this machine's sources and keys, and nothing of what is installed on it."""
-    state = folder / "var/lib/apt"
-    for path in (state / "lists/partial", archives / "archives/partial"):
+def unpack_packages(
+    folder: Path, packages: Sequence[str], log: Path, on_line: Callable[[str], object] = ignore
+) -> None:
+    """Put the content of `packages`, and of all that they depend on, into `folder`. Raises `StepFailed`.
+
+    With a Python among them comes its shared library, which is a package that nothing else asks for.
+    """
+    state = folder / _STATE
+    environment = clean_environment(APT_CONFIG=str(_own_state(state)))
+    try:
+        run(["apt-get", "-q", "update"], log=log, env=environment, on_line=on_line)
+        libraries = [f"lib{python}" for python in _pythons(environment, packages)]
+        fetch = ["apt-get", "-q", "-y", "--download-only", "install", *packages, *libraries]
+        run(fetch, log=log, env=environment, on_line=on_line)
+        for package in sorted((state / "archives").glob("*.deb")):
+            run(["dpkg", "-x", package, folder], log=log, env=environment)
+    except CommandFailed as error:
+        raise StepFailed(f"fetching Debian's packages for {_ARCHITECTURE}", complaints(error.tail), log) from error
+    shutil.rmtree(state)
+
+
+def _own_state(state: Path) -> Path:
+    """apt's configuration, in `state`: this machine's sources and keys, and nothing of what is installed on it."""
+    for path in (state / "lists/partial", state / "archives/partial"):
         path.mkdir(parents=True)
     (state / "status").touch()
     settings = {
         "Dir::State": state,
         "Dir::State::status": state / "status",
-        "Dir::Cache": archives,
+        "Dir::Cache": state,
         "APT::Architecture": _ARCHITECTURE,
         "APT::Install-Recommends": "false",
         "APT::Sandbox::User": "",  # apt would become a user who cannot write here
@@ -112,16 +129,12 @@ def _own_state(folder: Path, archives: Path) -> Path:
     }
     lines = [f'{name} "{value}";' for name, value in settings.items()]
     lines += ["#clear APT::Architectures;", f'APT::Architectures {{ "{_ARCHITECTURE}"; }};']
-    configuration = folder / "var/lib/apt/apt.conf"
-    configuration.write_text("\n".join(lines) + "\n")
-    return configuration
+    (state / "apt.conf").write_text("\n".join(lines) + "\n")
+    return state / "apt.conf"
 
 
-def _python(environment: dict[str, str]) -> str:
-    """The release's Python by its package: "python3.11". Its shared library is a package that nothing else asks for."""
-    command = ["apt-get", "-q", "--simulate", "install", "python3"]
+def _pythons(environment: dict[str, str], packages: Sequence[str]) -> list[str]:
+    """Those that come with `packages`, by their own packages: "python3.11"."""
+    command = ["apt-get", "-q", "--simulate", "install", *packages]
     shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
-    found = _SELECTED.search(shown)
-    if found is None:
-        raise CommandFailed(command, os.EX_UNAVAILABLE, shown.splitlines() or ["apt-get knows no python3 for it"])
-    return found[1]
+    return _SELECTED.findall(shown)
