@@ -194,7 +194,8 @@ ContextSource = Literal["flag", "model", "memory", "device"]
 class ContextSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens; `n_slots` sequences share `n_ctx` of them. `flash_attention` None: where it can be used.
 
-    `max_draft` tokens may be guessed for each sequence and step; `pooling` None: what the model says.
+    `max_draft` tokens may be guessed for each sequence and step; `pooling` None: what the model says. With `gives_way`
+    fewer than `n_threads` compute while others need the processors.
     """
 
     n_ctx: int
@@ -208,6 +209,7 @@ class ContextSettings(msgspec.Struct, frozen=True):
     max_draft: int = 0
     pooling: Pooling | None = None
     n_ctx_source: ContextSource = "flag"
+    gives_way: bool = False
 
 
 class BatchItem(msgspec.Struct, frozen=True):
@@ -343,7 +345,7 @@ class Backend(Protocol):
 
     `generator` is None for a model that only makes vectors. `adapters` can be applied to either. `placement` says where
     it computes, `scratch` how many bytes computing takes besides weights and context, by the name of each memory.
-    `warmth` is what need not be computed any more.
+    `warmth` is what need not be computed any more. `n_threads` compute now.
     """
 
     @property
@@ -358,6 +360,8 @@ class Backend(Protocol):
     def scratch(self) -> tuple[tuple[str, int], ...]: ...
     @property
     def warmth(self) -> Warmth: ...
+    @property
+    def n_threads(self) -> int: ...
     def embedder(self) -> Embedder: ...
     def interrupt(self) -> None: ...
     def close(self) -> None: ...

@@ -179,6 +179,7 @@ class Engine:
         generations = lanes.generations
         return EngineStats(
             counters=self._counters,
+            n_threads=backend.n_threads,
             running=generations.running if generations else 0,
             deferred=len(self._submitted) + lanes.waiting,
             cells=backend.generator.n_ctx if backend.generator else 0,

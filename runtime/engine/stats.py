@@ -65,9 +65,13 @@ class SlotState(msgspec.Struct, frozen=True):
 
 
 class EngineStats(msgspec.Struct, frozen=True):
-    """The engine now. `cells_used` of `cells` in the KV pool hold a token; `deferred` requests wait for a slot."""
+    """The engine now. `cells_used` of `cells` in the KV pool hold a token; `deferred` requests wait for a slot.
+
+    `n_threads` compute: fewer than there are while others need the processors.
+    """
 
     counters: Counters
+    n_threads: int
     running: int
     deferred: int
     cells: int

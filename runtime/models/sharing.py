@@ -27,6 +27,7 @@ def context_settings(settings: EngineSettings, facts: ModelFacts, placement: Pla
         n_batch=max(min(settings.n_batch, n_ctx), n_slots),  # each slot's next token must fit one batch
         n_ubatch=min(settings.n_ubatch, n_ctx),
         n_threads=settings.n_threads or processors().usable,
+        gives_way=settings.n_threads is None,
         flash_attention=settings.flash_attention,
         cache_type_k=settings.cache_type_k,
         cache_type_v=settings.cache_type_v,

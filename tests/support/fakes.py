@@ -132,6 +132,7 @@ class FakeContext:
     placement: Placement = ON_THE_PROCESSOR
     scratch: tuple[tuple[str, int], ...] = ()
     warmth: Warmth = NOTHING_WARM
+    n_threads: int = 1
     fail_at: int | None = None
     gate: threading.Semaphore | None = None
     generates: bool = True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.sampler import ChainSampler
 from runtime.engine.llama.states import get_state, read_tokens, restore_state, save_state, set_state
+from runtime.engine.team import Team
 from runtime.engine.types import Sampling
 
 _ABORTED = 2
@@ -26,13 +28,14 @@ _ABORTED = 2
 class Context:
     """Computes for many sequences that share one pool of `n_ctx` tokens. Raises `ContextFailed` when made."""
 
-    def __init__(self, model: LlamaModel, settings: ContextSettings, interrupt: Interrupt) -> None:
+    def __init__(self, model: LlamaModel, settings: ContextSettings, interrupt: Interrupt, team: Team) -> None:
         self._model = model
         self._lib = lib = model.lib
         self.settings = settings
         self._handle = new_handle(model, _params(lib, settings), settings.n_ctx)
         self._interrupt = interrupt  # kept, since llama.cpp looks at its flag for as long as the context lives
         interrupt.watch(self._handle)
+        self._compute = Computing(lib, self._handle, team)
         self._memory = lib.llama_get_memory(self._handle)
         self._batch = Batch(lib, settings.n_batch)
         self.n_ctx: int = lib.llama_n_ctx(self._handle)
@@ -60,7 +63,7 @@ class Context:
             first = self._batch.add(item.slot, item.position, item.tokens, item.outputs)
             if item.outputs:
                 outputs[item.slot] = first
-        code = self._lib.llama_decode(self._handle, self._batch.handle)
+        code = self._compute(self._lib.llama_decode, self._batch.handle)
         if code == 1:
             raise PoolFull
         check_computed(self._model, code)
@@ -140,6 +143,27 @@ class Interrupt:
     def set(self) -> None:
         """Called from any thread."""
         self._flag[0] = b"\1"
+
+
+class Computing:
+    """Calls what computes in a context, with as many threads as the `team` has, and tells the team how it went."""
+
+    def __init__(self, lib: Any, handle: Any, team: Team) -> None:
+        self._set_threads = lib.llama_set_n_threads
+        self._handle = handle
+        self._team = team
+        self._size = team.most
+
+    def __call__(self, function: Any, batch: Any) -> int:
+        """What `function`, llama_decode or llama_encode, returns for `batch`."""
+        team = self._team
+        if self._size != team.size:
+            self._size = team.size
+            self._set_threads(self._handle, team.size, team.size)
+        worked, began = time.process_time(), time.perf_counter()
+        code: int = function(self._handle, batch)
+        team.note(time.perf_counter() - began, time.process_time() - worked)
+        return code
 
 
 def new_handle(model: LlamaModel, params: Any, n_ctx: int) -> Any:

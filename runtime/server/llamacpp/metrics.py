@@ -94,6 +94,7 @@ def readings(stats: EngineStats) -> tuple[Reading, ...]:
         Reading("loaf_prefix_hits", "Generations whose prompt's beginning was cached", counted.prefix_hits),
         Reading("loaf_embedded_texts", "Texts turned into vectors or scores", counted.embedded_texts),
         Reading("loaf_embedded_tokens", "Tokens of those", counted.embedded_tokens),
+        _now("loaf_threads", "Threads that compute: fewer while others need the processors", stats.n_threads),
         _now("loaf_slots", "KV sequences: how many requests can run", len(stats.slots)),
         _now("loaf_kv_cells", "Tokens that the KV pool has room for", stats.cells),
         _now("loaf_kv_cells_used", "Tokens that it holds", stats.cells_used),

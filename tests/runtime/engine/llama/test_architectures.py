@@ -10,6 +10,7 @@ from runtime.engine.backend import Adapter, BatchItem, ContextSettings, Weights
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context, Interrupt
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.team import Team
 from runtime.engine.types import Sampling
 from support.architectures import WINDOW, Architecture, write_lora, write_model
 from support.pools import BATCH, CELLS, MICRO_BATCH, OTHER, SLOTS, TEXT, Library, load
@@ -89,7 +90,7 @@ def test_what_the_engine_holds_goes_on(library: Library, architecture: Architect
     """`Context.holds` promises nothing that is not there, and at most one length less than there is."""
     model = library.model(architecture)
     settings = ContextSettings(CELLS, SLOTS, BATCH, MICRO_BATCH, 1, False, cache_type_k="f32", cache_type_v="f32")
-    context = Context(model, settings, Interrupt(model.lib))
+    context = Context(model, settings, Interrupt(model.lib), Team(1, None))
     refill(context)
     held = [length for length in range(1, 260) if context.holds(1, length)]
     for length in held[:3] + held[-3:]:

@@ -150,7 +150,7 @@ def test_metrics_are_text(server: Server) -> None:
 
 def test_metrics_of_several_models_have_their_names() -> None:
     counters = Counters(generated_tokens=3)
-    stats = EngineStats(counters, running=0, deferred=0, cells=10, cells_used=0, slots=())
+    stats = EngineStats(counters, n_threads=1, running=0, deferred=0, cells=10, cells_used=0, slots=())
     told = samples(metrics_text([ModelStats("chat", stats), ModelStats('em"bed', stats)]).decode())
     assert told["llamacpp:tokens_predicted_total"] == [({"model": "chat"}, 3), ({"model": 'em"bed'}, 3)]
 
