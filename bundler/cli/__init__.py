@@ -2,6 +2,7 @@
 
 making → bundles, and changes to them   runtimes → the program in every bundle   apart → a bundle taken apart
 looking → what there is                 trusting → whether it is what it was
+words → what other programs call the same
 
 Imports in the functions, because a command should not wait for what the others need. Refuses to know how anything is
 done: words in, words and exit codes out.
@@ -19,6 +20,7 @@ from bundler.cli.looking import diff, doctor, inspect, models
 from bundler.cli.making import build, run_, set_, upgrade
 from bundler.cli.runtimes import runtime
 from bundler.cli.trusting import sign, verify
+from bundler.cli.words import Commands
 from runtime import __version__
 from runtime.cli.completion import SHELLS, Shell, script
 from runtime.exits import errors_as_exit_codes
@@ -31,7 +33,7 @@ def main() -> None:
         loaf.main(standalone_mode=False, prog_name="loaf")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="loaf", message="%(prog)s %(version)s")
 def loaf() -> None:
     """Turn GGUF model weights into one executable file that serves and chats."""

@@ -81,6 +81,7 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], **given: An
         tuple(recipes.values()),
         quantization_from(given),
         external=given["external"],
+        force=given["force"],
     )
     built = build_bundle(request, lambda: freeze_runtime(progress), progress, _ask_which)
     click.echo(f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}")

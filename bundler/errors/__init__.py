@@ -30,6 +30,7 @@ LoafError
 │   ├── BundleBusy
 │   ├── BundleNotWritable
 │   ├── FileTaken
+│   ├── TargetIsNoBundle
 │   └── AnotherPlatform
 ├── UnusableText         an option's text cannot be stored in a bundle
 ├── DefaultsRefused      what is baked in makes no sense to the bundle that was built
@@ -110,6 +111,7 @@ from bundler.errors.targets import (
     NoRoom,
     NoRoomToChange,
     TargetError,
+    TargetIsNoBundle,
     TargetIsNoFile,
     TargetIsSource,
 )
@@ -183,6 +185,7 @@ __all__ = [
     "SplitError",
     "StepFailed",
     "TargetError",
+    "TargetIsNoBundle",
     "TargetIsNoFile",
     "TargetIsSource",
     "ToolchainMissing",

@@ -23,6 +23,17 @@ class TargetIsSource(TargetError):
         super().__init__(path, f"{path}: is the file with the weights", "Name another file with -o.")
 
 
+class TargetIsNoBundle(TargetError):
+    """The target is a file that something else has written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            f"{path}: is there already, and is no bundle",
+            "Name another file with -o, or replace this one with --force.",
+        )
+
+
 class NoRoom(TargetError):
     """The disk has fewer bytes free than the bundle needs."""
 

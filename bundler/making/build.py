@@ -40,7 +40,7 @@ class BuildRequest:
 
     `also` are further models, each NAME=MODEL or MODEL. `sha256`: what the weights of the first must come to, in hex.
     `backends`: for which there are to be packs. `quantization`: how the weights of the first are made smaller.
-    `external`: the weights stay out of the file.
+    `external`: the weights stay out of the file. `force`: a file that is no bundle may be replaced.
     """
 
     model: str
@@ -52,6 +52,7 @@ class BuildRequest:
     backends: tuple[Recipe, ...] = ()
     quantization: Quantization | None = None
     external: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def build(
     target = request.output or Path(f"{file_name(models[0].name)}.loaf")
     baked = request.baked.over(models[0].source.baked)
     parts = choose_parts(baked.parts, models)
-    check_target(target, (*(model.weights for model in models), *(part.content for part in parts)))
+    contents = (*(model.weights for model in models), *(part.content for part in parts))
+    check_target(target, contents, force=request.force)
     packs = tuple(compiled_pack(recipe, progress) for recipe in request.backends)
     plan = plan_bundle(request.sha256, baked, models, parts, freeze(), packs)
     rehearse(plan)

@@ -196,6 +196,7 @@ _FOR_PEOPLE = (
 BUILD_GROUPS = (
     ("The bundle", (
         _option("-o --output", "The bundle to write [NAME.loaf].", TargetFile()),
+        click.Option(["--force"], is_flag=True, help="Replace a file by that name even if it is no bundle."),
         _option("--name", "What the model is called [the file's name]."),
         click.Option(["--external"], is_flag=True, help="Leave the weights beside the bundle, in files of their own."),
         _option("--backend", "Also compute on GPUs, by vulkan, cuda or rocm; repeatable.", multiple=True,
