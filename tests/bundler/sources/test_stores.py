@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from huggingface_hub import constants
 
 from bundler.cli import loaf
 from bundler.errors import DigestMismatch, DownloadFailed, SourceAmbiguous, SourceError, SourceNotFound
