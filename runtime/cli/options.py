@@ -216,7 +216,8 @@ MACHINES = (
 )  # fmt: skip
 
 LOGS = (
-    _switch("-v --verbose --log-verbose", "Write a log to standard error: each request, and what llama.cpp says."),
+    _switch("-v --verbose --log-verbose", "Write a log to standard error: each request, and what llama.cpp says. "
+            "OpenAI's answers tell more, as `__verbose`."),
     _value("--log-file", click.Path(path_type=Path, dir_okay=False), "Write the log to the end of this file."),
     _value("--log-format", click.Choice(["text", "json"]), "How its lines look.", "text"),
 )  # fmt: skip

@@ -270,7 +270,7 @@ class Generations:
         sequence.computed += accepted
         if accepted < len(draft):
             self._cut(sequence, sequence.computed)
-        self._counters.drafts += 1
+        self._counters.count_guesses(accepted)
         self._guessing.settle(sequence, len(draft), accepted)
 
     def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> None:

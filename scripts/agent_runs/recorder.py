@@ -5,6 +5,7 @@ Refuses to know what any of it means (`shapes.py`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,10 @@ _HOPS = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "con
 
 @dataclass
 class Exchange:
-    """A request and its answer. `status` 0 and `complete` False: not answered yet, or not to the end."""
+    """A request and its answer. `status` 0 and `complete` False: not answered yet, or not to the end.
+
+    `was_left`: whoever asked did not wait for the end.
+    """
 
     method: str
     path: str
@@ -26,6 +30,7 @@ class Exchange:
     status: int = 0
     said: bytearray = field(default_factory=bytearray)
     complete: bool = False
+    was_left: bool = False
 
 
 @asynccontextmanager
@@ -38,6 +43,13 @@ async def recording(target: str) -> AsyncIterator[tuple[str, list[Exchange]]]:
             headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOPS}
             exchange = Exchange(request.method, request.path_qs, headers, await request.read())
             seen.append(exchange)
+            try:
+                return await answered(request, exchange, headers)
+            except (asyncio.CancelledError, ConnectionError):
+                exchange.was_left = True
+                raise
+
+        async def answered(request: web.Request, exchange: Exchange, headers: dict[str, str]) -> web.StreamResponse:
             async with session.request(
                 request.method, target + request.path_qs, headers=headers, data=exchange.body or None,
                 allow_redirects=False,

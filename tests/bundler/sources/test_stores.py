@@ -158,8 +158,6 @@ def test_nothing_is_here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_list_of_what_is_here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
     assert installed() == []
     in_store(home / ".ollama" / "models", "registry.ollama.ai/library/tiny/3b", ollama_model(b"GGUF12"))
