@@ -30,7 +30,8 @@ LoafError
 │   ├── BundleBusy
 │   ├── BundleNotWritable
 │   ├── FileTaken
-│   └── AnotherPlatform
+│   ├── AnotherPlatform
+│   └── RuntimeOlder
 ├── UnusableText         an option's text cannot be stored in a bundle
 ├── DefaultsRefused      what is baked in makes no sense to the bundle that was built
 ├── RecipeError          a recipe cannot be read, or says what it cannot
@@ -54,10 +55,14 @@ LoafError
 ├── CacheError           the folder where compiled and frozen things are kept
 │   ├── CacheFull
 │   └── CacheUnusable
-└── FreezeError          making the runtime that goes into a bundle
+└── FreezeError          making the programs that go into a bundle, or taking them from one
     ├── CompilerMissing
     ├── ToolchainMissing
     ├── NoSuchPack
+    ├── PackMissing
+    ├── ProgramDamaged
+    ├── NoProgramForHere
+    ├── NothingToFreezeWith
     ├── PythonUnsuitable
     ├── FrozenFileUnsuitable
     ├── PackagesUnreachable
@@ -81,8 +86,12 @@ from bundler.errors.making import (
     CompilerMissing,
     FreezeError,
     FrozenFileUnsuitable,
+    NoProgramForHere,
     NoSuchPack,
+    NothingToFreezeWith,
     PackagesUnreachable,
+    PackMissing,
+    ProgramDamaged,
     PythonUnsuitable,
     StepFailed,
     ToolchainMissing,
@@ -109,6 +118,7 @@ from bundler.errors.targets import (
     FileTaken,
     NoRoom,
     NoRoomToChange,
+    RuntimeOlder,
     TargetError,
     TargetIsNoFile,
     TargetIsSource,
@@ -159,6 +169,7 @@ __all__ = [
     "MismatchedParts",
     "MissingParts",
     "NameTaken",
+    "NoProgramForHere",
     "NoRoom",
     "NoRoomToChange",
     "NoSuchFileType",
@@ -167,14 +178,18 @@ __all__ = [
     "NotFirstPart",
     "NotGGUF",
     "NotSigned",
+    "NothingToFreezeWith",
+    "PackMissing",
     "PackagesUnreachable",
     "PartMisfit",
     "PartNameTaken",
+    "ProgramDamaged",
     "PythonUnsuitable",
     "QuantizeError",
     "QuantizedAlready",
     "QuantizingFailed",
     "RecipeError",
+    "RuntimeOlder",
     "SignatureWrong",
     "SourceAmbiguous",
     "SourceChanged",
