@@ -12,13 +12,14 @@ import tarfile
 from io import BytesIO
 from pathlib import Path
 
-from bundler.freeze.packages import new_environment, pip
-from bundler.freeze.process import clean_environment, run
+from bundler.errors import StepFailed
+from bundler.freeze.packages import complaints, new_environment, pip
+from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.paths import PAGE
 from bundler.progress import Progress
 from bundler.store.cache import cached, key_of, log_file
 
-TOOLS = ("hatchling==1.33.0", "twine==6.2.0")
+TOOLS = ("hatchling==1.33.0", "twine==7.0.0")
 _NEEDS_BYTES = 100_000_000
 _1980 = "315532800"
 """The earliest time that a ZIP archive, which a wheel is, can hold."""
@@ -36,7 +37,7 @@ def copy_of_the_checkout(root: Path, target: Path) -> Path:
 
 
 def make_sdist(source: Path, output: Path, progress: Progress) -> None:
-    """Raises `CommandFailed`, and as pip does."""
+    """Raises `StepFailed`, and as pip does."""
     _build("sdist", source, output, progress)
 
 
@@ -48,7 +49,7 @@ def make_wheel(source: Path, output: Path, progress: Progress) -> None:
 def check_metadata(output: Path, progress: Progress) -> None:
     """`twine check --strict`. Raises as `make_sdist` does."""
     packages = [path for path in sorted(output.iterdir()) if path.suffix in (".whl", ".gz")]
-    run([_python(progress), "-m", "twine", "check", "--strict", *packages], log=log_file("release"), env=_environment())
+    _run([_python(progress), "-m", "twine", "check", "--strict", *packages], "checking the packages")
 
 
 def _build(kind: str, source: Path, output: Path, progress: Progress) -> None:
@@ -56,11 +57,16 @@ def _build(kind: str, source: Path, output: Path, progress: Progress) -> None:
     _same_permissions(source)
     with progress.step(f"Making the {kind}", None, "steps"):
         command: list[str | Path] = [python, "-m", "hatchling", "build", "-t", kind, "-d", output.absolute()]
-        run(command, log=log_file("release"), env=_environment(), cwd=source)
+        _run(command, f"making the {kind}", source)
 
 
-def _environment() -> dict[str, str]:
-    return clean_environment(SOURCE_DATE_EPOCH=_1980, PYTHONDONTWRITEBYTECODE="1")
+def _run(command: list[str | Path], step: str, folder: Path | None = None) -> None:
+    log = log_file("release")
+    environment = clean_environment(SOURCE_DATE_EPOCH=_1980, PYTHONDONTWRITEBYTECODE="1", NO_COLOR="1")
+    try:
+        run(command, log=log, env=environment, cwd=folder)
+    except CommandFailed as error:
+        raise StepFailed(step, complaints(error.tail), log) from error
 
 
 def _same_permissions(folder: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bundler.changing.defaults import upgrade
 from bundler.errors import PackMissing, ProgramDamaged, RuntimeOlder
+from bundler.looking.doctor import findings
 from bundler.making.build import BuildRequest, build
 from bundler.packs import find_recipe
 from bundler.programs import TakenFrom, programs_from
@@ -160,3 +161,17 @@ def test_what_is_named_comes_first(source: Path, monkeypatch: pytest.MonkeyPatch
     assert programs_from(source, SILENCE).is_named
     assert not programs_from(None, SILENCE).is_named
     assert isinstance(programs_from(None, SILENCE), TakenFrom)
+
+
+def test_an_installed_wheel_has_programs_and_compiles_nothing(
+    programs: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bundler.paths.PROGRAMS", str(programs))
+    target = tmp_path / "built.loaf"
+    build(BuildRequest(str(weights), output=target), programs_from(None, SILENCE), SILENCE)
+    assert said_by(target, tmp_path / "cache") == "alone"
+    (fatal, *_rest) = findings()
+    assert fatal.sentence.startswith("Nothing is compiled: programs for linux-")
+    os.truncate(programs, 70_000)
+    (fatal, *_rest) = findings()
+    assert fatal.is_fatal
