@@ -5,7 +5,8 @@ Knows what a change makes of a plan. Refuses to know how the file is rewritten (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,18 +17,17 @@ from bundler.asking.warming import computed, is_of
 from bundler.changing.rewriting import finish_interrupted, rewrite
 from bundler.choosing.models import ChosenModel
 from bundler.choosing.parts import choose_parts
-from bundler.errors import AnotherPlatform, DefaultsRefused, UnusableText
+from bundler.errors import AnotherPlatform, DefaultsRefused, RuntimeOlder, UnusableText
 from bundler.file.baked import Baked, baked_in
-from bundler.file.plan import Plan, PlannedModel, plan_of
-from bundler.freeze import FrozenRuntime
+from bundler.file.plan import Plan, PlannedModel, PlannedRuntime, plan_of
 from bundler.gguf import summarize, weights_header
 from bundler.making.build import check_texts
-from bundler.making.planning import planned_pack, planned_part, planned_runtime, planned_texts
-from bundler.packs import compiled_pack, find_recipe
+from bundler.making.planning import planned_part, planned_texts
+from bundler.packs import find_recipe
+from bundler.programs import Runtimes, Supply
 from bundler.progress import SILENCE, Progress
 from bundler.sources import Resolved
-from runtime import __version__
-from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model, check_beside, open_bundle
+from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model, check_beside, check_has_models, open_bundle
 
 
 def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress = SILENCE) -> tuple[Model, ...]:
@@ -39,6 +39,7 @@ def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress 
     """
     check_texts(name, given)
     bundle = open_bundle(path)
+    check_has_models(bundle)
     if name is not None:
         _check_name(bundle, name)
     baked = given.over(baked_in(bundle))
@@ -70,23 +71,27 @@ def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress 
     return tuple(model.about for model in future.models)
 
 
-def upgrade(path: Path, freeze: Callable[[], FrozenRuntime], progress: Progress) -> bool:
-    """Put the present runtime into the bundle at `path`, and new packs for those that it has; False: it has them.
+def upgrade(path: Path, supply: Supply, progress: Progress) -> bool:
+    """Put the runtimes of `supply` into the bundle at `path`, and packs for those that it has; False: it has them.
 
-    Raises `AnotherPlatform`, `DefaultsRefused` where the runtime does not understand any more what is baked in, and
-    what freezing, compiling packs and `rewrite` raise.
+    Raises `AnotherPlatform`, `RuntimeOlder`, `DefaultsRefused` where the runtime does not understand any more what is
+    baked in, and what `supply` and `rewrite` raise.
     """
     bundle = open_bundle(path)
-    runtime, licenses = planned_runtime(freeze())
-    platforms = {one.platform for one in bundle.manifest.runtimes}
-    if platforms != {runtime.about.platform}:
-        raise AnotherPlatform(path, sorted(platforms), runtime.about.platform)
-    packs = tuple(planned_pack(compiled_pack(find_recipe(pack.backend), progress)) for pack in bundle.manifest.packs)
+    check_has_models(bundle)
+    backends = dict.fromkeys(pack.backend for pack in bundle.manifest.packs)
+    packs = supply.packs([find_recipe(backend) for backend in backends])
+    new = supply.runtimes()
+    runtimes = _for_the_same(bundle, new)
+    if not supply.is_named and _numbers(new.loaf) < _numbers(bundle.manifest.loaf):
+        raise RuntimeOlder(path, bundle.manifest.loaf, new.loaf)
 
     def upgraded(plan: Plan) -> Plan:
-        documents = tuple(licenses if part.name == licenses.name else part for part in plan.documents)
-        warmth = plan.warmth if plan.warmth is not None and is_of(runtime, plan.warmth) else None
-        return replace(plan, loaf=__version__, runtimes=(runtime,), packs=packs, documents=documents, warmth=warmth)
+        licenses = {part.name: part for part in new.licenses}
+        documents = tuple(licenses.get(part.name, part) for part in plan.documents)
+        is_warm = plan.warmth is not None and all(is_of(runtime, plan.warmth) for runtime in runtimes)
+        warmth = plan.warmth if is_warm else None
+        return replace(plan, loaf=new.loaf, runtimes=runtimes, packs=packs, documents=documents, warmth=warmth)
 
     plan = plan_of(bundle)
     if _programs(upgraded(plan)) == _programs(plan):
@@ -96,6 +101,20 @@ def upgrade(path: Path, freeze: Callable[[], FrozenRuntime], progress: Progress)
     rewrite(path, upgraded)
     _warm_up(path, progress)
     return True
+
+
+def _for_the_same(bundle: Bundle, new: Runtimes) -> tuple[PlannedRuntime, ...]:
+    """Of the `new` ones those for the platforms that the bundle has a program for. Raises `AnotherPlatform`."""
+    offered = {runtime.about.platform: runtime for runtime in new.programs}
+    platforms = [runtime.platform for runtime in bundle.manifest.runtimes]
+    if not set(platforms) <= set(offered):
+        raise AnotherPlatform(bundle.path, platforms, sorted(offered))
+    return tuple(offered[platform] for platform in platforms)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`1.12.0` is newer than `1.2.0`."""
+    return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
 def _warm_up(path: Path, progress: Progress) -> None:

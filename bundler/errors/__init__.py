@@ -31,7 +31,8 @@ LoafError
 │   ├── BundleNotWritable
 │   ├── FileTaken
 │   ├── TargetIsNoBundle
-│   └── AnotherPlatform
+│   ├── AnotherPlatform
+│   └── RuntimeOlder
 ├── UnusableText         an option's text cannot be stored in a bundle
 ├── DefaultsRefused      what is baked in makes no sense to the bundle that was built
 ├── RecipeError          a recipe cannot be read, or says what it cannot
@@ -55,10 +56,14 @@ LoafError
 ├── CacheError           the folder where compiled and frozen things are kept
 │   ├── CacheFull
 │   └── CacheUnusable
-└── FreezeError          making the runtime that goes into a bundle
+└── FreezeError          making the programs that go into a bundle, or taking them from one
     ├── CompilerMissing
     ├── ToolchainMissing
     ├── NoSuchPack
+    ├── PackMissing
+    ├── ProgramDamaged
+    ├── NoProgramForHere
+    ├── NothingToFreezeWith
     ├── PythonUnsuitable
     ├── FrozenFileUnsuitable
     ├── PackagesUnreachable
@@ -82,8 +87,12 @@ from bundler.errors.making import (
     CompilerMissing,
     FreezeError,
     FrozenFileUnsuitable,
+    NoProgramForHere,
     NoSuchPack,
+    NothingToFreezeWith,
     PackagesUnreachable,
+    PackMissing,
+    ProgramDamaged,
     PythonUnsuitable,
     StepFailed,
     ToolchainMissing,
@@ -110,6 +119,7 @@ from bundler.errors.targets import (
     FileTaken,
     NoRoom,
     NoRoomToChange,
+    RuntimeOlder,
     TargetError,
     TargetIsNoBundle,
     TargetIsNoFile,
@@ -161,6 +171,7 @@ __all__ = [
     "MismatchedParts",
     "MissingParts",
     "NameTaken",
+    "NoProgramForHere",
     "NoRoom",
     "NoRoomToChange",
     "NoSuchFileType",
@@ -169,14 +180,18 @@ __all__ = [
     "NotFirstPart",
     "NotGGUF",
     "NotSigned",
+    "NothingToFreezeWith",
+    "PackMissing",
     "PackagesUnreachable",
     "PartMisfit",
     "PartNameTaken",
+    "ProgramDamaged",
     "PythonUnsuitable",
     "QuantizeError",
     "QuantizedAlready",
     "QuantizingFailed",
     "RecipeError",
+    "RuntimeOlder",
     "SignatureWrong",
     "SourceAmbiguous",
     "SourceChanged",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundler.freeze.c_library import c_library_version
-from bundler.freeze.pins import LLAMA_CPP_COMMIT, pins
+from bundler.freeze.pins import LLAMA_CPP_COMMIT, Extra, pins
 
 _SPDX = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR|WITH) [A-Za-z0-9.+-]+)*")
 """A licence expression without parentheses: none of ours has them."""
@@ -35,9 +35,9 @@ class Software:
     license: str
 
 
-def frozen_packages(site_packages: Path) -> tuple[Software, ...]:
-    """The packages in `site_packages` that end up in the frozen runtime, by their names."""
-    named = {pin.partition("==")[0] for pin in pins("runtime")} | {"pyinstaller"}
+def frozen_packages(site_packages: Path, extra: Extra = "runtime") -> tuple[Software, ...]:
+    """The packages in `site_packages` that end up in the program that `extra` is frozen into, by their names."""
+    named = {_normal(pin.partition("==")[0]) for pin in pins(extra)} | {"pyinstaller"}
     found = importlib.metadata.distributions(path=[str(site_packages)])
     packages = {_normal(each.metadata["Name"]): each for each in found}
     return tuple(
@@ -47,11 +47,15 @@ def frozen_packages(site_packages: Path) -> tuple[Software, ...]:
 
 def frozen_libraries() -> tuple[Software, ...]:
     """What the runtime holds besides: this Python, llama.cpp, and what both are linked with."""
+    return (Software("llama.cpp", LLAMA_CPP_COMMIT, "MIT"), *python_libraries())
+
+
+def python_libraries() -> tuple[Software, ...]:
+    """This Python, and what it and its packages are linked with."""
     import ssl
     import zlib
 
     return (
-        Software("llama.cpp", LLAMA_CPP_COMMIT, "MIT"),
         Software("Python", platform.python_version(), "PSF-2.0"),
         Software("OpenSSL", ssl.OPENSSL_VERSION.split()[1], "Apache-2.0"),
         Software("glibc", c_library_version(), "LGPL-2.1-or-later"),

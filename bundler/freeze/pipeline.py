@@ -61,7 +61,7 @@ def freeze_runtime(progress: Progress) -> FrozenRuntime:
     """
     wheel = compiled_wheel(progress)
     entry = cached("runtime", runtime_key(wheel), lambda folder: _make(folder, wheel, progress), needs=_NEEDS_BYTES)
-    return _described(entry)
+    return described(entry)
 
 
 def _make(folder: Path, wheel: Path, progress: Progress) -> None:
@@ -85,17 +85,31 @@ def _describe(folder: Path, core: Path, python: Path, page: Path | None) -> Froz
     packages = frozen_packages(site_packages_of(python))
     of_page = "" if page is None else (page / LICENSES).read_text()
     licenses.write_text(collect_licenses(site_packages_of(python), [package.name for package in packages], of_page))
+    libraries = (*frozen_libraries(), *(() if page is None else page_software(page)))
+    return describe(folder, core, EXECUTABLE, archive, packages, libraries, licenses)
+
+
+def describe(
+    folder: Path,
+    core: Path,
+    executable: str,
+    archive: Path,
+    packages: tuple[Software, ...],
+    libraries: tuple[Software, ...],
+    licenses: Path,
+) -> FrozenRuntime:
+    """Write down in `folder` what `described` reads of the program `executable`, frozen into `core` and packed."""
     description = FrozenRuntime(
         platform=f"{platform.system().lower()}-{platform.machine()}",
         archive=archive,
         sha256=sha256_of(archive),
         size=archive.stat().st_size,
         unpacked_size=unpacked_size(core),
-        executable=EXECUTABLE,
+        executable=executable,
         glibc=needed_glibc(core, without=FOLDER),
         python=platform.python_version(),
         packages=packages,
-        libraries=(*frozen_libraries(), *(() if page is None else page_software(page))),
+        libraries=libraries,
         licenses=licenses,
     )
     content = asdict(description) | {"archive": archive.name, "licenses": licenses.name}
@@ -103,11 +117,17 @@ def _describe(folder: Path, core: Path, python: Path, page: Path | None) -> Froz
     return description
 
 
-def _described(entry: Path) -> FrozenRuntime:
+def described(entry: Path) -> FrozenRuntime:
+    """The frozen program in the cache's `entry`."""
     content = json.loads((entry / _DESCRIPTION).read_text())
     files = {name: entry / content[name] for name in ("archive", "licenses")}
     software = {name: tuple(Software(**one) for one in content[name]) for name in ("packages", "libraries")}
     return FrozenRuntime(**content | files | software)
+
+
+def description_key() -> str:
+    """Changes with what is written down."""
+    return " ".join(field.name for field in fields(FrozenRuntime))
 
 
 def runtime_key(wheel: Path) -> str:
@@ -118,6 +138,6 @@ def runtime_key(wheel: Path) -> str:
         page=page_key(),
         c_library=c_library_key(),
         spec=(templates_dir() / "runtime.spec").read_text(),
-        description=" ".join(field.name for field in fields(FrozenRuntime)),
+        description=description_key(),
         compression=str(COMPRESSION),
     )

@@ -15,7 +15,10 @@ from typing import Any
 from bundler.freeze import FrozenRuntime, Software
 from bundler.looking.verify import verify
 from bundler.making.build import BuildRequest, build
+from bundler.programs import MadeHere, Runtimes
+from bundler.programs.made import planned_runtime
 from bundler.progress import SilentProgress
+from runtime import __version__
 from runtime.bundle import Bundle, open_bundle
 from support.bundles import clean_environment
 from support.ggufs import LLAMA, TENSORS, write_gguf
@@ -49,6 +52,19 @@ def small_runtime(folder: Path, says: str, size: int = 3000) -> FrozenRuntime:
     )
 
 
+class Ready(MadeHere):
+    """Programs that are there already, of the version `loaf`."""
+
+    def __init__(self, frozen: FrozenRuntime, loaf: str = __version__) -> None:
+        super().__init__(SilentProgress())
+        self._ready = (frozen, loaf)
+
+    def runtimes(self) -> Runtimes:
+        frozen, loaf = self._ready
+        program, licenses = planned_runtime(frozen)
+        return Runtimes(loaf, (program,), (licenses,))
+
+
 def small_gguf(path: Path) -> Path:
     """Weights of a few kilobytes, which no program computes with."""
     return write_gguf(path, LLAMA, TENSORS)
@@ -56,7 +72,7 @@ def small_gguf(path: Path) -> Path:
 
 def build_small(target: Path, weights: Path, runtime: FrozenRuntime, **options: Any) -> Path:
     """Build a bundle in this process."""
-    build(BuildRequest(str(weights), output=target, **options), lambda: runtime, SilentProgress())
+    build(BuildRequest(str(weights), output=target, **options), Ready(runtime), SilentProgress())
     return target
 
 

@@ -1,0 +1,42 @@
+"""What is asked of whoever has programs. Refuses to know who that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bundler.file.plan import PlannedPack, PlannedPart, PlannedRuntime
+from bundler.packs import Recipe
+
+RUNTIME_LICENSES = "licenses/runtime"
+"""What the names of their licence texts begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtimes:
+    """Frozen programs of the version `loaf`, one a platform, and the `licenses` of what is in them."""
+
+    loaf: str
+    programs: tuple[PlannedRuntime, ...]
+    licenses: tuple[PlannedPart, ...]
+
+
+class Supply(Protocol):
+    """`is_named`: the user has asked for these programs, be they older than what they replace."""
+
+    @property
+    def is_named(self) -> bool:
+        """See above."""
+
+    def check(self, recipes: Sequence[Recipe]) -> None:
+        """Say at once if the packs of `recipes` cannot be had. Raises `ToolchainMissing`, `PackMissing`."""
+
+    def runtimes(self) -> Runtimes:
+        """May take minutes. Raises `FreezeError`, `CacheError`, `BundleError`, `OSError`."""
+
+    def packs(self, recipes: Sequence[Recipe]) -> tuple[PlannedPack, ...]:
+        """Those of `recipes`; may take minutes. Raises as `runtimes` does, and what `check` raises."""
+
+    def packs_at_hand(self) -> tuple[PlannedPack, ...]:
+        """Those that are there already, and fit the runtimes. Raises as `runtimes` does."""
