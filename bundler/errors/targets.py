@@ -30,7 +30,7 @@ class TargetIsNoBundle(TargetError):
         super().__init__(
             path,
             f"{path}: is there already, and is no bundle",
-            "Name another file with -o, or replace this one with --force.",
+            "Name another file with -o, or delete this one; `loaf build --force` replaces it.",
         )
 
 

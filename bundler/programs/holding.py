@@ -44,7 +44,7 @@ def _plan(name: str, supply: Supply, recipes: Sequence[Recipe]) -> Plan:
 
 
 def _write(plan: Plan, target: Path, mode: int, progress: Progress) -> int:
-    check_target(target, ())
+    check_target(target, (), force=False)
     layout = lay_out(plan)
     check_room(target, layout.size)
     with replacing(target, mode) as fd, progress.step(f"Writing {target}", plan.size, "bytes") as advance:
