@@ -13,6 +13,7 @@ import msgspec
 
 from runtime.bundle import Backend
 from runtime.engine.backend import Adapter, CacheType, LoadSettings, Pooling, SplitMode, WorkerAddress
+from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.types import Sampling
 
 
@@ -85,6 +86,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens. None: chosen by what the model and the machine allow. `max_draft` 0: nothing is guessed.
 
     `shelf_bytes` of memory are for what was computed and nobody uses just now, besides the context's.
+    `checkpoints` bound what is kept of memories that cannot be cut, `swa_full` is as in `ContextSettings`.
     `beyond_training`: whether `n_ctx` holds where it is more than the model was trained for, too.
     """
 
@@ -102,6 +104,8 @@ class EngineSettings(msgspec.Struct, frozen=True):
     pooling: Pooling | None = None
     context_shift: bool = False
     shelf_bytes: int = 256 * 2**20
+    checkpoints: CheckpointLimits = CheckpointLimits()
+    swa_full: bool = False
     max_draft: int = 0
 
 

@@ -194,7 +194,8 @@ ContextSource = Literal["flag", "model", "memory", "device"]
 class ContextSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens; `n_slots` sequences share `n_ctx` of them. `flash_attention` None: where it can be used.
 
-    `max_draft` tokens may be guessed for each sequence and step; `pooling` None: what the model says.
+    `max_draft` tokens may be guessed for each sequence and step; `pooling` None: what the model says. With `swa_full`,
+    layers with a sliding window keep all tokens, too.
     """
 
     n_ctx: int
@@ -206,6 +207,7 @@ class ContextSettings(msgspec.Struct, frozen=True):
     cache_type_k: CacheType = "f16"
     cache_type_v: CacheType = "f16"
     max_draft: int = 0
+    swa_full: bool = False
     pooling: Pooling | None = None
     n_ctx_source: ContextSource = "flag"
 
@@ -239,10 +241,10 @@ class ModelFacts(msgspec.Struct, frozen=True):
     """What the weights say of themselves. `kv_bytes` of memory a token of context takes, in F16.
 
     `repacked` bytes of the weights are in memory of their own, laid out for this processor. `keeps_state` instead of,
-    or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut. `quantization` as
-    people name it ("Q4_K_M"), "unknown" where nobody can tell; `license` "" where none is named. `infill` None for a
-    model that has not learnt to fill gaps, `pooling` None for one that does not say. `ends` are the tokens that end a
-    generation.
+    or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut. Some layers see the
+    last `window` tokens only; 0: all see all. `quantization` as people name it ("Q4_K_M"), "unknown" where nobody can
+    tell; `license` "" where none is named. `infill` None for a model that has not learnt to fill gaps, `pooling` None
+    for one that does not say. `ends` are the tokens that end a generation.
     """
 
     description: str
@@ -257,6 +259,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
     kv_bytes: int
     keeps_state: bool
     repacked: int
+    window: int
     adds_bos: bool
     bos: str
     eos: str
@@ -317,7 +320,9 @@ class Generator(Protocol):
     def decode(self, items: Sequence[BatchItem], scales: tuple[float, ...]) -> dict[int, int]: ...
     def holds(self, slot: int, length: int) -> bool: ...
     def keep_prefix(self, slot: int, length: int) -> bool: ...
-    def copy_prefix(self, source: int, target: int, length: int) -> None: ...
+    def copy_prefix(self, source: int, target: int, length: int) -> bool: ...
+    def checkpoint(self, slot: int) -> memoryview | None: ...
+    def go_back(self, slot: int, length: int, checkpoint: memoryview) -> bool: ...
     def state_size(self, slot: int) -> int: ...
     def state(self, slot: int) -> memoryview | None: ...
     def set_state(self, slot: int, state: memoryview) -> bool: ...

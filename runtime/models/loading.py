@@ -133,7 +133,10 @@ def _open(found: Found, settings: Settings, shared: _Shared, worker: Worker, aft
             raise
 
     # Where states of slots are kept, slots are known by their numbers: what is in them stays there.
-    shelf_bytes = 0 if settings.server.slot_save_path else settings.engine.shelf_bytes
-    engine = Engine(open_backend, shifts=settings.engine.context_shift, shelf_bytes=shelf_bytes, worker=worker)
+    own = settings.engine
+    shelf_bytes = 0 if settings.server.slot_save_path else own.shelf_bytes
+    engine = Engine(
+        open_backend, shifts=own.context_shift, shelf_bytes=shelf_bytes, checkpoints=own.checkpoints, worker=worker
+    )
     engine.start()
     return ServedModel(found.name, found.weights, found.size, found.digest, engine, loading)

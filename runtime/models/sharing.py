@@ -31,6 +31,7 @@ def context_settings(settings: EngineSettings, facts: ModelFacts, placement: Pla
         cache_type_k=settings.cache_type_k,
         cache_type_v=settings.cache_type_v,
         max_draft=settings.max_draft,
+        swa_full=settings.swa_full,
         pooling=settings.pooling,
         n_ctx_source=source,
     )

@@ -84,6 +84,7 @@ class LlamaModel:
             kv_bytes=2 * n_layer * n_head_kv * head_widths,
             keeps_state=bool(lib.llama_model_is_recurrent(handle) or lib.llama_model_is_hybrid(handle)),
             repacked=repacked,
+            window=lib.llama_model_n_swa(handle),
             adds_bos=bool(lib.llama_vocab_get_add_bos(vocabulary.handle)),
             bos=vocabulary.text_of(lib.llama_vocab_bos(vocabulary.handle)),
             eos=vocabulary.text_of(lib.llama_vocab_eos(vocabulary.handle)),

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
-from runtime.engine.cache import PrefixCache, Start, common_prefix
+from runtime.engine.beginnings import common_prefix
+from runtime.engine.cache import PrefixCache, Start
 
 
 def ANYTHING(_slot: int, _length: int) -> bool:  # noqa: N802
