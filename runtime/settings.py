@@ -12,9 +12,19 @@ from typing import Any, Literal
 import msgspec
 
 from runtime.bundle import Backend
-from runtime.engine.backend import Adapter, CacheType, LoadSettings, Pooling, SplitMode, WorkerAddress
+from runtime.engine.backend import (
+    CACHE_BITS,
+    Adapter,
+    CacheType,
+    LayerSizes,
+    LoadSettings,
+    Pooling,
+    SplitMode,
+    WorkerAddress,
+)
 from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.types import Sampling
+from runtime.memory.sizes import Kept
 
 
 class Secret(str):
@@ -107,6 +117,12 @@ class EngineSettings(msgspec.Struct, frozen=True):
     checkpoints: CheckpointLimits = CheckpointLimits()
     swa_full: bool = False
     max_draft: int = 0
+
+    def kept(self, sizes: LayerSizes, n_ctx: int) -> Kept:
+        """What of the text is kept in such a context, by a model of such `sizes`."""
+        bits_k, bits_v = CACHE_BITS[self.cache_type_k], CACHE_BITS[self.cache_type_v]
+        n_slots = self.n_slots or sizes.slots(n_ctx)
+        return Kept(n_ctx, n_slots, min(self.n_ubatch, n_ctx), self.swa_full, bits_k, bits_v)
 
 
 class ChatSettings(msgspec.Struct, frozen=True):

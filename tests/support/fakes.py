@@ -42,7 +42,6 @@ FACTS = ModelFacts(
     vocabulary_size=1000,
     n_ctx_train=1000,
     embedding_length=1,
-    kv_bytes=1,
     keeps_state=False,
     repacked=0,
     window=0,
