@@ -117,3 +117,17 @@ def refill(context: Context) -> None:
 def fill(context: Context, slot: int, start: int, end: int) -> None:
     for first in range(start, end, MICRO_BATCH):
         context.decode([BatchItem(slot, first, TEXT[first : min(first + MICRO_BATCH, end)], 1)], ())
+
+
+def test_a_copied_window_leaves_the_cells_behind_it_to_others(library: Library) -> None:
+    """llama.cpp takes no cell that two sequences have, and a memory of windows has none to spare."""
+    model = library.model(Architecture.SLIDING_WINDOW)
+    settings = ContextSettings(CELLS, SLOTS, BATCH, MICRO_BATCH, 1, False, cache_type_k="f32", cache_type_v="f32")
+    context = Context(model, settings, Interrupt(model.lib))
+    fill(context, 0, 0, 246)
+    for slot in range(1, SLOTS):
+        assert context.copy_prefix(0, slot, 246)
+        fill(context, slot, 246, 300)
+    for slot in range(1, SLOTS):
+        assert go_on(context, slot, 300, OTHER[-1:]) == library.alone(Architecture.SLIDING_WINDOW, TEXT[:300]).tokens
+    context.close()
