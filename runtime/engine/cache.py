@@ -138,14 +138,22 @@ class PrefixCache:
         held = [i for i, slot in enumerate(self._slots) if not slot.running and slot.tokens]
         return sorted(held, key=lambda i: self._slots[i].last_used)
 
-    def is_coming(self, prompt: Tokens[int], scales: Scales = ()) -> bool:
-        """Whether a running sequence is still computing a beginning of `prompt` that is worth waiting for."""
-        if self._keeps_state:
-            return False
-        coming = max((common_prefix(slot.promised, prompt) for slot in self._unfinished(scales)), default=0)
-        if coming < WORTH_WAITING:
-            return False
-        return min(coming, len(prompt) - 1) - self.present(prompt, scales) >= WORTH_WAITING
+    def coming(self, prompt: Tokens[int], scales: Scales = ()) -> tuple[int, int] | None:
+        """(slot, tokens) of a running sequence that still computes a beginning of `prompt` worth waiting for.
+
+        Where only whole sequences can be continued from, that is one which will come by the end of that beginning.
+        """
+        if self._keeps_state and self._checkpoints is None:
+            return None
+        best, length = -1, 0
+        for i, slot in enumerate(self._slots):
+            if slot.running and slot.scales == scales and len(slot.tokens) < len(slot.promised):
+                common = min(common_prefix(slot.promised, prompt), len(prompt) - 1)
+                if common > length and not (self._keeps_state and len(slot.tokens) >= common):
+                    best, length = i, common
+        if length < WORTH_WAITING or length - self.present(prompt, scales) < WORTH_WAITING:
+            return None
+        return best, length
 
     def computed(self, slot: int, tokens: Tokens[int]) -> None:
         """`tokens` have been added to the end of what `slot` holds."""
@@ -172,9 +180,6 @@ class PrefixCache:
     def evict(self) -> int | None:
         """The finished slot whose cache is to be emptied first; None when there is nothing to empty."""
         return next(iter(self.idle()), None)
-
-    def _unfinished(self, scales: Scales) -> list[_Slot]:
-        return [s for s in self._slots if s.running and s.scales == scales and len(s.tokens) < len(s.promised)]
 
     def _longest_prefix(self, prompt: Tokens[int], scales: Scales, wanted: int | None = None) -> _Beginning:
         """The slot that shares the longest usable beginning with `prompt`: of several, `wanted`."""

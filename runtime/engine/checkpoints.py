@@ -76,11 +76,11 @@ class Checkpoints:
         late; and at `turns`, where somebody says that a turn begins which may be asked anew.
         """
         wanted = {*turns, *(n_prompt - offset for offset in self._offsets)}
-        return tuple(sorted(stop for stop in wanted if _SHORTEST <= stop < n_prompt and self._may_fit(stop)))
+        return tuple(sorted(stop for stop in wanted if _SHORTEST <= stop < n_prompt and self.may_fit(stop)))
 
     def is_due(self, tokens: Tokens[int], scales: Scales, length: int, *, is_stop: bool) -> bool:
         """Whether to take one after the first `length` of `tokens`: at stops, and where the last is far behind."""
-        if not self._may_fit(length):
+        if not self.may_fit(length):
             return False
         last = max((one.length for one in self._along(tokens, scales, length)), default=0)
         return last < length if is_stop else length - last >= max(self._limits.min_step, _SHORTEST)
@@ -109,7 +109,8 @@ class Checkpoints:
         self._kept.remove(checkpoint)
         self._kept.append(checkpoint)
 
-    def _may_fit(self, length: int) -> bool:
+    def may_fit(self, length: int) -> bool:
+        """Whether any is taken of so many tokens."""
         return self._shortest_refused is None or length < self._shortest_refused
 
     def _along(self, tokens: Tokens[int], scales: Scales, at_most: int) -> list[Checkpoint]:

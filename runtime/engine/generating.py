@@ -163,7 +163,8 @@ class Generations:
             run = self._waiting.popleft()
             sequence = run.sequence
             if self._waits_for_its_slot(sequence) or (
-                sequence.request.reuse_prefix and self.cache.is_coming(sequence.tokens, sequence.scales)
+                sequence.request.reuse_prefix
+                and self._prefixes.is_coming(sequence, [r.sequence for r in self._running])
             ):
                 held.append(run)
             else:

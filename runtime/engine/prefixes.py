@@ -7,6 +7,8 @@ worker thread only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from runtime.engine.backend import NOTHING_WARM, Generator, ModelFacts, Warmth
 from runtime.engine.cache import PrefixCache
 from runtime.engine.checkpoints import Checkpoint, CheckpointLimits, Checkpoints, longest
@@ -27,6 +29,7 @@ class Prefixes:
         warmth: Warmth = NOTHING_WARM,
     ) -> None:
         self._context = context
+        self._facts = facts
         self._checkpoints: Checkpoints | None = None
         if facts.keeps_state or facts.window:
             self._checkpoints = Checkpoints(limits or CheckpointLimits(), context.settings.n_ubatch)
@@ -34,6 +37,22 @@ class Prefixes:
             context.settings.n_slots, context.holds, self._checkpoints, keeps_state=facts.keeps_state
         )
         self.storage = Storage(context, facts, self.cache, shelf_bytes, warmth, self._checkpoints)
+
+    def is_coming(self, sequence: Sequence, running: Iterable[Sequence]) -> bool:
+        """Whether one of `running` still computes a beginning of `sequence` that is worth waiting for.
+
+        It stops where both part, if the memory could not go back to there later.
+        """
+        coming = self.cache.coming(sequence.tokens, sequence.scales)
+        if coming is None or self._checkpoints is None:
+            return coming is not None
+        slot, length = coming
+        if not self._checkpoints.may_fit(length):
+            return not self._facts.keeps_state
+        for other in running:
+            if other.slot == slot and length not in other.stops:
+                other.stops = tuple(sorted((*other.stops, length)))
+        return True
 
     def begin(self, sequence: Sequence) -> None:
         """Give `sequence` a slot, and whatever prefix of it is computed already. There must be a free slot."""

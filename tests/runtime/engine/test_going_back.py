@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.engine.backend import ContextSettings
+from runtime.engine.cache import WORTH_WAITING
 from runtime.engine.engine import Engine
 from support.architectures import Architecture, write_model
 from support.memories import GENERATIVE, Said, agree, say, with_engine
@@ -77,6 +78,23 @@ def test_a_conversation_is_gone_on_with_after_ten_others(architecture: Architect
                 assert agree((await say(engine, longer, reuse=False))[0], said)
 
     with_engine(tmp_path / "model.gguf", body, settings=SETTINGS, shelf_bytes=2**24)
+
+
+@of_each_memory
+def test_those_that_come_together_compute_what_they_share_once(architecture: Architecture, tmp_path: Path) -> None:
+    write_model(tmp_path / "model.gguf", architecture)
+    shared = words(1, 300)
+    prompts = [[*shared, *words(seed, 40)] for seed in range(2, 8)]
+
+    async def body(engine: Engine) -> None:
+        answers = await asyncio.gather(*(say(engine, prompt) for prompt in prompts))
+        cached = [usage.cached_tokens for _said, usage in answers]
+        assert cached[0] == 0
+        assert min(cached[1:]) > len(shared) - WORTH_WAITING
+        for prompt, (said, _usage) in zip(prompts, answers, strict=True):
+            assert agree((await say(engine, prompt, reuse=False))[0], said)
+
+    with_engine(tmp_path / "model.gguf", body, settings=ContextSettings(4096, 4, 256, 64, 1))
 
 
 @pytest.mark.parametrize("seed", range(3))
