@@ -8,29 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, ClientTimeout, web
+from exchanges import Exchange
 
 _HOPS = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "content-length"})
 """Headers of one connection (RFC 9110, 7.6.1), and those that the client writes itself."""
-
-
-@dataclass
-class Exchange:
-    """A request and its answer. `status` 0 and `complete` False: not answered yet, or not to the end.
-
-    `was_left`: whoever asked did not wait for the end.
-    """
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-    status: int = 0
-    said: bytearray = field(default_factory=bytearray)
-    complete: bool = False
-    was_left: bool = False
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agents import Agent
 from belonging import end_all, resident_bytes
-from recorder import Exchange
+from exchanges import Exchange
 from scripted import QUESTION
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TERM")

@@ -10,13 +10,15 @@ import pytest
 
 from support.places import ROOT
 
-sys.path.append(str(ROOT / "scripts" / "agent_runs"))
+sys.path.insert(0, str(ROOT / "scripts" / "agent_runs"))
 
 import trial
 from agents import Agent
 from belonging import resident_bytes
-from recorder import Exchange
+from exchanges import Exchange
 from trial import Ended, Session, refusals
+
+sys.path.pop(0)  # the benchmarks have modules of the same names
 
 
 def ask(folder: Path, script: str, patience: int) -> Ended:
