@@ -124,7 +124,7 @@ def test_a_copied_window_leaves_the_cells_behind_it_to_others(library: Library) 
     """llama.cpp takes no cell that two sequences have, and a memory of windows has none to spare."""
     model = library.model(Architecture.SLIDING_WINDOW)
     settings = ContextSettings(CELLS, SLOTS, BATCH, MICRO_BATCH, 1, False, cache_type_k="f32", cache_type_v="f32")
-    context = Context(model, settings, Interrupt(model.lib))
+    context = Context(model, settings, Interrupt(model.lib), Team(1, None))
     fill(context, 0, 0, 246)
     for slot in range(1, SLOTS):
         assert context.copy_prefix(0, slot, 246)
