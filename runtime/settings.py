@@ -12,8 +12,19 @@ from typing import Any, Literal
 import msgspec
 
 from runtime.bundle import Backend
-from runtime.engine.backend import Adapter, CacheType, LoadSettings, Pooling, SplitMode, WorkerAddress
+from runtime.engine.backend import (
+    CACHE_BITS,
+    Adapter,
+    CacheType,
+    LayerSizes,
+    LoadSettings,
+    Pooling,
+    SplitMode,
+    WorkerAddress,
+)
+from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.types import Sampling
+from runtime.memory.sizes import Kept
 
 
 class Secret(str):
@@ -85,6 +96,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens. None: chosen by what the model and the machine allow. `max_draft` 0: nothing is guessed.
 
     `shelf_bytes` of memory are for what was computed and nobody uses just now, besides the context's.
+    `checkpoints` bound what is kept of memories that cannot be cut, `swa_full` is as in `ContextSettings`.
     `beyond_training`: whether `n_ctx` holds where it is more than the model was trained for, too.
     """
 
@@ -102,7 +114,15 @@ class EngineSettings(msgspec.Struct, frozen=True):
     pooling: Pooling | None = None
     context_shift: bool = False
     shelf_bytes: int = 256 * 2**20
+    checkpoints: CheckpointLimits = CheckpointLimits()
+    swa_full: bool = False
     max_draft: int = 0
+
+    def kept(self, sizes: LayerSizes, n_ctx: int) -> Kept:
+        """What of the text is kept in such a context, by a model of such `sizes`."""
+        bits_k, bits_v = CACHE_BITS[self.cache_type_k], CACHE_BITS[self.cache_type_v]
+        n_slots = self.n_slots or sizes.slots(n_ctx)
+        return Kept(n_ctx, n_slots, min(self.n_ubatch, n_ctx), self.swa_full, bits_k, bits_v)
 
 
 class ChatSettings(msgspec.Struct, frozen=True):

@@ -71,6 +71,16 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `loaf` command as one file. Read-only for tests."""
+
+    def make(folder: Path) -> None:
+        loaf("builder", "-o", str(folder / "loaf"), check=True)
+
+    return made_once(tmp_path_factory, "builder", make) / "loaf"
+
+
+@pytest.fixture(scope="session")
 def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of three models: `demo`, `embed`, which only makes vectors, and `ranker`. Read-only for tests."""
 

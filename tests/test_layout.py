@@ -34,7 +34,9 @@ SHARED_WITH_THE_BUNDLER = (
     "bundle", "errors", "exits",  # the format; what goes wrong, and what becomes of it
     "cli.arguments", "cli.completion", "cli.options", "cli.command",  # `.args`, its flags, words for the shell, help
     "explaining.machine", "explaining.report", "explaining.sentences",  # what a bundle would say of this machine
+    "memory",  # what a model keeps of its text
     "engine.llama.quantizing",  # what is asked of a quantizer
+    "backends.ASK_FOR_DEVICES", "backends.probe", "machine.program",  # as one file: children ask drivers
 )  # fmt: skip
 
 LONGEST_TEST = 350

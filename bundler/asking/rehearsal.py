@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from bundler.asking.program import program_environment, unpacked_program
@@ -21,7 +22,7 @@ from runtime.cli.options import REHEARSE
 
 def rehearse(plan: Plan) -> None:
     """Let the program for this machine read the defaults. Raises `DefaultsRefused`, `CacheError`, `OSError`."""
-    runtime = runtime_for_here(plan)
+    runtime = runtime_for_here(plan.runtimes)
     if runtime is None or (not plan.args.strip() and plan.chat_template is None):
         return
     with tempfile.TemporaryFile() as file:
@@ -42,10 +43,10 @@ def ask(runtime: PlannedRuntime, bundle: Path, *asked: str | Path) -> bytes:
     return result.stdout
 
 
-def runtime_for_here(plan: Plan) -> PlannedRuntime | None:
-    """The program for this machine."""
+def runtime_for_here(runtimes: Sequence[PlannedRuntime]) -> PlannedRuntime | None:
+    """The one of `runtimes` that this machine runs."""
     here = f"{platform.system().lower()}-{platform.machine()}"
-    return next((runtime for runtime in plan.runtimes if runtime.about.platform == here), None)
+    return next((runtime for runtime in runtimes if runtime.about.platform == here), None)
 
 
 def path_of(fd: int) -> Path:

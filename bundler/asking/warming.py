@@ -18,15 +18,13 @@ from bundler.asking.rehearsal import ask, path_of, runtime_for_here
 from bundler.errors import DefaultsRefused
 from bundler.file.content import FileRange
 from bundler.file.layout import lay_out
-from bundler.file.plan import Plan, PlannedPart, PlannedRuntime, PlannedWarmth
+from bundler.file.plan import LIBRARY, Plan, PlannedPart, PlannedRuntime, PlannedWarmth
 from bundler.file.stored import stored_entries
 from bundler.file.writing import write_file
 from bundler.progress import Progress
 from bundler.store.cache import build_cache
 from runtime.bundle import Warm, open_bundle
 from runtime.cli.options import WARM_UP
-
-_LIBRARY = "llama-cpp-python"
 
 
 def write_warm(plan: Plan, fd: int, text: str, progress: Progress) -> int:
@@ -49,7 +47,7 @@ def computed(plan: Plan, bundle: Path, text: str, progress: Progress) -> Iterato
 
     Raises `DefaultsRefused`, `CacheError`, `OSError`.
     """
-    runtime = runtime_for_here(plan)
+    runtime = runtime_for_here(plan.runtimes)
     if runtime is None:
         raise DefaultsRefused("--warm: the file has no program for this machine, which would compute it")
     with tempfile.TemporaryDirectory(prefix="warm-", dir=build_cache()) as folder:
@@ -63,4 +61,4 @@ def computed(plan: Plan, bundle: Path, text: str, progress: Progress) -> Iterato
 def is_of(runtime: PlannedRuntime, warmth: PlannedWarmth) -> bool:
     """Whether `runtime` can go on from it."""
     versions = {package.name: package.version for package in runtime.about.packages}
-    return versions.get(_LIBRARY) == warmth.about.library
+    return versions.get(LIBRARY) == warmth.about.library

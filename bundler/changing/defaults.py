@@ -5,7 +5,8 @@ Knows what a change makes of a plan. Refuses to know how the file is rewritten (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,25 +17,17 @@ from bundler.asking.warming import computed, is_of
 from bundler.changing.rewriting import finish_interrupted, rewrite
 from bundler.choosing.models import ChosenModel
 from bundler.choosing.parts import choose_parts
-from bundler.errors import AnotherPlatform, DefaultsRefused, UnusableText
+from bundler.errors import AnotherPlatform, DefaultsRefused, NoSuchPlatform, RuntimeOlder, UnusableText
 from bundler.file.baked import Baked, baked_in
-from bundler.file.plan import Plan, PlannedModel, plan_of
-from bundler.freeze import FrozenRuntime, this_platform
+from bundler.file.plan import Plan, PlannedModel, PlannedPack, plan_of
 from bundler.gguf import summarize, weights_header
 from bundler.making.build import check_texts
-from bundler.making.planning import (
-    is_of_programs,
-    planned_licenses,
-    planned_pack,
-    planned_part,
-    planned_runtime,
-    planned_texts,
-)
-from bundler.packs import compiled_pack, find_recipe
+from bundler.making.planning import planned_part, planned_texts
+from bundler.packs import find_recipe
+from bundler.programs import Runtimes, Supply, is_of_runtimes
 from bundler.progress import SILENCE, Progress
 from bundler.sources import Resolved
-from runtime import __version__
-from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model, check_beside, open_bundle
+from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model, check_beside, check_has_models, open_bundle
 
 
 def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress = SILENCE) -> tuple[Model, ...]:
@@ -46,6 +39,7 @@ def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress 
     """
     check_texts(name, given)
     bundle = open_bundle(path)
+    check_has_models(bundle)
     if name is not None:
         _check_name(bundle, name)
     baked = given.over(baked_in(bundle))
@@ -77,26 +71,24 @@ def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress 
     return tuple(model.about for model in future.models)
 
 
-def upgrade(path: Path, freeze: Callable[[str], FrozenRuntime], progress: Progress) -> bool:
-    """Put the present runtimes into the bundle at `path`, and new packs for those that it has; False: it has them.
+def upgrade(path: Path, supply: Supply, progress: Progress) -> bool:
+    """Put the runtimes of `supply` into the bundle at `path`, and packs for those that it has; False: it has them.
 
-    `freeze` is asked for the runtime of each platform that the bundle has one for. Raises `AnotherPlatform`,
-    `DefaultsRefused` where the runtime does not understand any more what is baked in, and
-    what freezing, compiling packs and `rewrite` raise.
+    Raises `AnotherPlatform`, `RuntimeOlder`, `DefaultsRefused` where the runtime does not understand any more what is
+    baked in, and what `supply` and `rewrite` raise.
     """
     bundle = open_bundle(path)
-    here = this_platform().name
-    if others := [pack.platform for pack in bundle.manifest.packs if pack.platform != here]:
-        raise AnotherPlatform(path, others, here)
-    frozen = [freeze(one.platform) for one in bundle.manifest.runtimes]
-    runtimes, licenses = tuple(map(planned_runtime, frozen)), planned_licenses(frozen)
-    packs = tuple(planned_pack(compiled_pack(find_recipe(pack.backend), progress)) for pack in bundle.manifest.packs)
+    check_has_models(bundle)
+    packs = _packs_like_those_in(bundle, supply)
+    new = _for_the_same(bundle, supply)
+    if not supply.is_named and _numbers(new.loaf) < _numbers(bundle.manifest.loaf):
+        raise RuntimeOlder(path, bundle.manifest.loaf, new.loaf)
 
     def upgraded(plan: Plan) -> Plan:
-        documents = (*licenses, *(part for part in plan.documents if not is_of_programs(part)))
-        fits = plan.warmth is not None and all(is_of(runtime, plan.warmth) for runtime in runtimes)
-        warmth = plan.warmth if fits else None
-        return replace(plan, loaf=__version__, runtimes=runtimes, packs=packs, documents=documents, warmth=warmth)
+        documents = (*new.licenses, *(part for part in plan.documents if not is_of_runtimes(part)))
+        is_warm = plan.warmth is not None and all(is_of(runtime, plan.warmth) for runtime in new.programs)
+        warmth = plan.warmth if is_warm else None
+        return replace(plan, loaf=new.loaf, runtimes=new.programs, packs=packs, documents=documents, warmth=warmth)
 
     plan = plan_of(bundle)
     if _programs(upgraded(plan)) == _programs(plan):
@@ -106,6 +98,31 @@ def upgrade(path: Path, freeze: Callable[[str], FrozenRuntime], progress: Progre
     rewrite(path, upgraded)
     _warm_up(path, progress)
     return True
+
+
+def _packs_like_those_in(bundle: Bundle, supply: Supply) -> tuple[PlannedPack, ...]:
+    """New ones for the backends and platforms that the bundle has packs for. Raises `AnotherPlatform`."""
+    has = {(pack.platform, pack.backend) for pack in bundle.manifest.packs}
+    recipes = [find_recipe(backend) for backend in dict.fromkeys(pack.backend for pack in bundle.manifest.packs)]
+    supply.check(recipes)
+    platforms, offered = {platform for platform, _backend in has}, supply.pack_platforms()
+    if not platforms <= set(offered):
+        raise AnotherPlatform(bundle.path, sorted(platforms), offered)
+    return tuple(pack for pack in supply.packs(recipes) if (pack.about.platform, pack.about.backend) in has)
+
+
+def _for_the_same(bundle: Bundle, supply: Supply) -> Runtimes:
+    """Those for the platforms that the bundle has a program for. Raises `AnotherPlatform`."""
+    platforms = [runtime.platform for runtime in bundle.manifest.runtimes]
+    try:
+        return supply.runtimes(platforms)
+    except NoSuchPlatform as error:
+        raise AnotherPlatform(bundle.path, platforms, error.known) from error
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`1.12.0` is newer than `1.2.0`."""
+    return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
 def _warm_up(path: Path, progress: Progress) -> None:

@@ -46,11 +46,19 @@ def diff(a: Path, b: Path, as_json: bool) -> None:
 @click.command()
 def models() -> None:
     """List what this machine has already, in the stores of other programs."""
-    from bundler.sources.installed import installed
+    from bundler.sources.installed import installed, places
     from bundler.text import human_size
 
-    for found in installed():
+    there = installed()
+    for found in there:
         click.echo(f"{human_size(found.size):>9}  {found.spec}")
+    if not there:
+        click.echo("No models of other programs are here. Looked for in:")
+        for place in places():
+            click.echo(f"  {place}")
+        click.echo(
+            "`loaf build hf:OWNER/REPO:QUANT` fetches one from Hugging Face, `loaf build demo` takes the one within."
+        )
 
 
 @click.command()

@@ -15,11 +15,11 @@ from bundler.making.options import (
     BUILD_PARAMETERS,
     FILE,
     MODEL,
+    RUNTIME_FROM,
     SET_GROUPS,
     baked_from,
     quantization_from,
 )
-from runtime import __version__
 from runtime.cli.command import GroupedCommand
 
 if TYPE_CHECKING:
@@ -41,7 +41,14 @@ def _read_recipe(context: click.Context, _option: click.Parameter, path: Path | 
     help="Take what is not given here from this file (docs/build.md).",
 )  # fmt: skip
 @click.help_option("-h", "--help")
-def build(model: str, output: Path | None, backend: tuple[str, ...], platform: tuple[str, ...], **given: Any) -> None:
+def build(
+    model: str,
+    output: Path | None,
+    backend: tuple[str, ...],
+    platform: tuple[str, ...],
+    runtime_from: Path | None,
+    **given: Any,
+) -> None:
     """Build one executable file from MODEL.
 
     \b
@@ -63,23 +70,18 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], platform: t
 
     The bundle's own flags for sampling (--temp, --top-k, ...) and --alias become its defaults.
     """
-    from bundler.freeze import FrozenRuntime, find_platform, freeze_runtime, frozen_runtimes
     from bundler.making.build import BuildRequest
     from bundler.making.build import build as build_bundle
     from bundler.packs import find_recipe
+    from bundler.programs import programs_from
     from bundler.progress import progress_for
     from bundler.text import human_size
 
     progress = progress_for()
+    supply = programs_from(runtime_from, progress)
     recipes = {recipe.backend: recipe for recipe in map(find_recipe, backend)}
-    for recipe in recipes.values():
-        recipe.find_toolchain()  # says what is missing before anything is downloaded
-    platforms = [find_platform(name) for name in dict.fromkeys(platform)]
-
-    def freeze() -> tuple[FrozenRuntime, ...]:
-        named = tuple(freeze_runtime(progress, one) for one in platforms)
-        return named or frozen_runtimes(progress)
-
+    platforms = tuple(dict.fromkeys(platform))
+    supply.check(tuple(recipes.values()), platforms)  # says what is missing before anything is downloaded
     request = BuildRequest(
         model,
         given["also"],
@@ -90,8 +92,10 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], platform: t
         tuple(recipes.values()),
         quantization_from(given),
         external=given["external"],
+        platforms=platforms,
+        force=given["force"],
     )
-    built = build_bundle(request, freeze, progress, _ask_which)
+    built = build_bundle(request, supply, progress, _ask_which)
     click.echo(
         f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}, "
         f"for {' and '.join(built.platforms)}"
@@ -102,22 +106,23 @@ def build(model: str, output: Path | None, backend: tuple[str, ...], platform: t
 @click.command(
     "run",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-    options_metavar="",
+    options_metavar="[--runtime-from FILE]",
+    params=[RUNTIME_FROM],
 )
 @click.argument("model")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
-def run_(model: str, flags: tuple[str, ...]) -> None:
+def run_(model: str, flags: tuple[str, ...], runtime_from: Path | None) -> None:
     """Run MODEL where it lies, without making a file of it first.
 
     MODEL is what it is for `loaf build`. FLAGS are those of the file that would be built: -p TEXT, --server, ...;
     --help behind MODEL lists them. What comes with the weights (system prompt, parameters, adapters) applies.
     """
-    from bundler.freeze import freeze_runtime
     from bundler.making.running import become, prepare
+    from bundler.programs import programs_from
     from bundler.progress import progress_for
 
     progress = progress_for()
-    become(prepare(model, lambda: freeze_runtime(progress), progress, _ask_which), flags)
+    become(prepare(model, programs_from(runtime_from, progress), progress, _ask_which), flags)
 
 
 @click.command("set", cls=GroupedCommand, params=[FILE], groups=SET_GROUPS, hidden=BAKED_FLAG_OPTIONS, last="Other")
@@ -139,22 +144,22 @@ def set_(file: Path, **given: Any) -> None:
     _tell_of_unused(models)
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def upgrade(file: Path) -> None:
+@click.command(params=[FILE, RUNTIME_FROM])
+def upgrade(file: Path, runtime_from: Path | None) -> None:
     """Put the runtimes of this version of loaf into the bundle FILE, and new packs for those that it has.
 
     Its weights are not touched. Whatever interrupts it, FILE is either what it was or what it was to be.
     """
     from bundler.changing.defaults import upgrade as upgrade_bundle
-    from bundler.freeze import find_platform, freeze_runtime
+    from bundler.programs import programs_from
     from bundler.progress import progress_for
+    from runtime.bundle import open_bundle
 
     progress = progress_for()
-    if upgrade_bundle(file, lambda platform: freeze_runtime(progress, find_platform(platform)), progress):
+    if upgrade_bundle(file, programs_from(runtime_from, progress), progress):
         _tell_of_change(file)
     else:
-        click.echo(f"{file}: has the runtime of loaf {__version__} already")
+        click.echo(f"{file}: has the runtime of loaf {open_bundle(file).manifest.loaf} already")
 
 
 def _tell_of_change(file: Path) -> None:

@@ -8,6 +8,11 @@ import click
 @click.group()
 def runtime() -> None:
     """The program that goes into every bundle."""
+    from bundler.errors import NothingToFreezeWith
+    from bundler.paths import is_frozen
+
+    if is_frozen():
+        raise NothingToFreezeWith("it has them in it (loaf inspect); a checkout of loaf makes others")
 
 
 @runtime.command("freeze")

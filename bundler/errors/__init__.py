@@ -30,7 +30,9 @@ LoafError
 │   ├── BundleBusy
 │   ├── BundleNotWritable
 │   ├── FileTaken
-│   └── AnotherPlatform
+│   ├── TargetIsNoBundle
+│   ├── AnotherPlatform
+│   └── RuntimeOlder
 ├── UnusableText         an option's text cannot be stored in a bundle
 ├── DefaultsRefused      what is baked in makes no sense to the bundle that was built
 ├── RecipeError          a recipe cannot be read, or says what it cannot
@@ -54,12 +56,16 @@ LoafError
 ├── CacheError           the folder where compiled and frozen things are kept
 │   ├── CacheFull
 │   └── CacheUnusable
-└── FreezeError          making the runtime that goes into a bundle
+└── FreezeError          making the programs that go into a bundle, or taking them from one
     ├── CompilerMissing
     ├── NoSuchPlatform
     ├── PlatformUnmakeable
     ├── ToolchainMissing
     ├── NoSuchPack
+    ├── PackMissing
+    ├── ProgramDamaged
+    ├── NoProgramForHere
+    ├── NothingToFreezeWith
     ├── PythonUnsuitable
     ├── FrozenFileUnsuitable
     ├── PackagesUnreachable
@@ -83,10 +89,14 @@ from bundler.errors.making import (
     CompilerMissing,
     FreezeError,
     FrozenFileUnsuitable,
+    NoProgramForHere,
     NoSuchPack,
     NoSuchPlatform,
+    NothingToFreezeWith,
     PackagesUnreachable,
+    PackMissing,
     PlatformUnmakeable,
+    ProgramDamaged,
     PythonUnsuitable,
     StepFailed,
     ToolchainMissing,
@@ -113,7 +123,9 @@ from bundler.errors.targets import (
     FileTaken,
     NoRoom,
     NoRoomToChange,
+    RuntimeOlder,
     TargetError,
+    TargetIsNoBundle,
     TargetIsNoFile,
     TargetIsSource,
 )
@@ -163,6 +175,7 @@ __all__ = [
     "MismatchedParts",
     "MissingParts",
     "NameTaken",
+    "NoProgramForHere",
     "NoRoom",
     "NoRoomToChange",
     "NoSuchFileType",
@@ -172,15 +185,19 @@ __all__ = [
     "NotFirstPart",
     "NotGGUF",
     "NotSigned",
+    "NothingToFreezeWith",
+    "PackMissing",
     "PackagesUnreachable",
     "PartMisfit",
     "PartNameTaken",
     "PlatformUnmakeable",
+    "ProgramDamaged",
     "PythonUnsuitable",
     "QuantizeError",
     "QuantizedAlready",
     "QuantizingFailed",
     "RecipeError",
+    "RuntimeOlder",
     "SignatureWrong",
     "SourceAmbiguous",
     "SourceChanged",
@@ -189,6 +206,7 @@ __all__ = [
     "SplitError",
     "StepFailed",
     "TargetError",
+    "TargetIsNoBundle",
     "TargetIsNoFile",
     "TargetIsSource",
     "ToolchainMissing",

@@ -42,7 +42,7 @@ class CacheUnusable(CacheError):
 
 
 class FreezeError(LoafError):
-    """The runtime for a bundle could not be made."""
+    """The programs for a bundle could not be made, or taken from where they are."""
 
 
 class CompilerMissing(FreezeError):
@@ -58,15 +58,23 @@ class CompilerMissing(FreezeError):
 
 
 class NoSuchPlatform(FreezeError):
-    """Nobody makes programs for the platform `name` on this machine, only for `known`."""
+    """There is no program for the platform `name`, only for `known`: in the bundle `path`; None: made here."""
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        super().__init__(
-            f"programs for {name} are not made here",
-            f"this machine makes them for {' and '.join(known)}; docs/platforms.md says what a port has to bring",
-        )
+    def __init__(self, name: str, known: Sequence[str], path: Path | None = None) -> None:
+        platforms = " and ".join(known) or "no platform"
+        if path is None:
+            super().__init__(
+                f"programs for {name} are not made here",
+                f"this machine makes them for {platforms}; docs/platforms.md says what a port has to bring",
+            )
+        else:
+            super().__init__(
+                f"{path}: a program for {name} is not in it; there are those for {platforms}",
+                "name a file that has one: --runtime-from FILE",
+            )
         self.name = name
         self.known = tuple(known)
+        self.path = path
 
 
 class PlatformUnmakeable(FreezeError):
@@ -87,6 +95,44 @@ class ToolchainMissing(FreezeError):
         self.missing = tuple(missing)
 
 
+class PackMissing(FreezeError):
+    """The pack of `backend`, for `chips` where they were named, was to be taken from the bundle `path`, which `has`."""
+
+    def __init__(self, path: Path, backend: str, chips: str | None, has: Sequence[str]) -> None:
+        what = f"the {backend} pack" if chips is None else f"a {backend} pack compiled for {chips}"
+        super().__init__(
+            f"{path}: {what} is not in it; packs in it: {', '.join(has) or 'none'}",
+            "name a file that has it: --runtime-from FILE; a checkout of loaf compiles it (docs/gpu.md)",
+        )
+        self.path = path
+        self.backend = backend
+        self.chips = chips
+        self.has = tuple(has)
+
+
+class ProgramDamaged(FreezeError):
+    """The part `name` of the bundle `path`, from which it was to be taken, is not what the bundle says it is."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        super().__init__(
+            f"{path}: is damaged: {name} does not have the SHA-256 that it should", "download or copy it again"
+        )
+        self.path = path
+        self.name = name
+
+
+class NoProgramForHere(FreezeError):
+    """`what` takes a program that runs on this machine, and those at hand are for the platforms `has`."""
+
+    def __init__(self, what: str, has: Sequence[str]) -> None:
+        super().__init__(
+            f"{what}: takes a program for this machine, and those at hand are for {', '.join(has) or 'none'}",
+            "name a file that has one: --runtime-from FILE",
+        )
+        self.what = what
+        self.has = tuple(has)
+
+
 class NoSuchPack(FreezeError):
     """There is no recipe for the pack of `backend`."""
 
@@ -96,6 +142,13 @@ class NoSuchPack(FreezeError):
         else:
             super().__init__(f"there is no pack {backend}", f"there are: {', '.join(known)}; cuda:CHIPS and rocm:CHIPS")
         self.backend = backend
+
+
+class NothingToFreezeWith(FreezeError):
+    """Programs are to be made by a loaf that is one file itself. `hint` says what to do instead."""
+
+    def __init__(self, hint: str) -> None:
+        super().__init__("this loaf is one file, which has no Python and no compiler to make programs with", hint)
 
 
 class PythonUnsuitable(FreezeError):

@@ -23,6 +23,17 @@ class TargetIsSource(TargetError):
         super().__init__(path, f"{path}: is the file with the weights", "Name another file with -o.")
 
 
+class TargetIsNoBundle(TargetError):
+    """The target is a file that something else has written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            f"{path}: is there already, and is no bundle",
+            "Name another file with -o, or delete this one; `loaf build --force` replaces it.",
+        )
+
+
 class NoRoom(TargetError):
     """The disk has fewer bytes free than the bundle needs."""
 
@@ -82,16 +93,29 @@ class FileTaken(TargetError):
 
 
 class AnotherPlatform(TargetError):
-    """There are packs for `has` in the bundle, and this machine makes them for `made`."""
+    """The programs in the bundle are for `has`, and those at hand for `offered`."""
 
-    def __init__(self, path: Path, has: Sequence[str], made: str) -> None:
+    def __init__(self, path: Path, has: Sequence[str], offered: Sequence[str]) -> None:
         super().__init__(
             path,
-            f"{path}: it has backends for GPUs of {', '.join(has)}, and this machine makes them for {made}",
-            "Upgrade it on a machine of that kind.",
+            f"{path}: the programs in it are for {', '.join(has)}, and those at hand are for {', '.join(offered)}",
+            "Upgrade it on a machine of its own kind, or from a file that has such programs: --runtime-from FILE.",
         )
         self.has = tuple(has)
-        self.made = made
+        self.offered = tuple(offered)
+
+
+class RuntimeOlder(TargetError):
+    """The bundle's program is of the version `has`, and the one at hand of the older `offered`."""
+
+    def __init__(self, path: Path, has: str, offered: str) -> None:
+        super().__init__(
+            path,
+            f"{path}: its program is of loaf {has}, and this one's is of the older {offered}",
+            "Use a newer loaf. To go back, name the file with the older program: --runtime-from FILE.",
+        )
+        self.has = has
+        self.offered = offered
 
 
 class TargetIsNoFile(TargetError):

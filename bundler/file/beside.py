@@ -17,7 +17,7 @@ from bundler.file.plan import Plan, PlannedPart, plan_of
 from bundler.file.replacing import replacing
 from bundler.file.target import check_room
 from bundler.file.writing import write_file
-from runtime.bundle import check_beside, open_bundle
+from runtime.bundle import check_beside, check_has_models, open_bundle
 
 
 def split(path: Path, target: Path, advance: Advance) -> tuple[Path, ...]:
@@ -26,6 +26,7 @@ def split(path: Path, target: Path, advance: Advance) -> tuple[Path, ...]:
     Raises `TargetIsSource`, and what `put_beside` raises.
     """
     bundle = open_bundle(path)
+    check_has_models(bundle)
     check_beside(bundle)
     if target.exists() and target.samefile(path):
         raise TargetIsSource(target)

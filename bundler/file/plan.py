@@ -14,6 +14,9 @@ from bundler.file.copying import Digests
 from bundler.file.stored import stored_entries
 from runtime.bundle import ARGS, MANIFEST, Bundle, Model, Pack, Runtime, Warm
 
+LIBRARY = "llama-cpp-python"
+"""The package that computes."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedPart:
@@ -59,6 +62,11 @@ class PlannedRuntime:
     about: Runtime
     core: PlannedPart
 
+    @property
+    def library(self) -> str:
+        """What computes in it: `llama-cpp-python 0.3.36`."""
+        return next((f"{one.name} {one.version}" for one in self.about.packages if one.name == LIBRARY), LIBRARY)
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedPack:
@@ -81,7 +89,7 @@ class Plan:
     """The whole bundle. `loaf` is the version whose program is in it, `args` the text of `.args`.
 
     `chat_template` takes the place of the first model's own. `documents` are for people: licences, a README, and the
-    text whose state `warmth` is.
+    text whose state `warmth` is. `builders` are the `loaf` command, one a platform: then that is what is launched.
     """
 
     name: str
@@ -94,6 +102,7 @@ class Plan:
     system: str | None
     chat_template: str | None = None
     warmth: PlannedWarmth | None = None
+    builders: tuple[PlannedRuntime, ...] = ()
 
     @property
     def weights(self) -> tuple[PlannedPart, ...]:
@@ -111,7 +120,12 @@ class Plan:
         """What comes next, and like the weights at the alignment; last of all what was computed beforehand."""
         packs = (pack.archive for pack in self.packs if not pack.archive.file)
         states = () if self.warmth is None else (self.warmth.state,)
-        return (*(runtime.core for runtime in self.runtimes), *packs, *states)
+        return (*(program.core for program in (*self.runtimes, *self.builders)), *packs, *states)
+
+    @property
+    def launched(self) -> tuple[PlannedRuntime, ...]:
+        """What the launcher starts, one a platform."""
+        return self.builders or self.runtimes
 
     @property
     def texts(self) -> tuple[PlannedPart, ...]:
@@ -131,6 +145,7 @@ def plan_of(bundle: Bundle) -> Plan:
     models = tuple(PlannedModel(model, parts.pop(model.entry)) for model in manifest.models)
     runtimes = tuple(PlannedRuntime(runtime, parts.pop(runtime.entry)) for runtime in manifest.runtimes)
     packs = tuple(PlannedPack(pack, parts.pop(pack.entry)) for pack in manifest.packs)
+    builders = tuple(PlannedRuntime(builder, parts.pop(builder.entry)) for builder in manifest.builders)
     warmth = None if manifest.warm is None else PlannedWarmth(manifest.warm, parts.pop(manifest.warm.entry))
     documents = tuple(parts.values())
     return Plan(
@@ -144,6 +159,7 @@ def plan_of(bundle: Bundle) -> Plan:
         manifest.system,
         manifest.chat_template,
         warmth,
+        builders,
     )
 
 

@@ -9,14 +9,16 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from bundler.errors import NoRoom, TargetIsNoFile, TargetIsSource
+from bundler.errors import NoRoom, TargetIsNoBundle, TargetIsNoFile, TargetIsSource
 from bundler.file.content import Content, FileRange
+from runtime.bundle.head import HEAD_SIZE, parse_head
 
 
-def check_target(target: Path, contents: Iterable[Content]) -> None:
-    """Refuse early what would fail late, or destroy something: a folder, a device, what is read from.
+def check_target(target: Path, contents: Iterable[Content], *, force: bool) -> None:
+    """Refuse early what would fail late, or destroy something: a folder, a device, what is read from, a file of others.
 
-    Raises `TargetIsNoFile`, `TargetIsSource`.
+    A file that is neither empty nor a bundle is replaced with `force` only.
+    Raises `TargetIsNoFile`, `TargetIsSource`, `TargetIsNoBundle`.
     """
     if not target.exists():
         return
@@ -25,6 +27,14 @@ def check_target(target: Path, contents: Iterable[Content]) -> None:
     for piece in (piece for content in contents for piece in content):
         if isinstance(piece, FileRange) and target.samefile(piece.path):
             raise TargetIsSource(target)
+    if not force and not _may_go(target):
+        raise TargetIsNoBundle(target)
+
+
+def _may_go(target: Path) -> bool:
+    with target.open("rb") as file:
+        head = file.read(HEAD_SIZE)
+    return not head or parse_head(head) is not None
 
 
 def check_room(target: Path, needed: int) -> None:

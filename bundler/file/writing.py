@@ -38,7 +38,7 @@ def write_parts(layout: Layout, fd: int, advance: Advance) -> bytes:
         stored.append(entry)
         end = end_of(stored)
     places = {entry.name: entry for entry in stored}
-    targets = [_target(runtime, places[runtime.about.entry]) for runtime in plan.runtimes]
+    targets = [_target(program, places[program.about.entry]) for program in plan.launched]
     launcher = render_launcher(plan.name, plan.loaf, layout.size, targets)
     closing = close_with(stored, end, MANIFEST, manifest_of(plan, make_head(launcher), stored))
     write_all(fd, closing, end)

@@ -1,9 +1,9 @@
-"""Makes the runtime that goes into every bundle: compiled, frozen, packed; kept until an input changes.
+"""Makes the programs that go into files, the runtime and `loaf`: compiled, frozen, packed; kept until an input changes.
 
 pipeline → all of it, in order                      pins → which versions go in
 wheel → llama.cpp, compiled                         compiler, ninja → with what, and how far it is
 sources, corrections → what is compiled             environment, packages → what is installed, and from where
-core → the frozen program                           contents, licenses → what is in it
+core → the frozen program, builder → that of `loaf` contents, licenses → what is in it
 c_library, elf → the C library that goes along, and how programs find it
 platforms → what differs from one platform to the next
 pack → a folder as an archive                       page → the browser page, built

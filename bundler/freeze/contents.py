@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundler.freeze.pins import LLAMA_CPP_COMMIT, pins
+from bundler.freeze.pins import LLAMA_CPP_COMMIT, Extra, pins
 from bundler.freeze.process import clean_environment
 
 _SPDX = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR|WITH) [A-Za-z0-9.+-]+)*")
@@ -37,9 +37,9 @@ class Software:
     license: str
 
 
-def frozen_packages(site_packages: Path) -> tuple[Software, ...]:
-    """The packages in `site_packages` that end up in the frozen runtime, by their names."""
-    named = {pin.partition("==")[0] for pin in pins("runtime")} | {"pyinstaller"}
+def frozen_packages(site_packages: Path, extra: Extra = "runtime") -> tuple[Software, ...]:
+    """The packages in `site_packages` that end up in the program that `extra` is frozen into, by their names."""
+    named = {_normal(pin.partition("==")[0]) for pin in pins(extra)} | {"pyinstaller"}
     found = importlib.metadata.distributions(path=[str(site_packages)])
     packages = {_normal(each.metadata["Name"]): each for each in found}
     return tuple(
@@ -76,8 +76,12 @@ print(json.dumps({
 
 def frozen_libraries(versions: Versions) -> tuple[Software, ...]:
     """What the runtime holds besides: Python, llama.cpp, and what both are linked with."""
+    return (Software("llama.cpp", LLAMA_CPP_COMMIT, "MIT"), *python_libraries(versions))
+
+
+def python_libraries(versions: Versions) -> tuple[Software, ...]:
+    """Python, and what it and its packages are linked with."""
     return (
-        Software("llama.cpp", LLAMA_CPP_COMMIT, "MIT"),
         Software("Python", versions.python, "PSF-2.0"),
         Software("OpenSSL", versions.openssl, "Apache-2.0"),
         Software("glibc", versions.glibc, "LGPL-2.1-or-later"),

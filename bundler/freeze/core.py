@@ -25,14 +25,24 @@ def freeze(python: Sequence[str | Path], page: Path | None, work: Path, log: Pat
 
     Raises StepFailed.
     """
-    source = _copy_of_runtime(work, page)
-    command: list[str | Path] = [*python, "-m", "PyInstaller", templates_dir() / "runtime.spec", "--noconfirm"]
+    return run_pyinstaller(python, "runtime.spec", _copy_of_runtime(work, page), work, log, progress)
+
+
+def run_pyinstaller(
+    python: Sequence[str | Path], spec: str, source: Path, work: Path, log: Path, progress: Progress
+) -> Path:
+    """Freezes what `spec`, one of our templates, says of `source`, by the command `python`; returns the folder.
+
+    Raises StepFailed.
+    """
+    what = f"freezing the {spec.partition('.')[0]}"
+    command: list[str | Path] = [*python, "-m", "PyInstaller", templates_dir() / spec, "--noconfirm"]
     command += ["--distpath", work / "dist", "--workpath", work / "build", "--", source]
-    with progress.step("Freezing the runtime", None, "steps") as advance:
+    with progress.step(what.capitalize(), None, "steps") as advance:
         try:
             run(command, log=log, env=_reproducible(work), on_line=lambda _: advance(1))
         except CommandFailed as error:
-            raise StepFailed("freezing the runtime", complaints(error.tail), log) from error
+            raise StepFailed(what, complaints(error.tail), log) from error
     return work / "dist" / "core"
 
 

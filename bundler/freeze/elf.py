@@ -63,6 +63,14 @@ def with_room(program: bytes, library_path: str) -> bytes:
     return bytes(whole + library_path.encode().ljust(loader_at, b"\0") + loader.ljust(ROOM - loader_at, b"\0"))
 
 
+def placed(program: bytes, library_path: str, loader: str) -> bytes:
+    """`program`, which has room, with these two texts in it. Raises `Unalterable` where they are too long."""
+    texts = ((library_path.encode(), LIBRARY_PATH_BLOCKS * BLOCK), (loader.encode(), BLOCK))
+    if any(len(text) >= size for text, size in texts):
+        raise Unalterable("the path of the folder that it lies in is too long")
+    return program[:-ROOM] + b"".join(text.ljust(size, b"\0") for text, size in texts)
+
+
 def with_inherited_path(library: bytes) -> bytes:
     """`library`, which then looks for what it needs where the program does, too, and in no folder of this machine.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import platform
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 from bundler.errors import PythonUnsuitable, StepFailed
@@ -22,8 +23,9 @@ from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.progress import Progress
 from bundler.store.cache import cached, key_of, log_file
 
-UNUSED = ("numpy", "diskcache")
-"""What llama-cpp-python asks for and the runtime does without: it imports only `llama_cpp.llama_cpp`."""
+UNUSED = ("numpy", "diskcache", "hf-xet")
+"""What llama-cpp-python asks for and the runtime does without: it imports only `llama_cpp.llama_cpp`. And what
+huggingface_hub asks for, which is larger than all others in the builder, and does without, too."""
 
 _NEEDS_BYTES = 250_000_000  # measured: 101 MB, and as much while pip unpacks
 
@@ -40,6 +42,15 @@ def freezing_environment(wheel: Path, progress: Progress) -> Path:
     return entry / "bin" / "python"
 
 
+def builder_environment(progress: Progress) -> Path:
+    """The same with the pinned `builder` packages in place of the `runtime` ones. Raises as that does."""
+    check_python()
+    packages = (*pins("builder"), *pins("freeze"))
+    key = builder_environment_key()
+    entry = cached("environment", key, lambda folder: _install(folder, packages, progress), needs=_NEEDS_BYTES)
+    return entry / "bin" / "python"
+
+
 def site_packages_of(python: Path) -> Path:
     """Where the environment of `python` keeps its packages."""
     return next(python.parent.parent.glob("lib/python*/site-packages"))
@@ -50,6 +61,15 @@ def environment_key(wheel: Path) -> str:
     return key_of(
         wheel=wheel.parent.name,
         packages=" ".join((*pins("runtime"), *pins("freeze"))),
+        python=f"{sys.version} {sys.base_prefix}",
+        machine=platform.machine(),
+    )
+
+
+def builder_environment_key() -> str:
+    """Changes with everything that is installed for the builder."""
+    return key_of(
+        packages=" ".join((*pins("builder"), *pins("freeze"))),
         python=f"{sys.version} {sys.base_prefix}",
         machine=platform.machine(),
     )
@@ -71,13 +91,17 @@ def check_python() -> None:
 
 
 def _make(folder: Path, wheel: Path, progress: Progress) -> None:
+    others = [pin for pin in (*pins("runtime"), *pins("freeze")) if not pin.startswith(f"{LLAMA}==")]
+    _install(folder, [wheel, *others], progress)
+    tidy_libraries(Path(next(folder.glob("lib/python*/site-packages"))))
+
+
+def _install(folder: Path, packages: Sequence[str | Path], progress: Progress) -> None:
     log = log_file("environment")
     log.unlink(missing_ok=True)
     python = new_environment(folder, log)
-    others = [pin for pin in (*pins("runtime"), *pins("freeze")) if not pin.startswith(f"{LLAMA}==")]
-    install(python, [wheel, *others], what="what is frozen", log=log, progress=progress)
+    install(python, packages, what="what is frozen", log=log, progress=progress)
     _check_complete(python, log)
-    tidy_libraries(Path(next(folder.glob("lib/python*/site-packages"))))
 
 
 def tidy_libraries(site_packages: Path) -> None:

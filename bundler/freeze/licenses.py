@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _LIBRARIES = """\
-This file holds the licences of the software inside the runtime.
+This file holds the licences of the software inside the program.
 
-llama.cpp and ggml: MIT licence, Copyright (c) 2023-2026 The ggml authors (the text is llama-cpp-python's, below).
-OpenSSL (libcrypto, libssl): Apache License 2.0 (the text is aiohttp's, below).
+llama.cpp and ggml, where they are in it: MIT licence, Copyright (c) 2023-2026 The ggml authors (the text is
+llama-cpp-python's, below).
+OpenSSL (libcrypto, libssl): Apache License 2.0 (the text is among those below).
 libffi: MIT licence, Copyright (c) 1996-2024 Anthony Green, Red Hat, Inc and others. zlib: zlib licence, Copyright (C)
 1995-2024 Jean-loup Gailly and Mark Adler. libuuid: BSD licence, Copyright (C) 1996-2007 Theodore Ts'o.
 libstdc++, libgcc, libgomp: GNU GPL version 3 with the GCC Runtime Library Exception 3.1, https://gcc.gnu.org

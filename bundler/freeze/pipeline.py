@@ -61,7 +61,7 @@ def freeze_runtime(progress: Progress, platform: Platform | None = None) -> Froz
     wheel = platform.compiled_wheel(progress)
     key = runtime_key(platform, wheel)
     entry = cached("runtime", key, lambda folder: _make(folder, platform, wheel, progress), needs=_NEEDS_BYTES)
-    return _described(entry)
+    return described(entry)
 
 
 def frozen_runtimes(progress: Progress) -> tuple[FrozenRuntime, ...]:
@@ -100,17 +100,36 @@ def _describe(folder: Path, core: Path, platform: Platform, installed: Installed
     versions, packages = versions_of(installed.python()), frozen_packages(installed.site_packages)
     of_page = "" if page is None else (page / LICENSES).read_text()
     licenses.write_text(collect_licenses(installed.site_packages, [package.name for package in packages], of_page))
+    libraries = (*frozen_libraries(versions), *(() if page is None else page_software(page)))
+    program = Program(platform.name, core, EXECUTABLE, versions.python, packages, libraries)
+    return describe(folder, program, archive, licenses)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What was frozen into the folder `core`: the program `executable` at its top, and as `FrozenRuntime` has it."""
+
+    platform: str
+    core: Path
+    executable: str
+    python: str
+    packages: tuple[Software, ...]
+    libraries: tuple[Software, ...]
+
+
+def describe(folder: Path, program: Program, archive: Path, licenses: Path) -> FrozenRuntime:
+    """Write down in `folder` what `described` reads of `program`, which is packed into `archive`."""
     description = FrozenRuntime(
-        platform=platform.name,
+        platform=program.platform,
         archive=archive,
         sha256=sha256_of(archive),
         size=archive.stat().st_size,
-        unpacked_size=unpacked_size(core),
-        executable=EXECUTABLE,
-        glibc=needed_glibc(core, without=FOLDER),
-        python=versions.python,
-        packages=packages,
-        libraries=(*frozen_libraries(versions), *(() if page is None else page_software(page))),
+        unpacked_size=unpacked_size(program.core),
+        executable=program.executable,
+        glibc=needed_glibc(program.core, without=FOLDER),
+        python=program.python,
+        packages=program.packages,
+        libraries=program.libraries,
         licenses=licenses,
     )
     content = asdict(description) | {"archive": archive.name, "licenses": licenses.name}
@@ -118,11 +137,17 @@ def _describe(folder: Path, core: Path, platform: Platform, installed: Installed
     return description
 
 
-def _described(entry: Path) -> FrozenRuntime:
+def described(entry: Path) -> FrozenRuntime:
+    """The frozen program in the cache's `entry`."""
     content = json.loads((entry / _DESCRIPTION).read_text())
     files = {name: entry / content[name] for name in ("archive", "licenses")}
     software = {name: tuple(Software(**one) for one in content[name]) for name in ("packages", "libraries")}
     return FrozenRuntime(**content | files | software)
+
+
+def description_key() -> str:
+    """Changes with what is written down."""
+    return " ".join(field.name for field in fields(FrozenRuntime))
 
 
 def runtime_key(platform: Platform, wheel: Path) -> str:
@@ -132,6 +157,6 @@ def runtime_key(platform: Platform, wheel: Path) -> str:
         runtime=content_of(runtime_dir(), without=(PAGE, PAGE_SOURCE)),
         page=page_key(),
         spec=(templates_dir() / "runtime.spec").read_text(),
-        description=" ".join(field.name for field in fields(FrozenRuntime)),
+        description=description_key(),
         compression=str(COMPRESSION),
     )

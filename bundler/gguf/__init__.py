@@ -22,13 +22,13 @@ llama.cpp inside llama-cpp-python 0.3.36.
 """
 
 from bundler.gguf.header import GGUF, ArrayValue, KeyRange, Tensor, Value, ValueType
-from bundler.gguf.layers import LayerCache
 from bundler.gguf.memory import MemoryEstimate, contexts_of_interest, estimate_memory
 from bundler.gguf.reader import read_gguf
 from bundler.gguf.split import find_parts, plan_content, plan_merge, read_weights
 from bundler.gguf.summary import FileKind, ModelInfo, summarize
 from bundler.gguf.types import GGMLType
 from bundler.gguf.weights import weights_content, weights_header
+from runtime.memory.layers import LayerCache
 
 __all__ = [
     "GGUF",

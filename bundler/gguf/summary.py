@@ -16,8 +16,8 @@ from enum import Enum
 from bundler.errors import MalformedGGUF
 from bundler.gguf.fields import Fields
 from bundler.gguf.header import GGUF, ValueType
-from bundler.gguf.layers import ENCODERS, MAX_LAYERS, LayerCache, attention_shape, layer_caches
 from bundler.gguf.types import FILE_TYPE_GUESSED, FILE_TYPES
+from runtime.memory.layers import ENCODERS, MAX_LAYERS, LayerCache, attention_shape, layer_caches
 
 _PART_SUFFIX = re.compile(r"-\d{5}-of-\d{5}$")  # llama_split_path
 

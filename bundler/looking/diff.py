@@ -69,6 +69,8 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, Any]]:
         yield from _fields(f"{model.role} {model.name}", model)
     for runtime in manifest.runtimes:
         yield from _fields(f"runtime {runtime.platform}", runtime)
+    for builder in manifest.builders:
+        yield from _fields(f"builder {builder.platform}", builder)
     for pack in manifest.packs:
         yield from _fields(f"{pack.backend} {pack.platform}", pack)
     for entry in (*manifest.entries[1:], manifest.entries[0]):

@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from bundler.errors import FreezeError
@@ -21,15 +22,20 @@ from bundler.freeze.pins import LLAMA, llama_version
 from bundler.freeze.wheel import wheel_key
 from bundler.packs.pipeline import packs_made
 from bundler.packs.recipes import RECIPES, Recipe
+from bundler.paths import own_programs
 from bundler.store.cache import build_cache, is_cached
 from bundler.text import human_size
 from runtime import __version__
+from runtime.bundle import BundleError, open_bundle
 from runtime.explaining.machine import describe_cache, describe_devices, describe_machine
 from runtime.explaining.report import Report
 from runtime.explaining.sentences import sentences
 
 NEEDED_BYTES = 1_500_000_000
 """Of the build cache's disk: what compiling takes, the wheel or a pack, and freezing after it."""
+
+NEEDED_TO_UNPACK = 100_000_000
+"""The same where programs are there: each is unpacked once."""
 
 Found = TypeVar("Found")
 
@@ -49,11 +55,15 @@ def describe_this_machine() -> Iterator[str]:
 
 def findings() -> Iterator[Finding]:
     """One for each thing that building takes, or could use."""
+    if (programs := own_programs()) is not None:
+        yield _programs_in(programs)
+        yield _build_cache("unpacking programs", NEEDED_TO_UNPACK)
+        return
     yield _venv()
     yield _look_for(check_python, lambda _: f"Python {platform.python_version()} can be frozen.")
     yield _look_for(find_compiler, lambda found: f"The compiler is {found.cxx}: {found.version}.")
     yield _packages()
-    yield _build_cache()
+    yield _build_cache("compiling", NEEDED_BYTES)
     yield from map(_pack, RECIPES)
 
 
@@ -74,16 +84,29 @@ def _packages() -> Finding:
     )
 
 
-def _build_cache() -> Finding:
+def _programs_in(path: Path) -> Finding:
+    """What is taken instead of being made."""
+    try:
+        manifest = open_bundle(path).manifest
+    except (BundleError, OSError) as error:
+        return Finding(f"The programs that bundles are built with cannot be read: {error}.", is_fatal=True)
+    platforms = ", ".join(runtime.platform for runtime in manifest.runtimes)
+    packs = ", ".join(pack.backend for pack in manifest.packs) or "none"
+    return Finding(
+        f"Nothing is compiled: programs for {platforms} are there already, of loaf {manifest.loaf}; packs: {packs}."
+    )
+
+
+def _build_cache(what: str, needed: int) -> Finding:
     folder = build_cache()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         return Finding(f"The build cache {folder} cannot be written: name another in LOAF_BUILD_CACHE.", is_fatal=True)
     free = shutil.disk_usage(there).free
-    if free < NEEDED_BYTES:
+    if free < needed:
         return Finding(
-            f"The build cache {folder} has {human_size(free)} free, and compiling takes up to "
-            f"{human_size(NEEDED_BYTES)}: make room, or name another in LOAF_BUILD_CACHE."
+            f"The build cache {folder} has {human_size(free)} free, and {what} takes up to "
+            f"{human_size(needed)}: make room, or name another in LOAF_BUILD_CACHE."
         )
     return Finding(f"The build cache is {folder}, where {human_size(free)} are free.")
 

@@ -22,7 +22,7 @@ from bundler.gguf import (
     weights_content,
 )
 from bundler.text import human_count, human_size, printable
-from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, Role, check_beside, is_bundle, open_bundle
+from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, Role, Runtime, check_beside, is_bundle, open_bundle
 from runtime.cli.arguments import shown_arguments
 
 _PART_NAMES: dict[Role, str] = {"lora": "LoRA adapter", "draft": "draft model", "projector": "projector"}
@@ -104,15 +104,8 @@ def to_json(report: Report) -> str:
                 for part in manifest.models
                 if part.role != "model"
             ],
-            "runtimes": [
-                {
-                    "platform": one.platform,
-                    "glibc": one.glibc,
-                    "python": one.python,
-                    "packages": {package.name: package.version for package in one.packages},
-                }
-                for one in manifest.runtimes
-            ],
+            "runtimes": [_program_fields(one) for one in manifest.runtimes],
+            "builders": [_program_fields(one) for one in manifest.builders],
             "packs": [{"platform": one.platform, "backend": one.backend, "needs": one.needs} for one in manifest.packs],
             "entries": {
                 entry.name or "launcher": {"size": entry.size, "sha256": entry.sha256, "file": entry.file}
@@ -163,6 +156,15 @@ def _need(context: int, models: Sequence[ModelInfo]) -> MemoryNeed:
     )
 
 
+def _program_fields(program: Runtime) -> dict[str, Any]:
+    return {
+        "platform": program.platform,
+        "glibc": program.glibc,
+        "python": program.python,
+        "packages": {package.name: package.version for package in program.packages},
+    }
+
+
 def _model_fields(model: InspectedModel) -> dict[str, Any]:
     info = {
         field.name: getattr(model.info, field.name)
@@ -177,9 +179,11 @@ def _model_fields(model: InspectedModel) -> dict[str, Any]:
 def _bundle_lines(bundle: Bundle) -> list[str]:
     manifest = bundle.manifest
     lines = [_line("bundle", f"{manifest.name}, made by loaf {manifest.loaf}, build {manifest.build_id[:16]}")]
-    for one in manifest.runtimes:
-        size = human_size(bundle.spans[one.entry].size)
-        lines.append(_line("runs on", f"{one.platform}, {one.c_library} ({size})"))
+    of_programs = "runs on" if manifest.models else "bundles for"
+    for what, programs in (("builds on", manifest.builders), (of_programs, manifest.runtimes)):
+        for one in programs:
+            size = human_size(bundle.spans[one.entry].size)
+            lines.append(_line(what, f"{one.platform}, {one.c_library} ({size})"))
     for pack in manifest.packs:
         size = human_size(bundle.spans[pack.entry].size)
         lines.append(_line("on GPUs", f"{pack.backend} on {pack.platform}, needs {', '.join(pack.needs)} ({size})"))

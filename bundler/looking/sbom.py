@@ -26,11 +26,14 @@ def to_sbom(bundle: Bundle) -> str:
     """The list as JSON."""
     manifest = bundle.manifest
     models = [_model(bundle, model) for model in manifest.models]
-    programs = [_program(bundle, runtime) for runtime in manifest.runtimes]
+    programs = [
+        *(_program(bundle, runtime, "loaf runtime") for runtime in manifest.runtimes),
+        *(_program(bundle, builder, "loaf") for builder in manifest.builders),
+    ]
     packs = [_pack(bundle, pack.entry, f"{pack.backend} backend of ggml") for pack in manifest.packs]
     software = {
-        runtime.entry: [*map(_package, runtime.packages), *map(_library, runtime.libraries)]
-        for runtime in manifest.runtimes
+        program.entry: [*map(_package, program.packages), *map(_library, program.libraries)]
+        for program in (*manifest.runtimes, *manifest.builders)
     }
     depends = [
         {"ref": "bundle", "dependsOn": [one["bom-ref"] for one in (*models, *programs, *packs)]},
@@ -79,13 +82,13 @@ def _model(bundle: Bundle, model: Model) -> Component:
     return component
 
 
-def _program(bundle: Bundle, runtime: Runtime) -> Component:
+def _program(bundle: Bundle, program: Runtime, name: str) -> Component:
     return {
-        "bom-ref": runtime.entry,
+        "bom-ref": program.entry,
         "type": "application",
-        "name": f"loaf runtime for {runtime.platform}",
+        "name": f"{name} for {program.platform}",
         "version": bundle.manifest.loaf,
-        **_hashes(bundle, runtime.entry),
+        **_hashes(bundle, program.entry),
         **_licenses("MIT"),
     }
 

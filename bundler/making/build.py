@@ -1,22 +1,21 @@
 """Builds a bundle: resolve → inspect (→ quantize) → plan → write.
 
 Refuses to know which weights go in (`bundler/choosing/`), how they are made smaller (`bundler/quantizing/`), where
-things come to lie in the file (`bundler/file/`) and how the programs came to be (`bundler/freeze/`, `bundler/packs/`).
+things come to lie in the file (`bundler/file/`) and where the programs are from (`bundler/programs/`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bundler.asking.program import unpacked_program
 from bundler.asking.rehearsal import rehearse, runtime_for_here
 from bundler.asking.warming import write_warm
 from bundler.choosing.models import MAX_NAME, Choose, ChosenModel, choose_models, file_name, refuse
 from bundler.choosing.parts import choose_parts
-from bundler.errors import DefaultsRefused, UnusableText
+from bundler.errors import NoProgramForHere, UnusableText
 from bundler.file.baked import NOTHING_BAKED, Baked
 from bundler.file.beside import put_beside
 from bundler.file.digests import check_digest, digests_of
@@ -25,9 +24,9 @@ from bundler.file.plan import Plan
 from bundler.file.replacing import replacing
 from bundler.file.target import check_room, check_target
 from bundler.file.writing import write_file
-from bundler.freeze import FrozenRuntime
 from bundler.making.planning import plan_bundle, planned_model
-from bundler.packs import Recipe, compiled_pack
+from bundler.packs import Recipe
+from bundler.programs import Supply
 from bundler.progress import Progress
 from bundler.quantizing import Quantization, quantized
 from runtime.bundle import Model
@@ -40,7 +39,8 @@ class BuildRequest:
 
     `also` are further models, each NAME=MODEL or MODEL. `sha256`: what the weights of the first must come to, in hex.
     `backends`: for which there are to be packs. `quantization`: how the weights of the first are made smaller.
-    `external`: the weights stay out of the file.
+    `external`: the weights stay out of the file. `platforms`: where it is to run, as "linux-aarch64"; none: on all that
+    there are programs for. `force`: a file that is no bundle may be replaced.
     """
 
     model: str
@@ -52,6 +52,8 @@ class BuildRequest:
     backends: tuple[Recipe, ...] = ()
     quantization: Quantization | None = None
     external: bool = False
+    platforms: tuple[str, ...] = ()
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,11 @@ class Built:
     platforms: tuple[str, ...]
 
 
-def build(
-    request: BuildRequest, freeze: Callable[[], Sequence[FrozenRuntime]], progress: Progress, choose: Choose = refuse
-) -> Built:
+def build(request: BuildRequest, supply: Supply, progress: Progress, choose: Choose = refuse) -> Built:
     """Build the bundle and return what was built. The target is replaced only when the new file is whole.
 
-    `freeze` is called once the weights are known to be good: it may take minutes, and so may compiling packs. `choose`
-    is asked where a MODEL could mean several.
+    `supply` is asked for programs once the weights are known to be good: that may take minutes. `choose` is asked where
+    a MODEL could mean several.
 
     Raises `LoafError` for everything a person can act on, `OSError` for what the disk says.
     """
@@ -81,9 +81,10 @@ def build(
     target = request.output or Path(f"{file_name(models[0].name)}.loaf")
     baked = request.baked.over(models[0].source.baked)
     parts = choose_parts(baked.parts, models)
-    check_target(target, (*(model.weights for model in models), *(part.content for part in parts)))
-    packs = tuple(compiled_pack(recipe, progress) for recipe in request.backends)
-    plan = plan_bundle(request.sha256, baked, models, parts, freeze(), packs)
+    contents = (*(model.weights for model in models), *(part.content for part in parts))
+    check_target(target, contents, force=request.force)
+    packs = supply.packs(request.backends)
+    plan = plan_bundle(request.sha256, baked, models, parts, supply.runtimes(request.platforms), packs)
     rehearse(plan)
     with _first_made_smaller(request, plan, models[0], target, progress) as plan:
         weights_size = sum(part.size for part in plan.weights)
@@ -113,11 +114,10 @@ def _first_made_smaller(
     if (weights.stated, weights.wanted) != (None, None):
         with progress.step(f"Checking {request.model}", weights.size, "bytes") as advance:
             check_digest(weights, digests_of(weights.content, advance).sha256)
-    runtime = runtime_for_here(plan)
+    runtime = runtime_for_here(plan.runtimes)
     if runtime is None:
-        raise DefaultsRefused("--quantize: the file has no program for this machine, which would do it")
-    program = unpacked_program(runtime)
-    with quantized(first, request.model, request.quantization, program, target, progress) as smaller:
+        raise NoProgramForHere("--quantize", [one.about.platform for one in plan.runtimes])
+    with quantized(first, request.model, request.quantization, runtime, target, progress) as smaller:
         yield replace(plan, models=(planned_model(smaller), *plan.models[1:]))
 
 

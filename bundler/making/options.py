@@ -172,6 +172,11 @@ BAKED_FLAG_OPTIONS = tuple(map(_hidden, BAKED_FLAGS))
 MODEL = click.Argument(["model"], type=ModelSource())
 FILE = click.Argument(["file"], type=click.Path(path_type=Path))
 
+RUNTIME_FROM = _option(
+    "--runtime-from", "Take programs (and packs) from this bundle, or loaf, instead of making them.", InputFile()
+)
+"""Of all commands that need one."""
+
 _COMPANIONS = (
     _option("--lora", "LoRA adapter of the model, applied as strongly as SCALE says [1]; repeatable.", LoraFile(),
             multiple=True),
@@ -196,12 +201,14 @@ _FOR_PEOPLE = (
 BUILD_GROUPS = (
     ("The bundle", (
         _option("-o --output", "The bundle to write [NAME.loaf].", TargetFile()),
+        click.Option(["--force"], is_flag=True, help="Replace a file by that name even if it is no bundle."),
         _option("--name", "What the model is called [the file's name]."),
         click.Option(["--external"], is_flag=True, help="Leave the weights beside the bundle, in files of their own."),
         _option("--platform", "Where the file runs: linux-x86_64, linux-aarch64; repeatable [all that are frozen].",
                 multiple=True),
         _option("--backend", "Also compute on GPUs, by vulkan, cuda or rocm; repeatable.", multiple=True,
                 metavar="BACKEND[:CHIPS]"),
+        RUNTIME_FROM,
     )),
     ("Weights", (
         _option("--sha256", "What the weights of MODEL must come to.", Sha256()),

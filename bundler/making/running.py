@@ -9,32 +9,30 @@ Refuses to know what the flags mean: they are the program's own.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from bundler.asking.program import unpacked_program
+from bundler.asking.rehearsal import runtime_for_here
 from bundler.choosing.models import Choose, ChosenModel, choose_models, file_name, refuse
 from bundler.choosing.parts import choose_parts
+from bundler.errors import NoProgramForHere
 from bundler.file.baked import Baked
 from bundler.file.content import FileRange
 from bundler.file.digests import recall
 from bundler.file.layout import lay_out
-from bundler.file.plan import Plan, PlannedPack, PlannedPart
+from bundler.file.plan import Plan, PlannedPart
 from bundler.file.replacing import replacing
 from bundler.file.writing import write_file
-from bundler.freeze import FrozenRuntime
-from bundler.freeze.compiler import find_compiler
-from bundler.freeze.wheel import wheel_key
 from bundler.gguf import find_parts
-from bundler.making.planning import planned_model, planned_pack, planned_part, planned_runtime, planned_texts
-from bundler.packs import packs_made
+from bundler.making.planning import planned_model, planned_part, planned_texts
+from bundler.programs import Supply
 from bundler.progress import Progress
 from bundler.store.cache import cached, key_of
 from bundler.store.locking import keep_for_life
-from runtime import __version__
 
 _NEEDS_BYTES = 1_000_000
 """Texts, and what is said of the weights."""
@@ -51,16 +49,18 @@ class Launch:
     bundle: Path
 
 
-def prepare(model: str, freeze: Callable[[], FrozenRuntime], progress: Progress, choose: Choose = refuse) -> Launch:
+def prepare(model: str, supply: Supply, progress: Progress, choose: Choose = refuse) -> Launch:
     """Everything that running MODEL takes. Raises what `loaf build` raises for it."""
     (chosen,) = choose_models(model, None, (), progress, choose)
     baked = _with_what_its_place_asks_for(chosen)
     models = [planned_model(chosen), *map(planned_part, choose_parts(baked.parts, [chosen]))]
-    runtime = planned_runtime(freeze())
-    packs = list(_packs(runtime.about.platform))
+    runtimes, packs = supply.runtimes(), supply.packs_at_hand()
+    runtime = runtime_for_here(runtimes.programs)
+    if runtime is None:
+        raise NoProgramForHere(model, [one.about.platform for one in runtimes.programs])
     plan = Plan(
         name=chosen.name,
-        loaf=__version__,
+        loaf=runtimes.loaf,
         models=tuple(replace(model, weights=_beside(model.weights)) for model in models),
         runtimes=(),
         packs=tuple(replace(pack, archive=_beside(pack.archive)) for pack in packs),
@@ -127,10 +127,3 @@ def _links(part: PlannedPart) -> Iterator[tuple[str, Path]]:
         yield PurePosixPath(part.name).name, paths[0].absolute()
     else:
         yield from ((path.name, path.absolute()) for path in find_parts(paths[0]))
-
-
-def _packs(here: str) -> Iterator[PlannedPack]:
-    """Those that this machine has made for this runtime. None is compiled for a run."""
-    fits = wheel_key(find_compiler())
-    made = {pack.backend: pack for pack in packs_made() if (pack.platform, pack.fits) == (here, fits)}
-    yield from map(planned_pack, made.values())

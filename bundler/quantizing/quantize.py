@@ -15,11 +15,12 @@ from pathlib import Path
 
 import msgspec
 
+from bundler.asking.program import unpacked_program
 from bundler.choosing.models import ChosenModel
 from bundler.file.copying import transfer, unchanged
+from bundler.file.plan import PlannedRuntime
 from bundler.file.target import check_room
 from bundler.freeze.pack import sha256_of
-from bundler.freeze.pins import llama_version
 from bundler.gguf import summarize, weights_header
 from bundler.progress import Progress
 from bundler.quantizing.child import Said, run_quantizer
@@ -52,16 +53,16 @@ class Quantization:
 
 @contextmanager
 def quantized(
-    model: ChosenModel, called: str, wanted: Quantization, program: Path, target: Path, progress: Progress
+    model: ChosenModel, called: str, wanted: Quantization, runtime: PlannedRuntime, target: Path, progress: Progress
 ) -> Iterator[ChosenModel]:
     """`model`, which the user has `called` so, as it is `wanted`, while the block runs; itself where it is so already.
 
-    `program` is the frozen one. What is written in between lies on the disk of `target`.
+    `runtime` has the program that does it. What is written in between lies on the disk of `target`.
 
     Raises `QuantizedAlready`, `ImportanceMissing`, `ImportanceUnusable`, `QuantizingFailed`, `NoRoom`, `SourceChanged`,
     `GGUFError`, `CacheError`, `OSError`.
     """
-    folder = target.parent
+    folder, program = target.parent, unpacked_program(runtime)
     with tempfile.TemporaryFile(dir=folder) as result, ExitStack() as needed:
         request = QuantizeRequest(
             source=str(needed.enter_context(_in_a_file_of_its_own(model, target, progress))),
@@ -84,7 +85,7 @@ def quantized(
         with unchanged(model.weights, result.fileno()):
             _run(program, request, called, model, progress)
         needed.close()
-        smaller = _described(model, wanted, _path(result.fileno()))
+        smaller = _described(model, wanted, runtime, _path(result.fileno()))
         before, after = model.info, smaller.info
         progress.say(
             f"Quantized: {human_size(before.file_size)} of {before.quantization} are now "
@@ -131,11 +132,11 @@ def _importance(model: ChosenModel, path: Path | None, folder: Path) -> Iterator
         yield Importance(str(_path(file.fileno())), entries)
 
 
-def _described(model: ChosenModel, wanted: Quantization, path: Path) -> ChosenModel:
+def _described(model: ChosenModel, wanted: Quantization, runtime: PlannedRuntime, path: Path) -> ChosenModel:
     """The result, with what is known of it: nobody has ever stated what it must come to."""
     header, weights = weights_header(path)
     source = model.source
-    how = f"quantized to {wanted.file_type.name} by llama-cpp-python {llama_version()}"
+    how = f"quantized to {wanted.file_type.name} by {runtime.library}"
     if wanted.importance is not None:
         how += f" with the importance matrix {wanted.importance.name} (SHA-256 {sha256_of(wanted.importance)})"
     made = Resolved(path, source.name, baked=source.baked, origin=f"{source.origin or model.info.name}, {how}")

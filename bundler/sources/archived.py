@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from bundler.errors import SourceNotFound
 from bundler.file.baked import Baked, Part, baked_in
 from bundler.sources.resolved import Resolved
-from runtime.bundle import Span, check_beside, open_bundle, span_of
+from runtime.bundle import Span, check_beside, check_has_models, open_bundle, span_of
 
 _MAX_ARGS = 1024 * 1024
 
@@ -24,6 +24,7 @@ _NAMES_A_FILE = re.compile(r"""(?<!\S)(?:-m|--model|--mmproj|-mm)\s+('[^']*'|"(?
 def from_bundle(path: Path) -> Resolved:
     """The model of a bundle, with all that is baked into it. Raises `BundleError`, `SourceNotFound`, `OSError`."""
     bundle = open_bundle(path)
+    check_has_models(bundle)
     model, *others = bundle.served_models()
     if others:
         names = ", ".join(one.name for one in (model, *others))

@@ -31,7 +31,11 @@ def resolve(name: str) -> Resolved:
 
 
 def installed() -> list[Path]:
-    """Every model in GPT4All's folders: where its programs of different ages keep them."""
+    """Every model in GPT4All's folders."""
+    return [path for folder in folders() for path in models_in(folder)]
+
+
+def folders() -> list[Path]:
+    """Where GPT4All's programs of different ages keep models."""
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    folders = [data / "nomic.ai" / "GPT4All", Path.home() / ".cache" / "gpt4all"]
-    return [path for folder in folders for path in models_in(folder)]
+    return [data / "nomic.ai" / "GPT4All", Path.home() / ".cache" / "gpt4all"]

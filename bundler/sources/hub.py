@@ -106,8 +106,13 @@ def parse(text: str) -> Reference:
 
 def installed() -> list[tuple[Path, int]]:
     """Every model in the hub's cache, and its size in bytes."""
-    snapshots = Path(constants.HF_HUB_CACHE).glob("models--*/snapshots/*")
+    snapshots = cache().glob("models--*/snapshots/*")
     return [(path, size_of(path)) for snapshot in snapshots for path in models_in(snapshot)]
+
+
+def cache() -> Path:
+    """Where the hub's own programs keep what they have downloaded."""
+    return Path(constants.HF_HUB_CACHE)
 
 
 def _list(reference: Reference) -> tuple[str, dict[str, RemoteFile]]:

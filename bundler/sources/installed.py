@@ -15,12 +15,15 @@ def installed() -> list[Found]:
         *(Found(str(path), size) for path, size in hub.installed()),
         *(Found(str(reference), size) for reference, size in ollama.installed()),
         *(Found(f"{gpt4all.PREFIX}{model_name(path)}", size_of(path)) for path in gpt4all.installed()),
-        *(Found(str(path), size_of(path)) for path in _lm_studio()),
+        *(Found(str(path), size_of(path)) for folder in _lm_studio() for path in models_in(folder)),
     ]
+
+
+def places() -> list[Path]:
+    """Where `installed` looks, whether it is there or not."""
+    return [hub.cache(), *ollama.stores(), *gpt4all.folders(), *_lm_studio()]
 
 
 def _lm_studio() -> list[Path]:
     """LM Studio's folders, of today and of older versions."""
-    home = Path.home()
-    folders = [home / ".lmstudio" / "models", home / ".cache" / "lm-studio" / "models"]
-    return [path for folder in folders for path in models_in(folder)]
+    return [Path.home() / ".lmstudio" / "models", Path.home() / ".cache" / "lm-studio" / "models"]

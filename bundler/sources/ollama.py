@@ -167,14 +167,10 @@ def _from_store(reference: Reference, store: Path) -> Resolved:
 
 
 def _from_registry(reference: Reference, progress: Progress) -> Resolved:
-    from bundler.store.downloads import Download, fetch, new_client, request_failed
+    from bundler.store.downloads import Download, ask, fetch, request_failed
 
     address = f"{reference.base}/v2/{reference.namespace}/{reference.model}"
-    with new_client() as client:
-        answer = client.get(
-            f"{address}/manifests/{reference.tag}",
-            headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
-        )
+    answer = ask(f"{address}/manifests/{reference.tag}", "application/vnd.docker.distribution.manifest.v2+json")
     if answer.status_code == 404:
         raise SourceNotFound(
             str(reference), f"neither this machine nor {reference.host} has it", "`loaf models` lists what is here."

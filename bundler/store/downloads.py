@@ -70,6 +70,15 @@ def new_client() -> httpx2.Client:
     )
 
 
+def ask(url: str, accept: str) -> httpx2.Response:
+    """What the server answers to one request, of any status. Raises `DownloadFailed` where no answer comes."""
+    try:
+        with new_client() as client:
+            return client.get(url, headers={"Accept": accept})
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise DownloadFailed(url.partition("?")[0], str(error) or type(error).__name__) from error
+
+
 def request_failed(url: str, status: int) -> SourceNotFound | DownloadFailed:
     """What a status other than success means."""
     shown = url.partition("?")[0]

@@ -5,11 +5,12 @@ What llama.cpp needs to compute in is an estimate, so what fits by it may fail s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from runtime.engine.backend import LayerSizes
+from runtime.memory.sizes import Kept
 
 SPARE = 256 * 1024 * 1024
 """Bytes of each device that are left alone, besides the scratch memory: for the driver and the screen."""
@@ -25,18 +26,21 @@ class Fit(msgspec.Struct, frozen=True):
     n_ctx: int
 
 
-def fit(sizes: LayerSizes, n_ctx: int | None, n_ubatch: int, free: Sequence[int], shares: Sequence[float] = ()) -> Fit:
+def fit(
+    sizes: LayerSizes, n_ctx: int | None, kept: Callable[[int], Kept], free: Sequence[int], shares: Sequence[float] = ()
+) -> Fit:
     """The most layers that fit. `n_ctx` None: the model's own context, less if only then all layers fit.
 
-    `free` are the bytes of each device, `shares` what of the layers each is to get (empty: by what is free).
+    `kept` is what a context of so many tokens keeps. `free` are the bytes of each device, `shares` what of the layers
+    each is to get (empty: by what is free).
     """
     contexts = [n_ctx] if n_ctx is not None else _contexts(sizes.n_ctx_train)
     whole = len(sizes.layers) + 1
     for context in contexts:
-        if _fits(sizes, whole, context, n_ubatch, free, shares):
+        if _fits(sizes, whole, kept(context), free, shares):
             return Fit(whole, context)
     context = contexts[-1]
-    most = (n for n in range(whole - 1, 0, -1) if _fits(sizes, n, context, n_ubatch, free, shares))
+    most = (n for n in range(whole - 1, 0, -1) if _fits(sizes, n, kept(context), free, shares))
     return Fit(next(most, 0), context)
 
 
@@ -48,21 +52,19 @@ def _contexts(n_ctx_train: int) -> list[int]:
     return contexts
 
 
-def _fits(
-    sizes: LayerSizes, n_layers: int, n_ctx: int, n_ubatch: int, free: Sequence[int], shares: Sequence[float]
-) -> bool:
+def _fits(sizes: LayerSizes, n_layers: int, kept: Kept, free: Sequence[int], shares: Sequence[float]) -> bool:
     named = [*shares, *[0.0] * len(free)][: len(free)]  # a device for which none is named gets nothing
-    needs = _needs(sizes, n_layers, n_ctx, n_ubatch, named if shares else list(map(float, free)))
+    needs = _needs(sizes, n_layers, kept, named if shares else list(map(float, free)))
     return all(need <= left for need, left in zip(needs, free, strict=True))
 
 
-def _needs(sizes: LayerSizes, n_layers: int, n_ctx: int, n_ubatch: int, shares: Sequence[float]) -> list[int]:
+def _needs(sizes: LayerSizes, n_layers: int, kept: Kept, shares: Sequence[float]) -> list[int]:
     """Bytes on each device when the last `n_layers`, the output among them, are divided by `shares`.
 
     As load_tensors of llama.cpp (src/llama-model.cpp) divides them: layer i of n goes to the first device whose
     cumulated share is more than i / n.
     """
-    per_layer = [weights + cells * n_ctx for weights, cells in zip(sizes.layers, sizes.cell_bytes, strict=True)]
+    per_layer = [weights + cache for weights, cache in zip(sizes.layers, sizes.cache(kept), strict=False)]
     placed = [*per_layer, sizes.output][-n_layers:]
     total = sum(shares) or 1.0
     bounds = [sum(shares[: i + 1]) / total for i in range(len(shares))]
@@ -70,5 +72,5 @@ def _needs(sizes: LayerSizes, n_layers: int, n_ctx: int, n_ubatch: int, shares: 
     for i, size in enumerate(placed):
         device = next((d for d, bound in enumerate(bounds) if bound > i / len(placed)), len(bounds) - 1)
         needs[device] += size
-    besides = sizes.scratch(n_ctx, n_ubatch) + SPARE
+    besides = sizes.scratch(kept.n_ctx, kept.n_ubatch) + SPARE
     return [need + besides if need else 0 for need in needs]

@@ -14,6 +14,7 @@ from runtime.bundle.errors import (
     BundleError,
     BundleTooNew,
     BundleTruncated,
+    NoModelInside,
     NotABundle,
     WeightsNotBeside,
 )
@@ -45,6 +46,7 @@ from runtime.bundle.format import (
 from runtime.bundle.opening import (
     check_beside,
     check_entries,
+    check_has_models,
     is_bundle,
     open_archive,
     open_bundle,
@@ -74,6 +76,7 @@ __all__ = [
     "Entry",
     "Manifest",
     "Model",
+    "NoModelInside",
     "NotABundle",
     "Pack",
     "Package",
@@ -85,6 +88,7 @@ __all__ = [
     "WeightsNotBeside",
     "check_beside",
     "check_entries",
+    "check_has_models",
     "is_bundle",
     "open_archive",
     "open_bundle",

@@ -4,6 +4,7 @@ BundleError
 ├── NotABundle
 ├── BundleTruncated
 ├── BundleDamaged
+├── NoModelInside
 ├── WeightsNotBeside
 └── BundleTooNew
 """
@@ -50,6 +51,13 @@ class BundleDamaged(BundleError):
     def __init__(self, path: Path, part: str, reason: str) -> None:
         super().__init__(path, f"is damaged: {part}: {reason}", "Download or build it again.")
         self.part = part
+
+
+class NoModelInside(BundleError):
+    """The bundle holds programs only, and weights are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "has no model in it, only programs", "Bundles with one are made with: loaf build MODEL")
 
 
 class WeightsNotBeside(BundleError):

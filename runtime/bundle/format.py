@@ -137,7 +137,9 @@ class Warm(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """`manifest.json`. `build_id` is a hash over everything else in it, so over every byte of the bundle.
 
-    `system` is for chats that bring no system prompt, `chat_template` takes the place of the first model's own.
+    `models` are empty where the file is there for its programs alone. `builders`, one a platform, are the `loaf`
+    command: where there are any, the launcher starts them, and `runtimes` are what they put into bundles. `system` is
+    for chats that bring no system prompt, `chat_template` takes the place of the first model's own.
     """
 
     schema: int
@@ -151,6 +153,7 @@ class Manifest(msgspec.Struct, frozen=True):
     packs: tuple[Pack, ...] = ()
     chat_template: str | None = None
     warm: Warm | None = None
+    builders: tuple[Runtime, ...] = ()
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -189,7 +192,7 @@ class Bundle(msgspec.Struct, frozen=True):
         return tuple(entry for entry in self.manifest.entries if entry.file)
 
     def served_models(self) -> tuple[Model, ...]:
-        """The models that clients may ask, at least one; the first is meant where they name none."""
+        """The models that clients may ask; the first is meant where they name none."""
         return tuple(model for model in self.manifest.models if model.role == "model")
 
     def adapters(self) -> tuple[Model, ...]:

@@ -15,7 +15,14 @@ from typing import IO
 
 import msgspec
 
-from runtime.bundle.errors import BundleDamaged, BundleTooNew, BundleTruncated, NotABundle, WeightsNotBeside
+from runtime.bundle.errors import (
+    BundleDamaged,
+    BundleTooNew,
+    BundleTruncated,
+    NoModelInside,
+    NotABundle,
+    WeightsNotBeside,
+)
 from runtime.bundle.format import ARGS, MANIFEST, MAX_MANIFEST, SCHEMA, Bundle, Manifest, Span
 from runtime.bundle.head import HEAD_SIZE, Head, parse_head
 
@@ -65,6 +72,12 @@ def check_beside(bundle: Bundle) -> None:
         present = file.stat().st_size if file.is_file() else None
         if present is None or present < entry.offset + entry.size or (present > entry.size and not entry.offset):
             raise WeightsNotBeside(bundle.path, file, present, entry.size)
+
+
+def check_has_models(bundle: Bundle) -> None:
+    """Raises `NoModelInside`."""
+    if not bundle.manifest.models:
+        raise NoModelInside(bundle.path)
 
 
 def is_bundle(path: Path) -> bool:
@@ -165,8 +178,8 @@ def _parse_manifest(path: Path, data: bytes) -> Manifest:
 
 
 def check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> None:
-    """Every entry that the manifest names is there, of the size it names, or may lie beside the bundle; there are
-    models, each of its own name.
+    """Every entry that the manifest names is there, of the size it names, or may lie beside the bundle; models have
+    names of their own.
 
     Raises `BundleDamaged`.
     """
@@ -177,11 +190,14 @@ def check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> Non
         elif entry.name and (entry.name not in spans or spans[entry.name].size != entry.size):
             raise BundleDamaged(path, entry.name, "the archive does not hold it as the manifest says")
     listed = {entry.name for entry in manifest.entries}
-    named = [model.entry for model in manifest.models] + [frozen.entry for frozen in manifest.runtimes]
+    programs = (*manifest.runtimes, *manifest.builders)
+    named = [model.entry for model in manifest.models] + [program.entry for program in programs]
     named += [pack.entry for pack in manifest.packs] + ([manifest.warm.entry] if manifest.warm else [])
     for name in named:
         if name not in listed:
             raise BundleDamaged(path, name, "the manifest names it but does not list it")
     served = [model.name for model in manifest.models if model.role == "model"]
-    if not served or len(set(served)) < len(served):
-        raise BundleDamaged(path, MANIFEST, "it names two models alike" if served else "it names no model")
+    if len(set(served)) < len(served):
+        raise BundleDamaged(path, MANIFEST, "it names two models alike")
+    if not served and (manifest.models or not manifest.runtimes):
+        raise BundleDamaged(path, MANIFEST, "it names no model")

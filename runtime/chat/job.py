@@ -52,6 +52,7 @@ def chat_job(prompts: Preparing, conversation: Conversation, wanted: GenerationR
         prompt=prepared.tokens,
         shown=prepared.shown,
         stop=(*wanted.stop, *prepared.stop),
+        turns=prepared.turns,
         sampling=sampling,
     )
     return ChatJob(prepared, request)

@@ -38,8 +38,8 @@ class Prepared(msgspec.Struct, frozen=True):
     """A prompt, and what the engine needs besides it.
 
     `grammar` and `triggers` belong into `Sampling`, `shown` into `GenerationRequest`: special tokens whose text the
-    parser has to see. `stop`, which goes there too, are texts with which an answer to this prompt has ended. `expected`
-    is what the parser knows beforehand.
+    parser has to see. `stop`, which goes there too, are texts with which an answer to this prompt has ended; and so do
+    `turns`, tokens before what the user said last. `expected` is what the parser knows beforehand.
     """
 
     text: str
@@ -48,6 +48,7 @@ class Prepared(msgspec.Struct, frozen=True):
     triggers: Triggers | None
     shown: frozenset[int]
     stop: tuple[str, ...]
+    turns: tuple[int, ...]
     expected: Expected
 
     def parser(self) -> AnswerParser:
@@ -103,13 +104,15 @@ class PromptBuilder:
             calls_before=sum(len(message.tool_calls) for message in conversation.messages),
             is_spaced=self._fallback is not None and self._fallback.is_spaced and not conversation.continues_last,
         )
+        tokens = self._model.tokenize(text, add_special=True, parse_special=True)
         return Prepared(
             text=text,
-            tokens=self._model.tokenize(text, add_special=True, parse_special=True),
+            tokens=tokens,
             grammar=constraint.grammar,
             triggers=constraint.triggers,
             shown=self._shown_tokens(has_tools=bool(tools)),
             stop=self._fallback.stop if self._fallback is not None else (),
+            turns=self._turns(text, len(tokens), conversation.messages),
             expected=expected,
         )
 
@@ -139,6 +142,17 @@ class PromptBuilder:
         facts = self._model.facts
         # the tokenizer adds it, a template may have, once is right
         return text.removeprefix(facts.bos) if facts.adds_bos else text
+
+    def _turns(self, text: str, n_tokens: int, messages: Sequence[Message]) -> tuple[int, ...]:
+        """How many tokens come before what the user said last, for memories that must be told where to go back to."""
+        facts = self._model.facts
+        said = next((message.content.strip() for message in reversed(messages) if message.role == "user"), "")
+        place = text.rfind(said) if said and (facts.keeps_state or facts.window) else -1
+        if place < 0:
+            return ()
+        # Counted from the end, which is short. Where the tokenizer would cut elsewhere, it is a token off.
+        rest = self._model.tokenize(text[place:], add_special=False, parse_special=True)
+        return (n_tokens - len(rest),)
 
     def _values(self, conversation: Conversation) -> dict[str, Any]:
         """What templates ask for by name."""

@@ -212,9 +212,11 @@ def _asks_about_the_program() -> bool:
 
 
 def _open_bundle(path: str) -> Bundle:
-    from runtime.bundle import open_bundle
+    from runtime.bundle import check_has_models, open_bundle
 
-    return open_bundle(Path(path))
+    bundle = open_bundle(Path(path))
+    check_has_models(bundle)
+    return bundle
 
 
 def _merge_arguments(bundle: Bundle | None, user: list[str]) -> tuple[list[str], dict[str, Any]]:

@@ -186,7 +186,13 @@ MODEL = (
             "Use all weights as they lie in the file; otherwise some are laid out anew, for faster prompts."),
     _switch("--context-shift/--no-context-shift", "Forget the oldest tokens when the context is full, and go on."),
     _value("-cram --cache-ram", Whole(-1),
-           "MiB for prompts that nobody uses just now, beside the context; 0: none, -1: without a limit.", 256),
+           "MiB for prompts that nobody uses just now, beside the context, and as many for checkpoints; 0: none, -1: "
+           "without a limit.", 256),
+    _value("-ctxcp --ctx-checkpoints --swa-checkpoints", Whole(0, 4096),
+           "States kept along each conversation, to go back to, where the model's memory cannot be cut; 0: none.", 32),
+    _value("-cms --checkpoint-min-step", Whole(0),
+           "Tokens between them in a long prompt, besides those before the last turn and at the end.", 8192),
+    _switch("--swa-full", "Let layers with a sliding window keep the whole context, too."),
     _switch("--lookup", "Guess what repeats the prompt, for speed; the text stays the same."),
     _value("--draft-max", Whole(1, 64), "Tokens that --lookup guesses at once.", 16),
     _value("--lora", _FILE, "Apply this LoRA adapter (GGUF); repeatable.", multiple=True),
@@ -216,7 +222,8 @@ MACHINES = (
 )  # fmt: skip
 
 LOGS = (
-    _switch("-v --verbose --log-verbose", "Write a log to standard error: each request, and what llama.cpp says."),
+    _switch("-v --verbose --log-verbose", "Write a log to standard error: each request, and what llama.cpp says. "
+            "OpenAI's answers tell more, as `__verbose`."),
     _value("--log-file", click.Path(path_type=Path, dir_okay=False), "Write the log to the end of this file."),
     _value("--log-format", click.Choice(["text", "json"]), "How its lines look.", "text"),
 )  # fmt: skip

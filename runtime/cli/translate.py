@@ -18,6 +18,7 @@ import click
 from runtime.bundle import Manifest
 from runtime.cli.options import SAMPLING
 from runtime.engine.backend import Adapter, LoadSettings, Pooling, Weights
+from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.types import SAMPLERS, Sampling
 from runtime.settings import (
     BatchSettings,
@@ -184,6 +185,10 @@ def _engine(flags: dict[str, Any]) -> EngineSettings:
         pooling=_pooling(flags["pooling"], flags["reranking"]),
         context_shift=flags["context_shift"],
         shelf_bytes=_shelf_bytes(flags["cache_ram"]),
+        checkpoints=CheckpointLimits(
+            flags["ctx_checkpoints"], flags["checkpoint_min_step"], _shelf_bytes(flags["cache_ram"])
+        ),
+        swa_full=flags["swa_full"],
         max_draft=flags["draft_max"] if flags["lookup"] else 0,
         load=LoadSettings(
             mmap=not flags["no_mmap"], mlock=flags["mlock"], repack=not flags["no_repack"], numa=flags["numa"]

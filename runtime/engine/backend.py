@@ -14,6 +14,8 @@ from typing import Literal, Protocol, get_args
 import msgspec
 
 from runtime.engine.types import Probabilities, Sampling
+from runtime.memory.layers import LayerCache
+from runtime.memory.sizes import Kept, cache_sizes, choose_slots, keeps_state
 
 _FIRST_PART = re.compile(r"-00001-of-(\d{5})\.gguf$")
 """What the first part of a split GGUF is called at its end (`llama_split_path` in llama.cpp's src/llama.cpp)."""
@@ -162,15 +164,24 @@ ON_THE_PROCESSOR = Placement()
 class LayerSizes(msgspec.Struct, frozen=True):
     """What a GGUF says of its layers, before it is loaded. All in bytes, but `n_ctx_train`.
 
-    `layers` are the weights of each, `output` of what comes after the last; `cell_bytes` what K and V of a token take
-    in each layer. `widest` is the most that one token takes of scratch memory: logits, or activations.
+    `layers` are the weights of each, `output` of what comes after the last; `caches` what each keeps of the text.
+    `widest` is the most that one token takes of scratch memory: logits, or activations.
     """
 
     layers: tuple[int, ...]
     output: int
-    cell_bytes: tuple[int, ...]
+    caches: tuple[LayerCache, ...]
     widest: int
     n_ctx_train: int
+
+    def cache(self, kept: Kept) -> tuple[int, ...]:
+        """What each layer's part of the cache takes. There may be more than `layers`, where the GGUF is split."""
+        sizes = cache_sizes(self.caches, kept)
+        return (*sizes, *[0] * (len(self.layers) - len(sizes)))
+
+    def slots(self, n_ctx: int) -> int:
+        """How many requests run at once in such a context, where nobody says."""
+        return choose_slots(n_ctx, keeps_state=keeps_state(self.caches))
 
     def scratch(self, n_ctx: int, n_ubatch: int) -> int:
         """Rough and rather too much: what `n_ubatch` tokens are computed in, and the mask of attention in F16."""
@@ -179,6 +190,11 @@ class LayerSizes(msgspec.Struct, frozen=True):
 
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 """What K and V can be kept as; llama-server's list."""
+
+CACHE_BITS: dict[CacheType, float] = {
+    "f32": 32, "f16": 16, "bf16": 16, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5, "q4_1": 5, "q4_0": 4.5, "iq4_nl": 4.5,
+}  # fmt: skip
+"""Bits a value: block_q8_0 is 34 bytes for 32 values, and so on (ggml-common.h)."""
 
 Pooling = Literal["none", "mean", "cls", "last", "rank"]
 """How the vectors of a text's tokens become one."""
@@ -194,7 +210,9 @@ ContextSource = Literal["flag", "model", "memory", "device"]
 class ContextSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens; `n_slots` sequences share `n_ctx` of them. `flash_attention` None: where it can be used.
 
-    `max_draft` tokens may be guessed for each sequence and step; `pooling` None: what the model says.
+    `max_draft` tokens may be guessed for each sequence and step; `pooling` None: what the model says. With `swa_full`,
+    layers with a sliding window keep all tokens, too. With `gives_way` fewer than `n_threads` compute while others need
+    the processors.
     """
 
     n_ctx: int
@@ -206,8 +224,15 @@ class ContextSettings(msgspec.Struct, frozen=True):
     cache_type_k: CacheType = "f16"
     cache_type_v: CacheType = "f16"
     max_draft: int = 0
+    swa_full: bool = False
     pooling: Pooling | None = None
     n_ctx_source: ContextSource = "flag"
+    gives_way: bool = False
+
+    def kept(self) -> Kept:
+        """What of the text is kept then."""
+        bits_k, bits_v = CACHE_BITS[self.cache_type_k], CACHE_BITS[self.cache_type_v]
+        return Kept(self.n_ctx, self.n_slots, self.n_ubatch, self.swa_full, bits_k, bits_v)
 
 
 class BatchItem(msgspec.Struct, frozen=True):
@@ -236,13 +261,13 @@ class InfillTokens(msgspec.Struct, frozen=True):
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
-    """What the weights say of themselves. `kv_bytes` of memory a token of context takes, in F16.
+    """What the weights say of themselves.
 
     `repacked` bytes of the weights are in memory of their own, laid out for this processor. `keeps_state` instead of,
-    or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut. `quantization` as
-    people name it ("Q4_K_M"), "unknown" where nobody can tell; `license` "" where none is named. `infill` None for a
-    model that has not learnt to fill gaps, `pooling` None for one that does not say. `ends` are the tokens that end a
-    generation.
+    or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut. Some layers see the
+    last `window` tokens only; 0: all see all. `quantization` as people name it ("Q4_K_M"), "unknown" where nobody can
+    tell; `license` "" where none is named. `infill` None for a model that has not learnt to fill gaps, `pooling` None
+    for one that does not say. `ends` are the tokens that end a generation.
     """
 
     description: str
@@ -254,9 +279,9 @@ class ModelFacts(msgspec.Struct, frozen=True):
     vocabulary_size: int
     n_ctx_train: int
     embedding_length: int
-    kv_bytes: int
     keeps_state: bool
     repacked: int
+    window: int
     adds_bos: bool
     bos: str
     eos: str
@@ -317,7 +342,9 @@ class Generator(Protocol):
     def decode(self, items: Sequence[BatchItem], scales: tuple[float, ...]) -> dict[int, int]: ...
     def holds(self, slot: int, length: int) -> bool: ...
     def keep_prefix(self, slot: int, length: int) -> bool: ...
-    def copy_prefix(self, source: int, target: int, length: int) -> None: ...
+    def copy_prefix(self, source: int, target: int, length: int) -> bool: ...
+    def checkpoint(self, slot: int) -> memoryview | None: ...
+    def go_back(self, slot: int, length: int, checkpoint: memoryview) -> bool: ...
     def state_size(self, slot: int) -> int: ...
     def state(self, slot: int) -> memoryview | None: ...
     def set_state(self, slot: int, state: memoryview) -> bool: ...
@@ -343,7 +370,7 @@ class Backend(Protocol):
 
     `generator` is None for a model that only makes vectors. `adapters` can be applied to either. `placement` says where
     it computes, `scratch` how many bytes computing takes besides weights and context, by the name of each memory.
-    `warmth` is what need not be computed any more.
+    `warmth` is what need not be computed any more. `n_threads` compute now.
     """
 
     @property
@@ -358,6 +385,8 @@ class Backend(Protocol):
     def scratch(self) -> tuple[tuple[str, int], ...]: ...
     @property
     def warmth(self) -> Warmth: ...
+    @property
+    def n_threads(self) -> int: ...
     def embedder(self) -> Embedder: ...
     def interrupt(self) -> None: ...
     def close(self) -> None: ...

@@ -12,24 +12,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Tokens
+from typing import NamedTuple
 
 import msgspec
 
+from runtime.engine.beginnings import Scales, common_prefix
+from runtime.engine.checkpoints import Checkpoint, Checkpoints, longest
 from runtime.engine.pool import Pool
-
-Scales = tuple[float, ...]
 
 
 class Start(msgspec.Struct, frozen=True):
     """Where a request begins: in KV sequence `slot`, with its first `reuse` tokens already computed.
 
-    With `copy_from`, those tokens must be copied from that KV sequence after `slot` has been emptied.
+    With `copy_from`, those tokens must be copied from that KV sequence after `slot` has been emptied. With
+    `checkpoint`, the memory has to go back to it then.
     """
 
     slot: int
     reuse: int
     copy_from: int | None
+    checkpoint: Checkpoint | None = None
 
+
+class _Beginning(NamedTuple):
+    """The first `length` tokens of `slot`, gone on from at `checkpoint`, or where they end."""
+
+    slot: int | None
+    length: int
+    checkpoint: Checkpoint | None
+
+
+_NOTHING = _Beginning(None, 0, None)
 
 WORTH_WAITING = 32
 """Tokens: a request waits for a prefix that another is computing when that spares it at least so many."""
@@ -48,14 +61,23 @@ class _Slot(msgspec.Struct, eq=False):
 class PrefixCache:
     """The `n_slots` KV sequences of one context.
 
-    `holds` asks the memory whether the first so many tokens of a slot can be continued from. `keeps_state` where it
-    is clear beforehand that only whole sequences can: recurrent memories cannot drop the end of a sequence.
+    `holds` asks the memory whether the first so many tokens of a slot can be continued from; where they cannot,
+    one of `checkpoints` may be gone back to. `keeps_state` where it is clear beforehand that only whole sequences can:
+    recurrent memories cannot drop the end of a sequence.
     """
 
-    def __init__(self, n_slots: int, holds: Callable[[int, int], bool], *, keeps_state: bool = False) -> None:
+    def __init__(
+        self,
+        n_slots: int,
+        holds: Callable[[int, int], bool],
+        checkpoints: Checkpoints | None = None,
+        *,
+        keeps_state: bool = False,
+    ) -> None:
         self._slots = [_Slot() for _ in range(n_slots)]
         self._pool = Pool(n_slots)
         self._holds = holds
+        self._checkpoints = checkpoints
         self._keeps_state = keeps_state
         self._uses = 0
 
@@ -89,7 +111,7 @@ class PrefixCache:
 
         At least one token is left to compute, because the next is sampled from its logits.
         """
-        source, length = self._longest_prefix(prompt, scales, wanted) if reuse else (None, 0)
+        source, length, checkpoint = self._longest_prefix(prompt, scales, wanted) if reuse else _NOTHING
         target = self._target(source, length) if wanted is None else wanted
         slot = self._slots[target]
         slot.running = True
@@ -101,11 +123,11 @@ class PrefixCache:
         else:
             self._pool.cut(target, length)
         self._touch(target)
-        return Start(target, length, source if source != target and length else None)
+        return Start(target, length, source if source != target and length else None, checkpoint)
 
     def present(self, prompt: Tokens[int], scales: Scales = ()) -> int:
         """How many tokens of `prompt` would be there already."""
-        return self._longest_prefix(prompt, scales)[1]
+        return self._longest_prefix(prompt, scales).length
 
     def free_slot(self) -> int:
         """The slot that can be emptied at the least loss. There must be a free one."""
@@ -116,14 +138,22 @@ class PrefixCache:
         held = [i for i, slot in enumerate(self._slots) if not slot.running and slot.tokens]
         return sorted(held, key=lambda i: self._slots[i].last_used)
 
-    def is_coming(self, prompt: Tokens[int], scales: Scales = ()) -> bool:
-        """Whether a running sequence is still computing a beginning of `prompt` that is worth waiting for."""
-        if self._keeps_state:
-            return False
-        coming = max((common_prefix(slot.promised, prompt) for slot in self._unfinished(scales)), default=0)
-        if coming < WORTH_WAITING:
-            return False
-        return min(coming, len(prompt) - 1) - self.present(prompt, scales) >= WORTH_WAITING
+    def coming(self, prompt: Tokens[int], scales: Scales = ()) -> tuple[int, int] | None:
+        """(slot, tokens) of a running sequence that still computes a beginning of `prompt` worth waiting for.
+
+        Where only whole sequences can be continued from, that is one which will come by the end of that beginning.
+        """
+        if self._keeps_state and self._checkpoints is None:
+            return None
+        best, length = -1, 0
+        for i, slot in enumerate(self._slots):
+            if slot.running and slot.scales == scales and len(slot.tokens) < len(slot.promised):
+                common = min(common_prefix(slot.promised, prompt), len(prompt) - 1)
+                if common > length and not (self._keeps_state and len(slot.tokens) >= common):
+                    best, length = i, common
+        if length < WORTH_WAITING or length - self.present(prompt, scales) < WORTH_WAITING:
+            return None
+        return best, length
 
     def computed(self, slot: int, tokens: Tokens[int]) -> None:
         """`tokens` have been added to the end of what `slot` holds."""
@@ -151,24 +181,29 @@ class PrefixCache:
         """The finished slot whose cache is to be emptied first; None when there is nothing to empty."""
         return next(iter(self.idle()), None)
 
-    def _unfinished(self, scales: Scales) -> list[_Slot]:
-        return [s for s in self._slots if s.running and s.scales == scales and len(s.tokens) < len(s.promised)]
-
-    def _longest_prefix(self, prompt: Tokens[int], scales: Scales, wanted: int | None = None) -> tuple[int | None, int]:
-        """(slot, tokens) of the slot that shares the longest usable beginning with `prompt`: of several, `wanted`."""
-        best: int | None = None
-        best_length = 0
+    def _longest_prefix(self, prompt: Tokens[int], scales: Scales, wanted: int | None = None) -> _Beginning:
+        """The slot that shares the longest usable beginning with `prompt`: of several, `wanted`."""
+        best = _NOTHING
+        before = self._checkpoints.before(prompt, scales) if self._checkpoints is not None else []
         for i, slot in enumerate(self._slots):
             if slot.scales != scales:
                 continue
             length = min(common_prefix(slot.tokens, prompt), len(prompt) - 1)
-            if self._keeps_state and length < len(slot.tokens):
+            is_handier = not slot.running and best.slot != wanted
+            if length < best.length or (length == best.length and not is_handier):
                 continue
-            is_handier = not slot.running and best != wanted
-            is_better = length > best_length or (length == best_length > 0 and is_handier)
-            if is_better and self._holds(i, length):
-                best, best_length = i, length
-        return best, best_length
+            checkpoint = None
+            if not self._can_be_cut(i, length):
+                checkpoint = longest(before, length)
+                length = checkpoint.length if checkpoint is not None else 0
+            if length > best.length or (length == best.length > 0 and is_handier):
+                best = _Beginning(i, length, checkpoint)
+        return best
+
+    def _can_be_cut(self, slot: int, length: int) -> bool:
+        """Whether the first `length` tokens of `slot` can be continued from as they are."""
+        is_whole = length == len(self._slots[slot].tokens)
+        return (is_whole or not self._keeps_state) and self._holds(slot, length)
 
     def _target(self, source: int | None, length: int) -> int:
         """Take over a finished source unless most of what it holds would be lost; else the oldest free slot."""
@@ -188,25 +223,3 @@ class PrefixCache:
     def _touch(self, slot: int) -> None:
         self._uses += 1
         self._slots[slot].last_used = self._uses
-
-
-def common_prefix(a: Tokens[int], b: Tokens[int]) -> int:
-    """How many tokens `a` and `b` begin with in common.
-
-    Compares longer and longer pieces, since most have little in common, then halves the one that differs.
-    """
-    low, size, end = 0, 8, min(len(a), len(b))
-    while low < end and _agree(a, b, low, min(low + size, end)):
-        low, size = min(low + size, end), 2 * size
-    high = min(low + size, end)
-    while high - low > 1:  # the first `low` are equal, the first `high` are not
-        middle = (low + high) // 2
-        if _agree(a, b, low, middle):
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _agree(a: Tokens[int], b: Tokens[int], start: int, end: int) -> bool:
-    return list(a[start:end]) == list(b[start:end])

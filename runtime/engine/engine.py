@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from runtime.engine.backend import Backend, Generator
+from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.errors import (
     CannotGenerate,
     EmptyPrompt,
@@ -51,7 +52,7 @@ class Engine:
 
     `ready` completes with the backend, or with what went wrong while it was loaded; `finished` when nothing will be
     computed any more, with the bug that ended it if it was not `stop`; `lost` when it is given up, with the reason,
-    which does not end it. `shifts` and `shelf_bytes`: see `Generations`.
+    which does not end it. `shifts`, `shelf_bytes` and `checkpoints`: see `Generations`.
     Engines of one process share a `worker`.
     """
 
@@ -62,6 +63,7 @@ class Engine:
         max_waiting: int = MAX_WAITING,
         shifts: bool = False,
         shelf_bytes: int = 0,
+        checkpoints: CheckpointLimits | None = None,
         worker: Worker | None = None,
     ) -> None:
         self.ready: Future[Backend] = Future()
@@ -74,6 +76,7 @@ class Engine:
         self._max_waiting = max_waiting
         self._shifts = shifts
         self._shelf_bytes = shelf_bytes
+        self._checkpoints = checkpoints
         self._worker = worker or Worker()
         self._wake = self._worker.wake
         self._submitted: deque[Job] = deque()
@@ -179,6 +182,7 @@ class Engine:
         generations = lanes.generations
         return EngineStats(
             counters=self._counters,
+            n_threads=backend.n_threads,
             running=generations.running if generations else 0,
             deferred=len(self._submitted) + lanes.waiting,
             cells=backend.generator.n_ctx if backend.generator else 0,
@@ -311,7 +315,14 @@ class Engine:
                     self.finished.set_result(None)
             return
         self._scales = tuple(adapter.scale for adapter in backend.adapters)
-        self._lanes = Lanes(backend, self._outbox, self._counters, shifts=self._shifts, shelf_bytes=self._shelf_bytes)
+        self._lanes = Lanes(
+            backend,
+            self._outbox,
+            self._counters,
+            shifts=self._shifts,
+            shelf_bytes=self._shelf_bytes,
+            checkpoints=self._checkpoints,
+        )
         with self._wake:
             if self._loss is not None:
                 return

@@ -1,6 +1,6 @@
 """The worker's generations: admit what fits, plan a batch, compute it, sample, put the events into the outbox.
 
-Knows the order of things. What goes into a batch is `scheduler.py`'s, what is reused `cache.py`'s, what is guessed
+Knows the order of things. What goes into a batch is `scheduler.py`'s, what is reused `prefixes.py`'s, what is guessed
 `guessing.py`'s, how it is computed the backend's to know. Used by the worker thread only.
 """
 
@@ -12,14 +12,15 @@ from collections import deque
 import msgspec
 
 from runtime.engine.backend import NOTHING_WARM, BatchItem, Generator, Model, PoolFull, Sampler, Warmth
-from runtime.engine.cache import PrefixCache
+from runtime.engine.beginnings import Scales
+from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.errors import DecodeFailed, EngineError, EngineStopped
 from runtime.engine.guessing import Guessing
 from runtime.engine.jobs import Generation, Job, Outbox
-from runtime.engine.scheduler import Chunk, Limits, Scales, plan_batch
+from runtime.engine.prefixes import Prefixes
+from runtime.engine.scheduler import Chunk, Limits, plan_batch
 from runtime.engine.sequence import Sequence
 from runtime.engine.stats import Counters, Occupant, SlotState
-from runtime.engine.storage import Storage
 from runtime.engine.types import FinishedEvent, FinishReason, TokenEvent
 
 
@@ -38,7 +39,7 @@ class Generations:
     """All requests for text, over one context.
 
     `shifts` where a full context forgets its oldest tokens and goes on. What nobody uses is kept beside the pool, in
-    up to `shelf_bytes`.
+    up to `shelf_bytes`; states to go back to, where the memory cannot be cut, within the limits of `checkpoints`.
     """
 
     def __init__(
@@ -50,16 +51,18 @@ class Generations:
         *,
         shifts: bool = False,
         shelf_bytes: int = 0,
+        checkpoints: CheckpointLimits | None = None,
         warmth: Warmth = NOTHING_WARM,
     ) -> None:
         settings = context.settings
-        self.cache = PrefixCache(settings.n_slots, context.holds, keeps_state=model.facts.keeps_state)
+        self._prefixes = Prefixes(context, model.facts, shelf_bytes=shelf_bytes, limits=checkpoints, warmth=warmth)
+        self.cache = self._prefixes.cache
         self._context = context
         self._model = model
         self._outbox = outbox
         self._counters = counters
         self._shifts = shifts
-        self._storage = Storage(context, model.facts, self.cache, shelf_bytes, warmth)
+        self._storage = self._prefixes.storage
         self._guessing = Guessing(0 if model.facts.keeps_state else settings.max_draft)
         self._limits = Limits(batch=settings.n_batch, beside_streams=settings.n_ubatch)
         self._waiting: deque[_Run] = deque()
@@ -139,7 +142,8 @@ class Generations:
             _note_yielding(running, chunks)
         runs = {run.sequence.slot: run for run in self._running}
         for chunk in chunks:
-            self._count(chunk)
+            self._prefixes.computed(chunk.sequence, chunk.sequence.tokens[chunk.start : chunk.start + chunk.count])
+            self._prefixes.take_checkpoint(chunk.sequence)
             slot = chunk.sequence.slot
             assert slot is not None, "a chunk is of a running sequence"
             self._report(runs[slot])
@@ -159,7 +163,8 @@ class Generations:
             run = self._waiting.popleft()
             sequence = run.sequence
             if self._waits_for_its_slot(sequence) or (
-                sequence.request.reuse_prefix and self.cache.is_coming(sequence.tokens, sequence.scales)
+                sequence.request.reuse_prefix
+                and self._prefixes.is_coming(sequence, [r.sequence for r in self._running])
             ):
                 held.append(run)
             else:
@@ -181,16 +186,7 @@ class Generations:
             except EngineError as error:
                 self._outbox.put(run.generation, error)
                 return
-        if sequence.request.reuse_prefix:
-            self._storage.fetch(sequence.tokens, sequence.scales)
-        wanted = sequence.request
-        start = self.cache.acquire(sequence.tokens, sequence.scales, reuse=wanted.reuse_prefix, wanted=wanted.slot)
-        sequence.slot, sequence.computed = start.slot, start.reuse
-        if start.copy_from is not None:
-            self._context.keep_prefix(start.slot, 0)
-            self._context.copy_prefix(start.copy_from, start.slot, start.reuse)
-        else:
-            self._cut(sequence, start.reuse)
+        self._prefixes.begin(sequence)
         if sequence.started_at is None:
             sequence.started_at = time.monotonic()
             sequence.cached = sequence.computed
@@ -206,11 +202,6 @@ class Generations:
         self._guessing.propose(streams, n_ctx - self.cache.cells - len(streams), n_ctx)
 
     # -- after a batch ----------------------------------------------------------------------------------------
-
-    def _count(self, chunk: Chunk) -> None:
-        sequence = chunk.sequence
-        self.cache.computed(_slot(sequence), sequence.tokens[chunk.start : chunk.start + chunk.count])
-        sequence.computed += chunk.count
 
     def _go_on(self, run: _Run, chunk: Chunk, output: int) -> None:
         """Sample the next token of a sequence whose tokens are all computed, and further ones while guesses are right.
@@ -266,11 +257,10 @@ class Generations:
 
     def _settle(self, sequence: Sequence, draft: tuple[int, ...], accepted: int) -> None:
         """Keep what was computed of the guesses that were right, and drop the others."""
-        self.cache.computed(_slot(sequence), draft[:accepted])
-        sequence.computed += accepted
+        self._prefixes.computed(sequence, list(draft[:accepted]))
         if accepted < len(draft):
-            self._cut(sequence, sequence.computed)
-        self._counters.drafts += 1
+            self._prefixes.cut(sequence, sequence.computed)
+        self._counters.count_guesses(accepted)
         self._guessing.settle(sequence, len(draft), accepted)
 
     def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> None:
@@ -345,18 +335,8 @@ class Generations:
 
     def _shift(self, run: _Run) -> None:
         """Forget the older half, and go on. The rest is computed anew."""
-        self._cut(run.sequence, run.sequence.shift())
+        self._prefixes.cut(run.sequence, run.sequence.shift())
         self._guessing.forget(run.sequence)
-
-    def _cut(self, sequence: Sequence, length: int) -> None:
-        """Let the memory keep the first `length` tokens of a running sequence, or none where it cannot."""
-        slot = _slot(sequence)
-        # A sliding window drops the end of anything, and says nothing of what is missing then: hence `holds`.
-        if (length and not self._context.holds(slot, length)) or not self._context.keep_prefix(slot, length):
-            self._context.keep_prefix(slot, 0)
-            length = 0
-        self.cache.cut(slot, length)
-        sequence.computed = length
 
 
 def _close_sampler(run: _Run) -> None:

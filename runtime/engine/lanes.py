@@ -7,6 +7,7 @@ the worker thread only, but for what is counted.
 from __future__ import annotations
 
 from runtime.engine.backend import Backend
+from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.embedding import Embeddings
 from runtime.engine.errors import EngineError
 from runtime.engine.generating import Generations
@@ -15,9 +16,18 @@ from runtime.engine.stats import Counters
 
 
 class Lanes:
-    """All requests that the worker thread has taken in. `shifts` and `shelf_bytes`: see `Generations`."""
+    """All requests that the worker thread has taken in. `shifts`, `shelf_bytes`, `checkpoints`: see `Generations`."""
 
-    def __init__(self, backend: Backend, outbox: Outbox, counters: Counters, *, shifts: bool, shelf_bytes: int) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        outbox: Outbox,
+        counters: Counters,
+        *,
+        shifts: bool,
+        shelf_bytes: int,
+        checkpoints: CheckpointLimits | None,
+    ) -> None:
         self.generations: Generations | None = None
         if backend.generator is not None:
             self.generations = Generations(
@@ -27,6 +37,7 @@ class Lanes:
                 counters,
                 shifts=shifts,
                 shelf_bytes=shelf_bytes,
+                checkpoints=checkpoints,
                 warmth=backend.warmth,
             )
         self._embeddings = Embeddings(backend, outbox, counters)

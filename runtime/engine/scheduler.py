@@ -15,10 +15,8 @@ from collections.abc import Sequence as Items
 
 import msgspec
 
+from runtime.engine.beginnings import Scales
 from runtime.engine.sequence import Sequence
-
-Scales = tuple[float, ...]
-"""How strongly each LoRA adapter is applied."""
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -80,7 +78,7 @@ def plan_batch(
         room = _room_for_prompts(limits.batch - room, limits)
     for sequence in prompts:
         if room > 0:
-            chunks.append(Chunk(sequence, sequence.computed, min(sequence.pending, room)))
+            chunks.append(Chunk(sequence, sequence.computed, min(sequence.until_stop, room)))
             room -= chunks[-1].count
     return tuple(chunks)
 

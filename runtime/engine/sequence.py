@@ -17,7 +17,8 @@ class Sequence:
 
     `slot` is its KV sequence id, None while it waits. The first `computed` of `tokens` are in the KV cache; the token
     after the last is sampled when all of them are. `draft` are guesses of what comes then. `cached` of the prompt
-    needed no computing. `yielded` counts the tokens of batches which it sat out. `scales` of the adapters that it is
+    needed no computing. At each of `stops`, ascending, a batch ends: something is to be done with what the memory holds
+    then. `yielded` counts the tokens of batches which it sat out. `scales` of the adapters that it is
     computed with. Times are those of `time.monotonic`, None for what has not happened. `number` tells requests apart,
     in order of arrival.
     """
@@ -31,6 +32,7 @@ class Sequence:
         self.draft: tuple[int, ...] = ()
         self.computed = 0
         self.cached = 0
+        self.stops: tuple[int, ...] = ()
         self.generated = 0
         self.yielded = 0
         self.drafted = 0
@@ -45,6 +47,12 @@ class Sequence:
     def pending(self) -> int:
         """How many tokens must still be computed before the next can be sampled."""
         return len(self.tokens) - self.computed
+
+    @property
+    def until_stop(self) -> int:
+        """How many of those go into a batch at most."""
+        stop = next((stop for stop in self.stops if stop > self.computed), len(self.tokens))
+        return min(stop, len(self.tokens)) - self.computed
 
     @property
     def is_prefilling(self) -> bool:

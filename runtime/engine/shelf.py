@@ -6,11 +6,12 @@ threads divide the pool among them, not what they have to compute. Refuses to kn
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Tokens
 
 import msgspec
 
-from runtime.engine.cache import Scales, common_prefix
+from runtime.engine.beginnings import Scales, common_prefix
 
 _MAX_KEPT = 64
 """Sequences; each new request is compared with all of them."""
@@ -43,14 +44,19 @@ class Shelf:
         while self.size > self.capacity or len(self._kept) > _MAX_KEPT:
             del self._kept[0]
 
-    def longest_prefix(self, prompt: Tokens[int], scales: Scales) -> tuple[Kept | None, int]:
-        """The one that shares the longest beginning with `prompt`, and how many tokens: one is left to compute."""
+    def longest_prefix(
+        self, prompt: Tokens[int], scales: Scales, usable: Callable[[int, int], int] = lambda _held, common: common
+    ) -> tuple[Kept | None, int]:
+        """The one that shares the longest beginning with `prompt`, and how many tokens: one is left to compute.
+
+        Of so many tokens with so many in common, so many are `usable`.
+        """
         best: Kept | None = None
         best_length = 0
         for kept in self._kept:
             if kept.scales == scales:
-                length = min(common_prefix(kept.tokens, prompt), len(prompt) - 1)
-                if length > best_length:
+                common = min(common_prefix(kept.tokens, prompt), len(prompt) - 1)
+                if common > best_length and (length := usable(len(kept.tokens), common)) > best_length:
                     best, best_length = kept, length
         return best, best_length
 

@@ -14,7 +14,8 @@ class Counters(msgspec.Struct):
     """Since the start. Tokens, seconds, requests and batches. The worker thread alone writes them.
 
     `prompt_tokens` were computed, `cached_tokens` did not need to be; a request with some of those is a prefix hit.
-    `drafts` is how often anything was guessed. `busy_slots` sums up how many sequences each batch had.
+    `drafts` is how often anything was guessed, `accepted_at` how often the first of the guesses was right, the second,
+    and so on. `busy_slots` sums up how many sequences each batch had.
     """
 
     requests: int = 0
@@ -25,6 +26,7 @@ class Counters(msgspec.Struct):
     generated_tokens: int = 0
     generation_seconds: float = 0.0
     drafts: int = 0
+    accepted_at: tuple[int, ...] = ()
     drafted_tokens: int = 0
     accepted_tokens: int = 0
     embedded_texts: int = 0
@@ -46,6 +48,12 @@ class Counters(msgspec.Struct):
         self.drafted_tokens += usage.drafted_tokens
         self.accepted_tokens += usage.accepted_tokens
 
+    def count_guesses(self, accepted: int) -> None:
+        """Of guesses that were computed the first `accepted` were right."""
+        self.drafts += 1
+        at = [*self.accepted_at, *[0] * (accepted - len(self.accepted_at))]
+        self.accepted_at = tuple(count + (i < accepted) for i, count in enumerate(at))
+
 
 class Occupant(msgspec.Struct, frozen=True):
     """A request that runs; `number` tells it from others. `has_ended_line`: its text has a line end."""
@@ -65,9 +73,13 @@ class SlotState(msgspec.Struct, frozen=True):
 
 
 class EngineStats(msgspec.Struct, frozen=True):
-    """The engine now. `cells_used` of `cells` in the KV pool hold a token; `deferred` requests wait for a slot."""
+    """The engine now. `cells_used` of `cells` in the KV pool hold a token; `deferred` requests wait for a slot.
+
+    `n_threads` compute: fewer than there are while others need the processors.
+    """
 
     counters: Counters
+    n_threads: int
     running: int
     deferred: int
     cells: int

@@ -11,7 +11,9 @@ from collections.abc import Sequence as Tokens
 from functools import partial
 
 from runtime.engine.backend import NOTHING_WARM, Generator, ModelFacts, Warmth
-from runtime.engine.cache import WORTH_WAITING, PrefixCache, Scales, common_prefix
+from runtime.engine.beginnings import Scales, common_prefix
+from runtime.engine.cache import WORTH_WAITING, PrefixCache
+from runtime.engine.checkpoints import Checkpoints, longest
 from runtime.engine.errors import StateFailed
 from runtime.engine.shelf import Kept, Shelf
 
@@ -22,8 +24,8 @@ _SHARE = 8
 class Storage:
     """Keeps `cache` and the memory of `context` in step. With no `shelf_bytes`, nothing is moved.
 
-    Neither is it where a sequence keeps a state: those cells that attention looks past are few there. `warmth` lies in
-    a file, takes no memory, and stays there for whoever needs it next.
+    What was moved can be continued from where it ends, or where there is one of `checkpoints`. `warmth` lies in a file,
+    takes no memory, and stays there for whoever needs it next.
     """
 
     def __init__(
@@ -33,13 +35,15 @@ class Storage:
         cache: PrefixCache,
         shelf_bytes: int,
         warmth: Warmth = NOTHING_WARM,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._context = context
         self._cache = cache
-        self._shelf = Shelf(0 if facts.keeps_state else shelf_bytes)
+        self._shelf = Shelf(shelf_bytes)
+        self._checkpoints = checkpoints
         self._before_a_batch = facts.size // _SHARE
         self._warmth = warmth
-        self._keeps_state = facts.keeps_state
+        self._facts = facts
 
     def empty(self, slot: int) -> None:
         """Forget what `slot` holds, which does not run."""
@@ -70,8 +74,16 @@ class Storage:
 
         There must be a free slot.
         """
-        kept, length = self._shelf.longest_prefix(prompt, scales)
-        warm = self._warm_prefix(prompt, scales)
+        before = self._checkpoints.before(prompt, scales) if self._checkpoints is not None else []
+
+        def usable(held: int, common: int) -> int:
+            if self._continues(held, common):
+                return common
+            checkpoint = longest(before, common)
+            return checkpoint.length if checkpoint is not None else 0
+
+        kept, length = self._shelf.longest_prefix(prompt, scales, usable)
+        warm = self._warm_prefix(prompt, scales, usable)
         if max(length, warm) < self._cache.present(prompt, scales) + WORTH_WAITING:
             return
         if warm > length:
@@ -80,13 +92,21 @@ class Storage:
             self._shelf.remove(kept)
             self._put(kept.tokens, scales, partial(self._context.set_state, state=kept.state))
 
-    def _warm_prefix(self, prompt: Tokens[int], scales: Scales) -> int:
+    def _continues(self, held: int, length: int) -> bool:
+        """Whether a state of `held` tokens can be continued from after `length` of them, once it is in the pool again.
+
+        Of a window no more is written than its last tokens, `window` of them: one more than the next token sees.
+        """
+        if self._facts.keeps_state:
+            return length == held
+        return self._facts.window == 0 or held <= self._facts.window or length >= held - 1
+
+    def _warm_prefix(self, prompt: Tokens[int], scales: Scales, usable: Callable[[int, int], int]) -> int:
         """How many tokens of `prompt` need not be computed for it: one is left."""
         warmth = self._warmth
         if warmth.file is None or warmth.scales != scales:
             return 0
-        length = min(common_prefix(warmth.tokens, prompt), len(prompt) - 1)
-        return 0 if self._keeps_state and length < len(warmth.tokens) else length
+        return usable(len(warmth.tokens), min(common_prefix(warmth.tokens, prompt), len(prompt) - 1))
 
     def _warm_up(self, slot: int) -> bool:
         """Let `slot`, which is empty, hold what is warm; False where the file turns out to be of no use."""

@@ -83,7 +83,8 @@ class GenerationRequest(msgspec.Struct, frozen=True):
     whole prompt. `scales` of the LoRA adapters, None for those in force. `shown` are special tokens whose text is part
     of the answer's; others say nothing. Lines after the first have `n_indent` spaces or tabs before them: one with
     fewer ends the answer. With `reports_progress`, events tell how far it has come, those of the prompt included.
-    `slot` is the KV sequence that it is to run in, as soon as that is free; None for any.
+    `slot` is the KV sequence that it is to run in, as soon as that is free; None for any. `turns` are numbers of tokens
+    of the prompt after which it may be gone on with in another way: before the last turn, say.
     """
 
     prompt: tuple[int, ...]
@@ -98,6 +99,7 @@ class GenerationRequest(msgspec.Struct, frozen=True):
     n_indent: int = 0
     reports_progress: bool = False
     slot: int | None = None
+    turns: tuple[int, ...] = ()
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True):

@@ -14,9 +14,9 @@ from runtime.backends.preparing import packs_for_here
 from runtime.bundle import Bundle
 from runtime.chat.fallback import fallback_line
 from runtime.console.meter import large
-from runtime.engine.backend import Backend, CacheType, LayerSizes, ModelFacts, Verdict, Weights
+from runtime.engine.backend import Backend, ModelFacts, Verdict, Weights
 from runtime.engine.llama.binding import loaded_variant, variants_there
-from runtime.engine.llama.layers import layer_sizes
+from runtime.engine.llama.layers import NO_LAYERS, layer_sizes
 from runtime.errors import LoafError
 from runtime.explaining.machine import describe_cache, describe_devices, describe_machine
 from runtime.explaining.report import Machine, Model, Report
@@ -66,7 +66,8 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
     """What was decided for the model in `weights`, which `backend` has loaded or looked at."""
     facts, placement, generator = backend.model.facts, backend.placement, backend.generator
     engine = settings.engine
-    sizes = _sizes(weights, engine.cache_type_k, engine.cache_type_v)
+    sizes = _sizes_once(weights) or NO_LAYERS
+    cache = sizes.cache(generator.settings.kept()) if generator is not None else (0,) * len(sizes.layers)
     asked_in = fallback_line(backend.model, settings.chat.template) if generator is not None else ""
     n_ctx = generator.n_ctx if generator is not None else 0
     n_layers = len(sizes.layers) + 1
@@ -89,8 +90,8 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
         mapped=engine.load.mmap,
         locked=engine.load.mlock,
         repacked=facts.repacked,
-        context=sum(sizes.cell_bytes) * n_ctx,
-        context_on_gpus=sum((*sizes.cell_bytes, 0)[n_layers - on_gpus :]) * n_ctx,
+        context=sum(cache),
+        context_on_gpus=sum((*cache, 0)[n_layers - on_gpus :]),
         scratch=backend.scratch,
     )
 
@@ -101,10 +102,6 @@ _sizes_once = functools.lru_cache(layer_sizes)
 def _kind(facts: ModelFacts) -> str:
     """As in `llama, 1.9 million parameters, Q8_0`. llama.cpp's own description has `?B` for sizes it does not know."""
     return f"{facts.architecture}, {large(facts.parameter_count)} parameters, {facts.quantization}"
-
-
-def _sizes(weights: Weights, type_k: CacheType, type_v: CacheType) -> LayerSizes:
-    return _sizes_once(weights, type_k, type_v) or LayerSizes((), 0, (), 0, 0)
 
 
 def _not_asked(bundle: Bundle | None, told: Iterable[Verdict]) -> Iterable[Verdict]:

@@ -76,7 +76,9 @@ def _threads(model: Model) -> str:
         "affinity": "one for each that the affinity allows",
         "quota": "as many as the control group's quota keeps busy",
     }[model.n_threads_source]
-    return f"It computes with {_count(model.n_threads, 'thread')}: {source}."
+    gives_way = model.n_threads > 1 and model.n_threads_source != "flag" and not model.n_layers_on_gpus
+    fewer = ", fewer while other programs need the processors" if gives_way else ""
+    return f"It computes with {_count(model.n_threads, 'thread')}: {source}{fewer}."
 
 
 def _context_source(model: Model) -> str:

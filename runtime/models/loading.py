@@ -16,6 +16,7 @@ from runtime.engine.backend import Adapter, Backend, LoadSettings, Offload, Plac
 from runtime.engine.engine import Engine
 from runtime.engine.errors import LoadAborted, WorkerLost
 from runtime.engine.llama.backend import LlamaBackend
+from runtime.engine.llama.layers import NO_LAYERS, layer_sizes
 from runtime.engine.llama.loading import load_model, look_at_model
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.worker import Worker
@@ -100,8 +101,9 @@ def _open_backend(found: Found, settings: Settings, shared: _Shared, load: _Load
     def open_with(placement: Placement) -> Backend:
         model = load(found.weights, settings.engine.load, adapters, placement.offload)
         try:
-            sizes = context_settings(settings.engine, model.facts, placement, shared.free)
-            backend = LlamaBackend(model, sizes, placement)
+            sizes = layer_sizes(found.weights) or NO_LAYERS
+            context = context_settings(settings.engine, model.facts, sizes, placement, shared.free)
+            backend = LlamaBackend(model, context, placement)
         except BaseException:
             model.close()
             raise
@@ -133,7 +135,10 @@ def _open(found: Found, settings: Settings, shared: _Shared, worker: Worker, aft
             raise
 
     # Where states of slots are kept, slots are known by their numbers: what is in them stays there.
-    shelf_bytes = 0 if settings.server.slot_save_path else settings.engine.shelf_bytes
-    engine = Engine(open_backend, shifts=settings.engine.context_shift, shelf_bytes=shelf_bytes, worker=worker)
+    own = settings.engine
+    shelf_bytes = 0 if settings.server.slot_save_path else own.shelf_bytes
+    engine = Engine(
+        open_backend, shifts=own.context_shift, shelf_bytes=shelf_bytes, checkpoints=own.checkpoints, worker=worker
+    )
     engine.start()
     return ServedModel(found.name, found.weights, found.size, found.digest, engine, loading)

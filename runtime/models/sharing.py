@@ -7,43 +7,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runtime.engine.backend import ContextSettings, ContextSource, ModelFacts, Placement
+from runtime.engine.backend import ContextSettings, ContextSource, LayerSizes, ModelFacts, Placement
 from runtime.machine.resources import processors
 from runtime.settings import EngineSettings
 
 
-def context_settings(settings: EngineSettings, facts: ModelFacts, placement: Placement, free: int) -> ContextSettings:
+def context_settings(
+    settings: EngineSettings, facts: ModelFacts, sizes: LayerSizes, placement: Placement, free: int
+) -> ContextSettings:
     """What is asked for, and where nothing is, what `free` bytes of memory allow."""
-    n_ctx = settings.n_ctx or _context(facts, placement, free)
+    n_ctx = settings.n_ctx or _context(settings, facts, sizes, placement, free)
     if not settings.beyond_training:
         n_ctx = min(n_ctx, facts.n_ctx_train)
     source: ContextSource = "device" if n_ctx == placement.n_ctx else "memory"
     if n_ctx in (settings.n_ctx, facts.n_ctx_train):
         source = "flag" if n_ctx == settings.n_ctx else "model"
-    n_slots = settings.n_slots or choose_slots(facts, n_ctx)
+    n_slots = settings.n_slots or sizes.slots(n_ctx)
     return ContextSettings(
         n_ctx=n_ctx,
         n_slots=n_slots,
         n_batch=max(min(settings.n_batch, n_ctx), n_slots),  # each slot's next token must fit one batch
         n_ubatch=min(settings.n_ubatch, n_ctx),
         n_threads=settings.n_threads or processors().usable,
+        gives_way=settings.n_threads is None,
         flash_attention=settings.flash_attention,
         cache_type_k=settings.cache_type_k,
         cache_type_v=settings.cache_type_v,
         max_draft=settings.max_draft,
+        swa_full=settings.swa_full,
         pooling=settings.pooling,
         n_ctx_source=source,
     )
 
 
-def _context(facts: ModelFacts, placement: Placement, free: int) -> int:
+def _context(settings: EngineSettings, facts: ModelFacts, sizes: LayerSizes, placement: Placement, free: int) -> int:
     if placement.is_whole and placement.n_ctx is not None:
         return placement.n_ctx
-    n_ctx = choose_context(facts, free)
+    n_ctx = choose_context(settings, facts, sizes, free)
     return n_ctx if placement.n_ctx is None else min(n_ctx, placement.n_ctx)
 
 
 MINIMUM_CONTEXT = 512
+_STEP = 256
 
 
 def share_memory(available: int, weights: Sequence[int], sharers: int) -> int:
@@ -51,24 +56,20 @@ def share_memory(available: int, weights: Sequence[int], sharers: int) -> int:
     return max(available - sum(weights), 0) // max(sharers, 1)
 
 
-def choose_context(facts: ModelFacts, free: int) -> int:
+def choose_context(settings: EngineSettings, facts: ModelFacts, sizes: LayerSizes, free: int) -> int:
     """The model's own context, or as much of it as fits half of the memory that is free for it besides the weights.
 
     The other half is for computing, and for the rest of the machine. `free` in bytes; tokens out.
     """
     room = max(free - facts.repacked, 0) // 2
-    fitting = room // max(facts.kv_bytes, 1) // 256 * 256
-    return max(min(facts.n_ctx_train, fitting), min(MINIMUM_CONTEXT, facts.n_ctx_train), 1)
 
+    def fits(n_ctx: int) -> bool:
+        return sum(sizes.cache(settings.kept(sizes, n_ctx))) <= room
 
-MOST_SLOTS = 16
-MOST_STATES = 4
-"""Requests at once unless told otherwise; fewer where each needs a state of its own, which is memory."""
-
-WORTHWHILE_SLOT = 512
-"""Tokens of context that a request should find; the pool is shared, so this is no bound on what it may take."""
-
-
-def choose_slots(facts: ModelFacts, n_ctx: int) -> int:
-    """How many requests run at once: enough for many clients, as far as the context goes round."""
-    return max(1, min(MOST_STATES if facts.keeps_state else MOST_SLOTS, n_ctx // WORTHWHILE_SLOT))
+    if fits(facts.n_ctx_train):
+        return max(facts.n_ctx_train, 1)
+    low, high = 0, -(-facts.n_ctx_train // _STEP)  # in steps: the first fits, the second does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle * _STEP) else (low, middle)
+    return max(low * _STEP, min(MINIMUM_CONTEXT, facts.n_ctx_train), 1)

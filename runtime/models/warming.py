@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from runtime.bundle import WARM_STATE, Bundle, Warm
-from runtime.engine.cache import WORTH_WAITING, common_prefix
+from runtime.engine.beginnings import common_prefix
+from runtime.engine.cache import WORTH_WAITING
 from runtime.engine.types import GenerationRequest
 from runtime.errors import LoafError
 from runtime.models.loading import open_models

@@ -7,6 +7,7 @@ model is loaded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -63,10 +64,10 @@ def placements(
         return
     _check_shares(gpu, len(devices.names))
     used, shares = (devices.free, gpu.tensor_split) if gpu.split_mode != "none" else ((devices.free[gpu.main_gpu],), ())
-    sizes = layer_sizes(weights, engine.cache_type_k, engine.cache_type_v)
+    sizes = layer_sizes(weights)
     if sizes is not None:  # else ggml cannot read them, and loading will say why
         whole = len(sizes.layers) + 1
-        fitting = fit(sizes, engine.n_ctx, engine.n_ubatch, used, shares)
+        fitting = fit(sizes, engine.n_ctx, partial(engine.kept, sizes), used, shares)
         first = fitting.n_layers if gpu.n_layers is None else min(gpu.n_layers, whole)
         for n_layers in dict.fromkeys((first, first // 2)):
             if n_layers:

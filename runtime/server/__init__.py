@@ -5,7 +5,8 @@ models → which one is asked                     recovering → when a worker w
 llamacpp, openai, anthropic, ollama, dialect → what clients speak
 generating, chatting, vectors, sampling, prompts → what dialects share
 chat_messages, items, parts, arguments, tools → conversations as clients send them, whatever is in them
-json, lenient → what bodies say   stream, json, timings, probabilities → how answers are written
+json, lenient → what bodies say
+stream, json, timings, probabilities, completion_objects, generation_settings → how answers are written
 access, receiving, connections, listening, paths, tls → who may ask, where, and how much that may cost
 refusals, errors → why not, and as which status
 page, openapi, logging → what it shows of itself

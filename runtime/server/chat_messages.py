@@ -18,7 +18,7 @@ from runtime.server.items import InputItem, messages_of
 from runtime.server.lenient.efforts import effort, is_no_effort
 from runtime.server.parts import Content, newest, place_of, text_of, thoughts_of
 from runtime.server.refusals import BadRequest
-from runtime.server.tools import FunctionSchema, ToolField, not_callable, offered, tool_choice
+from runtime.server.tools import FunctionSchema, ToolField, offered, tool_choice
 
 
 class CalledFunction(msgspec.Struct):
@@ -189,12 +189,7 @@ def _tools(body: ChatFields) -> tuple[tuple[Tool, ...], ToolChoice]:
     if given.allowed_tools is not None:
         names = filter(None, map(_chosen, given.allowed_tools.tools))
         return here.only(names), tool_choice(given.allowed_tools.mode)
-    if given.type in ("auto", "none", "required", "any"):
-        return here.tools, tool_choice(given.type)
-    name = _chosen(given)
-    if name is None:
-        raise not_callable(given.type)
-    return here.tools, here.named(name)
+    return here.tools, here.chosen(given.type, _chosen(given))
 
 
 def _chosen(given: NamedTool) -> str | None:

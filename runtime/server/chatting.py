@@ -15,7 +15,7 @@ from runtime.chat.answer import CallDelta, ContentDelta, Delta
 from runtime.chat.job import ChatFinished, ChatJob, TakingApart
 from runtime.engine.types import FinishedEvent, Probabilities, Progress, TokenEvent
 from runtime.server.dialect import Failure
-from runtime.server.generating import Answer, Begun, answer
+from runtime.server.generating import Answer, Begun, Writer, answer
 from runtime.server.models import HostedModel
 from runtime.server.stream import Framing
 
@@ -71,13 +71,16 @@ async def answer_chat(
     n: int | None = None,
     begun: Begun | None = None,
     progressing: Progressing | None = None,
+    telling_more: Callable[[Writer], Writer] | None = None,
 ) -> web.StreamResponse:
     """Generate `n` answers to a conversation, once unless said otherwise, and write them as `writer` does.
 
-    `progressing` is told of the prompt, where the request reports progress.
+    `progressing` is told of the prompt, where the request reports progress; `telling_more` adds to what is written.
     """
-    in_parts = _InParts(job.prepared, writer, progressing)
-    return await answer(request, hosted.engine, job.request, in_parts, streams=streams, n=n, begun=begun)
+    whole: Writer = _InParts(job.prepared, writer, progressing)
+    if telling_more is not None:
+        whole = telling_more(whole)
+    return await answer(request, hosted.engine, job.request, whole, streams=streams, n=n, begun=begun)
 
 
 class Assembling:

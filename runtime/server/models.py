@@ -44,8 +44,8 @@ class HostedModel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that requests may call it."""
-        return (*self.aliases, self.served.name)
+        """All that requests may call it, each once."""
+        return tuple(dict.fromkeys((*self.aliases, self.served.name)))
 
     @property
     def tags(self) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ Knows forms. Refuses to know what a prompt is for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from runtime.engine.backend import Model
@@ -59,6 +61,11 @@ def known_token(token: int, model: Model, field: str) -> int:
     if not 0 <= token < model.facts.vocabulary_size:
         raise BadRequest(f"{field}: there is no token {token}", field)
     return token
+
+
+def token_text(tokens: Sequence[int], model: Model) -> str:
+    """The text of `tokens`, special ones included. Halves of characters become U+FFFD."""
+    return b"".join(model.piece(token, special=True) for token in tokens).decode("utf-8", "replace")
 
 
 def _apart(given: Prompts) -> list[int | str | PromptObject | list[int | str]]:

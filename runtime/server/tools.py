@@ -51,6 +51,17 @@ class Offered(msgspec.Struct, frozen=True):
         self._must_be_here(name)
         return ToolChoice(name=name)
 
+    def chosen(self, kind: str, name: str | None) -> ToolChoice:
+        """The choice that an object makes: a mode, as a type of its own, or the one tool `name` of the type `kind`.
+
+        Raises `BadRequest`.
+        """
+        if kind in _MODES:
+            return tool_choice(kind)
+        if name is None:
+            raise _not_callable(kind)
+        return self.named(name)
+
     def only(self, names: Iterable[str]) -> tuple[Tool, ...]:
         """Those that are named; what was passed over cannot be among them. Raises `BadRequest` for unknown names."""
         wanted = set(names)
@@ -62,11 +73,14 @@ class Offered(msgspec.Struct, frozen=True):
         if any(one.name == name for one in self.tools):
             return
         if name in self.passed_over:
-            raise not_callable(name)
+            raise _not_callable(name)
         raise BadRequest(f"tool_choice: there is no tool {name!r}", "tool_choice")
 
 
-def not_callable(kind: str) -> BadRequest:
+_MODES = ("auto", "none", "required", "any")
+
+
+def _not_callable(kind: str) -> BadRequest:
     """Why a tool of another kind cannot be demanded."""
     return BadRequest(f"tool_choice: only functions can be called here, not {kind!r}", "tool_choice")
 

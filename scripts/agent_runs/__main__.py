@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from agents import AGENTS
@@ -28,10 +30,13 @@ def agents(over: str, bundle: Path | None, patience: int, shapes: bool, names: S
     """Run NAMES, or all agents, against the server; exit with 1 when one of them fails.
 
     Over a scripted model, each must call a tool, see its result and answer, three turns in one session. Over a bundle
-    of the demo model, which babbles, everything that they ask must be answered 2xx. They are installed into the build
-    cache at pinned versions, run in temporary folders, and reach nothing but this machine.
+    of the demo model, which babbles, everything that they ask must be answered 2xx until they end, or are ended for
+    taking too long. They are installed into the build cache at pinned versions, run in temporary folders, and reach
+    nothing but this machine.
     """
-    results = asyncio.run(_run(over, bundle, patience, names or list(AGENTS)))
+    results = asyncio.run(_until_terminated(_run(over, bundle, patience, names or list(AGENTS))))
+    if results is None:
+        sys.exit(128 + signal.SIGTERM)
     if shapes:
         for result in results:
             if (first := first_chat(result.seen)) is not None:
@@ -41,6 +46,16 @@ def agents(over: str, bundle: Path | None, patience: int, shapes: bool, names: S
         for problem in result.problems:
             click.echo(f"- {result.name}: {problem}")
     sys.exit(any(result.problems for result in results))
+
+
+async def _until_terminated(running: Coroutine[Any, Any, list[Result]]) -> list[Result] | None:
+    """What `running` gives; None where SIGTERM came before, at which it has ended what it started."""
+    task = asyncio.ensure_future(running)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return None
 
 
 async def _run(over: str, bundle: Path | None, patience: int, names: Sequence[str]) -> list[Result]:
@@ -69,6 +84,7 @@ async def _try_out(name: str, over: str, target: str, folder: Path, patience: in
         session = Session(agent, programs, folder / f"{name}-{over}", url, patience)
         result.version = await session.version()
         await (three_turns if over == "scripted" else one_question)(session, result)
+    click.echo(f"{result.name}: {len(result.seen)} requests", err=True)
     return result
 
 

@@ -5,27 +5,15 @@ Refuses to know what any of it means (`shapes.py`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, ClientTimeout, web
+from exchanges import Exchange
 
 _HOPS = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "content-length"})
 """Headers of one connection (RFC 9110, 7.6.1), and those that the client writes itself."""
-
-
-@dataclass
-class Exchange:
-    """A request and its answer. `status` 0 and `complete` False: not answered yet, or not to the end."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-    status: int = 0
-    said: bytearray = field(default_factory=bytearray)
-    complete: bool = False
 
 
 @asynccontextmanager
@@ -38,6 +26,13 @@ async def recording(target: str) -> AsyncIterator[tuple[str, list[Exchange]]]:
             headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOPS}
             exchange = Exchange(request.method, request.path_qs, headers, await request.read())
             seen.append(exchange)
+            try:
+                return await answered(request, exchange, headers)
+            except (asyncio.CancelledError, ConnectionError):
+                exchange.was_left = True
+                raise
+
+        async def answered(request: web.Request, exchange: Exchange, headers: dict[str, str]) -> web.StreamResponse:
             async with session.request(
                 request.method, target + request.path_qs, headers=headers, data=exchange.body or None,
                 allow_redirects=False,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from recorder import Exchange
+from exchanges import Exchange
 
 _CHATS = ("/chat/completions", "/responses", "/messages")
 _TELLING = ("user-agent", "anthropic-version", "anthropic-beta", "originator", "openai-beta", "x-stainless-lang")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import batching
 import building
+import busy
 import click
 import launching
 import painting
@@ -24,6 +25,7 @@ bench.add_command(building.build)
 bench.add_command(painting.page)
 bench.add_command(serving.serve)
 bench.add_command(stepping.engine)
+bench.add_command(busy.busy)
 bench.add_command(sharing.sharing)
 bench.add_command(warming.warm)
 bench.add_command(batching.batch)

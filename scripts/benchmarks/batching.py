@@ -26,9 +26,9 @@ from models import Models, vocabulary_size
 from processes import Disturbance, ProcessFailed, plain_environment
 from report import Samples, Target, Unit, save, show
 
-from bundler.freeze import freeze_runtime
 from bundler.making.build import BuildRequest
 from bundler.making.build import build as build_bundle
+from bundler.programs import MadeHere
 from bundler.progress import progress_for
 from runtime.engine.backend import ContextSettings, Weights
 from runtime.engine.engine import Engine
@@ -53,12 +53,13 @@ _TOKENS = 32
 def batch(model: str, requests: int, sequences: int, runs: int, json_file: Path | None) -> None:
     """Tokens a second of --batch, beside those of the engine alone with the same requests."""
     progress = progress_for()
-    runtime = freeze_runtime(progress)
+    supply = MadeHere(progress)
+    supply.runtimes()
     samples = Samples(ROWS, (ENGINE, BATCH))
     load = Load(context=sequences * 256, slots=sequences)
     with tempfile.TemporaryDirectory(prefix="loaf-bench-") as name:
         folder = Path(name)
-        file = build_bundle(BuildRequest("demo", output=folder / "bench.loaf"), lambda: [runtime], progress).path
+        file = build_bundle(BuildRequest("demo", output=folder / "bench.loaf"), supply, progress).path
         weights = Models(folder).file(model)
         prompts = Prompts(vocabulary_size(weights))
         disturbance = Disturbance()

@@ -30,10 +30,10 @@ from onefile import onefile_program
 from processes import plain_environment, run_to_end, served, size_on_disk
 from report import Samples, Target, Unit, save, show
 
-from bundler.freeze import FrozenRuntime, freeze_runtime
 from bundler.making.build import BuildRequest
 from bundler.making.build import build as build_bundle
 from bundler.packs import Recipe, find_recipe
+from bundler.programs import MadeHere
 from bundler.progress import Progress, progress_for
 from bundler.sources import resolve
 
@@ -81,20 +81,21 @@ def launch(server: Path | None, model: str, vulkan: bool, runs: int, json_file: 
     """First launch, warm launch, time to ready, memory and bytes on disk, as medians and ratios."""
     progress = progress_for()
     weights = resolve(model, progress).path.resolve()
-    runtime, program = freeze_runtime(progress), onefile_program(progress)
+    supply, program = MadeHere(progress), onefile_program(progress)
+    runtime, *_others = supply.runtimes().programs
     with tempfile.TemporaryDirectory(prefix="loaf-bench-") as name:
         folder, load = Path(name), Load()
         contestants = [
-            bundle(_build(weights, runtime, folder / "bench.loaf", progress), load, folder / LOAF),
+            bundle(_build(weights, supply, folder / "bench.loaf", progress), load, folder / LOAF),
             onefile(program, weights, load, folder / ONEFILE),
         ]
         if vulkan:
-            file = _build(weights, runtime, folder / "packed.loaf", progress, find_recipe("vulkan"))
+            file = _build(weights, supply, folder / "packed.loaf", progress, find_recipe("vulkan"))
             contestants.append(packed_bundle(file, load, folder / PACKED))
         if server is not None:
             contestants.append(llama_server(server, weights, load, folder / LLAMA_SERVER))
         samples = measure(contestants, weights, load, runs, progress)
-    targets = held_against(samples, runtime.size)
+    targets = held_against(samples, runtime.core.size)
     if json_file is not None:
         save(json_file, samples, targets)
     click.echo(show(f"medians of {runs} (ratio to loaf)", samples, targets))
@@ -185,9 +186,9 @@ def held_against(samples: Samples, core_size: int) -> list[Target]:
     return targets
 
 
-def _build(weights: Path, runtime: FrozenRuntime, target: Path, progress: Progress, *packs: Recipe) -> Path:
+def _build(weights: Path, supply: MadeHere, target: Path, progress: Progress, *packs: Recipe) -> Path:
     request = BuildRequest(str(weights), output=target, backends=packs)
-    return build_bundle(request, lambda: [runtime], progress).path
+    return build_bundle(request, supply, progress).path
 
 
 def _load_seconds(weights: Path, load: Load) -> float:

@@ -20,9 +20,9 @@ from playwright.sync_api import BrowserContext, BrowserType, Page, sync_playwrig
 from processes import served
 from report import Samples, Target, Unit, save, show
 
-from bundler.freeze import freeze_runtime
 from bundler.making.build import BuildRequest
 from bundler.making.build import build as build_bundle
+from bundler.programs import MadeHere
 from bundler.progress import progress_for
 
 WORD = "a page of one word"
@@ -51,7 +51,7 @@ def page(runs: int, json_file: Path | None) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loaf-bench-")))
         request = BuildRequest("demo", output=folder / "bench.loaf")
-        file = build_bundle(request, lambda: [freeze_runtime(progress)], progress).path
+        file = build_bundle(request, MadeHere(progress), progress).path
         contestant = bundle(file, Load(), folder / LOAF)
         server = stack.enter_context(served(contestant.server, contestant.env))
         pages = {LOAF: server.port, WORD: stack.enter_context(_one_word())}

@@ -23,9 +23,9 @@ from models import Models, vocabulary_size
 from processes import Disturbance, served
 from report import Samples, Target, save, show
 
-from bundler.freeze import freeze_runtime
 from bundler.making.build import BuildRequest
 from bundler.making.build import build as build_bundle
+from bundler.programs import MadeHere
 from bundler.progress import Advance, Progress, progress_for
 
 CaseName = Literal["single", "8", "32", "64", "long", "queued", "prefix", "copy", "embeddings", "memory", "dialects"]
@@ -69,10 +69,11 @@ def serve(
 ) -> None:
     """Streams, shared prefixes, copying, embeddings and memory, as medians and ratios."""
     progress = progress_for()
-    runtime = freeze_runtime(progress)
+    supply = MadeHere(progress)
+    supply.runtimes()
     with tempfile.TemporaryDirectory(prefix="loaf-bench-") as name:
         folder = Path(name)
-        file = build_bundle(BuildRequest("demo", output=folder / "bench.loaf"), lambda: [runtime], progress).path
+        file = build_bundle(BuildRequest("demo", output=folder / "bench.loaf"), supply, progress).path
         models = Models(folder)
         matches = [match for case in only or CASES for match in _matches(case, model, models)]
         contestants = [_contestants(match, file, server, folder) for match in matches]

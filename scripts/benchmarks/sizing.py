@@ -21,9 +21,8 @@ from vocabularies import Vocabulary
 from weights import F16, write_hollow
 
 from bundler.asking.program import unpacked_program
-from bundler.freeze import freeze_runtime
 from bundler.gguf import GGUF, estimate_memory, read_gguf, summarize
-from bundler.making.planning import planned_runtime
+from bundler.programs import MadeHere
 from bundler.progress import progress_for
 from bundler.quantizing import find_file_type
 from bundler.quantizing.child import Said, run_quantizer
@@ -57,7 +56,7 @@ MODELS = (
 @click.command()
 def sizes() -> None:
     """Write the README's table of sizes and memory."""
-    runtime = planned_runtime(freeze_runtime(progress_for()))
+    runtime, *_others = MadeHere(progress_for()).runtimes().programs
     program = unpacked_program(runtime)
     columns = {known: list(_column(known, program)) for known in MODELS}
     click.echo(f"| file / memory, GB | {' | '.join(known.size for known in MODELS)} |")

@@ -21,9 +21,9 @@ from streams import Answer, Exchange
 from vocabularies import made_up_words
 
 from bundler.file.baked import Baked
-from bundler.freeze import freeze_runtime
 from bundler.making.build import BuildRequest
 from bundler.making.build import build as build_bundle
+from bundler.programs import MadeHere
 from bundler.progress import progress_for
 
 COLD, WARM = "without", "with --warm"
@@ -45,7 +45,8 @@ _OF_A_WORD = 7
 def warm(model: str, tokens: int, runs: int, json_file: Path | None) -> None:
     """Time to the first token after a launch, with a prompt computed at the build and without."""
     progress = progress_for()
-    runtime = freeze_runtime(progress)
+    supply = MadeHere(progress)
+    supply.runtimes()
     samples = Samples(ROWS, (COLD, WARM))
     text = _text("text", tokens)
     with tempfile.TemporaryDirectory(prefix="loaf-bench-") as name:
@@ -55,7 +56,7 @@ def warm(model: str, tokens: int, runs: int, json_file: Path | None) -> None:
         contestants = {}
         for column, baked in ((COLD, Baked()), (WARM, Baked(warm=text))):
             request = BuildRequest(str(weights), output=folder / f"{column}.loaf", baked=baked)
-            file = build_bundle(request, lambda: [runtime], progress).path
+            file = build_bundle(request, supply, progress).path
             contestants[column] = bundle(file, load, folder / f"cache {column}")
         said: dict[tuple[str, int], tuple[int, ...]] = {}
         with progress.step("Measuring", runs + 1, "steps") as advance:

@@ -42,9 +42,9 @@ FACTS = ModelFacts(
     vocabulary_size=1000,
     n_ctx_train=1000,
     embedding_length=1,
-    kv_bytes=1,
     keeps_state=False,
     repacked=0,
+    window=0,
     adds_bos=False,
     bos="",
     eos="",
@@ -132,6 +132,7 @@ class FakeContext:
     placement: Placement = ON_THE_PROCESSOR
     scratch: tuple[tuple[str, int], ...] = ()
     warmth: Warmth = NOTHING_WARM
+    n_threads: int = 1
     fail_at: int | None = None
     gate: threading.Semaphore | None = None
     generates: bool = True
@@ -195,9 +196,19 @@ class FakeContext:
         del self.held[slot][length:]
         return True
 
-    def copy_prefix(self, source: int, target: int, length: int) -> None:
+    def copy_prefix(self, source: int, target: int, length: int) -> bool:
         assert not self.held[target], "copies go into empty sequences"
         self.held[target] = self.held[source][:length]
+        return True
+
+    def checkpoint(self, slot: int) -> memoryview | None:
+        return self.state(slot)
+
+    def go_back(self, slot: int, length: int, checkpoint: memoryview) -> bool:
+        tokens = [token for token, _cell in self.held[slot][:length]]
+        assert tokens == list(checkpoint.cast("q")), "checkpoints are of what is there"
+        del self.held[slot][length:]
+        return True
 
     def state_size(self, slot: int) -> int:
         return 8 * len(self.held[slot])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bundler.freeze import freeze_runtime
 from bundler.making.build import BuildRequest, Built, build
+from bundler.programs import MadeHere
 from bundler.progress import SilentProgress
 from bundler.quantizing import Quantization, find_file_type
 from runtime.bundle import Manifest, open_bundle
@@ -42,7 +42,7 @@ ENTRIES = [
 def made(model: Path | str, target: Path, file_type: str = "Q4_K_M", sha256: str | None = None, **how: object) -> Built:
     quantization = Quantization(find_file_type(file_type), **how)  # type: ignore[arg-type]
     request = BuildRequest(str(model), output=target, quantization=quantization, sha256=sha256)
-    return build(request, lambda: [freeze_runtime(SilentProgress())], SilentProgress())
+    return build(request, MadeHere(SilentProgress()), SilentProgress())
 
 
 def manifest_of(bundle: Path) -> Manifest:

@@ -8,14 +8,19 @@ import io
 import os
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bundler.errors import NoSuchPlatform
 from bundler.freeze import FrozenRuntime, Software
 from bundler.freeze.elf import BLOCK, ROOM
 from bundler.looking.verify import verify
 from bundler.making.build import BuildRequest, build
+from bundler.programs import MadeHere, Runtimes
+from bundler.programs.made import planned_runtimes
 from bundler.progress import SilentProgress
+from runtime import __version__
 from runtime.bundle import Bundle, open_bundle
 from support.bundles import clean_environment
 from support.ggufs import LLAMA, TENSORS, write_gguf
@@ -58,6 +63,21 @@ def small_runtime(folder: Path, says: str, size: int = 3000, platform: str = HER
     )
 
 
+class Ready(MadeHere):
+    """Programs that are there already, of the version `loaf`."""
+
+    def __init__(self, *frozen: FrozenRuntime, loaf: str = __version__) -> None:
+        super().__init__(SilentProgress())
+        self._ready = {one.platform: one for one in frozen}
+        self._loaf = loaf
+
+    def runtimes(self, platforms: Sequence[str] = ()) -> Runtimes:
+        for name in platforms:
+            if name not in self._ready:
+                raise NoSuchPlatform(name, list(self._ready))
+        return planned_runtimes([self._ready[name] for name in platforms or self._ready], self._loaf)
+
+
 def small_gguf(path: Path) -> Path:
     """Weights of a few kilobytes, which no program computes with."""
     return write_gguf(path, LLAMA, TENSORS)
@@ -65,7 +85,7 @@ def small_gguf(path: Path) -> Path:
 
 def build_small(target: Path, weights: Path, *runtimes: FrozenRuntime, **options: Any) -> Path:
     """Build a bundle in this process."""
-    build(BuildRequest(str(weights), output=target, **options), lambda: runtimes, SilentProgress())
+    build(BuildRequest(str(weights), output=target, **options), Ready(*runtimes), SilentProgress())
     return target
 
 

@@ -9,6 +9,8 @@ from runtime.engine.backend import NOTHING_WARM, ON_THE_PROCESSOR, Adapter, Cont
 from runtime.engine.llama.context import Context, Interrupt
 from runtime.engine.llama.embedder import EmbedderSettings, LlamaEmbedder
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.team import Team
+from runtime.machine.busy import OthersWork
 
 TEXTS_AT_ONCE = 64
 """Texts in one batch of an encoder, where one more costs nothing but its own tokens."""
@@ -27,7 +29,10 @@ class LlamaBackend:
         self._settings = settings
         self._interrupt = Interrupt(model.lib)
         self._embedder: LlamaEmbedder | None = None
-        context = Context(model, settings, self._interrupt)
+        # What a GPU does keeps no processor busy: its steps say nothing of how many threads there should be.
+        gives_way = settings.gives_way and placement.offload is None
+        self._team = Team(settings.n_threads, OthersWork().measure if gives_way else None)
+        context = Context(model, settings, self._interrupt, self._team)
         self._context: Context | None = context
         self.scratch = model.logs.scratch()
         if not context.keeps_sequences:  # an encoder: nothing can be continued
@@ -49,10 +54,15 @@ class LlamaBackend:
         """None for a model that only makes vectors."""
         return self._context
 
+    @property
+    def n_threads(self) -> int:
+        """How many compute now."""
+        return self._team.size
+
     def embedder(self) -> LlamaEmbedder:
         """Made when it is first needed, because it takes memory of its own. Raises `ContextFailed`."""
         if self._embedder is None:
-            self._embedder = LlamaEmbedder(self._model, self._embedder_settings(), self._interrupt)
+            self._embedder = LlamaEmbedder(self._model, self._embedder_settings(), self._interrupt, self._team)
         return self._embedder
 
     def interrupt(self) -> None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from runtime.engine.backend import BatchItem, ContextSettings, PoolFull, StateFile
 from runtime.engine.errors import ContextFailed, DecodeFailed, EngineStopped
@@ -17,6 +20,7 @@ from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.sampler import ChainSampler
 from runtime.engine.llama.states import get_state, read_tokens, restore_state, save_state, set_state
+from runtime.engine.team import Team
 from runtime.engine.types import Sampling
 
 _ABORTED = 2
@@ -26,13 +30,14 @@ _ABORTED = 2
 class Context:
     """Computes for many sequences that share one pool of `n_ctx` tokens. Raises `ContextFailed` when made."""
 
-    def __init__(self, model: LlamaModel, settings: ContextSettings, interrupt: Interrupt) -> None:
+    def __init__(self, model: LlamaModel, settings: ContextSettings, interrupt: Interrupt, team: Team) -> None:
         self._model = model
         self._lib = lib = model.lib
-        self.settings = settings
+        self.settings = settings = _with_whole_batches(settings) if model.facts.window else settings
         self._handle = new_handle(model, _params(lib, settings), settings.n_ctx)
         self._interrupt = interrupt  # kept, since llama.cpp looks at its flag for as long as the context lives
         interrupt.watch(self._handle)
+        self._compute = Computing(lib, self._handle, team)
         self._memory = lib.llama_get_memory(self._handle)
         self._batch = Batch(lib, settings.n_batch)
         self.n_ctx: int = lib.llama_n_ctx(self._handle)
@@ -60,7 +65,7 @@ class Context:
             first = self._batch.add(item.slot, item.position, item.tokens, item.outputs)
             if item.outputs:
                 outputs[item.slot] = first
-        code = self._lib.llama_decode(self._handle, self._batch.handle)
+        code = self._compute(self._lib.llama_decode, self._batch.handle)
         if code == 1:
             raise PoolFull
         check_computed(self._model, code)
@@ -69,8 +74,8 @@ class Context:
     def holds(self, slot: int, length: int) -> bool:
         """Whether the first `length` tokens of `slot` are all there to be continued from.
 
-        A sliding window forgets what is behind it: what it still holds begins at `pos_min`, and what comes next looks
-        back `n_swa` tokens (llama.cpp's tools/server/server-context.cpp asks the same before it reuses a prompt).
+        A sliding window forgets what is behind it: what it still holds begins at `pos_min`, and what comes next, at
+        position `length`, sees itself and the `n_swa` - 1 tokens before (`is_masked_swa` in src/llama-hparams.h).
         """
         first = self._lib.llama_memory_seq_pos_min(self._memory, slot)
         last = self._lib.llama_memory_seq_pos_max(self._memory, slot)
@@ -78,16 +83,40 @@ class Context:
             return False
         if self._model.facts.keeps_state:
             return bool(last + 1 == length)
-        window = self._lib.llama_model_n_swa(self._model.handle)
-        return bool(first == 0 or (window > 0 and first <= length - window))
+        window = self._model.facts.window
+        return bool(first == 0 or (window > 0 and first <= length - window + 1))
 
     def keep_prefix(self, slot: int, length: int) -> bool:
         """Drop all but the first `length` tokens of `slot`; False when the memory cannot (nothing is dropped)."""
         return bool(self._lib.llama_memory_seq_rm(self._memory, slot, length, -1))
 
-    def copy_prefix(self, source: int, target: int, length: int) -> None:
-        """Let `target`, which is empty, share the first `length` tokens of `source`."""
+    def copy_prefix(self, source: int, target: int, length: int) -> bool:
+        """Let `target`, which is empty, share the first `length` tokens of `source`; False: it is left empty.
+
+        Windows are not shared, but copied: llama.cpp takes the cells that are behind a sequence's window for others
+        only where no second sequence has them, and there are no more cells than all windows need.
+        """
         self._lib.llama_memory_seq_cp(self._memory, source, target, 0, length)
+        if not self._model.facts.window or self.settings.swa_full or not self.holds(target, length):
+            return True
+        window = self.checkpoint(target)
+        return window is not None and self.go_back(target, length, window)
+
+    def checkpoint(self, slot: int) -> memoryview | None:
+        """What the memory of `slot` cannot go back to by being cut: states, and what is in sliding windows.
+
+        None if llama.cpp does not give it.
+        """
+        return get_state(self._lib, self._handle, slot, partial=True)
+
+    def go_back(self, slot: int, length: int, checkpoint: memoryview) -> bool:
+        """Let `slot`, which holds `length` tokens or more, be as it was when it held so many and gave `checkpoint`.
+
+        If False, it is empty.
+        """
+        # In this order: the end of a sequence cannot be cut off while its state is a later one.
+        done = set_state(self._lib, self._handle, slot, checkpoint, partial=True) and self.keep_prefix(slot, length)
+        return done or not self.keep_prefix(slot, 0)
 
     def state_size(self, slot: int) -> int:
         """How many bytes the state of `slot` has."""
@@ -142,6 +171,27 @@ class Interrupt:
         self._flag[0] = b"\1"
 
 
+class Computing:
+    """Calls what computes in a context, with as many threads as the `team` has, and tells the team how it went."""
+
+    def __init__(self, lib: Any, handle: Any, team: Team) -> None:
+        self._set_threads = lib.llama_set_n_threads
+        self._handle = handle
+        self._team = team
+        self._size = team.most
+
+    def __call__(self, function: Any, batch: Any) -> int:
+        """What `function`, llama_decode or llama_encode, returns for `batch`."""
+        team = self._team
+        if self._size != team.size:
+            self._size = team.size
+            self._set_threads(self._handle, team.size, team.size)
+        worked, began = time.process_time(), time.perf_counter()
+        code: int = function(self._handle, batch)
+        team.note(time.perf_counter() - began, time.process_time() - worked)
+        return code
+
+
 def new_handle(model: LlamaModel, params: Any, n_ctx: int) -> Any:
     """A llama_context. Raises `ContextFailed`, with llama.cpp's reason, when there is not enough memory."""
     model.logs.clear()
@@ -168,6 +218,17 @@ def check_computed(model: LlamaModel, code: int) -> None:
         raise DecodeFailed(code, model.logs.last_error())
 
 
+def _with_whole_batches(settings: ContextSettings) -> ContextSettings:
+    """The same with batches of one micro-batch.
+
+    llama.cpp looks for the cells of all micro-batches before it computes the first (`llama_kv_cache::prepare`), and in
+    passing drops what is behind a window by the last (`apply_ubatch`): with several sequences the first may still see
+    some of it. Nothing is said of that, and what comes out is wrong.
+    """
+    n = max(settings.n_ubatch, settings.n_slots)  # each slot's next token must fit
+    return msgspec.structs.replace(settings, n_batch=n, n_ubatch=n)
+
+
 def _params(lib: Any, settings: ContextSettings) -> Any:
     params = lib.llama_context_default_params()
     params.n_ctx = settings.n_ctx
@@ -179,7 +240,7 @@ def _params(lib: Any, settings: ContextSettings) -> Any:
     params.n_threads = settings.n_threads
     params.n_threads_batch = settings.n_threads
     params.kv_unified = True
-    params.swa_full = True  # so that what is behind a window can still be gone back to, and shared
+    params.swa_full = settings.swa_full
     flash = settings.flash_attention
     params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_AUTO if flash is None else int(flash)
     params.type_k = getattr(lib, f"GGML_TYPE_{settings.cache_type_k.upper()}")

@@ -13,8 +13,9 @@ import msgspec
 
 from runtime.engine.backend import POOLINGS, Pooling, Vectors
 from runtime.engine.llama.batch import Batch
-from runtime.engine.llama.context import Interrupt, check_computed, new_handle, use_adapters
+from runtime.engine.llama.context import Computing, Interrupt, check_computed, new_handle, use_adapters
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.team import Team
 
 
 class EmbedderSettings(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ class EmbedderSettings(msgspec.Struct, frozen=True):
 class LlamaEmbedder:
     """Computes up to `max_texts` texts, of `max_batch` tokens together, at once. Raises `ContextFailed` when made."""
 
-    def __init__(self, model: LlamaModel, settings: EmbedderSettings, interrupt: Interrupt) -> None:
+    def __init__(self, model: LlamaModel, settings: EmbedderSettings, interrupt: Interrupt, team: Team) -> None:
         self._model = model
         self._lib = lib = model.lib
         self._handle = new_handle(model, _params(lib, settings, settings.pooling), settings.n_batch)
@@ -42,6 +43,7 @@ class LlamaEmbedder:
             self.pooling = settings.fallback
         self._interrupt = interrupt  # as `Context` keeps it
         interrupt.watch(self._handle)
+        self._compute = Computing(lib, self._handle, team)
         self._memory = lib.llama_get_memory(self._handle)
         self._batch = Batch(lib, settings.n_batch)
         self.max_batch = settings.n_batch
@@ -58,9 +60,9 @@ class LlamaEmbedder:
         starts = [self._batch.add(slot, 0, text, outputs=len(text)) for slot, text in enumerate(texts)]
         if self._memory:
             self._lib.llama_memory_clear(self._memory, False)
-            code = self._lib.llama_decode(self._handle, self._batch.handle)
+            code = self._compute(self._lib.llama_decode, self._batch.handle)
         else:
-            code = self._lib.llama_encode(self._handle, self._batch.handle)
+            code = self._compute(self._lib.llama_encode, self._batch.handle)
         check_computed(self._model, code)
         return tuple(self._vectors(slot, start, len(texts[slot])) for slot, start in enumerate(starts))
 

@@ -61,12 +61,7 @@ class LlamaModel:
 
     def _read_facts(self, repacked: int) -> ModelFacts:
         lib, handle, vocabulary = self.lib, self.handle, self.vocabulary
-        n_layer, n_head_kv = lib.llama_model_n_layer(handle), lib.llama_model_n_head_kv(handle)
-        n_embd, n_head = lib.llama_model_n_embd(handle), lib.llama_model_n_head(handle)
-        architecture, head = self._metadata("general.architecture"), n_embd // max(n_head, 1)
-        key = self._metadata(f"{architecture}.attention.key_length")
-        value = self._metadata(f"{architecture}.attention.value_length")
-        head_widths = (int(key) if key.isdigit() else head) + (int(value) if value.isdigit() else head)
+        architecture = self._metadata("general.architecture")
         description = ctypes.create_string_buffer(256)
         lib.llama_model_desc(handle, description, len(description))
         template = lib.llama_model_chat_template(handle, None)
@@ -79,11 +74,10 @@ class LlamaModel:
             parameter_count=lib.llama_model_n_params(handle),
             vocabulary_size=vocabulary.size,
             n_ctx_train=lib.llama_model_n_ctx_train(handle),
-            embedding_length=n_embd,
-            # K and V, two bytes each, for every layer and KV head (llama.cpp: llama_kv_cache, F16)
-            kv_bytes=2 * n_layer * n_head_kv * head_widths,
+            embedding_length=lib.llama_model_n_embd(handle),
             keeps_state=bool(lib.llama_model_is_recurrent(handle) or lib.llama_model_is_hybrid(handle)),
             repacked=repacked,
+            window=lib.llama_model_n_swa(handle),
             adds_bos=bool(lib.llama_vocab_get_add_bos(vocabulary.handle)),
             bos=vocabulary.text_of(lib.llama_vocab_bos(vocabulary.handle)),
             eos=vocabulary.text_of(lib.llama_vocab_eos(vocabulary.handle)),

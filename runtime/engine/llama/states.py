@@ -34,18 +34,28 @@ _HEADER = len(_MAGIC) + 2 * _DIGEST + _NUMBERS.size
 _TOKEN = 4
 
 
-def get_state(lib: Any, context: Any, slot: int) -> memoryview | None:
-    """The state of `slot`; None if llama.cpp does not give it."""
-    size: int = lib.llama_state_seq_get_size(context, slot)
+def get_state(lib: Any, context: Any, slot: int, *, partial: bool = False) -> memoryview | None:
+    """The state of `slot`; None if llama.cpp does not give it.
+
+    `partial`: what of it is not a cell for each token, which is recurrent states and sliding windows.
+    """
+    flags = int(partial)  # LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY is 1
+    size: int = lib.llama_state_seq_get_size_ext(context, slot, flags)
     if not size:
         return None
     content = mmap.mmap(-1, size)
-    return memoryview(content) if _get_data(lib, context, slot, content, 0, size) == size else None
+    buffer = (ctypes.c_uint8 * size).from_buffer(content)
+    taken: int = lib.llama_state_seq_get_data_ext(context, buffer, size, slot, flags)
+    return memoryview(content) if taken == size else None
 
 
-def set_state(lib: Any, context: Any, slot: int, state: memoryview) -> bool:
-    """Put into `slot`, which is empty, what `get_state` gave. If False, `slot` may hold a part of it."""
-    return _set_data(lib, context, slot, state, 0, len(state)) == len(state)
+def set_state(lib: Any, context: Any, slot: int, state: memoryview, *, partial: bool = False) -> bool:
+    """Put into `slot` what `get_state` gave. If False, `slot` may hold a part of it.
+
+    `slot` is empty; or where the state is `partial`, it holds the cells that it was taken with, and maybe more.
+    """
+    buffer = (ctypes.c_uint8 * len(state)).from_buffer(state)
+    return bool(lib.llama_state_seq_set_data_ext(context, buffer, len(state), slot, int(partial)) == len(state))
 
 
 def save_state(lib: Any, context: Any, fits: bytes, slot: int, tokens: Sequence[int], path: Path) -> int:
@@ -127,7 +137,7 @@ def _get_data(lib: Any, context: Any, slot: int, content: mmap.mmap, start: int,
         del buffer  # a mapping that is still looked at cannot be closed
 
 
-def _set_data(lib: Any, context: Any, slot: int, content: mmap.mmap | memoryview, start: int, size: int) -> int:
+def _set_data(lib: Any, context: Any, slot: int, content: mmap.mmap, start: int, size: int) -> int:
     buffer = (ctypes.c_uint8 * size).from_buffer(content, start)
     try:
         return int(lib.llama_state_seq_set_data(context, buffer, size, slot))

@@ -10,10 +10,9 @@ from runtime.engine.types import GenerationRequest
 from runtime.server.generating import MAX_ANSWERS, GenerationFields, answer_all, generation_request, repeated
 from runtime.server.json import beside_the_loop, decode
 from runtime.server.keys import MODELS, SETTINGS
-from runtime.server.llamacpp.tokens import text_of
 from runtime.server.llamacpp.writing import CompletionWriter, Details
 from runtime.server.models import HostedModel
-from runtime.server.prompts import Prompts, TokenLists, prompt_tokens
+from runtime.server.prompts import Prompts, TokenLists, prompt_tokens, token_text
 from runtime.server.refusals import BadRequest
 from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.settings import Settings
@@ -87,7 +86,7 @@ def asked_for(body: CompletionFields, prompts: TokenLists, hosted: HostedModel, 
         wanted = msgspec.structs.replace(wanted, n_indent=_indent(body), reports_progress=_reports_progress(body))
         again = repeated(wanted, n)
         requests += again
-        texts += [text_of(prompt, model)] * len(again)
+        texts += [token_text(prompt, model)] * len(again)
     return Asked(requests, texts)
 
 

@@ -1,14 +1,12 @@
 """`/metrics`: the engine's numbers in Prometheus' text format.
 
 Names that begin with `llamacpp:` are llama-server's, for dashboards that know them; `loaf_` are ours. Where the file
-has one model they have no labels, as llama-server's have none; else each has the model's name.
+has one model they have no labels but llama-server's own; else each has the model's name, too.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from aiohttp import web
@@ -17,16 +15,16 @@ from runtime.engine.stats import EngineStats
 from runtime.server.keys import MODELS, SETTINGS, STARTED
 from runtime.server.refusals import SwitchedOff
 
-if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+"""In the value of a label (Prometheus' exposition formats, "Comments, help text, and type information")."""
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """One number of one engine. `counts`: it only grows."""
+    """One number of one engine; or several, which differ in their labels. `counts`: it only grows."""
 
     name: str
     help: str
-    value: float
+    values: Sequence[tuple[Mapping[str, str], float]]
     counts: bool = True
 
 
@@ -42,36 +40,37 @@ async def metrics(request: web.Request) -> web.Response:
     if not request.app[SETTINGS].server.shows_metrics:
         raise SwitchedOff("/metrics", "--metrics")
     all_stats = [ModelStats(hosted.name, hosted.engine.stats()) for hosted in request.app[MODELS].all]
-    body = await asyncio.to_thread(metrics_text, all_stats)
     headers = {
         "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
         "Process-Start-Time-Unix": str(request.app[STARTED]),
     }
-    return web.Response(body=body, headers=headers)
+    return web.Response(body=metrics_text(all_stats).encode(), headers=headers)
 
 
-def metrics_text(all_stats: Sequence[ModelStats]) -> bytes:
-    """The text that Prometheus reads. Imports `prometheus_client`, which takes a while the first time."""
-    from prometheus_client import CollectorRegistry, generate_latest
-
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(all_stats))
-    return generate_latest(registry)
+def metrics_text(all_stats: Sequence[ModelStats]) -> str:
+    """The text that Prometheus reads."""
+    return "".join(f"{line}\n" for line in _lines(all_stats))
 
 
 def readings(stats: EngineStats) -> tuple[Reading, ...]:
     """Everything that one engine has to tell, llama-server's names first (server-task.cpp: `to_metrics`)."""
     counted = stats.counters
     return (
-        Reading("llamacpp:prompt_tokens", "Prompt tokens computed, without cached ones", counted.prompt_tokens),
-        Reading("llamacpp:prompt_tokens_cached", "Prompt tokens that were cached", counted.cached_tokens),
-        Reading("llamacpp:prompt_seconds", "Seconds from admission to the first token", counted.prompt_seconds),
-        Reading("llamacpp:tokens_predicted", "Tokens generated", counted.generated_tokens),
-        Reading("llamacpp:tokens_predicted_seconds", "Seconds of generating", counted.generation_seconds),
-        Reading("llamacpp:n_decode", "Batches computed", counted.batches),
-        Reading("llamacpp:spec_decode_num_draft_tokens", "Tokens guessed", counted.drafted_tokens),
-        Reading("llamacpp:spec_decode_num_accepted_tokens", "Tokens guessed right", counted.accepted_tokens),
-        Reading("llamacpp:spec_decode_num_drafts", "Times that anything was guessed", counted.drafts),
+        _count("llamacpp:prompt_tokens_total", "Prompt tokens computed, without cached ones", counted.prompt_tokens),
+        _count("llamacpp:prompt_tokens_cached_total", "Prompt tokens that were cached", counted.cached_tokens),
+        _count("llamacpp:prompt_seconds_total", "Seconds from admission to the first token", counted.prompt_seconds),
+        _count("llamacpp:tokens_predicted_total", "Tokens generated", counted.generated_tokens),
+        _count("llamacpp:tokens_predicted_seconds_total", "Seconds of generating", counted.generation_seconds),
+        _count("llamacpp:n_decode_total", "Batches computed", counted.batches),
+        _count("llamacpp:n_tokens_max", "Tokens of the longest sequence so far", counted.most_tokens),
+        _count("llamacpp:spec_decode_num_draft_tokens_total", "Tokens guessed", counted.drafted_tokens),
+        _count("llamacpp:spec_decode_num_accepted_tokens_total", "Tokens guessed right", counted.accepted_tokens),
+        _count("llamacpp:spec_decode_num_drafts_total", "Times that anything was guessed", counted.drafts),
+        Reading(
+            "llamacpp:spec_decode_num_accepted_tokens_per_pos_total",
+            "Tokens guessed right, by their place among guesses",
+            [({"position": str(i)}, count) for i, count in enumerate(counted.accepted_at)],
+        ),
         _now(
             "llamacpp:prompt_tokens_seconds",
             "Prompt tokens computed in a second, on average since the start",
@@ -82,7 +81,6 @@ def readings(stats: EngineStats) -> tuple[Reading, ...]:
             "Tokens generated in a second of a request, on average since the start",
             _rate(counted.generated_tokens, counted.generation_seconds),
         ),
-        _now("llamacpp:n_tokens_max", "Tokens of the longest sequence so far", counted.most_tokens),
         _now("llamacpp:requests_processing", "Requests that run", stats.running),
         _now("llamacpp:requests_deferred", "Requests that wait", stats.deferred),
         _now(
@@ -90,38 +88,41 @@ def readings(stats: EngineStats) -> tuple[Reading, ...]:
             "Sequences in a batch, on average since the start",
             _rate(counted.busy_slots, counted.batches),
         ),
-        Reading("loaf_requests", "Generations that have ended", counted.requests),
-        Reading("loaf_prefix_hits", "Generations whose prompt's beginning was cached", counted.prefix_hits),
-        Reading("loaf_embedded_texts", "Texts turned into vectors or scores", counted.embedded_texts),
-        Reading("loaf_embedded_tokens", "Tokens of those", counted.embedded_tokens),
+        _count("loaf_requests_total", "Generations that have ended", counted.requests),
+        _count("loaf_prefix_hits_total", "Generations whose prompt's beginning was cached", counted.prefix_hits),
+        _count("loaf_embedded_texts_total", "Texts turned into vectors or scores", counted.embedded_texts),
+        _count("loaf_embedded_tokens_total", "Tokens of those", counted.embedded_tokens),
+        _now("loaf_threads", "Threads that compute: fewer while others need the processors", stats.n_threads),
         _now("loaf_slots", "KV sequences: how many requests can run", len(stats.slots)),
         _now("loaf_kv_cells", "Tokens that the KV pool has room for", stats.cells),
         _now("loaf_kv_cells_used", "Tokens that it holds", stats.cells_used),
     )
 
 
+def _count(name: str, help: str, value: float) -> Reading:
+    return Reading(name, help, [({}, value)])
+
+
 def _now(name: str, help: str, value: float) -> Reading:
-    return Reading(name, help, value, counts=False)
+    return Reading(name, help, [({}, value)], counts=False)
 
 
 def _rate(amount: float, over: float) -> float:
     return amount / over if over else 0.0
 
 
-class _Collector:
-    """What `prometheus_client` asks for metrics."""
+def _lines(all_stats: Sequence[ModelStats]) -> Iterator[str]:
+    """All of a name stand together, whichever model they are of."""
+    of_models = [readings(model.stats) for model in all_stats]
+    for same in zip(*of_models, strict=True):
+        yield f"# HELP {same[0].name} {same[0].help}"
+        yield f"# TYPE {same[0].name} {'counter' if same[0].counts else 'gauge'}"
+        for model, reading in zip(all_stats, same, strict=True):
+            whose = {"model": model.name} if len(all_stats) > 1 else {}
+            for labels, value in reading.values:
+                yield f"{reading.name}{_labels({**whose, **labels})} {value!r}"
 
-    def __init__(self, all_stats: Sequence[ModelStats]) -> None:
-        self._all = all_stats
 
-    def collect(self) -> Iterable[Metric]:
-        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
-
-        labels = ("model",) if len(self._all) > 1 else ()
-        of_models = [readings(model.stats) for model in self._all]
-        for same in zip(*of_models, strict=True):
-            family = CounterMetricFamily if same[0].counts else GaugeMetricFamily
-            metric = family(same[0].name, same[0].help, labels=labels)
-            for model, reading in zip(self._all, same, strict=True):
-                metric.add_metric([model.name] if labels else [], reading.value)
-            yield metric
+def _labels(labels: Mapping[str, str]) -> str:
+    written = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
+    return f"{{{written}}}" if written else ""

@@ -9,9 +9,9 @@ import msgspec
 from aiohttp import web
 
 from runtime import __version__
+from runtime.server.generation_settings import default_settings
 from runtime.server.json import json_response
 from runtime.server.keys import MODELS, SETTINGS
-from runtime.server.llamacpp.generation_settings import default_settings
 from runtime.server.models import HostedModel
 from runtime.server.refusals import SwitchedOff
 from runtime.settings import Settings

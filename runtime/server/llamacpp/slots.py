@@ -15,9 +15,9 @@ from aiohttp import web
 
 from runtime.engine.engine import Engine
 from runtime.engine.stats import Occupant, SlotState
+from runtime.server.generation_settings import default_settings, running_settings
 from runtime.server.json import decode, json_response
 from runtime.server.keys import MODELS, SETTINGS
-from runtime.server.llamacpp.generation_settings import default_settings, running_settings
 from runtime.server.refusals import BadRequest, NoSlotFree, NoStateFolder, SwitchedOff
 
 _LONGEST_NUMBER = 6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from runtime.engine.backend import Model
 from runtime.server.chat_messages import ChatFields, conversation
 from runtime.server.json import beside_the_loop, decode, json_response
 from runtime.server.keys import MODELS
-from runtime.server.prompts import Mixed, known_token, mixed_tokens
+from runtime.server.prompts import Mixed, known_token, mixed_tokens, token_text
 
 
 class TokenizeRequest(msgspec.Struct):
@@ -62,7 +61,7 @@ async def detokenize(request: web.Request) -> web.Response:
     model = request.app[MODELS].find(body.model).loaded()
 
     def make() -> str:
-        return text_of([known_token(token, model, "tokens") for token in body.tokens], model)
+        return token_text([known_token(token, model, "tokens") for token in body.tokens], model)
 
     return json_response({"content": await beside_the_loop(request, make)})
 
@@ -74,11 +73,6 @@ async def apply_template(request: web.Request) -> web.Response:
     hosted.loaded()
     prepared = await beside_the_loop(request, lambda: hosted.prepare(conversation(body)), takes_long=True)
     return json_response({"prompt": prepared.text})
-
-
-def text_of(tokens: Sequence[int], model: Model) -> str:
-    """The text of `tokens`, special ones included. Halves of characters become U+FFFD."""
-    return b"".join(model.piece(token, special=True) for token in tokens).decode("utf-8", "replace")
 
 
 def _with_piece(token: int, model: Model) -> dict[str, Any]:

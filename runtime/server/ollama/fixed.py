@@ -1,6 +1,7 @@
 """What Ollama does with its store of models, and a file that holds its own cannot: each is answered with the reason.
 
-Pulling a model that is there succeeds, since many programs pull what they use before they use it.
+Pulling a model that answers succeeds, since many programs pull what they use before they use it (Codex with --oss pulls
+gpt-oss:20b, whatever there is): where one model answers to any name, all can be pulled.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from runtime.server.json import json_response
 from runtime.server.keys import MODELS
+from runtime.server.models import Models
 from runtime.server.ollama.fields import read_body
 from runtime.server.refusals import BadRequest, ModelsFixed, UnknownModel
 from runtime.server.stream import LINES, streaming
@@ -31,17 +33,17 @@ class CopyRequest(msgspec.Struct):
 
 
 async def pull(request: web.Request) -> web.StreamResponse:
-    """Say that the model is there. Raises `ModelsFixed` where it is not."""
+    """Say that a model is there which answers to the name. Raises `ModelsFixed` where none does."""
     body = await read_body(request, ModelRequest)
     name = _name(body)
     try:
-        request.app[MODELS].named(name)
+        steps = _steps(request.app[MODELS], name)
     except UnknownModel as error:
         raise _fixed(request, f"pull '{name}'") from error
     if body.stream is False:
-        return json_response({"status": "success"})
+        return json_response(steps[-1])
     async with streaming(request, LINES) as out:
-        await out.send_all([{"status": "pulling manifest"}, {"status": "success"}])
+        await out.send_all(steps)
     return out.response
 
 
@@ -80,6 +82,16 @@ def _name(body: ModelRequest) -> str:
     if not name:
         raise BadRequest("model is required", "model")
     return name
+
+
+def _steps(models: Models, name: str) -> list[dict[str, str]]:
+    """What a pull of `name` comes to. Raises `UnknownModel`, and what loading raises where no model has that name."""
+    began, ended = {"status": "pulling manifest"}, {"status": "success"}
+    try:
+        models.named(name)
+    except UnknownModel:
+        return [began, {"status": f"this file's {models.choose_generator(name).name} answers to {name}"}, ended]
+    return [began, ended]
 
 
 def _fixed(request: web.Request, action: str) -> ModelsFixed:

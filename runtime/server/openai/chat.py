@@ -10,13 +10,14 @@ from aiohttp import web
 from runtime.chat.job import ChatJob, chat_job
 from runtime.server.chat_messages import ChatFields, conversation
 from runtime.server.chatting import answer_chat
-from runtime.server.generating import generation_request
+from runtime.server.generating import generation_request, repeated
 from runtime.server.json import beside_the_loop, decode, encode, json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.openai.chat_writer import ChatShape, ChatWriter
 from runtime.server.openai.limits import StreamOptions, top_logprobs, with_logprobs
 from runtime.server.openai.memory import MEMORY, Kept
+from runtime.server.openai.verbose import is_verbose, verbosely
 from runtime.server.refusals import BadRequest
 from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.settings import Settings
@@ -36,6 +37,7 @@ class ChatRequest(ChatFields):
     logprobs: bool | None = None
     top_logprobs: int | None = None
     return_progress: bool | None = None
+    verbose: bool | None = None
     modalities: list[str] | None = None
     audio: Any = None
     store: bool | None = None
@@ -55,7 +57,13 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
 
     writer = ChatWriter(hosted.loaded(), hosted.name, _shape(body), keep if body.store else None)
     streams = bool(body.stream)
-    return await answer_chat(request, hosted, job, writer, streams=streams, n=body.n, progressing=writer.progress)
+    more = None
+    if is_verbose(body.verbose, settings):
+        wanted = repeated(job.request, body.n)
+        more = await beside_the_loop(request, lambda: verbosely(hosted, wanted, streams=streams, in_parts=False))
+    return await answer_chat(
+        request, hosted, job, writer, streams=streams, n=body.n, progressing=writer.progress, telling_more=more
+    )
 
 
 async def chat_completion(request: web.Request) -> web.Response:

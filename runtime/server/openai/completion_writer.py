@@ -19,7 +19,7 @@ from runtime.server.openai.endings import FINISH_REASONS, usage_object
 from runtime.server.openai.errors import error_object
 from runtime.server.probabilities import token_probabilities
 from runtime.server.stream import EVENTS_UNTIL_DONE
-from runtime.server.timings import timings
+from runtime.server.timings import prompt_progress, timings
 
 
 class CompletionShape(msgspec.Struct, frozen=True):
@@ -58,6 +58,8 @@ class CompletionWriter:
         return (self._chunk(index, echo),) if echo else ()
 
     def token(self, index: int, event: TokenEvent) -> Iterable[Any]:
+        if event.progress is not None and not event.tokens:
+            return ({**self._chunk(index, ""), **prompt_progress(event.progress)},)
         logprobs = self._logprobs(event.probabilities, self._offsets[index])
         if logprobs is not None:
             self._offsets[index] += sum(map(len, logprobs["tokens"]))

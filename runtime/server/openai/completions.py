@@ -7,13 +7,14 @@ from aiohttp import web
 
 from runtime.engine.backend import Model
 from runtime.engine.types import GenerationRequest
-from runtime.server.generating import MAX_ANSWERS, GenerationFields, answer_all, generation_request, repeated
+from runtime.server.generating import MAX_ANSWERS, GenerationFields, Writer, answer_all, generation_request, repeated
 from runtime.server.json import beside_the_loop, decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.openai.completion_writer import CompletionShape, CompletionWriter
 from runtime.server.openai.limits import StreamOptions, top_logprobs, with_logprobs
-from runtime.server.prompts import Prompts, prompt_tokens
+from runtime.server.openai.verbose import is_verbose, verbosely
+from runtime.server.prompts import Prompts, prompt_tokens, token_text
 from runtime.server.refusals import BadRequest
 from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.settings import Settings
@@ -31,6 +32,8 @@ class CompletionRequest(GenerationFields):
     suffix: str | None = None
     logprobs: int | None = None
     stream_options: StreamOptions | None = None
+    return_progress: bool | None = None
+    verbose: bool | None = None
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -46,8 +49,12 @@ async def completions(request: web.Request) -> web.StreamResponse:
     hosted = request.app[MODELS].find_generator(body.model)
     settings = request.app[SETTINGS]
     job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=body.json_schema is not None)
-    writer = CompletionWriter(hosted.loaded(), hosted.name, job.shape)
-    return await answer_all(request, hosted.engine, job.wanted, writer, streams=bool(body.stream))
+    writer: Writer = CompletionWriter(hosted.loaded(), hosted.name, job.shape)
+    streams = bool(body.stream)
+    if is_verbose(body.verbose, settings):
+        more = await beside_the_loop(request, lambda: verbosely(hosted, job.wanted, streams=streams, in_parts=True))
+        writer = more(writer)
+    return await answer_all(request, hosted.engine, job.wanted, writer, streams=streams)
 
 
 def _job(body: CompletionRequest, hosted: HostedModel, settings: Settings) -> _Job:
@@ -62,7 +69,13 @@ def _job(body: CompletionRequest, hosted: HostedModel, settings: Settings) -> _J
     max_tokens = token_limit(body.max_tokens, settings.max_tokens, "max_tokens")
     prompts = prompt_tokens(body.prompt, model, "prompt", at_most=MAX_ANSWERS, is_whole=not body.suffix)
     whole = [_around_gap(prompt, body.suffix, model) for prompt in prompts] if body.suffix else prompts
-    wanted = [generation_request(body, prompt, max_tokens, sampling, hosted.engine) for prompt in whole]
+    reports = bool(body.stream and body.return_progress)
+    wanted = [
+        msgspec.structs.replace(
+            generation_request(body, prompt, max_tokens, sampling, hosted.engine), reports_progress=reports
+        )
+        for prompt in whole
+    ]
     shape = CompletionShape(
         n=n,
         best_of=best_of,
@@ -93,5 +106,5 @@ def _around_gap(prefix: tuple[int, ...], suffix: str, model: Model) -> tuple[int
 def _text(hosted: HostedModel, prompt: tuple[int, ...]) -> str:
     """A prompt as it was sent: without the BOS that the tokenizer put before it."""
     model = hosted.loaded()
-    text = b"".join(model.piece(token, special=True) for token in prompt).decode("utf-8", "replace")
+    text = token_text(prompt, model)
     return text.removeprefix(model.facts.bos) if model.facts.adds_bos else text

@@ -10,18 +10,20 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bundler.changing.defaults import set_defaults, upgrade
+from bundler.errors import AnotherPlatform
 from bundler.file.baked import Baked
 from bundler.looking.verify import verify
 from bundler.progress import SilentProgress
 from runtime.bundle import BundleError, open_bundle
 from support.bundles import Server, loaf
 from support.dying import Death, Died, calls_of, dying
-from support.small_bundles import build_small, opened_whole, said_by, small_gguf, small_runtime
+from support.small_bundles import Ready, build_small, opened_whole, said_by, small_gguf, small_runtime
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -139,12 +141,18 @@ def test_several_models_stay_where_they_are(folder: Path) -> None:
 def test_an_upgrade_replaces_the_program_and_its_licences(folder: Path, tmp_path: Path) -> None:
     target = folder / "x.loaf"
     new = small_runtime(folder / "new", "two", 100_000)
-    assert upgrade(target, lambda _platform: new, SilentProgress())
+    assert upgrade(target, Ready(new), SilentProgress())
     assert said_by(target, tmp_path / "cache") == "two"
     with zipfile.ZipFile(target) as archive:
         assert archive.read("licenses/runtime.txt") == new.licenses.read_bytes()
     assert open_bundle(target).args == "--temp 0"
-    assert not upgrade(target, lambda _platform: new, SilentProgress())
+    assert not upgrade(target, Ready(new), SilentProgress())
+
+
+def test_a_program_for_another_machine_is_not_replaced(folder: Path) -> None:
+    other = replace(small_runtime(folder / "other", "two"), platform="linux-riscv64")
+    with pytest.raises(AnotherPlatform):
+        upgrade(folder / "x.loaf", Ready(other), SilentProgress())
 
 
 def test_what_an_interruption_left_is_told_and_taken_away(folder: Path) -> None:

@@ -20,7 +20,7 @@ from bundler.progress import SilentProgress
 from runtime.bundle import open_bundle, read_head
 from support.dying import Death, Died, DiskFull, calls_of, dying, kill_at
 from support.ggufs import LLAMA, TENSORS, write_gguf
-from support.small_bundles import build_small, opened_whole, said_by, small_gguf, small_runtime
+from support.small_bundles import Ready, build_small, opened_whole, said_by, small_gguf, small_runtime
 
 SHORT, LONG = "--temp 0", "--temp 1 # " + "x" * 200_000
 
@@ -68,7 +68,7 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
         return lambda path: set_defaults(path, None, Baked(args=args))
 
     def upgrading(runtime: FrozenRuntime) -> Callable[[Path], object]:
-        return lambda path: upgrade(path, lambda _platform: runtime, SilentProgress())
+        return lambda path: upgrade(path, Ready(runtime), SilentProgress())
 
     def with_draft(name: str) -> Baked:
         return Baked(SHORT, parts=(Part("draft", tmp_path / f"{name}.gguf", name),))

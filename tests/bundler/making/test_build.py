@@ -177,6 +177,19 @@ def test_a_full_disk_keeps_the_old_file(demo: Path, demo_gguf: Path, tmp_path: P
     assert "free" in result.stderr
 
 
+def test_a_file_that_is_no_bundle_stays_unless_forced(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("milk, eggs")
+    refused = loaf("build", "demo", "-o", str(notes))
+    assert (refused.returncode, notes.read_text()) == (1, "milk, eggs")
+    assert refused.stderr.startswith(f"error: {notes}: is there already, and is no bundle\n")
+    assert "--force" in refused.stderr
+    loaf("build", "demo", "-o", str(notes), "--force", check=True)
+    loaf("build", "demo", "-o", str(notes), check=True)  # now it is a bundle
+    notes.write_bytes(b"")
+    loaf("build", "demo", "-o", str(notes), check=True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
 def test_an_interrupted_build_leaves_the_old_file(tmp_path: Path, number: signal.Signals) -> None:
     """Interrupted while it writes a large file: the old one is there, and nothing else."""
@@ -184,7 +197,7 @@ def test_an_interrupted_build_leaves_the_old_file(tmp_path: Path, number: signal
     write_large(source, 2 * 1024**3)
     target.write_text("the old one")
     build = subprocess.Popen(
-        [str(Path(sys.executable).with_name("loaf")), "build", str(source), "-o", str(target)],
+        [str(Path(sys.executable).with_name("loaf")), "build", str(source), "--force", "-o", str(target)],
         stderr=subprocess.PIPE,
         text=True,
     )

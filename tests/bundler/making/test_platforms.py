@@ -15,15 +15,15 @@ import pytest
 
 from bundler.changing.defaults import set_defaults, upgrade
 from bundler.changing.rewriting import rewrite
-from bundler.errors import AnotherPlatform, NoSuchPlatform
+from bundler.errors import AnotherPlatform
 from bundler.file.baked import Baked
-from bundler.freeze import FrozenRuntime, Software, find_platform
-from bundler.making.planning import planned_pack
+from bundler.freeze import FrozenRuntime, Software
 from bundler.packs import BackendPack
+from bundler.programs.made import planned_pack
 from bundler.progress import SilentProgress
 from runtime.bundle import open_bundle
 from support.bundles import loaf
-from support.small_bundles import HERE, build_small, opened_whole, small_gguf, small_runtime
+from support.small_bundles import HERE, Ready, build_small, opened_whole, small_gguf, small_runtime
 
 OTHER = "linux-riscv64" if HERE == "linux-aarch64" else "linux-aarch64"
 
@@ -83,24 +83,21 @@ def test_set_keeps_both(both: Path) -> None:
 
 def test_upgrade_replaces_each_by_its_own(both: Path, tmp_path: Path, runtimes: dict[str, FrozenRuntime]) -> None:
     newer = runtimes | {OTHER: small_runtime(tmp_path / "newer", "newer", platform=OTHER)}
-    assert upgrade(both, newer.__getitem__, SilentProgress())
+    assert upgrade(both, Ready(*newer.values()), SilentProgress())
     with zipfile.ZipFile(both) as archive:
         for platform, runtime in newer.items():
             assert archive.read(f"runtime/{platform}/core.tar.gz") == runtime.archive.read_bytes()
         names = [name for name in archive.namelist() if name.startswith("licenses/")]
     assert names == ["licenses/runtime.txt", f"licenses/runtime-{OTHER}.txt"]
-    assert not upgrade(both, newer.__getitem__, SilentProgress())
+    assert not upgrade(both, Ready(*newer.values()), SilentProgress())
     opened_whole(both)
 
 
 def test_upgrade_leaves_what_nobody_can_make_here(both: Path, runtimes: dict[str, FrozenRuntime]) -> None:
     before = both.read_bytes()
 
-    def freeze(platform: str) -> FrozenRuntime:
-        return runtimes[find_platform("linux-s390x" if platform == OTHER else platform).name]
-
-    with pytest.raises(NoSuchPlatform, match=r"programs for linux-s390x are not made here"):
-        upgrade(both, freeze, SilentProgress())
+    with pytest.raises(AnotherPlatform, match=f"are for {HERE}, {OTHER}, and those at hand are for {HERE}"):
+        upgrade(both, Ready(runtimes[HERE]), SilentProgress())
     assert both.read_bytes() == before
 
 
@@ -112,8 +109,8 @@ def test_upgrade_leaves_packs_that_another_machine_has_to_make(
     sha256 = hashlib.sha256(b"packed").hexdigest()
     pack = planned_pack(BackendPack("vulkan", OTHER, archive, 6, sha256, 9, "libggml-vulkan.so", (), "a compiler", ""))
     rewrite(both, lambda plan: replace(plan, packs=(pack,)))
-    with pytest.raises(AnotherPlatform, match=f"backends for GPUs of {OTHER}"):
-        upgrade(both, runtimes.__getitem__, SilentProgress())
+    with pytest.raises(AnotherPlatform, match=f"are for {OTHER}, and those at hand are for {HERE}"):
+        upgrade(both, Ready(*runtimes.values()), SilentProgress())
 
 
 def test_one_that_does_not_run_here(tmp_path: Path, runtimes: dict[str, FrozenRuntime]) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bundler.freeze import freeze_runtime
 from bundler.making.running import prepare
+from bundler.programs import MadeHere
 from bundler.progress import SilentProgress
 from bundler.store.cache import build_cache
 from support.bundles import clean_environment, loaf
@@ -136,8 +136,8 @@ def test_one_process_that_a_signal_ends() -> None:
 
 
 def test_packs_that_this_machine_has_made_are_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from bundler.making import running
     from bundler.packs import BackendPack
+    from bundler.programs import made as making
     from runtime.bundle import open_bundle
 
     archive = tmp_path / "vulkan.tar.gz"
@@ -146,9 +146,9 @@ def test_packs_that_this_machine_has_made_are_there(monkeypatch: pytest.MonkeyPa
         BackendPack("vulkan", "linux-x86_64", archive, 6, "0" * 64, 9, "libggml-vulkan.so", (), "a compiler", fits)
         for fits in ("this one", "another")
     ]
-    monkeypatch.setattr(running, "wheel_key", lambda _compiler: "this one")
-    monkeypatch.setattr(running, "packs_made", lambda: iter(made))
-    bundle = open_bundle(prepare("demo", lambda: freeze_runtime(SilentProgress()), SilentProgress()).bundle)
+    monkeypatch.setattr(making, "wheel_key", lambda _compiler: "this one")
+    monkeypatch.setattr(making, "packs_made", lambda: iter(made))
+    bundle = open_bundle(prepare("demo", MadeHere(SilentProgress()), SilentProgress()).bundle)
     (pack,) = bundle.manifest.packs
     assert bundle.place_of(pack.entry).path.read_bytes() == b"a pack"
     assert bundle.path.stat().st_size < 200_000

@@ -13,10 +13,9 @@ from click.testing import CliRunner
 
 from bundler.asking.program import unpacked_program
 from bundler.errors import NoSuchFileType, QuantizedAlready
-from bundler.freeze import freeze_runtime
 from bundler.gguf import read_gguf
 from bundler.gguf.types import FILE_TYPES
-from bundler.making.planning import planned_runtime
+from bundler.programs import MadeHere
 from bundler.progress import SilentProgress
 from bundler.quantizing import Quantization, find_file_type
 from bundler.quantizing.child import Said, run_quantizer
@@ -140,7 +139,7 @@ def _is_unknown(name: str) -> bool:
 def test_what_is_foretold_is_what_is_made(half: Path, target: Path) -> None:
     model = read_gguf(half)
     said: list[Said] = []
-    program = unpacked_program(planned_runtime(freeze_runtime(SilentProgress())))
+    program = unpacked_program(MadeHere(SilentProgress()).runtimes().programs[0])
     request = QuantizeRequest(str(half), "/dev/null", find_file_type("Q5_K_M").id, 1, dry_run=True)
     run_quantizer(program, request, "it", said.append)
     built = made(half, target, "Q5_K_M")

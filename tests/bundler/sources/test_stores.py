@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import zipfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from huggingface_hub import constants
 
-from bundler.errors import DigestMismatch, SourceAmbiguous, SourceError, SourceNotFound
+from bundler.cli import loaf
+from bundler.errors import DigestMismatch, DownloadFailed, SourceAmbiguous, SourceError, SourceNotFound
 from bundler.sources import ollama
 from bundler.sources.installed import installed
 from bundler.store.cache import build_cache
@@ -94,6 +98,15 @@ def test_a_pull_that_names_what_is_not_there(registry: Site) -> None:
         resolve(f"ollama:{registry.address}/library/odd")
 
 
+def test_a_pull_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as taken:  # nobody listens here
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(DownloadFailed, match="refused"):
+            resolve(f"ollama:http://127.0.0.1:{taken.getsockname()[1]}/library/tiny")
+
+
 def test_a_pull_of_wrong_bytes(registry: Site) -> None:
     manifest, parts = ollama_model(b"GGUF right")
     registry.json("/v2/library/bad/manifests/latest", manifest)
@@ -136,9 +149,15 @@ def test_other_places_answer_too(
         assert "Neil Armstrong" in run(bundle_of(str(model), tmp_path), "-p", QUESTION).stdout, model
 
 
-def test_the_list_of_what_is_here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
+def test_nothing_is_here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+    said = CliRunner().invoke(loaf, ["models"]).output
+    assert "Looked for in" in said
+    assert str(home / ".ollama" / "models") in said
+    assert "loaf build" in said
 
+
+def test_the_list_of_what_is_here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
     assert installed() == []
     in_store(home / ".ollama" / "models", "registry.ollama.ai/library/tiny/3b", ollama_model(b"GGUF12"))

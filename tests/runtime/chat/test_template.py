@@ -188,3 +188,21 @@ def test_the_default_system_prompt_yields_to_the_client_s() -> None:
     builder = PromptBuilder(model, "be brief")
     assert text_of(builder, Message("user", "x")) == "system:be brief;user:x;"
     assert text_of(builder, Message("system", "be long"), Message("user", "x")) == "system:be long;user:x;"
+
+
+@pytest.mark.parametrize(
+    ("facts", "said", "before"),
+    [
+        ({"keeps_state": True}, " y ", "user:x;assistant:ab;user:"),
+        ({"window": 16}, "ab", "user:x;assistant:ab;user:"),
+        ({"window": 16}, "", None),
+        ({}, "y", None),
+    ],
+    ids=["a state", "a window, and what is said twice", "nothing was said", "a memory that can be cut"],
+)
+def test_what_comes_before_the_last_turn_is_told(facts: dict[str, bool | int], said: str, before: str | None) -> None:
+    template = "{% for m in messages %}{{ m.role }}:{{ m.content.strip() }};{% endfor %}assistant:"
+    model = Characters(chat_template=template, adds_bos=True, **facts)
+    turns = (Message("user", "x"), Message("assistant", "ab"), Message("user", said))
+    prepared = PromptBuilder(model, None).prepare(Conversation(turns))
+    assert prepared.turns == (() if before is None else (1 + len(before),))

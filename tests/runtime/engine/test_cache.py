@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
-from runtime.engine.cache import PrefixCache, Start, common_prefix
+from runtime.engine.beginnings import common_prefix
+from runtime.engine.cache import PrefixCache, Start
 
 
 def ANYTHING(_slot: int, _length: int) -> bool:  # noqa: N802
@@ -59,13 +60,13 @@ def test_a_prefix_that_is_being_computed_is_worth_waiting_for() -> None:
     prefix = list(range(100))
     cache = PrefixCache(2, ANYTHING)
     running = cache.acquire([*prefix, 1])
-    assert cache.is_coming([*prefix, 2])
-    assert not cache.is_coming([*prefix[:20], 2]), "too little to wait for"
-    assert not cache.is_coming([5, 6, 7])
+    assert cache.coming([*prefix, 2])
+    assert not cache.coming([*prefix[:20], 2]), "too little to wait for"
+    assert not cache.coming([5, 6, 7])
     cache.computed(running.slot, prefix[:80])
-    assert not cache.is_coming([*prefix, 2]), "what is still missing is too little to wait for"
+    assert not cache.coming([*prefix, 2]), "what is still missing is too little to wait for"
     cache.computed(running.slot, [*prefix[80:], 1])
-    assert not cache.is_coming([*prefix, 2]), "it is there"
+    assert not cache.coming([*prefix, 2]), "it is there"
     assert cache.acquire([*prefix, 2]).reuse == 100
 
 
@@ -73,10 +74,10 @@ def test_nobody_waits_for_what_has_ended_or_cannot_be_copied() -> None:
     prefix = list(range(100))
     ended = PrefixCache(2, ANYTHING)
     ended.release(ended.acquire([*prefix, 1]).slot)
-    assert not ended.is_coming([*prefix, 2])
+    assert not ended.coming([*prefix, 2])
     whole_only = PrefixCache(2, ANYTHING, keeps_state=True)
     whole_only.acquire([*prefix, 1])
-    assert not whole_only.is_coming([*prefix, 2])
+    assert not whole_only.coming([*prefix, 2])
 
 
 def test_a_long_cache_is_not_given_up_for_a_short_prefix() -> None:
@@ -145,7 +146,7 @@ def test_what_other_adapters_computed_is_not_reused() -> None:
     slot = finish(cache, A)
     other = cache.acquire([*A, 1], (0.5,))
     assert (other.reuse, other.copy_from) == (0, None)
-    assert not cache.is_coming([*A, 2], ())
+    assert not cache.coming([*A, 2], ())
     assert cache.acquire([*A, 1], ()) == Start(slot, len(A), None)
 
 
@@ -153,8 +154,8 @@ def test_a_prefix_that_comes_with_other_adapters_is_not_waited_for() -> None:
     prefix = list(range(100))
     cache = PrefixCache(2, ANYTHING)
     cache.acquire([*prefix, 1], (1.0,))
-    assert cache.is_coming([*prefix, 2], (1.0,))
-    assert not cache.is_coming([*prefix, 2], (0.0,))
+    assert cache.coming([*prefix, 2], (1.0,))
+    assert not cache.coming([*prefix, 2], (0.0,))
 
 
 def test_shared_cells_count_once() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from runtime.engine.backend import LoadSettings, Weights
+from runtime.engine.backend import LayerSizes, LoadSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import EngineStopped, ModelLoadFailed
 from runtime.engine.jobs import Generation
@@ -19,7 +19,9 @@ from runtime.engine.llama.binding import import_binding
 from runtime.engine.llama.loading import load_model
 from runtime.engine.types import EmbeddingRequest, FinishedEvent, GenerationRequest
 from runtime.engine.worker import Worker
+from runtime.memory.layers import LayerCache
 from runtime.models.sharing import choose_context, share_memory
+from runtime.settings import EngineSettings
 from support.fakes import FACTS, FakeContext, FakeEmbedder, FakeSampler
 
 MIB = 2**20
@@ -158,19 +160,26 @@ def test_few_texts_are_embedded_at_once_while_another_model_streams() -> None:
     assert sizes[sizes.index(0) + 1 :] == [16, 4]
 
 
+A_KIBIBYTE = LayerSizes((0,), 0, (LayerCache(256, 256, None, 0),), 0, 0)
+"""Of cache, for each token."""
+
+
 def test_what_is_free_is_divided_among_those_that_keep_a_cache() -> None:
-    facts = msgspec.structs.replace(FACTS, n_ctx_train=10**6, kv_bytes=1024)
+    facts = msgspec.structs.replace(FACTS, n_ctx_train=10**6)
     free = share_memory(4096 * MIB, [1024 * MIB, 1024 * MIB], 2)
     assert free == 1024 * MIB
-    assert choose_context(facts, free) == 512 * 1024
-    assert choose_context(msgspec.structs.replace(facts, repacked=512 * MIB), free) == 256 * 1024
+    assert choose_context(EngineSettings(), facts, A_KIBIBYTE, free) == 512 * 1024
+    assert (
+        choose_context(EngineSettings(), msgspec.structs.replace(facts, repacked=512 * MIB), A_KIBIBYTE, free)
+        == 256 * 1024
+    )
 
 
 @pytest.mark.parametrize("free", [0, 1, 512 * 1024])
 def test_little_memory_still_gives_a_context(free: int) -> None:
-    facts = msgspec.structs.replace(FACTS, n_ctx_train=4096, kv_bytes=1024)
-    assert choose_context(facts, free) == 512
-    assert choose_context(msgspec.structs.replace(facts, n_ctx_train=100), free) == 100
+    facts = msgspec.structs.replace(FACTS, n_ctx_train=4096)
+    assert choose_context(EngineSettings(), facts, A_KIBIBYTE, free) == 512
+    assert choose_context(EngineSettings(), msgspec.structs.replace(facts, n_ctx_train=100), A_KIBIBYTE, free) == 100
 
 
 def test_weights_beyond_the_memory_leave_nothing() -> None:

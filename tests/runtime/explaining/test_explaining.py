@@ -153,7 +153,7 @@ SENTENCES = [
     ("a backend", {}, {}, {"backends": (Verdict("Vulkan", False, "libvulkan.so.1 is not there"),)},
      "Vulkan: libvulkan.so.1 is not there."),
     ("where it computes", {}, {"lines": ("On Vulkan0: 2 of 5 layers",)}, {}, "On Vulkan0: 2 of 5 layers."),
-    ("threads", {}, {}, {}, "It computes with 8 threads: one for each processor."),
+    ("threads", {}, {}, {}, "one for each processor, fewer while other programs need"),
     ("one thread", {}, {"n_threads": 1, "n_threads_source": "flag"}, {}, "with 1 thread: as --threads says."),
     ("threads by affinity", {}, {"n_threads_source": "affinity"}, {}, "one for each that the affinity allows"),
     ("threads by quota", {}, {"n_threads_source": "quota"}, {}, "as many as the control group's quota keeps busy"),

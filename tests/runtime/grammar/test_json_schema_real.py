@@ -17,6 +17,7 @@ from runtime.engine.llama.context import Context, Interrupt
 from runtime.engine.llama.grammar import Grammar
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.team import Team
 from runtime.engine.types import Sampling
 from runtime.grammar.json_schema import grammar_of
 from support.bundles import DEMO_GGUF
@@ -35,7 +36,7 @@ def model() -> Iterator[LlamaModel]:
 @pytest.fixture(scope="module")
 def context(model: LlamaModel) -> Iterator[Context]:
     settings = ContextSettings(n_ctx=2048, n_slots=1, n_batch=512, n_ubatch=512, n_threads=1)
-    context = Context(model, settings, Interrupt(model.lib))
+    context = Context(model, settings, Interrupt(model.lib), Team(1, None))
     yield context
     context.close()
 

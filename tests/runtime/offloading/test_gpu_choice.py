@@ -15,6 +15,8 @@ from runtime.backends.fitting import SPARE, fit
 from runtime.bundle import Backend
 from runtime.engine.backend import LayerSizes, Offload, Placement
 from runtime.engine.errors import ContextFailed, ModelLoadFailed
+from runtime.memory.layers import LayerCache
+from runtime.memory.sizes import Kept
 from runtime.offloading.placing import open_where_it_fits
 from runtime.settings import GpuSettings
 
@@ -132,7 +134,9 @@ def test_what_a_flag_names_must_be_there(wanted: GpuSettings, reports: list[Repo
         choose(wanted, None, reports)
 
 
-MODEL = LayerSizes(layers=(GIB,) * 4, output=GIB, cell_bytes=(1024,) * 4, widest=0, n_ctx_train=4096)
+MODEL = LayerSizes(
+    layers=(GIB,) * 4, output=GIB, caches=(LayerCache(256, 256, None, 0),) * 4, widest=0, n_ctx_train=4096
+)
 NEEDED = 5 * GIB + 4 * 1024 * 4096 + 2 * 512 * 4096 + SPARE
 """All of it on one device: five layers, their cells, the mask, and what is spared."""
 
@@ -144,14 +148,14 @@ NEEDED = 5 * GIB + 4 * 1024 * 4096 + 2 * 512 * 4096 + SPARE
     ([4 * GIB, GIB + 2**20], 3),
 ])  # fmt: skip
 def test_layers_that_fit(free: list[int], n_layers: int) -> None:
-    assert fit(MODEL, 4096, 512, free).n_layers == n_layers
+    assert fit(MODEL, 4096, Kept, free).n_layers == n_layers
 
 
 def test_a_model_goes_on_the_device_with_less_context_rather_than_in_parts() -> None:
-    long = LayerSizes((GIB,) * 4, GIB, (16 * 1024,) * 4, 0, n_ctx_train=131_072)
-    fitting = fit(long, None, 512, [7 * GIB])
+    long = LayerSizes((GIB,) * 4, GIB, (LayerCache(4096, 4096, None, 0),) * 4, 0, n_ctx_train=131_072)
+    fitting = fit(long, None, Kept, [7 * GIB])
     assert (fitting.n_layers, fitting.n_ctx) == (5, 16_384)
-    assert fit(long, 131_072, 512, [7 * GIB]).n_layers < 5, "what a flag says is kept to"
+    assert fit(long, 131_072, Kept, [7 * GIB]).n_layers < 5, "what a flag says is kept to"
 
 
 SIZES = st.integers(0, 4 * GIB)
@@ -167,10 +171,10 @@ SIZES = st.integers(0, 4 * GIB)
 def test_more_memory_never_takes_fewer_layers_on_one_device(
     layers: list[int], output: int, free: list[int], shares: list[float], more: int
 ) -> None:
-    sizes = LayerSizes(tuple(layers), output, (1024,) * len(layers), 0, 4096)
-    assert 0 <= fit(sizes, 4096, 512, free, shares).n_layers <= len(layers) + 1
-    one = fit(sizes, 4096, 512, free[:1]).n_layers
-    assert fit(sizes, 4096, 512, [free[0] + more]).n_layers >= one
+    sizes = LayerSizes(tuple(layers), output, (LayerCache(256, 256, None, 0),) * len(layers), 0, 4096)
+    assert 0 <= fit(sizes, 4096, Kept, free, shares).n_layers <= len(layers) + 1
+    one = fit(sizes, 4096, Kept, free[:1]).n_layers
+    assert fit(sizes, 4096, Kept, [free[0] + more]).n_layers >= one
 
 
 def attempts(*counts: int) -> list[Placement]:

@@ -35,3 +35,10 @@ def test_the_tag_that_ollama_s_clients_add_is_no_part_of_a_name() -> None:
     ] * 4
     with pytest.raises(UnknownModel):
         models.named("demo:7b")
+
+
+def test_a_name_that_is_given_twice_is_listed_once() -> None:
+    """A script may say by `--alias` what the file is called anyway."""
+    served = SimpleNamespace(name="demo", engine=None)
+    hosted = HostedModel(served, Settings(aliases=("demo", "other", "demo")))  # type: ignore[arg-type]
+    assert hosted.names == ("demo", "other")

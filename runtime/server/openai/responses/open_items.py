@@ -6,7 +6,7 @@ Knows what an item sends. Refuses to know the events' numbers, and when an item 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from runtime.chat.answer import CallDelta, ContentDelta, Delta
 from runtime.server.openai.responses.free_text import FreeText
@@ -111,23 +111,37 @@ class _Reasoning:
         return reasoning_item(self._id, "".join(self._text), status)
 
 
-class _Call:
-    """A call of a function."""
+class _Called:
+    """A call of any kind of tool. `prefix` is its id's."""
+
+    prefix: ClassVar[str]
 
     def __init__(self, output_index: int, first: CallDelta, origin: Origin) -> None:
-        self._id = new_id("fc")
+        self._id = new_id(self.prefix)
         self._place = {"output_index": output_index}
         self._part = {"item_id": self._id, "output_index": output_index}
         self._index = first.index
         self._call_id = first.id
         self._origin = origin
-        self._arguments: list[str] = []
 
     def takes(self, delta: Delta) -> bool:
         return isinstance(delta, CallDelta) and delta.index == self._index
 
     def begin(self) -> Iterable[Event]:
         yield {"type": "response.output_item.added", **self._place, "item": self.item("in_progress")}
+
+    def item(self, status: Status) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class _Call(_Called):
+    """A call of a function."""
+
+    prefix = "fc"
+
+    def __init__(self, output_index: int, first: CallDelta, origin: Origin) -> None:
+        super().__init__(output_index, first, origin)
+        self._arguments: list[str] = []
 
     def more(self, delta: Delta, logprobs: list[dict[str, Any]]) -> Iterable[Event]:  # noqa: ARG002
         assert isinstance(delta, CallDelta)
@@ -144,23 +158,14 @@ class _Call:
         return call_item(self._id, self._call_id, self._origin, "".join(self._arguments), status)
 
 
-class _CustomCall:
+class _CustomCall(_Called):
     """A call of a custom tool, whose text comes out of its arguments."""
 
+    prefix = "ctc"
+
     def __init__(self, output_index: int, first: CallDelta, origin: Origin) -> None:
-        self._id = new_id("ctc")
-        self._place = {"output_index": output_index}
-        self._part = {"item_id": self._id, "output_index": output_index}
-        self._index = first.index
-        self._call_id = first.id
-        self._origin = origin
+        super().__init__(output_index, first, origin)
         self._text = FreeText()
-
-    def takes(self, delta: Delta) -> bool:
-        return isinstance(delta, CallDelta) and delta.index == self._index
-
-    def begin(self) -> Iterable[Event]:
-        yield {"type": "response.output_item.added", **self._place, "item": self.item("in_progress")}
 
     def more(self, delta: Delta, logprobs: list[dict[str, Any]]) -> Iterable[Event]:  # noqa: ARG002
         assert isinstance(delta, CallDelta)

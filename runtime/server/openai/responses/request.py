@@ -14,7 +14,7 @@ from runtime.server.items import InputItem, messages_of
 from runtime.server.lenient.efforts import effort, is_no_effort
 from runtime.server.openai.responses.tools import response_tools
 from runtime.server.refusals import BadRequest
-from runtime.server.tools import ToolField, in_namespace, not_callable, tool_choice
+from runtime.server.tools import ToolField, in_namespace, tool_choice
 
 
 class ChosenTool(msgspec.Struct, omit_defaults=True):
@@ -126,12 +126,7 @@ def _tools(body: ResponsesRequest) -> tuple[tuple[Tool, ...], ToolChoice]:
         return here.tools, tool_choice(given)
     if given.type == "allowed_tools" and given.tools is not None:
         return here.only(filter(None, map(_chosen, given.tools))), tool_choice(given.mode)
-    if given.type in ("auto", "none", "required", "any"):
-        return here.tools, tool_choice(given.type)
-    name = _chosen(given)
-    if name is None:
-        raise not_callable(given.type)
-    return here.tools, here.named(name)
+    return here.tools, here.chosen(given.type, _chosen(given))
 
 
 def _chosen(given: ChosenTool) -> str | None:

@@ -10,6 +10,7 @@ from runtime.engine.backend import Adapter, BatchItem, ContextSettings, Weights
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context, Interrupt
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.team import Team
 from runtime.engine.types import Sampling
 from support.architectures import WINDOW, Architecture, write_lora, write_model
 from support.pools import BATCH, CELLS, MICRO_BATCH, OTHER, SLOTS, TEXT, Library, load
@@ -60,6 +61,10 @@ def test_a_reranker_scores_texts(tmp_path: Path) -> None:
     backend.close()
 
 
+FORGOTTEN = 250 + 100 - 256
+"""Tokens of which a window's cells are taken by `refill`: it has 256."""
+
+
 def open_backend(model: LlamaModel) -> LlamaBackend:
     return LlamaBackend(model, ContextSettings(CELLS, SLOTS, BATCH, MICRO_BATCH, 1))
 
@@ -86,27 +91,44 @@ def go_on(
 
 @pytest.mark.parametrize("architecture", GENERATING)
 def test_what_the_engine_holds_goes_on(library: Library, architecture: Architecture) -> None:
-    """`Context.holds` promises nothing that is not there, and at most one length less than there is."""
+    """`Context.holds` promises nothing that is not there, and all that is."""
     model = library.model(architecture)
     settings = ContextSettings(CELLS, SLOTS, BATCH, MICRO_BATCH, 1, False, cache_type_k="f32", cache_type_v="f32")
-    context = Context(model, settings, Interrupt(model.lib))
+    context = Context(model, settings, Interrupt(model.lib), Team(1, None))
     refill(context)
     held = [length for length in range(1, 260) if context.holds(1, length)]
     for length in held[:3] + held[-3:]:
         refill(context)
         assert context.holds(1, length)
-        context.copy_prefix(1, 2, length)
+        assert context.copy_prefix(1, 2, length)
         assert go_on(context, 2, length, OTHER[-1:]) == library.alone(architecture, TEXT[:length]).tokens
-    shortest = {Architecture.ATTENTION: 1, Architecture.SLIDING_WINDOW: 50 + WINDOW - 1}.get(architecture, 250)
-    assert shortest <= held[0] <= shortest + 1
-    assert held == list(range(held[0], 251))
+    shortest = {Architecture.ATTENTION: 1, Architecture.SLIDING_WINDOW: FORGOTTEN + WINDOW - 1}.get(architecture, 250)
+    assert held == list(range(shortest, 251))
     context.close()
 
 
 def refill(context: Context) -> None:
-    """Let slot 1 hold 250 tokens. What a window held of the first 50 is gone: its cells have been taken."""
+    """Let slot 1 hold 250 tokens. What a window held of the first ones is gone: its cells have been taken."""
     for slot in range(SLOTS):
         context.keep_prefix(slot, 0)
-    context.decode([BatchItem(0, 0, TEXT[:100], 1), BatchItem(1, 0, TEXT[:100], 1)], ())
-    context.keep_prefix(0, 0)
-    context.decode([BatchItem(1, 100, TEXT[100:250], 1)], ())
+    fill(context, 1, 0, 250)
+    fill(context, 0, 0, 100)
+
+
+def fill(context: Context, slot: int, start: int, end: int) -> None:
+    for first in range(start, end, MICRO_BATCH):
+        context.decode([BatchItem(slot, first, TEXT[first : min(first + MICRO_BATCH, end)], 1)], ())
+
+
+def test_a_copied_window_leaves_the_cells_behind_it_to_others(library: Library) -> None:
+    """llama.cpp takes no cell that two sequences have, and a memory of windows has none to spare."""
+    model = library.model(Architecture.SLIDING_WINDOW)
+    settings = ContextSettings(CELLS, SLOTS, BATCH, MICRO_BATCH, 1, False, cache_type_k="f32", cache_type_v="f32")
+    context = Context(model, settings, Interrupt(model.lib), Team(1, None))
+    fill(context, 0, 0, 246)
+    for slot in range(1, SLOTS):
+        assert context.copy_prefix(0, slot, 246)
+        fill(context, slot, 246, 300)
+    for slot in range(1, SLOTS):
+        assert go_on(context, slot, 300, OTHER[-1:]) == library.alone(Architecture.SLIDING_WINDOW, TEXT[:300]).tokens
+    context.close()

@@ -6,7 +6,7 @@ import pytest
 
 from runtime.engine.backend import BatchItem
 from support.architectures import WINDOW, Architecture
-from support.pools import OTHER, TEXT, Library, Refused, goes_on
+from support.pools import MICRO_BATCH, OTHER, SLOTS, TEXT, Library, Refused, goes_on
 
 
 @pytest.mark.parametrize("by_copy", [False, True], ids=["cut", "copied"])
@@ -78,3 +78,22 @@ def test_a_rejected_guess_may_have_cost_the_window(library: Library) -> None:
     assert last == 100
     assert first > 101 - WINDOW + 1
     assert goes_on(library, pool, 0, TEXT[:100] + OTHER[:1]) == "wrong"
+
+
+def test_the_first_micro_batch_misses_what_the_last_has_no_room_for(library: Library) -> None:
+    """Nothing is said of it. So the engine's batches have one (`Context`)."""
+    pool = library.pool(Architecture.SLIDING_WINDOW, swa_full=False)
+    for start in range(0, 60, 10):  # cells of all lie between each other's
+        for slot in range(SLOTS):
+            pool.fill(slot, TEXT[start : start + 10], start)
+    items = [BatchItem(0, 60, TEXT[60:220], 1), *(BatchItem(slot, 60, TEXT[60:90], 1) for slot in range(1, SLOTS))]
+    assert sum(len(item.tokens) for item in items) > 3 * MICRO_BATCH
+    pool.decode(*items)
+    assert goes_on(library, pool, 1, TEXT[:90]) == "wrong"
+    for slot in range(SLOTS):
+        pool.cut(slot, 0)
+    for slot in range(SLOTS):
+        pool.fill(slot, TEXT[:60])
+    for item in items:
+        pool.fill(item.slot, item.tokens, item.position)
+    assert goes_on(library, pool, 1, TEXT[:90]) == "right"

@@ -150,9 +150,24 @@ def test_metrics_are_text(server: Server) -> None:
 
 def test_metrics_of_several_models_have_their_names() -> None:
     counters = Counters(generated_tokens=3)
-    stats = EngineStats(counters, running=0, deferred=0, cells=10, cells_used=0, slots=())
-    told = samples(metrics_text([ModelStats("chat", stats), ModelStats('em"bed', stats)]).decode())
+    stats = EngineStats(counters, n_threads=1, running=0, deferred=0, cells=10, cells_used=0, slots=())
+    told = samples(metrics_text([ModelStats("chat", stats), ModelStats('em"bed', stats)]))
     assert told["llamacpp:tokens_predicted_total"] == [({"model": "chat"}, 3), ({"model": 'em"bed'}, 3)]
+
+
+def test_metrics_have_llama_server_s_types() -> None:
+    """As of its `to_metrics`: one of its counters does not say so in its name; another has a label of its own."""
+    counters = Counters(most_tokens=7)
+    for accepted in (2, 0, 1):
+        counters.count_guesses(accepted)
+    stats = EngineStats(counters, running=1, deferred=2, cells=10, cells_used=0, slots=())
+    text = metrics_text([ModelStats("demo", stats)])
+    assert "# TYPE llamacpp:n_tokens_max counter\nllamacpp:n_tokens_max 7\n" in text
+    assert "# TYPE llamacpp:requests_deferred gauge\nllamacpp:requests_deferred 2\n" in text
+    told = samples(text)
+    assert told["llamacpp:spec_decode_num_drafts_total"] == [({}, 3)]
+    at = told["llamacpp:spec_decode_num_accepted_tokens_per_pos_total"]
+    assert at == [({"position": "0"}, 2), ({"position": "1"}, 1)]
 
 
 # -- and the rest ---------------------------------------------------------------------------------------------

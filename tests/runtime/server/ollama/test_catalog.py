@@ -68,9 +68,20 @@ def test_what_is_there_can_be_pulled(server: Server, stream: bool) -> None:
         assert server.post("/api/pull", {"name": "demo:latest", "stream": False}) == (200, {"status": "success"})
 
 
+def test_any_name_can_be_pulled_that_is_answered_to(server: Server) -> None:
+    """As Codex pulls gpt-oss:20b with --oss before it asks for it."""
+    name = "gpt-oss:20b"
+    assert [one["status"] for one in lines(server, "/api/pull", {"model": name, "stream": True})] == [
+        "pulling manifest",
+        "this file's demo answers to gpt-oss:20b",
+        "success",
+    ]
+    assert server.post("/api/pull", {"name": name, "stream": False}) == (200, {"status": "success"})
+    asked = {"model": name, "messages": [{"role": "user", "content": "hello"}], "options": {"num_predict": 1}}
+    assert server.post("/api/chat", asked | {"stream": False})[1]["model"] == name
+
+
 FIXED: list[tuple[str, str, Any]] = [
-    ("POST", "/api/pull", {"model": "llama3.2"}),
-    ("POST", "/api/pull", {"model": "llama3.2", "stream": False}),
     ("POST", "/api/push", {"model": "demo"}),
     ("POST", "/api/create", {"model": "mine", "from": "demo"}),
     ("POST", "/api/copy", {"source": "demo", "destination": "mine"}),

@@ -1,7 +1,7 @@
 """What each layer of a model keeps in memory of the text so far.
 
 Knows which layers attend to everything, which to a window, and which carry a state of fixed size;
-also which of them share. Refuses to know how long the text is (`memory.py`).
+also which of them share. Refuses to know how long the text is (`sizes.py`).
 
 Source: llama.cpp's `llama_model::create_memory` and `load_hparams` (src/llama-model.cpp), the widths
 `llama_hparams::n_embd_k_gqa`, `n_embd_r` and `n_embd_s` (src/llama-hparams.cpp), and each
@@ -11,13 +11,22 @@ attention's indexers. An architecture that is not named here counts as full atte
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Protocol
 
-from bundler.gguf.fields import Fields
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class LayerCache:
+class Fields(Protocol):
+    """A GGUF's metadata, where `[llm]` stands for its architecture; None for what is not there."""
+
+    architecture: str
+
+    def number(self, key: str, *, least: int = 0) -> int | None: ...
+    def numbers(self, key: str, count: int) -> tuple[int, ...] | None: ...
+    def flags(self, key: str) -> tuple[bool, ...] | int | None: ...
+
+
+class LayerCache(msgspec.Struct, frozen=True):
     """One layer's memory, in elements.
 
     key_width, value_width   kept of every token; 0 for layers without attention
@@ -86,8 +95,7 @@ _DEFAULT_WINDOW = {"exaone-moe": 128, "gemma2": 4096, "llama4": 8192}
 _GEMMA3N_LAYERS_WITH_CACHE = 20
 
 
-@dataclass(frozen=True, slots=True)
-class AttentionShape:
+class AttentionShape(msgspec.Struct, frozen=True):
     """The numbers that a cache's widths come from. Per layer where llama.cpp allows them to differ.
 
     Lengths are elements per head. `head_counts` and `kv_head_counts` have one number for each layer,

@@ -1,0 +1,94 @@
+"""Programs that are made on this machine, for its own kind of system and those that it can freeze programs for.
+
+Refuses to know how (`bundler/freeze/`, `bundler/packs/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bundler.file.content import FileRange
+from bundler.file.plan import PlannedPack, PlannedPart, PlannedRuntime
+from bundler.freeze import FrozenRuntime, Software, find_platform, freeze_runtime, frozen_runtimes, this_platform
+from bundler.freeze.compiler import find_compiler
+from bundler.freeze.wheel import wheel_key
+from bundler.packs import BackendPack, Recipe, compiled_pack, packs_made
+from bundler.programs.supply import RUNTIME_LICENSES, Runtimes
+from bundler.progress import Progress
+from runtime import __version__
+from runtime.bundle import RUNTIMES, Pack, Package, Runtime
+
+
+class MadeHere:
+    """Compiled and frozen when they are asked for, and kept in the build cache."""
+
+    is_named = False
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def check(self, recipes: Sequence[Recipe], platforms: Sequence[str] = ()) -> None:
+        for recipe in recipes:
+            recipe.find_toolchain()
+        for name in platforms:
+            find_platform(name)
+
+    def runtimes(self, platforms: Sequence[str] = ()) -> Runtimes:
+        named = [find_platform(name) for name in platforms]  # all are known before the first takes its minutes
+        frozen = [freeze_runtime(self._progress, platform) for platform in named]
+        return planned_runtimes(frozen or frozen_runtimes(self._progress))
+
+    def pack_platforms(self) -> tuple[str, ...]:
+        return (this_platform().name,)
+
+    def packs(self, recipes: Sequence[Recipe]) -> tuple[PlannedPack, ...]:
+        return tuple(planned_pack(compiled_pack(recipe, self._progress)) for recipe in recipes)
+
+    def packs_at_hand(self) -> tuple[PlannedPack, ...]:
+        here, fits = this_platform().name, wheel_key(find_compiler())
+        made = {pack.backend: pack for pack in packs_made() if (pack.platform, pack.fits) == (here, fits)}
+        return tuple(map(planned_pack, made.values()))
+
+
+def planned_runtimes(frozen: Sequence[FrozenRuntime], loaf: str = __version__) -> Runtimes:
+    """Programs of the version `loaf` that were frozen on this machine.
+
+    A text of licences that several have is there once.
+    """
+    texts: dict[bytes, str] = {}
+    programs, licenses = [], []
+    for one in frozen:
+        name = f"{RUNTIME_LICENSES}-{one.platform}.txt" if texts else f"{RUNTIME_LICENSES}.txt"
+        program, text = planned_program(one, "core.tar.gz", name)
+        programs.append(program)
+        if texts.setdefault(one.licenses.read_bytes(), name) == name:
+            licenses.append(text)
+    return Runtimes(loaf, tuple(programs), tuple(licenses))
+
+
+def planned_program(frozen: FrozenRuntime, archive: str, licenses: str) -> tuple[PlannedRuntime, PlannedPart]:
+    """A frozen program, called `archive` among those of its platform, and the text `licenses`."""
+    about = Runtime(
+        platform=frozen.platform,
+        entry=f"{RUNTIMES}{frozen.platform}/{archive}",
+        program=frozen.executable,
+        unpacked_size=frozen.unpacked_size,
+        glibc=frozen.glibc,
+        python=frozen.python,
+        packages=_packages(frozen.packages),
+        libraries=_packages(frozen.libraries),
+    )
+    core = PlannedPart(about.entry, (FileRange(frozen.archive, 0, frozen.size),), stated=frozen.sha256)
+    size = frozen.licenses.stat().st_size
+    return PlannedRuntime(about, core), PlannedPart(licenses, (FileRange(frozen.licenses, 0, size),))
+
+
+def planned_pack(pack: BackendPack) -> PlannedPack:
+    """A backend that was compiled on this machine."""
+    entry = f"{RUNTIMES}{pack.platform}/{pack.backend}.tar.gz"
+    about = Pack(pack.platform, pack.backend, entry, pack.unpacked_size, pack.library, pack.needs)
+    return PlannedPack(about, PlannedPart(entry, (FileRange(pack.archive, 0, pack.size),), stated=pack.sha256))
+
+
+def _packages(software: Sequence[Software]) -> tuple[Package, ...]:
+    return tuple(Package(one.name, one.version, one.license) for one in software)

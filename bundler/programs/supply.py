@@ -1,0 +1,56 @@
+"""What is asked of whoever has programs. Refuses to know who that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bundler.file.plan import PlannedPack, PlannedPart, PlannedRuntime
+from bundler.packs import Recipe
+
+RUNTIME_LICENSES = "licenses/runtime"
+"""What the names of their licence texts begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtimes:
+    """Frozen programs of the version `loaf`, one a platform, and the `licenses` of what is in them."""
+
+    loaf: str
+    programs: tuple[PlannedRuntime, ...]
+    licenses: tuple[PlannedPart, ...]
+
+
+def is_of_runtimes(document: PlannedPart) -> bool:
+    """Whether it is one of the licence texts of `Runtimes`."""
+    return document.name.startswith(RUNTIME_LICENSES)
+
+
+class Supply(Protocol):
+    """`is_named`: the user has asked for these programs, be they older than what they replace."""
+
+    @property
+    def is_named(self) -> bool:
+        """See above."""
+
+    def check(self, recipes: Sequence[Recipe], platforms: Sequence[str] = ()) -> None:
+        """Say at once if the packs of `recipes`, or runtimes for `platforms`, cannot be had.
+
+        Raises `ToolchainMissing`, `PackMissing`, `NoSuchPlatform`.
+        """
+
+    def runtimes(self, platforms: Sequence[str] = ()) -> Runtimes:
+        """Those for `platforms`, as "linux-aarch64", in this order; none named: all that there are. May take minutes.
+
+        Raises `NoSuchPlatform`, other kinds of `FreezeError`, `CacheError`, `BundleError`, `OSError`.
+        """
+
+    def pack_platforms(self) -> tuple[str, ...]:
+        """Those that `packs` are for. Raises `BundleError`, `OSError`."""
+
+    def packs(self, recipes: Sequence[Recipe]) -> tuple[PlannedPack, ...]:
+        """Those of `recipes`; may take minutes. Raises as `runtimes` does, and what `check` raises."""
+
+    def packs_at_hand(self) -> tuple[PlannedPack, ...]:
+        """Those that are there already, and fit the runtimes. Raises as `runtimes` does."""
