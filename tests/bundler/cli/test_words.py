@@ -21,4 +21,4 @@ def test_no_command_of_ours_is_among_them() -> None:
 
 
 def test_words_of_nobody() -> None:
-    assert "Did you mean 'build'?" in CliRunner().invoke(loaf, ["biuld"]).output
+    assert "Did you mean one of: 'build', 'builder'?" in CliRunner().invoke(loaf, ["biuld"]).output

@@ -160,7 +160,7 @@ def test_metrics_have_llama_server_s_types() -> None:
     counters = Counters(most_tokens=7)
     for accepted in (2, 0, 1):
         counters.count_guesses(accepted)
-    stats = EngineStats(counters, running=1, deferred=2, cells=10, cells_used=0, slots=())
+    stats = EngineStats(counters, n_threads=1, running=1, deferred=2, cells=10, cells_used=0, slots=())
     text = metrics_text([ModelStats("demo", stats)])
     assert "# TYPE llamacpp:n_tokens_max counter\nllamacpp:n_tokens_max 7\n" in text
     assert "# TYPE llamacpp:requests_deferred gauge\nllamacpp:requests_deferred 2\n" in text
