@@ -19,11 +19,10 @@ from bundler.errors import NoProgramForHere, UnusableText
 from bundler.file.baked import NOTHING_BAKED, Baked
 from bundler.file.beside import put_beside
 from bundler.file.digests import check_digest, digests_of
+from bundler.file.fresh import written
 from bundler.file.layout import Layout, lay_out
 from bundler.file.plan import Plan
-from bundler.file.replacing import replacing
-from bundler.file.target import check_room, check_target
-from bundler.file.writing import write_file
+from bundler.file.target import check_target
 from bundler.making.planning import plan_bundle, planned_model
 from bundler.packs import Recipe
 from bundler.programs import Supply
@@ -136,8 +135,5 @@ def check_texts(name: str | None, baked: Baked) -> None:
 
 def _write(layout: Layout, target: Path, warm: str | None, progress: Progress) -> int:
     """Everything, and what is computed of `warm`; returns the size of the file."""
-    check_room(target, layout.size)
-    with replacing(target, 0o777) as fd:
-        with progress.step(f"Writing {target}", layout.plan.size, "bytes") as advance:
-            write_file(layout, fd, advance)
+    with written(layout, target, 0o777, progress) as fd:
         return write_warm(layout.plan, fd, warm, progress) if warm else layout.size

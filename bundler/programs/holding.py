@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bundler.file.fresh import written
 from bundler.file.layout import lay_out
 from bundler.file.plan import Plan
-from bundler.file.replacing import replacing
-from bundler.file.target import check_room, check_target
-from bundler.file.writing import write_file
+from bundler.file.target import check_target
 from bundler.freeze.builder import freeze_builder
 from bundler.packs import Recipe
 from bundler.programs.made import planned_program
@@ -46,7 +45,5 @@ def _plan(name: str, supply: Supply, recipes: Sequence[Recipe]) -> Plan:
 def _write(plan: Plan, target: Path, mode: int, progress: Progress) -> int:
     check_target(target, (), force=False)
     layout = lay_out(plan)
-    check_room(target, layout.size)
-    with replacing(target, mode) as fd, progress.step(f"Writing {target}", plan.size, "bytes") as advance:
-        write_file(layout, fd, advance)
-    return layout.size
+    with written(layout, target, mode, progress):
+        return layout.size
