@@ -63,6 +63,7 @@ LoafError
     ├── ToolchainMissing
     ├── NoSuchPack
     ├── PackMissing
+    ├── NoPackForPlatform
     ├── ProgramDamaged
     ├── NoProgramForHere
     ├── NothingToFreezeWith
@@ -89,6 +90,7 @@ from bundler.errors.making import (
     CompilerMissing,
     FreezeError,
     FrozenFileUnsuitable,
+    NoPackForPlatform,
     NoProgramForHere,
     NoSuchPack,
     NoSuchPlatform,
@@ -175,6 +177,7 @@ __all__ = [
     "MismatchedParts",
     "MissingParts",
     "NameTaken",
+    "NoPackForPlatform",
     "NoProgramForHere",
     "NoRoom",
     "NoRoomToChange",

@@ -31,10 +31,13 @@ def _parts(report: Report) -> Iterator[Iterable[str]]:
 def _machine(machine: Machine) -> Iterator[str]:
     variant = machine.variant
     name = machine.processor or "This processor"
-    yield f"{name} computes with {variant.name}, the best that it can run of {machine.n_variants} variants."
+    of = _count(len(machine.there), "variant")
+    yield f"{name} computes with {variant.name}, the best that it can run of {of}: {', '.join(machine.there)}."
     if variant.uses:
         yield f"That uses its {_list(variant.uses)}."
-    if variant.better:
+    if machine.missing:
+        yield f"It could run {machine.missing}, too, which is not in this file (loaf runtime freeze --complete)."
+    elif variant.better:
         yield f"The next better one, {variant.better}, needs {_list(variant.lacks)}, which this processor lacks."
     count = machine.processors
     yield {

@@ -134,8 +134,8 @@ def _user(content: str) -> Message:
 
 
 def _load_backends() -> None:
-    """A wheel built with separate backends (as loaf's is) keeps them in site-packages/bin; another has none."""
-    folder = Path(llama_cpp.__file__).parents[1] / "bin"
+    """Loaf's own llama-cpp-python has separate backends, beside the other libraries; another has none."""
+    folder = Path(llama_cpp.__file__).parent / "lib"
     if any(folder.glob("libggml-cpu*")):
         llama_cpp.llama_cpp._lib.ggml_backend_load_all_from_path(str(folder).encode())
 
