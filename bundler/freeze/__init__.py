@@ -8,7 +8,7 @@ core → the frozen program, builder → that of `loaf` contents, licenses → w
 c_library, elf → the C library that goes along, and how programs find it
 platforms → what differs from one platform to the next
 pack → a folder as an archive                       page → the browser page, built
-process → long commands                             develop → the checkout's own environment
+process, at_once → long commands, one or several     develop → the checkout's own environment
 
 The pipeline knows the order of the steps and what each depends on, and refuses to know what they do.
 """

@@ -136,15 +136,16 @@ def _run_cmake(
     work = build.parent
     first = work / "first.cmake"
     first.write_text(_FIRST)
-    is_here = machine == platform.machine()
-    crossing = () if is_here else ("-DCMAKE_SYSTEM_NAME=Linux", f"-DCMAKE_SYSTEM_PROCESSOR={machine}")
+    crossing = (
+        () if machine == platform.machine() else ("-DCMAKE_SYSTEM_NAME=Linux", f"-DCMAKE_SYSTEM_PROCESSOR={machine}")
+    )
     flags = (*FLAGS, *crossing, f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={first}")
     env = compile_environment(work, compiler, len(os.sched_getaffinity(0)))
     try:
         with progress.step("Configuring llama.cpp", None, "steps"):
             run(["cmake", "-S", source, "-B", build, *flags], log=log, env=env)
         with ExitStack() as bars:
-            bar = NinjaProgress(f"Compiling llama.cpp{'' if is_here else f' for {machine}'}", progress, bars)
+            bar = NinjaProgress("Compiling llama.cpp", progress, bars)
             run(["cmake", "--build", build, "--target", *wanted], log=log, env=env, on_line=bar)
     except CommandFailed as error:
         raise StepFailed("compiling llama.cpp", complaints(error.tail), log) from error

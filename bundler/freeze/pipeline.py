@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 
+from bundler.freeze.at_once import at_once, one_line
 from bundler.freeze.c_library import FOLDER, add_c_library
 from bundler.freeze.contents import Software, frozen_libraries, frozen_packages, versions_of
 from bundler.freeze.core import EXECUTABLE, freeze
@@ -27,6 +29,13 @@ from bundler.store.unpacking import unpacked
 _ARCHIVE = "core.tar.gz"
 _DESCRIPTION = "runtime.json"
 _LICENSES = "licenses.txt"
+_PHASES = (
+    {"Compiling llama.cpp": 400.0, "Installing what is frozen": 10.0, "Building the page": 5.0},
+    {"Freezing the runtime": 40.0},
+    {"Packing the runtime": 10.0},
+)
+"""About how many seconds of a processor what is shown takes: what is in one phase is done at once."""
+
 _NEEDS_BYTES = 300_000_000  # the folder 48 MB, twice, the archive 20, and what PyInstaller works with
 
 
@@ -60,10 +69,21 @@ def freeze_runtime(progress: Progress, platform: Platform | None = None, *, comp
     `complete`: with all variants for processors, not only those that matter here. Raises CacheError and FreezeError.
     """
     platform = platform or this_platform()
-    llama = platform.compiled_package(progress, complete=complete)
-    key = runtime_key(platform, llama)
-    entry = cached("runtime", key, lambda folder: _make(folder, platform, llama, progress), needs=_NEEDS_BYTES)
-    return described(entry)
+    made = made_runtime(platform, complete=complete)
+    return made or _make_it(platform, complete, progress)
+
+
+def _make_it(platform: Platform, complete: bool, progress: Progress) -> FrozenRuntime:
+    llama: list[Path] = []
+    with one_line(f"Making the program for {platform.name}", _PHASES, progress) as shown:
+        at_once(
+            lambda: llama.append(platform.compiled_package(shown, complete=complete)),
+            lambda: platform.install(shown),
+            lambda: built_page(shown),
+        )
+        key = runtime_key(platform, *llama)
+        make = partial(_make, platform=platform, llama=llama[0], progress=shown)
+        return described(cached("runtime", key, make, needs=_NEEDS_BYTES))
 
 
 def frozen_runtimes(progress: Progress, *, complete: bool = False) -> tuple[FrozenRuntime, ...]:
@@ -88,9 +108,9 @@ def frozen_runtimes(progress: Progress, *, complete: bool = False) -> tuple[Froz
     return tuple(found)
 
 
-def made_runtime(platform: Platform) -> FrozenRuntime | None:
-    """The runtime for `platform` if `freeze_runtime` would find it made; else None."""
-    llama = platform.package_made()
+def made_runtime(platform: Platform, *, complete: bool = False) -> FrozenRuntime | None:
+    """The runtime for `platform` if it has been made, as `freeze_runtime` makes it; else None."""
+    llama = platform.package_made(complete=complete)
     if llama is None or not is_cached("runtime", key := runtime_key(platform, llama)):
         return None
     return described(build_cache() / "runtime" / key)

@@ -76,8 +76,8 @@ def work_in_progress(kind: str, key: str, *, needs: int) -> Iterator[Path]:
 
 
 def is_cached(kind: str, key: str) -> bool:
-    """Whether `cached` would find the entry made."""
-    return (build_cache() / kind / key).is_dir()
+    """Whether `cached` would find the entry made; then it counts as used now."""
+    return _found(build_cache() / kind / key)
 
 
 def build_cache() -> Path:

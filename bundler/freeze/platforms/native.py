@@ -25,9 +25,9 @@ class Native:
         """As `Platform` has it."""
         return compiled_package(progress, complete=complete)
 
-    def package_made(self) -> Path | None:
+    def package_made(self, *, complete: bool = False) -> Path | None:
         """As `Platform` has it."""
-        return made_package(platform.machine())
+        return made_package(platform.machine(), complete=complete)
 
     def key(self) -> str:
         """As `Platform` has it."""

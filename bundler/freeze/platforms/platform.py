@@ -37,7 +37,7 @@ class Platform(Protocol):
         Raises what says that something is missing here, and as `llama.compiled_package` does.
         """
 
-    def package_made(self) -> Path | None:
+    def package_made(self, *, complete: bool = False) -> Path | None:
         """The same if it has been compiled; None: it has not, or nobody can tell here."""
 
     def key(self) -> str:

@@ -92,6 +92,9 @@ class Prepared(Native):
     def compiled_package(self, _progress: Progress, *, complete: bool = False) -> Path:  # noqa: ARG002
         return self._folder
 
+    def package_made(self, *, complete: bool = False) -> Path:  # noqa: ARG002
+        return self._folder
+
     def install(self, _progress: Progress) -> None:
         pass
 

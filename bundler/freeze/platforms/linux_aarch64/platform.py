@@ -37,9 +37,9 @@ class LinuxAarch64:
             raise PlatformUnmakeable(self.name, missing, f"Debian: apt install {packages}")
         return compiled_package(progress, _MACHINE, complete=complete)
 
-    def package_made(self) -> Path | None:
+    def package_made(self, *, complete: bool = False) -> Path | None:
         """As `Platform` has it."""
-        return made_package(_MACHINE)
+        return made_package(_MACHINE, complete=complete)
 
     def key(self) -> str:
         """As `Platform` has it."""
