@@ -35,6 +35,7 @@ def describe_machine(variant: str | None = None, there: Collection[str] = ()) ->
         system=f"{uname.sysname} {uname.release} on {uname.machine}, {describe_c_library()}",
         processor=name,
         variant=describe_variant(family, variant or best_variant(family, flags), flags),
+        n_variants=len(every.variants),
         there=tuple(map(family.title, family.variants)),
         missing="" if best in family.variants or best not in every.variants else every.title(best),
         processors=processors(),

@@ -31,8 +31,7 @@ def _parts(report: Report) -> Iterator[Iterable[str]]:
 def _machine(machine: Machine) -> Iterator[str]:
     variant = machine.variant
     name = machine.processor or "This processor"
-    of = _count(len(machine.there), "variant")
-    yield f"{name} computes with {variant.name}, the best that it can run of {of}: {', '.join(machine.there)}."
+    yield f"{name} computes with {variant.name}, the best that it can run of {_variants(machine)}."
     if variant.uses:
         yield f"That uses its {_list(variant.uses)}."
     if machine.missing:
@@ -49,6 +48,12 @@ def _machine(machine: Machine) -> Iterator[str]:
     memory = machine.memory
     limited = f", and the control group's limit is {_size(memory.limit)}" if memory.limit is not None else ""
     yield f"The machine has {_size(memory.total)} of memory{limited}; {_size(memory.available)} are available."
+
+
+def _variants(machine: Machine) -> str:
+    if len(machine.there) == machine.n_variants:
+        return _count(machine.n_variants, "variant")
+    return f"those that are there: {', '.join(machine.there)} ({len(machine.there)} of {machine.n_variants} variants)"
 
 
 def _cache(cache: Cache) -> Iterator[str]:

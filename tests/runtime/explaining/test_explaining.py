@@ -102,6 +102,7 @@ MACHINE = Machine(
     system="Linux 6.1 on x86_64, glibc 2.36",
     processor="Fast 3000",
     variant=Variant("haswell", ("AVX", "AVX2"), "alderlake", ("AVX-VNNI",)),
+    n_variants=14,
     there=("x64 (any processor)", "haswell (AVX2)"),
     missing="",
     processors=Processors(8, 8, None),
@@ -142,7 +143,9 @@ def page(machine: dict[str, Any], model: dict[str, Any], **report: Any) -> str:
 SENTENCES = [
     ("the version and the system", {}, {}, {}, "This is loaf 1.0 on Linux 6.1 on x86_64, glibc 2.36."),
     ("the variant", {}, {}, {},
-     "Fast 3000 computes with haswell, the best that it can run of 2 variants: x64 (any processor), haswell (AVX2)."),
+     "Fast 3000 computes with haswell, the best that it can run of those that are there: x64 (any processor), "
+     "haswell (AVX2) (2 of 14 variants)."),
+    ("all variants", {"n_variants": 2}, {}, {}, "computes with haswell, the best that it can run of 2 variants."),
     ("what it uses", {}, {}, {}, "That uses its AVX and AVX2."),
     ("the next better one", {}, {}, {}, "The next better one, alderlake, needs AVX-VNNI, which this processor lacks."),
     ("one that is not there", {"missing": "zen4 (AVX-512 VNNI)"}, {}, {},
