@@ -30,6 +30,8 @@ LoafError
 │   ├── BundleBusy
 │   ├── BundleNotWritable
 │   ├── FileTaken
+│   ├── FolderTaken
+│   ├── NoCLibraryInside
 │   ├── TargetIsNoBundle
 │   ├── AnotherPlatform
 │   └── RuntimeOlder
@@ -123,6 +125,8 @@ from bundler.errors.targets import (
     BundleBusy,
     BundleNotWritable,
     FileTaken,
+    FolderTaken,
+    NoCLibraryInside,
     NoRoom,
     NoRoomToChange,
     RuntimeOlder,
@@ -165,6 +169,7 @@ __all__ = [
     "DigestMismatch",
     "DownloadFailed",
     "FileTaken",
+    "FolderTaken",
     "Found",
     "FreezeError",
     "FrozenFileUnsuitable",
@@ -177,6 +182,7 @@ __all__ = [
     "MismatchedParts",
     "MissingParts",
     "NameTaken",
+    "NoCLibraryInside",
     "NoPackForPlatform",
     "NoProgramForHere",
     "NoRoom",
