@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from bundler.freeze.at_once import one_line
 from bundler.freeze.compiler import find_compiler
 from bundler.freeze.environment import check_python
 from bundler.freeze.packages import install, new_environment, pip
@@ -20,6 +21,9 @@ from bundler.store.cache import key_of, log_file
 from runtime.errors import LoafError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+_PHASES = ({"Making .venv": 7.0}, {"Installing loaf": 7.0}, {"Installing what loaf needs": 6.0})
+"""Seconds of a processor, measured."""
 
 
 def main(arguments: list[str]) -> int:
@@ -64,11 +68,12 @@ def install_loaf(folder: Path, progress: Progress) -> None:
     log.unlink(missing_ok=True)
     if not (folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}").is_dir():
         shutil.rmtree(folder, ignore_errors=True)
-    with progress.step("Installing loaf", None, "steps"):
-        python = new_environment(folder, log, with_pip=True)
-    site_packages = next(folder.glob("lib/python*/site-packages"))
-    install(python, ["--editable", str(CHECKOUT)], what="loaf", log=log, progress=progress)
-    install(python, pins("builder", site_packages), what="what loaf needs", log=log, progress=progress)
+    with one_line("Installing loaf", _PHASES, progress) as shown:
+        with shown.step("Making .venv", None, "steps"):
+            python = new_environment(folder, log, with_pip=True)
+        site_packages = next(folder.glob("lib/python*/site-packages"))
+        install(python, ["--editable", str(CHECKOUT)], what="loaf", log=log, progress=shown)
+        install(python, pins("builder", site_packages), what="what loaf needs", log=log, progress=shown)
     _note(folder, "loaf", state)
 
 
