@@ -121,6 +121,7 @@ def _compile(
     """Into `work`, which may hold what an interrupted run has left, and from there into the cache."""
     log = log_file("compile" if machine == platform.machine() else f"compile-{machine}")
     log.unlink(missing_ok=True)
+    progress.say(f"Compiling llama.cpp for {machine}, once on this machine; who interrupts it goes on where it was.")
     source = prepared_sources(work, log, progress, _more_corrections(compiler, machine))
     build = work / "build"
     if wanted := [target for targets in missing.values() for target in targets]:
