@@ -24,7 +24,7 @@ from bundler.gguf import summarize, weights_header
 from bundler.making.build import check_texts
 from bundler.making.planning import planned_part, planned_texts
 from bundler.packs import find_recipe
-from bundler.programs import Runtimes, Supply, is_of_runtimes
+from bundler.programs import Runtimes, Supply, is_of_media, is_of_runtimes
 from bundler.progress import SILENCE, Progress
 from bundler.sources import Resolved
 from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model, check_beside, check_has_models, open_bundle
@@ -81,14 +81,18 @@ def upgrade(path: Path, supply: Supply, progress: Progress) -> bool:
     check_has_models(bundle)
     packs = _packs_like_those_in(bundle, supply)
     new = _for_the_same(bundle, supply)
+    sees = any(model.role == "projector" for model in bundle.manifest.models)
+    media = supply.media([one.about.platform for one in new.programs] if sees else [])
     if not supply.is_named and _numbers(new.loaf) < _numbers(bundle.manifest.loaf):
         raise RuntimeOlder(path, bundle.manifest.loaf, new.loaf)
 
     def upgraded(plan: Plan) -> Plan:
-        documents = (*new.licenses, *(part for part in plan.documents if not is_of_runtimes(part)))
+        kept = (part for part in plan.documents if not (is_of_runtimes(part) or is_of_media(part)))
+        documents = (*new.licenses, *media.licenses, *kept)
         is_warm = plan.warmth is not None and all(is_of(runtime, plan.warmth) for runtime in new.programs)
         warmth = plan.warmth if is_warm else None
-        return replace(plan, loaf=new.loaf, runtimes=new.programs, packs=packs, documents=documents, warmth=warmth)
+        programs = replace(plan, loaf=new.loaf, runtimes=new.programs, packs=packs, media=media.packs)
+        return replace(programs, documents=documents, warmth=warmth)
 
     plan = plan_of(bundle)
     if _programs(upgraded(plan)) == _programs(plan):
@@ -178,5 +182,6 @@ def _with_parts(models: Sequence[PlannedModel], parts: Sequence[PlannedModel]) -
 
 def _programs(plan: Plan) -> tuple[object, ...]:
     """What tells the programs of one plan from those of another."""
-    abouts = (*(runtime.about for runtime in plan.runtimes), *(pack.about for pack in plan.packs))
+    packs = (*plan.packs, *plan.media)
+    abouts = (*(runtime.about for runtime in plan.runtimes), *(pack.about for pack in packs))
     return plan.loaf, abouts, tuple(part.sha256 for part in plan.programs)
