@@ -6,7 +6,7 @@ Knows what a change makes of a plan. Refuses to know how the file is rewritten (
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from bundler.changing.rewriting import finish_interrupted, rewrite
 from bundler.choosing.models import ChosenModel
 from bundler.choosing.parts import choose_parts
 from bundler.errors import AnotherPlatform, DefaultsRefused, NoSuchPlatform, RuntimeOlder, UnusableText
-from bundler.file.baked import Baked, baked_in
+from bundler.file.baked import Baked, PartRole, baked_in
 from bundler.file.plan import Plan, PlannedModel, PlannedPack, plan_of
 from bundler.gguf import summarize, weights_header
 from bundler.making.build import check_texts
@@ -52,7 +52,7 @@ def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress 
         named = plan if name is None else _renamed(plan, name)
         return replace(
             named,
-            models=_with_parts(named.models, parts),
+            models=_with_parts(named.models, parts, given.without),
             documents=(
                 *(one for one in plan.documents if one.name not in (LICENSE_TEXT, README, WARM_TEXT)),
                 *planned_texts(baked),
@@ -64,6 +64,8 @@ def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress 
         )
 
     future = changed(plan_of(bundle))
+    if not future.media and any(model.about.role == "projector" for model in future.models):
+        raise DefaultsRefused("it has no pack for pictures", "Build it anew with --mmproj, or first: loaf upgrade.")
     if (future.args, future.chat_template) != (bundle.args, bundle.manifest.chat_template):
         rehearse(future)
     rewrite(path, changed)
@@ -172,9 +174,11 @@ def _renamed(plan: Plan, name: str) -> Plan:
     return replace(plan, name=name, models=(renamed, *others))
 
 
-def _with_parts(models: Sequence[PlannedModel], parts: Sequence[PlannedModel]) -> tuple[PlannedModel, ...]:
-    """`parts` behind the models that clients may ask, in place of those with the same roles."""
-    roles = {part.about.role for part in parts}
+def _with_parts(
+    models: Sequence[PlannedModel], parts: Sequence[PlannedModel], without: Collection[PartRole]
+) -> tuple[PlannedModel, ...]:
+    """`parts` behind the models that clients may ask, in place of those with the same roles and those `without`."""
+    roles = {*(part.about.role for part in parts), *without}
     served = [model for model in models if model.about.role == "model"]
     kept = [model for model in models if model.about.role not in {"model", *roles}]
     return (*served, *parts, *kept)
@@ -182,6 +186,5 @@ def _with_parts(models: Sequence[PlannedModel], parts: Sequence[PlannedModel]) -
 
 def _programs(plan: Plan) -> tuple[object, ...]:
     """What tells the programs of one plan from those of another."""
-    packs = (*plan.packs, *plan.media)
-    abouts = (*(runtime.about for runtime in plan.runtimes), *(pack.about for pack in packs))
-    return plan.loaf, abouts, tuple(part.sha256 for part in plan.programs)
+    abouts = (*(runtime.about for runtime in plan.runtimes), *(pack.about for pack in plan.packs))
+    return plan.loaf, abouts, tuple(one.about for one in plan.media), tuple(part.sha256 for part in plan.programs)

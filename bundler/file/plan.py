@@ -121,16 +121,20 @@ class Plan:
     @property
     def beside(self) -> tuple[PlannedPart, ...]:
         """What lies beside the file."""
-        packs = (*self.packs, *self.media)
-        parts = (*(model.weights for model in self.models), *(pack.archive for pack in packs))
+        parts = (*(model.weights for model in self.models), *self.archives)
         return tuple(part for part in parts if part.file)
 
     @property
     def programs(self) -> tuple[PlannedPart, ...]:
         """What comes next, and like the weights at the alignment; last of all what was computed beforehand."""
-        packs = (pack.archive for pack in (*self.packs, *self.media) if not pack.archive.file)
+        packs = (archive for archive in self.archives if not archive.file)
         states = () if self.warmth is None else (self.warmth.state,)
         return (*(program.core for program in (*self.runtimes, *self.builders)), *packs, *states)
+
+    @property
+    def archives(self) -> tuple[PlannedPart, ...]:
+        """Of all packs."""
+        return (*(pack.archive for pack in self.packs), *(pack.archive for pack in self.media))
 
     @property
     def launched(self) -> tuple[PlannedRuntime, ...]:

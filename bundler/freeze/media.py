@@ -102,7 +102,9 @@ def _described(entry: Path) -> FrozenMedia:
     content, archive = json.loads((entry / _DESCRIPTION).read_text()), entry / ARCHIVE
     packages = tuple(Software(**one) for one in content.pop("packages"))
     size, sha256 = archive.stat().st_size, sha256_of(archive)
-    return FrozenMedia(**content, archive=archive, sha256=sha256, size=size, packages=packages, licenses=entry / LICENSES)
+    return FrozenMedia(
+        **content, archive=archive, sha256=sha256, size=size, packages=packages, licenses=entry / LICENSES
+    )
 
 
 def _modules(python: Sequence[str | Path]) -> Iterator[Path]:

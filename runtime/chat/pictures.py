@@ -17,10 +17,7 @@ from runtime.engine.pieces import PlacedPiece, Seen
 from runtime.media.decoding import MOST_PICTURES, decode, digest_of
 from runtime.media.errors import MediaTooMany, MediaUnsupported
 from runtime.media.finding import bytes_of
-from runtime.media.given import Given, apart, with_words
-
-SHOWN_AS = "<__media__>"
-"""What stands for a picture where a prompt is shown as text: libmtmd's marker."""
+from runtime.media.given import SHOWN_AS, Given, apart, with_words
 
 
 class Tokenizing(Protocol):

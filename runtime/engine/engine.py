@@ -26,6 +26,7 @@ from runtime.engine.errors import (
     EmptyPrompt,
     EngineError,
     EngineStopped,
+    PictureLast,
     PromptTooLong,
     QueueFull,
     SlotBusy,
@@ -35,6 +36,7 @@ from runtime.engine.errors import (
 from runtime.engine.jobs import Embedding, Generation, Job, Outbox
 from runtime.engine.lanes import Lanes
 from runtime.engine.mailbox import Mailbox
+from runtime.engine.pieces import is_of_piece
 from runtime.engine.sequence import Sequence
 from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
 from runtime.engine.stats import Counters, EngineStats
@@ -123,8 +125,8 @@ class Engine:
     def submit(self, request: GenerationRequest) -> Generation:
         """Queue `request`. Called in an event loop.
 
-        Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PromptTooLong`, `UnknownSlot`,
-        `QueueFull`, or what made loading fail.
+        Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PictureLast`, `PromptTooLong`,
+        `UnknownSlot`, `QueueFull`, or what made loading fail.
         """
         generator = self.generator()
         n_ctx, n_slots = generator.n_ctx, generator.settings.n_slots
@@ -132,6 +134,8 @@ class Engine:
             raise UnknownSlot(request.slot, n_slots)
         if not request.prompt:
             raise EmptyPrompt
+        if is_of_piece(request.prompt[-1]):
+            raise PictureLast
         if len(request.prompt) >= n_ctx:
             raise PromptTooLong(len(request.prompt), n_ctx)
         sequence = Sequence(request, self._scales_of(request.scales), next(self._numbers))

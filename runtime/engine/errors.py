@@ -7,6 +7,7 @@ LoafError
     ├── AdapterFailed        llama.cpp does not take the adapter
     ├── ProjectorFailed      llama.cpp does not take the projector
     ├── PictureUnusable      the projector cannot look at the picture
+    ├── PictureLast          nothing comes after the picture
     ├── PictureTooLarge      it takes more cells than can be computed at once
     ├── ContextFailed        no context of this size can be made
     ├── StillLoading         no request can be taken yet
@@ -90,6 +91,13 @@ class PictureUnusable(EngineError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the model cannot look at this picture: {reason}", "Send another one, or the same smaller.")
         self.reason = reason
+
+
+class PictureLast(EngineError):
+    """What comes next is told by a text's last token, and the prompt has none after its picture."""
+
+    def __init__(self) -> None:
+        super().__init__("the prompt ends with a picture", "Let a text follow.")
 
 
 class PictureTooLarge(EngineError):

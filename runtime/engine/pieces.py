@@ -66,6 +66,11 @@ def is_of_piece(token: int) -> bool:
     return token < 0
 
 
+def begins_piece(token: int) -> bool:
+    """Whether it is the first of those that stand for a piece."""
+    return token < 0 and bool((-1 - token) & _BEGINS)
+
+
 def texts_only(tokens: Tokens[int]) -> Tokens[int]:
     """`tokens` without those that stand for pieces."""
     return tokens if not tokens or min(tokens) >= 0 else [token for token in tokens if token >= 0]
@@ -73,7 +78,7 @@ def texts_only(tokens: Tokens[int]) -> Tokens[int]:
 
 def whole(tokens: Tokens[int], length: int) -> int:
     """The first so many of `tokens`, or as many fewer as it takes for the last piece of them to be whole."""
-    while 0 < length < len(tokens) and tokens[length] < 0 and not (-1 - tokens[length]) & _BEGINS:
+    while 0 < length < len(tokens) and is_of_piece(tokens[length]) and not begins_piece(tokens[length]):
         length -= 1
     return length
 

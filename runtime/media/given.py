@@ -12,6 +12,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+SHOWN_AS = "<__media__>"
+"""What stands for a picture where a prompt is shown as text, and in those of llama.cpp's dialect: libmtmd's marker."""
+
 _NONCE = secrets.token_hex(12)
 _MARK = re.compile(rf"qmedia{_NONCE}n(\d{{1,6}})q")
 _LONGEST = 64

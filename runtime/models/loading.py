@@ -104,7 +104,7 @@ def _open_backend(found: Found, settings: Settings, shared: _Shared, load: _Load
         try:
             sizes = layer_sizes(found.weights) or NO_LAYERS
             context = context_settings(settings.engine, model.facts, sizes, placement, shared.free)
-            projector = open_projector(found, settings.engine, model, context, placement)
+            projector = open_projector(found, shared.bundle, settings.engine, model, context, placement)
             context = with_room_for(projector, context)
             backend = LlamaBackend(model, context, placement, projector)
         except BaseException:

@@ -119,6 +119,43 @@ def test_ollama_s_pictures_come_before_the_text(projector_file: Path) -> None:
     asked(projector_file, body)
 
 
+def test_llama_cpp_s_prompts_have_markers_for_pictures(projector_file: Path) -> None:
+    async def body(answers: Answers, _engine: Engine) -> None:
+        pictured = {"prompt_string": f"{TEXT}<__media__>{MORE}", "multimodal_data": [base64_of(png("red"))]}
+        said = []
+        for _again in range(2):
+            status, told = await answers("/completion", {**GREEDY, "prompt": pictured, "n_predict": 8})
+            assert (status, told["prompt"].count("<__media__>")) == (200, 1)
+            said.append(told["content"])
+        assert said[0] == said[1]
+        for wrong in (
+            {"prompt_string": "none"},
+            {"prompt_string": [1, 2]},
+            {"prompt_string": "<__media__><__media__>"},
+        ):
+            status, told = await answers("/completion", {"prompt": {**pictured, **wrong}})
+            assert (status, "prompt_string" in told["error"]["message"]) == (400, True), wrong
+        status, told = await answers("/completion", {"prompt": {**pictured, "prompt_string": "x<__media__>"}})
+        assert (status, "ends with a picture" in told["error"]["message"]) == (400, True)
+
+    asked(projector_file, body)
+
+
+def test_ollama_s_generate_takes_pictures(projector_file: Path) -> None:
+    async def body(answers: Answers, _engine: Engine) -> None:
+        options = {**GREEDY, "num_predict": 8}
+        one = {"prompt": TEXT, "images": [base64_of(png("red"))], "stream": False, "options": options}
+        status, told = await answers("/api/generate", one)
+        assert status == 200
+        chat = {"messages": [{"role": "user", "content": TEXT, "images": one["images"]}], "stream": False}
+        _status, other = await answers("/api/chat", {**chat, "options": options})
+        assert told["response"] == other["message"]["content"]
+        status, _more = await answers("/api/generate", {**one, "context": told["context"]})
+        assert (status, min(told["context"]) >= 0) == (200, True)
+
+    asked(projector_file, body)
+
+
 def test_what_a_tool_shows_is_seen(projector_file: Path) -> None:
     async def body(answers: Answers, engine: Engine) -> None:
         picture = {"type": "input_image", "image_url": data_uri(png("red"))}
