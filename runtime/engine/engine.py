@@ -326,6 +326,7 @@ class Engine:
             shifts=self._shifts,
             shelf_bytes=self._shelf_bytes,
             checkpoints=self._checkpoints,
+            breathe=self._breathe,
         )
         with self._wake:
             if self._loss is not None:
@@ -378,6 +379,13 @@ class Engine:
         self._loaded_lanes().drop(aborted)
         for task in tasks:
             task()
+
+    def _breathe(self) -> bool:
+        """In the middle of something long: take in what is new; False where it is to end."""
+        if self._stopping or self._loss is not None:
+            return False
+        self._take_in()
+        return True
 
     def _has_work(self) -> bool:
         return self._lanes is not None and self._lanes.has_work()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -40,6 +41,7 @@ class Generations:
 
     `shifts` where a full context forgets its oldest tokens and goes on. What nobody uses is kept beside the pool, in
     up to `shelf_bytes`; states to go back to, where the memory cannot be cut, within the limits of `checkpoints`.
+    `breathe` takes in what is new in the middle of something long, and says whether to go on with it.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class Generations:
         shelf_bytes: int = 0,
         checkpoints: CheckpointLimits | None = None,
         warmth: Warmth = NOTHING_WARM,
+        breathe: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._breathe = breathe
         settings = context.settings
         self._prefixes = Prefixes(context, model.facts, shelf_bytes=shelf_bytes, limits=checkpoints, warmth=warmth)
         self.cache = self._prefixes.cache
@@ -161,7 +165,7 @@ class Generations:
     def _compute_piece(self) -> None:
         """One step with the first picture that is waited for: what it shows is found out, or put into the memory.
 
-        Streams get their tokens between the two.
+        Streams get their tokens between the two, and while it is looked at.
         """
         run = next((run for run in self._running if run.sequence.piece is not None), None)
         if run is None:
@@ -171,8 +175,7 @@ class Generations:
         self._outbox.deliver(now=True)
         try:
             if not self._context.is_encoded(piece):
-                self._context.encode(piece)
-                self._counters.encoded += 1
+                self._counters.encoded += self._context.encode(piece, lambda: self._compute_others(run))
                 return
             place = sequence.position(sequence.computed)
             self._context.decode_piece(_slot(sequence), place, piece, sequence.scales)
@@ -188,6 +191,20 @@ class Generations:
             self._prefixes.computed(sequence, list(piece.tokens))
             self._prefixes.take_checkpoint(sequence)
             self._report(run)
+
+    def _compute_others(self, run: _Run) -> bool:
+        """A batch of those that do not wait for pictures, in the middle of looking at that of `run`.
+
+        False where nobody wants that any more.
+        """
+        if not self._breathe():
+            return False
+        self._admit_waiting()
+        if any(one.sequence.piece is None for one in self._running):
+            self._guess()
+            self._compute_tokens(beside_others=True)
+        self._outbox.deliver()
+        return run in self._running or run in self._waiting
 
     # -- before a batch ---------------------------------------------------------------------------------------
 

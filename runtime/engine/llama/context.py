@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +89,10 @@ class Context:
         """As `Projector.is_encoded`."""
         return self._eyes().is_encoded(piece)
 
-    def encode(self, piece: Piece) -> None:
+    def encode(self, piece: Piece, meanwhile: Callable[[], bool]) -> bool:
         """As `Projector.encode`."""
-        self._eyes().encode(piece)
+        self._model.logs.clear()
+        return self._eyes().encode(piece, meanwhile)
 
     def decode_piece(self, slot: int, position: int, piece: Piece, scales: tuple[float, ...]) -> None:
         """Compute a `piece` that is encoded at the end of `slot`, from `position` on, with the adapters at `scales`.

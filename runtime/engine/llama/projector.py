@@ -3,6 +3,9 @@
 A picture becomes tokens of the vocabulary (what its family has around it) and pieces, one or several (tiles, say).
 What a piece shows is computed once, and kept as long as somebody holds the piece or it is among the last ones seen.
 
+That takes long, and cannot be cut in pieces like a text. But ggml asks before it computes a node of a graph whether
+somebody wants to look at what comes out; whoever does is called in between, and may compute something else meanwhile.
+
 Knows libmtmd. Refuses to know files of pictures (`runtime/media/`) and which sequence a piece is in (`context.py`).
 """
 
@@ -11,9 +14,10 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,13 @@ from runtime.engine.errors import DecodeFailed, PictureTooLarge, PictureUnusable
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.mtmd import import_mtmd
 from runtime.engine.pieces import Piece, Seen, piece_tokens
+
+_NODES = 8
+"""Of a graph, after so many of which others may come between: a layer has about thirty."""
+
+_SHORTEST_BREATH = 0.02
+"""Seconds that are computed at least until others come between, and for as long as they took the last time: both get
+half of the time."""
 
 KEPT_BYTES = 256 * 2**20
 """Of the embeddings of pictures that were seen before: one of 448 x 448 takes 1 to 4 MB."""
@@ -46,11 +57,13 @@ class Projector:
         self._mtmd = mtmd = import_mtmd(library)
         self._lib = model.lib
         self._logs = model.logs
-        self.handle = _load(mtmd, model, weights, settings, n_threads)
+        interlude = _Interlude(model.lib)  # kept: ggml calls it from now on
+        self.handle = _load(mtmd, model, weights, settings, n_threads, interlude.callback)
         self.sees = bool(mtmd.mtmd_support_vision(self.handle))
         self.hears = bool(mtmd.mtmd_support_audio(self.handle))
         self._width: int = model.lib.llama_model_n_embd_inp(model.handle)
         self._marker = mtmd.mtmd_default_marker()
+        self._interlude = interlude
         self._lock = threading.Lock()
         self._seen: OrderedDict[bytes, Seen] = OrderedDict()
         self.fits = 0
@@ -80,17 +93,23 @@ class Projector:
         """Whether `encode` has been called for it."""
         return piece.content.embeddings is not None
 
-    def encode(self, piece: Piece) -> None:
-        """Find out what it shows, which takes long. Raises `DecodeFailed`."""
-        self._logs.clear()
+    def encode(self, piece: Piece, meanwhile: Callable[[], bool]) -> bool:
+        """Find out what it shows, which takes long: `meanwhile` is called now and then, and says whether to go on.
+
+        False where it did not. Raises `DecodeFailed`, and what `meanwhile` raises.
+        """
         content: _Content = piece.content
-        code = self._mtmd.mtmd_encode_chunk(self.handle, content.chunk)
+        with self._interlude.of(meanwhile) as interlude:
+            code = self._mtmd.mtmd_encode_chunk(self.handle, content.chunk)
+        if interlude.is_given_up:
+            return False
         if code:
             raise DecodeFailed(code, self._logs.last_error())
         n = len(piece.tokens) * self._width
         embeddings = (ctypes.c_float * n)()
         ctypes.memmove(embeddings, self._mtmd.mtmd_get_output_embd(self.handle), ctypes.sizeof(embeddings))
         content.settle(embeddings)
+        return True
 
     def decode(self, context: Any, slot: int, position: int, piece: Piece, n_batch: int) -> int:
         """Put an encoded piece into the memory of `context`; what llama_decode returned. `n_batch` cells at a time."""
@@ -160,6 +179,48 @@ class Projector:
             mtmd.mtmd_bitmap_free(bitmap)
 
 
+class _Interlude:
+    """Calls whoever wants to do something in the middle of a graph."""
+
+    def __init__(self, lib: Any) -> None:
+        self.callback = lib.ggml_backend_sched_eval_callback(self._asked)
+        self.is_given_up = False
+        self._meanwhile: Callable[[], bool] | None = None
+        self._error: BaseException | None = None
+        self._nodes = 0
+        self._resumed = 0.0
+        self._breath = _SHORTEST_BREATH
+
+    @contextmanager
+    def of(self, meanwhile: Callable[[], bool]) -> Iterator[_Interlude]:
+        """Call `meanwhile` in what is computed in this block. Raises what it raises."""
+        self._meanwhile, self.is_given_up, self._error = meanwhile, False, None
+        self._resumed = time.perf_counter()
+        try:
+            yield self
+        finally:
+            self._meanwhile = None
+        if self._error is not None:
+            raise self._error
+
+    def _asked(self, _tensor: Any, is_question: bool, _data: Any) -> bool:
+        """Whether to come back after this node; if it is no question, whether to go on after it."""
+        if self._meanwhile is None:
+            return not is_question
+        if is_question:
+            self._nodes += 1
+            return self.is_given_up or self._nodes % _NODES == 0
+        began = time.perf_counter()
+        if not self.is_given_up and began - self._resumed >= self._breath:
+            try:
+                self.is_given_up = not self._meanwhile()
+            except BaseException as error:  # nothing can be raised through C
+                self._error, self.is_given_up = error, True
+            self._resumed = time.perf_counter()
+            self._breath = max(self._resumed - began, _SHORTEST_BREATH)
+        return not self.is_given_up
+
+
 class _Content:
     """A piece's chunk of libmtmd: with its pixels until it is encoded, and with its `embeddings` from then on."""
 
@@ -181,8 +242,11 @@ class _Content:
         self._finalizer.atexit = False
 
 
-def _load(mtmd: Any, model: LlamaModel, weights: Weights, settings: ProjectorSettings, n_threads: int) -> Any:
+def _load(
+    mtmd: Any, model: LlamaModel, weights: Weights, settings: ProjectorSettings, n_threads: int, callback: Any
+) -> Any:
     params = mtmd.mtmd_context_params_default()
+    params.cb_eval = callback
     params.use_gpu = settings.use_gpu
     params.print_timings = False
     params.n_threads = n_threads

@@ -13,6 +13,7 @@ import pytest
 from runtime.engine.backend import ContextSettings, LoadSettings, ProjectorSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import PictureTooLarge, ProjectorFailed
+from runtime.engine.llama import projector
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.projector import Projector
@@ -168,3 +169,38 @@ def test_a_family_that_looks_at_once_says_what_must_fit(tmp_path: Path) -> None:
     for one in (causal, at_once):
         one.close()
     model.close()
+
+
+def test_others_go_on_while_a_picture_is_looked_at(projector_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "_SHORTEST_BREATH", 0.0)
+    backend = open_backend(projector_file)
+    stream = msgspec.structs.replace(question(backend, "Tell a long story of a file. "), max_tokens=60)
+    asked = [question(backend, "Look: ", seen_by(backend, one), " What is it?") for one in ("red", "blue")]
+
+    async def body(engine: Engine) -> None:
+        generations = [engine.submit(request) for request in (stream, *asked)]
+        together = [(await collect(one))[0] for one in generations]
+        assert together == await texts_of(engine, anew([stream, *asked]))
+
+    with_engine(backend, body)
+
+
+def test_looking_is_interrupted_and_given_up(projector_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "_SHORTEST_BREATH", 0.0)
+    backend = open_backend(projector_file)
+    assert backend.projector is not None
+    (piece,) = (one for one in seen_by(backend, "red") if isinstance(one, Piece))
+    calls: list[int] = []
+
+    def fails() -> bool:
+        raise KeyError("meanwhile")
+
+    assert not backend.projector.encode(piece, lambda: bool(calls.append(1)))
+    assert (len(calls), backend.projector.is_encoded(piece)) == (1, False)
+    with pytest.raises(KeyError):
+        backend.projector.encode(piece, fails)
+    assert not backend.projector.is_encoded(piece)
+    assert backend.projector.encode(piece, lambda: not calls.append(1))
+    assert len(calls) > 2, "it was come back to more than once"
+    assert backend.projector.is_encoded(piece)
+    backend.close()
