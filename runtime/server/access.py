@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
+from runtime.engine.turns import Asker
+from runtime.server.keys import SETTINGS
 from runtime.server.refusals import ForeignHost, ForeignOrigin, InvalidKey
 from runtime.settings import ServerSettings
 
@@ -61,6 +63,12 @@ def guard(server: ServerSettings, public: Collection[str]) -> Middleware:
         return await handler(request)
 
     return admit
+
+
+def asker_of(request: web.Request) -> Asker:
+    """Who is to have a share of the server: whoever has this key, or else this connection. Comparable, and no more."""
+    keys = _keys(request) if request.app[SETTINGS].server.api_keys else ()
+    return keys[0] if keys else id(request.protocol)
 
 
 def answer_headers(server: ServerSettings) -> PrepareHook:

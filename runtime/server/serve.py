@@ -1,6 +1,7 @@
 """Serving from start to signal: listen, load, say where, wait, stop.
 
-SIGTERM and Ctrl-C: no new connections; what is running may finish for a moment, is then ended; exit 0.
+SIGTERM and Ctrl-C: no new connections; what is running may finish for a moment, is then ended; exit 0. So it is, too,
+where something does not let itself be ended.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from runtime.settings import Settings
 
 FINISH_SECONDS = 3.0
 CLOSE_SECONDS = 1.0
-"""How long running requests may go on after the signal, and how long clients that do not read are waited for then."""
+END_SECONDS = 2.0
+"""How long running requests may go on after the signal, how long clients that do not read are waited for then, and how
+long whatever does not end by itself: a thread that computes, a driver."""
 
 
 Beside = Callable[[Sequence[ServedModel]], Awaitable[None] | None]
@@ -78,12 +81,25 @@ def _stop_on_signals() -> asyncio.Event:
 
     def on_signal() -> None:
         stop.set()
+        _end_in(FINISH_SECONDS + CLOSE_SECONDS + END_SECONDS)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
     return stop
+
+
+def _end_in(seconds: float) -> None:
+    """End the process then, unless it has ended: threads are waited for else, and nothing interrupts them."""
+
+    def end() -> None:
+        sys.stderr.flush()
+        os._exit(0)
+
+    deadline = threading.Timer(seconds, end)
+    deadline.daemon = True
+    deadline.start()
 
 
 async def _load_unless(stop: asyncio.Event, served: Sequence[ServedModel]) -> bool:

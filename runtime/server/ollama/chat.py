@@ -14,9 +14,10 @@ from runtime.chat.conversation import Conversation
 from runtime.chat.job import ChatJob, chat_job
 from runtime.engine.backend import Model
 from runtime.engine.types import FinishedEvent, Probabilities
+from runtime.server.beside import beside_the_loop
 from runtime.server.chatting import Call, ChatAnswer, answer_chat
 from runtime.server.dialect import Failure
-from runtime.server.json import beside_the_loop, json_response
+from runtime.server.json import json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.ollama.answers import ending, head, logprobs, without_text
