@@ -22,7 +22,7 @@ from runtime.console.aside import Aside
 from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
 from runtime.engine.backend import ModelFacts, WorkerAddress
-from runtime.errors import LoafError
+from runtime.errors import LoafError, escaped
 from runtime.models.served import ServedModel
 from runtime.server.app import build_app
 from runtime.server.keys import MODELS
@@ -129,7 +129,7 @@ def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Set
             f"Warning: whoever can reach {', '.join(addresses.exposed)} may use the model (--api-key asks for a key)"
         )
     lines.append(f"Serving on {', '.join((*addresses.urls, *addresses.paths))} ({stops} stops)")
-    print("\n".join(lines), file=sys.stderr)
+    print("\n".join(map(escaped, lines)), file=sys.stderr)
     sys.stderr.flush()
     shows_page = settings.server.open_browser and settings.server.serves_page and addresses.urls
     if shows_page and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
