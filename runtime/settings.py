@@ -48,7 +48,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
 
     `hosts` are addresses, names, or paths of unix sockets. `api_keys` empty: nobody is asked for one. `cors_origins`
     in lower case, "*" for all; see `access.Origins`. `socket_mode` of unix sockets, `api_prefix` before all paths ("",
-    or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer.
+    or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer;
+    `drain_seconds` are for what runs when the server is told to stop.
     `shows_props_changes`: whether `POST /props` is taken. `slot_save_path` None: states of slots are not kept.
     """
 
@@ -60,6 +61,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
     api_prefix: str = ""
     tls: TlsFiles | None = None
     timeout: float = 60.0
+    drain_seconds: float = 3.0
     open_browser: bool = True
     serves_page: bool = True
     shows_slots: bool = True

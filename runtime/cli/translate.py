@@ -126,6 +126,7 @@ def _server(flags: dict[str, Any]) -> ServerSettings:
         api_prefix=flags["api_prefix"] or "",
         tls=_tls(flags["ssl_cert_file"], flags["ssl_key_file"]),
         timeout=flags["timeout"],
+        drain_seconds=flags["drain_seconds"],
         open_browser=not flags["nobrowser"],
         serves_page=flags["ui"],
         shows_slots=flags["slots"],

@@ -195,10 +195,6 @@ class Engine:
             slots=generations.slots() if generations else (),
         )
 
-    def is_busy(self) -> bool:
-        """Whether any request waits or runs."""
-        return self._loss is None and (bool(self._submitted) or self._has_work())
-
     def stop(self) -> None:
         """Take no more requests; what is running ends with `EngineStopped`. Returns at once; see `join`."""
         with self._wake:

@@ -21,7 +21,9 @@ from runtime.server.openai import OPENAI
 from runtime.server.openai.memory import MEMORY, AnswerMemory
 from runtime.server.openapi import describing
 from runtime.server.page import asset, assets, docs, index, to_index
+from runtime.server.readiness import READINESS, Readiness, counting
 from runtime.server.receiving import receiving
+from runtime.server.tracing import name_in_answer
 from runtime.settings import Settings
 
 DIALECTS = (LLAMACPP, OPENAI, OLLAMA, ANTHROPIC)
@@ -44,11 +46,13 @@ def build_app(
     server = settings.server
     prefix = server.api_prefix
     public = frozenset(prefix + path for path in (PUBLIC.union(assets(), {""}) if server.serves_page else PUBLIC))
+    readiness = Readiness()
     outermost = [logging_requests()] if settings.log.is_wanted else []
     middlewares = [
         *outermost,
         answering_errors(DIALECTS, prefix),
         guard(server, public),
+        counting(readiness),
         receiving(server.timeout, MAX_BODY),
     ]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
@@ -60,6 +64,7 @@ def build_app(
     app[STARTED] = int(time.time())
     app[PING_SECONDS] = ping_seconds
     app[MEMORY] = AnswerMemory()
+    app[READINESS] = readiness
     if server.serves_page:
         app.router.add_get(f"{prefix}/", index)
         app.router.add_get(f"{prefix}/docs", docs)
@@ -74,6 +79,7 @@ def build_app(
                     app.router.add_route(method, prefix + path, route.handler)
     app.on_response_prepare.append(answer_headers(server))
     app.on_response_prepare.append(_name_the_server)
+    app.on_response_prepare.append(name_in_answer)
     return app
 
 

@@ -1,7 +1,7 @@
 """Serving from start to signal: listen, load, say where, wait, stop.
 
-SIGTERM and Ctrl-C: no new connections; what is running may finish for a moment, is then ended; exit 0. So it is, too,
-where something does not let itself be ended.
+SIGTERM and Ctrl-C: no new work; what is running may finish for a while (`--drain-seconds`), is then ended; exit 0. So
+it is, too, where something does not let itself be ended.
 """
 
 from __future__ import annotations
@@ -25,15 +25,14 @@ from runtime.engine.backend import ModelFacts, WorkerAddress
 from runtime.errors import LoafError, escaped
 from runtime.models.served import ServedModel
 from runtime.server.app import build_app
-from runtime.server.keys import MODELS
 from runtime.server.listening import Addresses, listening
+from runtime.server.readiness import READINESS
 from runtime.settings import Settings
 
-FINISH_SECONDS = 3.0
 CLOSE_SECONDS = 1.0
 END_SECONDS = 2.0
-"""How long running requests may go on after the signal, how long clients that do not read are waited for then, and how
-long whatever does not end by itself: a thread that computes, a driver."""
+"""When running requests have had their time: how long clients that do not read are waited for, and how long then
+whatever does not end by itself, a thread that computes or a driver."""
 
 
 Beside = Callable[[Sequence[ServedModel]], Awaitable[None] | None]
@@ -54,7 +53,7 @@ def serve(
 async def _serve(
     served: Sequence[ServedModel], settings: Settings, stopped: threading.Event, beside: Beside | None
 ) -> bool:
-    stop = _stop_on_signals()
+    stop = _stop_on_signals(settings.server.drain_seconds)
     begins_anew = False
     if stopped.is_set():
         return begins_anew
@@ -66,7 +65,7 @@ async def _serve(
                 other = beside(served) if beside is not None else None
                 _announce(served, addresses, settings, stops="Ctrl-C" if other is None else "Ctrl-D")
                 begins_anew = await _until_stopped(stop, served, settings.gpu.workers, other)
-                await _finish(runner)
+                await _drain(runner, settings.server.drain_seconds)
     finally:
         for one in served:
             one.stop()
@@ -74,14 +73,14 @@ async def _serve(
     return begins_anew
 
 
-def _stop_on_signals() -> asyncio.Event:
+def _stop_on_signals(drain_seconds: float) -> asyncio.Event:
     """Set at the first signal; a second one ends the program as it would any other."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
         stop.set()
-        _end_in(FINISH_SECONDS + CLOSE_SECONDS + END_SECONDS)
+        _end_in(drain_seconds + CLOSE_SECONDS + END_SECONDS)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
@@ -213,11 +212,14 @@ async def _recovers(workers: Sequence[WorkerAddress], either: list[asyncio.Futur
     return True
 
 
-async def _finish(runner: web.AppRunner) -> None:
-    """Stop listening and let running requests finish, for `FINISH_SECONDS` at most."""
+async def _drain(runner: web.AppRunner, seconds: float) -> None:
+    """Take no new work, and let what runs finish, for so long at most; until then whoever asks is told. Then stop
+    listening.
+    """
+    readiness = runner.app[READINESS]
+    readiness.drains = True
+    deadline = asyncio.get_running_loop().time() + seconds
+    while readiness.answering and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.02)
     for site in list(runner.sites):
         await site.stop()
-    engines = [hosted.engine for hosted in runner.app[MODELS].all]
-    deadline = asyncio.get_running_loop().time() + FINISH_SECONDS
-    while any(engine.is_busy() for engine in engines) and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.02)

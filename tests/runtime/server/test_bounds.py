@@ -103,10 +103,10 @@ def test_large_texts_keep_nobody_waiting_who_is_not_large(server: Server) -> Non
 STUCK = """
 import signal, threading
 from runtime.server import serve
-serve.FINISH_SECONDS = serve.CLOSE_SECONDS = serve.END_SECONDS = 0.05
+serve.CLOSE_SECONDS = serve.END_SECONDS = 0.05
 import asyncio
 async def main():
-    stop = serve._stop_on_signals()
+    stop = serve._stop_on_signals(0.05)
     print("ready", flush=True)
     await stop.wait()
     await asyncio.to_thread(threading.Event().wait)
