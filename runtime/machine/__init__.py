@@ -7,6 +7,7 @@ busy → how much of the processors others take
 c_library → the one that the file brings, where it is in use
 logs → where the log goes                               heap → memory that was freed, given back
 lean → packages of which only a part is imported
+supervised → what systemd and containers hand over, and are told
 
 Refuses to know models.
 """

@@ -26,9 +26,6 @@ class Readiness:
         self.drains = False
 
 
-READINESS = web.AppKey("readiness", Readiness)
-
-
 def counting(readiness: Readiness) -> Middleware:
     """A middleware that counts requests, and takes no new work while there is to be none. Raises `ServerStopping`."""
 

@@ -23,10 +23,12 @@ from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
 from runtime.engine.backend import ModelFacts, WorkerAddress
 from runtime.errors import LoafError, escaped
+from runtime.machine.supervised import notify, notify_reloading, reap_orphans
 from runtime.models.served import ServedModel
 from runtime.server.app import build_app
+from runtime.server.keys import READINESS, RENEWABLE
 from runtime.server.listening import Addresses, listening
-from runtime.server.readiness import READINESS
+from runtime.server.renewing import Renewable
 from runtime.settings import Settings
 
 CLOSE_SECONDS = 1.0
@@ -64,6 +66,7 @@ async def _serve(
             if await _load_unless(stop, served):
                 other = beside(served) if beside is not None else None
                 _announce(served, addresses, settings, stops="Ctrl-C" if other is None else "Ctrl-D")
+                _serve_a_supervisor(runner)
                 begins_anew = await _until_stopped(stop, served, settings.gpu.workers, other)
                 await _drain(runner, settings.server.drain_seconds)
     finally:
@@ -117,6 +120,27 @@ async def _load_unless(stop: asyncio.Event, served: Sequence[ServedModel]) -> bo
     with suppress(LoafError):  # what it says now does not matter any more
         await loading
     return False
+
+
+def _serve_a_supervisor(runner: web.AppRunner) -> None:
+    """Say that all is ready; read keys and certificates anew at SIGHUP; be the parent of whoever has none."""
+    loop = asyncio.get_running_loop()
+    renewable = runner.app[RENEWABLE]
+    if renewable.has_files:
+        loop.add_signal_handler(signal.SIGHUP, _read_anew, renewable)
+    reap_orphans(loop.add_signal_handler)
+    notify("READY=1")
+
+
+def _read_anew(renewable: Renewable) -> None:
+    notify_reloading()
+    try:
+        renewable.read_anew()
+    except (LoafError, OSError) as error:
+        print(f"error: {error}: what was read before stays in force", file=sys.stderr, flush=True)
+    else:
+        print("Keys and certificates have been read anew", file=sys.stderr, flush=True)
+    notify("READY=1")
 
 
 def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Settings, stops: str) -> None:
@@ -218,6 +242,7 @@ async def _drain(runner: web.AppRunner, seconds: float) -> None:
     """
     readiness = runner.app[READINESS]
     readiness.drains = True
+    notify("STOPPING=1")
     deadline = asyncio.get_running_loop().time() + seconds
     while readiness.answering and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.02)

@@ -7,8 +7,7 @@ from aiohttp import web
 from runtime.engine.errors import StillLoading
 from runtime.models.served import loaded_share
 from runtime.server.json import json_response
-from runtime.server.keys import MODELS
-from runtime.server.readiness import READINESS
+from runtime.server.keys import MODELS, READINESS
 from runtime.server.refusals import ServerStopping
 
 
