@@ -42,12 +42,17 @@ SMALL = 4096
 """Bytes of a body that is dealt with at once: two milliseconds of rendering and tokenizing at most."""
 
 
+_PICTURE = b"image"
+"""What all dialects have in the name of a field with a picture, which takes longer than its size tells."""
+
+
 async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_long: bool = False) -> T:
     """What `make` makes of the request: in a thread, so that nobody waits, unless it is small.
 
     While all processors compute, a thread is waited for longer than a small request takes.
     """
-    if takes_long or len(await request.read()) > SMALL:
+    body = await request.read()
+    if takes_long or len(body) > SMALL or _PICTURE in body:
         return await asyncio.to_thread(make)
     return make()
 
