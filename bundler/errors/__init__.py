@@ -64,6 +64,7 @@ LoafError
     ├── PlatformUnmakeable
     ├── ToolchainMissing
     ├── NoSuchPack
+    ├── MediaPackMissing
     ├── PackMissing
     ├── NoPackForPlatform
     ├── ProgramDamaged
@@ -92,6 +93,7 @@ from bundler.errors.making import (
     CompilerMissing,
     FreezeError,
     FrozenFileUnsuitable,
+    MediaPackMissing,
     NoPackForPlatform,
     NoProgramForHere,
     NoSuchPack,
@@ -179,6 +181,7 @@ __all__ = [
     "ImportanceUnusable",
     "KeyUnusable",
     "MalformedGGUF",
+    "MediaPackMissing",
     "MismatchedParts",
     "MissingParts",
     "NameTaken",

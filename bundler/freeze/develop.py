@@ -84,7 +84,7 @@ def install_source(progress: Progress) -> None:
     llama = compiled_package(progress)
     state = f"{_state()} {llama.name}"
     if not _is_done(Path(sys.prefix), "source", state):
-        others = [pin for pin in pins("runtime") if not pin.startswith(f"{LLAMA}==")]
+        others = [pin for pin in (*pins("runtime"), *pins("media")) if not pin.startswith(f"{LLAMA}==")]
         install(Path(sys.executable), others, what="the runtime's packages", log=log_file("setup"), progress=progress)
         lay_into(next(Path(sys.prefix).glob("lib/python*/site-packages")), llama)
         _note(Path(sys.prefix), "source", state)

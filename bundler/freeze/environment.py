@@ -25,7 +25,7 @@ _NEEDS_BYTES = 250_000_000  # measured: 101 MB, and as much while pip unpacks
 
 
 def freezing_environment(progress: Progress) -> Path:
-    """The interpreter of an environment with the pinned `runtime` and `freeze` packages, but for llama-cpp-python.
+    """The interpreter of an environment with the pinned `runtime`, `media` and `freeze` packages, but llama-cpp-python.
 
     Run modules with it (`python -m`): the scripts beside it name a folder that has been renamed since.
     Raises PythonUnsuitable, PackagesUnreachable, StepFailed and CacheError.
@@ -84,7 +84,8 @@ def check_python() -> None:
 
 
 def _frozen_pins() -> tuple[str, ...]:
-    return tuple(pin for pin in (*pins("runtime"), *pins("freeze")) if not pin.startswith(f"{LLAMA}=="))
+    wanted = (*pins("runtime"), *pins("media"), *pins("freeze"))
+    return tuple(pin for pin in wanted if not pin.startswith(f"{LLAMA}=="))
 
 
 def _make(folder: Path, packages: Sequence[str], progress: Progress) -> None:

@@ -37,6 +37,11 @@ def collect_licenses(folders: Sequence[Path], packages: list[str], of_page: str)
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
+def package_licenses(folders: Sequence[Path], packages: list[str]) -> str:
+    """The licences of `packages` alone, installed in `folders`."""
+    return "\n".join(part.rstrip() + "\n" for part in _package_licenses(folders, packages))
+
+
 def _package_licenses(folders: Sequence[Path], packages: list[str]) -> Iterator[str]:
     there = importlib.metadata.distributions(path=list(map(str, folders)))
     found = {each.metadata["Name"].lower(): each for each in there}
