@@ -210,9 +210,10 @@ ContextSource = Literal["flag", "model", "memory", "device"]
 class ContextSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens; `n_slots` sequences share `n_ctx` of them. `flash_attention` None: where it can be used.
 
-    `max_draft` tokens may be guessed for each sequence and step; `pooling` None: what the model says. With `swa_full`,
-    layers with a sliding window keep all tokens, too. With `gives_way` fewer than `n_threads` compute while others need
-    the processors.
+    `max_draft` tokens may be guessed for each sequence and step, from its own text where it `looks_up`; `pooling` None:
+    what the model says. A draft model guesses no token of less than `least_probability`, nor fewer than `min_draft` at
+    once. With `swa_full`, layers with a sliding window keep all tokens, too. With `gives_way` fewer than `n_threads`
+    compute while others need the processors.
     """
 
     n_ctx: int
@@ -224,6 +225,9 @@ class ContextSettings(msgspec.Struct, frozen=True):
     cache_type_k: CacheType = "f16"
     cache_type_v: CacheType = "f16"
     max_draft: int = 0
+    looks_up: bool = False
+    min_draft: int = 0
+    least_probability: float = 0.0
     swa_full: bool = False
     pooling: Pooling | None = None
     n_ctx_source: ContextSource = "flag"
@@ -353,6 +357,17 @@ class Generator(Protocol):
     def restore(self, slot: int, file: StateFile) -> tuple[int, ...]: ...
 
 
+class Drafter(msgspec.Struct, frozen=True):
+    """A model that guesses what another one says next, with a pool of its own for as many sequences.
+
+    It was loaded from `weights`.
+    """
+
+    weights: Weights
+    model: Model
+    context: Generator
+
+
 class Embedder(Protocol):
     """Turns texts into vectors, many at once. Methods as in `llama/embedder.py`; one thread only, but `interrupt`."""
 
@@ -370,7 +385,7 @@ class Backend(Protocol):
 
     `generator` is None for a model that only makes vectors. `adapters` can be applied to either. `placement` says where
     it computes, `scratch` how many bytes computing takes besides weights and context, by the name of each memory.
-    `warmth` is what need not be computed any more. `n_threads` compute now.
+    `warmth` is what need not be computed any more; `drafter` guesses for the generator. `n_threads` compute now.
     """
 
     @property
@@ -385,6 +400,8 @@ class Backend(Protocol):
     def scratch(self) -> tuple[tuple[str, int], ...]: ...
     @property
     def warmth(self) -> Warmth: ...
+    @property
+    def drafter(self) -> Drafter | None: ...
     @property
     def n_threads(self) -> int: ...
     def embedder(self) -> Embedder: ...

@@ -5,6 +5,7 @@ LoafError
     ├── ModelLoadFailed      llama.cpp does not take the weights
     ├── BackendFailed        a GPU's backend cannot be used
     ├── AdapterFailed        llama.cpp does not take the adapter
+    ├── DraftMisfit          the draft model cannot guess for the model
     ├── ContextFailed        no context of this size can be made
     ├── StillLoading         no request can be taken yet
     ├── WorkerLost           another machine that computed a part of the model is gone
@@ -66,6 +67,18 @@ class AdapterFailed(EngineError):
             "It must be a GGUF made for the very model it is used with.",
         )
         self.name = name
+        self.reason = reason
+
+
+class DraftMisfit(EngineError):
+    """The draft model in `path` cannot guess for the model, for `reason`."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path.name} cannot be the draft model: {reason}",
+            "A draft model has the tokens of the model that it guesses for: take a smaller one of the same family.",
+        )
+        self.path = path
         self.reason = reason
 
 

@@ -11,9 +11,10 @@ from collections import deque
 
 import msgspec
 
-from runtime.engine.backend import NOTHING_WARM, BatchItem, Generator, Model, PoolFull, Sampler, Warmth
+from runtime.engine.backend import NOTHING_WARM, BatchItem, Drafter, Generator, Model, PoolFull, Sampler, Warmth
 from runtime.engine.beginnings import Scales
 from runtime.engine.checkpoints import CheckpointLimits
+from runtime.engine.drafting import Drafting
 from runtime.engine.errors import DecodeFailed, EngineError, EngineStopped
 from runtime.engine.guessing import Guessing
 from runtime.engine.jobs import Generation, Job, Outbox
@@ -21,6 +22,7 @@ from runtime.engine.prefixes import Prefixes
 from runtime.engine.scheduler import Chunk, Limits, plan_batch
 from runtime.engine.sequence import Sequence
 from runtime.engine.stats import Counters, Occupant, SlotState
+from runtime.engine.step_cost import StepCost
 from runtime.engine.types import FinishedEvent, FinishReason, TokenEvent
 
 
@@ -40,6 +42,7 @@ class Generations:
 
     `shifts` where a full context forgets its oldest tokens and goes on. What nobody uses is kept beside the pool, in
     up to `shelf_bytes`; states to go back to, where the memory cannot be cut, within the limits of `checkpoints`.
+    `drafter` guesses what comes next.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Generations:
         shelf_bytes: int = 0,
         checkpoints: CheckpointLimits | None = None,
         warmth: Warmth = NOTHING_WARM,
+        drafter: Drafter | None = None,
     ) -> None:
         settings = context.settings
         self._prefixes = Prefixes(context, model.facts, shelf_bytes=shelf_bytes, limits=checkpoints, warmth=warmth)
@@ -63,7 +67,10 @@ class Generations:
         self._counters = counters
         self._shifts = shifts
         self._storage = self._prefixes.storage
-        self._guessing = Guessing(0 if model.facts.keeps_state else settings.max_draft)
+        cost = StepCost()
+        drafting = None if drafter is None else Drafting(drafter, settings, cost, model.facts.vocabulary_size)
+        at_most = 0 if model.facts.keeps_state else settings.max_draft
+        self._guessing = Guessing(at_most, cost, looks_up=settings.looks_up, drafting=drafting)
         self._limits = Limits(batch=settings.n_batch, beside_streams=settings.n_ubatch)
         self._waiting: deque[_Run] = deque()
         self._running: list[_Run] = []
@@ -194,12 +201,13 @@ class Generations:
         self._report(run)
 
     def _guess(self) -> None:
-        """Let streams guess what comes next, as long as the pool has room for all of it."""
+        """Let streams guess what comes next, as long as the pool and the batch have room for all."""
         if not self._guessing.is_on:
             return
         streams = [run.sequence for run in self._running if not run.sequence.is_prefilling]
         n_ctx = self._context.n_ctx
-        self._guessing.propose(streams, n_ctx - self.cache.cells - len(streams), n_ctx)
+        room = min(n_ctx - self.cache.cells, self._limits.batch) - len(streams)
+        self._guessing.propose(streams, room, n_ctx)
 
     # -- after a batch ----------------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ class Lanes:
                 shelf_bytes=shelf_bytes,
                 checkpoints=checkpoints,
                 warmth=backend.warmth,
+                drafter=backend.drafter,
             )
         self._embeddings = Embeddings(backend, outbox, counters)
 

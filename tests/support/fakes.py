@@ -22,6 +22,7 @@ from runtime.engine.backend import (
     Adapter,
     BatchItem,
     ContextSettings,
+    Drafter,
     ModelFacts,
     Placement,
     PoolFull,
@@ -132,6 +133,8 @@ class FakeContext:
     placement: Placement = ON_THE_PROCESSOR
     scratch: tuple[tuple[str, int], ...] = ()
     warmth: Warmth = NOTHING_WARM
+    drafter: Drafter | None = None
+    looks_up: bool = True
     n_threads: int = 1
     fail_at: int | None = None
     gate: threading.Semaphore | None = None
@@ -140,7 +143,13 @@ class FakeContext:
 
     def __post_init__(self) -> None:
         self.settings = ContextSettings(
-            self.n_ctx, self.n_slots, self.n_batch, self.n_ubatch, 1, max_draft=self.max_draft
+            self.n_ctx,
+            self.n_slots,
+            self.n_batch,
+            self.n_ubatch,
+            1,
+            max_draft=self.max_draft,
+            looks_up=self.looks_up,
         )
         self.held: list[list[tuple[int, object]]] = [[] for _ in range(self.n_slots)]
         self.batches: list[list[BatchItem]] = []

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.engine.lookup import ALLOWANCE, Lookup, StepCost
+from runtime.engine.lookup import ALLOWANCE, Lookup
+from runtime.engine.step_cost import StepCost
 
 CHEAP = 0.1
 
