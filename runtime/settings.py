@@ -216,8 +216,8 @@ class Settings(msgspec.Struct, frozen=True):
     def of_another_model(self) -> Settings:
         """What of this holds for the further models of a bundle: all but what can only be meant for the first one.
 
-        That is its names, what its adapters, its draft model, its pooling and its template are, and a context it was not
-        trained for.
+        That is its names, what its adapters, its draft model, its pooling and its template are, and a context that it
+        was not trained for.
         """
         replace = msgspec.structs.replace
         return replace(

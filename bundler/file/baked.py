@@ -17,7 +17,6 @@ PartRole = Literal["lora", "draft", "projector"]
 
 UNUSED: dict[Role, str] = {
     "projector": "images are not understood yet: the projector is kept in the bundle and not used",
-    "draft": "draft models are not used yet: it is kept in the bundle; what --lookup guesses, needs none",
 }
 """Parts that this version of the runtime leaves alone, and what there is to say of it."""
 

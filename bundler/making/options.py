@@ -181,7 +181,7 @@ _COMPANIONS = (
     _option("--lora", "LoRA adapter of the model, applied as strongly as SCALE says [1]; repeatable.", LoraFile(),
             multiple=True),
     _option("--mmproj", "Projector for images: kept in the bundle, not used yet.", PartFile("projector")),
-    _option("--draft", "Draft model: kept in the bundle, not used yet.", PartFile("draft")),
+    _option("--draft", "Draft model, which guesses what the model says next [the source's own].", PartFile("draft")),
 )  # fmt: skip
 
 _DEFAULTS = (

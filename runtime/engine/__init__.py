@@ -5,6 +5,7 @@ lanes → the two kinds of work                     generating, embedding → th
 scheduler → what goes into the next batch         guessing, lookup → guesses of what comes next
 cache, pool → what each KV sequence holds         shelf, storage → what was moved out of the pool
 checkpoints → states to go back to                prefixes → what a request begins from, of all of these
+drafting → guesses of a draft model               worth, step_cost → whether they are worth it
 beginnings → what two texts have in common
 sequence → one request's state                    text, lines → tokens' bytes into text, stop strings
 types → what a request and its events are         stats → numbers of all of it
