@@ -50,17 +50,32 @@ class StateFile(msgspec.Struct, frozen=True):
     size: int | None = None
 
 
+class PartialState(msgspec.Struct, frozen=True, eq=False):
+    """What a memory cannot go back to by being cut, as it was after the first `length` tokens of a sequence."""
+
+    length: int
+    state: memoryview
+
+
+class SavedSequence(msgspec.Struct, frozen=True):
+    """What was in a file: a sequence of `tokens`, and what can be gone back to along them, ascending."""
+
+    tokens: tuple[int, ...]
+    checkpoints: tuple[PartialState, ...] = ()
+
+
 class Warmth(msgspec.Struct, frozen=True):
     """What was computed before the launch of prompts that begin with `tokens`, with the adapters at `scales`.
 
-    Its state is in `file`; None: there is nothing that can be used. `line` tells people of it, "" where there is
-    nothing to say.
+    Its state is in `file`; None: there is nothing that can be used. It can be gone back to the first so many tokens as
+    `checkpoints` say, where the memory cannot be cut. `line` tells people of it, "" where there is nothing to say.
     """
 
     tokens: tuple[int, ...] = ()
     scales: tuple[float, ...] = ()
     file: StateFile | None = None
     line: str = ""
+    checkpoints: tuple[int, ...] = ()
 
 
 NOTHING_WARM = Warmth()
@@ -352,9 +367,10 @@ class Generator(Protocol):
     def state_size(self, slot: int) -> int: ...
     def state(self, slot: int) -> memoryview | None: ...
     def set_state(self, slot: int, state: memoryview) -> bool: ...
-    def save(self, slot: int, tokens: Sequence[int], path: Path) -> int: ...
+    def save(self, slot: int, saved: SavedSequence, path: Path) -> int: ...
     def saved_tokens(self, file: StateFile) -> tuple[int, ...]: ...
-    def restore(self, slot: int, file: StateFile) -> tuple[int, ...]: ...
+    def saved_checkpoints(self, file: StateFile) -> tuple[int, ...]: ...
+    def restore(self, slot: int, file: StateFile) -> SavedSequence: ...
 
 
 class Drafter(msgspec.Struct, frozen=True):

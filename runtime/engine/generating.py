@@ -59,14 +59,14 @@ class Generations:
         drafter: Drafter | None = None,
     ) -> None:
         settings = context.settings
-        self._prefixes = Prefixes(context, model.facts, shelf_bytes=shelf_bytes, limits=checkpoints, warmth=warmth)
-        self.cache = self._prefixes.cache
+        self.prefixes = Prefixes(context, model.facts, shelf_bytes=shelf_bytes, limits=checkpoints, warmth=warmth)
+        self.cache = self.prefixes.cache
         self._context = context
         self._model = model
         self._outbox = outbox
         self._counters = counters
         self._shifts = shifts
-        self._storage = self._prefixes.storage
+        self._storage = self.prefixes.storage
         cost = StepCost()
         drafting = None if drafter is None else Drafting(drafter, settings, cost, model.facts.vocabulary_size)
         at_most = 0 if model.facts.keeps_state else settings.max_draft
@@ -149,8 +149,8 @@ class Generations:
             _note_yielding(running, chunks)
         runs = {run.sequence.slot: run for run in self._running}
         for chunk in chunks:
-            self._prefixes.computed(chunk.sequence, chunk.sequence.tokens[chunk.start : chunk.start + chunk.count])
-            self._prefixes.take_checkpoint(chunk.sequence)
+            self.prefixes.computed(chunk.sequence, chunk.sequence.tokens[chunk.start : chunk.start + chunk.count])
+            self.prefixes.take_checkpoint(chunk.sequence)
             slot = chunk.sequence.slot
             assert slot is not None, "a chunk is of a running sequence"
             self._report(runs[slot])
@@ -170,8 +170,7 @@ class Generations:
             run = self._waiting.popleft()
             sequence = run.sequence
             if self._waits_for_its_slot(sequence) or (
-                sequence.request.reuse_prefix
-                and self._prefixes.is_coming(sequence, [r.sequence for r in self._running])
+                sequence.request.reuse_prefix and self.prefixes.is_coming(sequence, [r.sequence for r in self._running])
             ):
                 held.append(run)
             else:
@@ -193,7 +192,7 @@ class Generations:
             except EngineError as error:
                 self._outbox.put(run.generation, error)
                 return
-        self._prefixes.begin(sequence)
+        self.prefixes.begin(sequence)
         if sequence.started_at is None:
             sequence.started_at = time.monotonic()
             sequence.cached = sequence.computed
@@ -265,9 +264,9 @@ class Generations:
 
     def _settle(self, sequence: Sequence, draft: tuple[int, ...], accepted: int) -> None:
         """Keep what was computed of the guesses that were right, and drop the others."""
-        self._prefixes.computed(sequence, list(draft[:accepted]))
+        self.prefixes.computed(sequence, list(draft[:accepted]))
         if accepted < len(draft):
-            self._prefixes.cut(sequence, sequence.computed)
+            self.prefixes.cut(sequence, sequence.computed)
         self._counters.count_guesses(accepted)
         self._guessing.settle(sequence, len(draft), accepted)
 
@@ -343,7 +342,7 @@ class Generations:
 
     def _shift(self, run: _Run) -> None:
         """Forget the older half, and go on. The rest is computed anew."""
-        self._prefixes.cut(run.sequence, run.sequence.shift())
+        self.prefixes.cut(run.sequence, run.sequence.shift())
         self._guessing.forget(run.sequence)
 
 

@@ -24,9 +24,11 @@ from runtime.engine.backend import (
     ContextSettings,
     Drafter,
     ModelFacts,
+    PartialState,
     Placement,
     PoolFull,
     Sampled,
+    SavedSequence,
     StateFile,
     Warmth,
 )
@@ -155,6 +157,7 @@ class FakeContext:
         self.batches: list[list[BatchItem]] = []
         self.scales: list[tuple[float, ...]] = []
         self.computed: list[int] = []
+        self.saved: dict[Path, tuple[PartialState, ...]] = {}
         self.closed = False
 
     @property
@@ -230,14 +233,18 @@ class FakeContext:
         self.held[slot] = [(token, object()) for token in state.cast("q")[: self.n_ctx - self.used()]]
         return len(self.held[slot]) == len(state) // 8
 
-    def save(self, slot: int, tokens: Sequence[int], path: Path) -> int:
-        assert [token for token, _cell in self.held[slot]] == list(tokens)
-        return path.write_text(" ".join(map(str, tokens)))
+    def save(self, slot: int, saved: SavedSequence, path: Path) -> int:
+        assert [token for token, _cell in self.held[slot]] == list(saved.tokens)
+        self.saved[path] = saved.checkpoints
+        return path.write_text(" ".join(map(str, saved.tokens)))
 
     def saved_tokens(self, file: StateFile) -> tuple[int, ...]:
         return tuple(map(int, re.findall(r"\d+", file.path.read_text())))
 
-    def restore(self, slot: int, file: StateFile) -> tuple[int, ...]:
+    def saved_checkpoints(self, file: StateFile) -> tuple[int, ...]:
+        return tuple(one.length for one in self.saved.get(file.path, ()))
+
+    def restore(self, slot: int, file: StateFile) -> SavedSequence:
         assert not self.held[slot], "states go into empty sequences"
         try:
             tokens = tuple(map(int, file.path.read_text().split()))
@@ -247,7 +254,7 @@ class FakeContext:
         if self.used() + len(tokens) > self.n_ctx:
             raise StateFailed(file.path, "no room")
         self.held[slot] = [(token, object()) for token in tokens]
-        return tokens
+        return SavedSequence(tokens, self.saved.get(file.path, ()))
 
     def interrupt(self) -> None:
         self.interrupted = True
