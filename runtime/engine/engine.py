@@ -39,6 +39,7 @@ from runtime.engine.sequence import Sequence
 from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
 from runtime.engine.stats import Counters, EngineStats
 from runtime.engine.types import EmbeddingRequest, GenerationRequest
+from runtime.engine.wording import Wording
 from runtime.engine.worker import Worker
 
 T = TypeVar("T")
@@ -126,7 +127,7 @@ class Engine:
         Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PromptTooLong`, `UnknownSlot`,
         `QueueFull`, or what made loading fail.
         """
-        generator = self.generator()
+        generator, model = self.generator(), self.backend().model
         n_ctx, n_slots = generator.n_ctx, generator.settings.n_slots
         if request.slot is not None and not 0 <= request.slot < n_slots:
             raise UnknownSlot(request.slot, n_slots)
@@ -135,7 +136,7 @@ class Engine:
         if len(request.prompt) >= n_ctx:
             raise PromptTooLong(len(request.prompt), n_ctx)
         sequence = Sequence(request, self._scales_of(request.scales), next(self._numbers))
-        generation = Generation(sequence, self._mailbox(), self._abort)
+        generation = Generation(sequence, Wording(request, model), self._mailbox(), self._abort)
         self._queue(generation)
         return generation
 

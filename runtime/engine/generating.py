@@ -102,7 +102,7 @@ class Generations:
 
     def slots(self) -> tuple[SlotState, ...]:
         """Every KV sequence, in order."""
-        running = {run.sequence.slot: run.sequence for run in self._running}
+        running = {run.sequence.slot: run for run in self._running}
         return tuple(
             _slot_state(slot, len(self.cache.tokens(slot)), running.get(slot))
             for slot in range(self._context.settings.n_slots)
@@ -239,15 +239,15 @@ class Generations:
         sequence.append(sampled.token)
         if self._model.ends_generation(sampled.token):
             return FinishReason.END_OF_TEXT
-        is_shown = sampled.token in sequence.request.shown
-        text = sequence.lines.push(sequence.assembler.push(self._model.piece(sampled.token, special=is_shown)))
-        probabilities = () if sampled.probabilities is None else (sampled.probabilities,)
+        wording = run.generation.wording
+        text = wording.push((sampled.token,)) if wording.can_end else ""
         progress = sequence.progress() if sequence.request.reports_progress else None
-        event = TokenEvent(text, (sampled.token,), probabilities, progress)
-        self._outbox.put(run.generation, event, urgent=sequence.generated == 1)
-        if sequence.assembler.stopped:
-            return FinishReason.STOP_STRING
-        return sequence.reason_to_stop(self._context.n_ctx, time.monotonic())
+        self._outbox.tell(run.generation, sampled, text, progress)
+        if sequence.generated == 1:
+            self._outbox.hurry()
+        if wording.can_end and wording.ending is not None:
+            return wording.ending
+        return sequence.reason_to_stop(self._context.n_ctx)
 
     def _report(self, run: _Run) -> None:
         """How far the prompt has come, where that is wanted."""
@@ -277,10 +277,11 @@ class Generations:
 
     def _finish(self, run: _Run, reason: FinishReason) -> None:
         """End a sequence with the text that was held back, which may turn out to hold a stop string."""
-        text = run.sequence.lines.push(run.sequence.assembler.finish())
-        if run.sequence.assembler.stopped:
+        wording = run.generation.wording
+        text = wording.finish() if wording.can_end else ""
+        if wording.can_end and wording.stop_string:
             reason = FinishReason.STOP_STRING
-        self._end(run, run.sequence.finished(reason, text))
+        self._end(run, run.sequence.finished(reason, text, wording.stop_string))
 
     def _end(self, run: _Run, event: FinishedEvent | EngineError) -> None:
         self._release(run)
@@ -364,14 +365,14 @@ def _slot(sequence: Sequence) -> int:
     return sequence.slot
 
 
-def _slot_state(slot: int, held: int, sequence: Sequence | None) -> SlotState:
-    return SlotState(slot, held, None if sequence is None else _occupant(sequence))
+def _slot_state(slot: int, held: int, run: _Run | None) -> SlotState:
+    return SlotState(slot, held, None if run is None else _occupant(run))
 
 
-def _occupant(sequence: Sequence) -> Occupant:
+def _occupant(run: _Run) -> Occupant:
     return Occupant(
-        number=sequence.number,
-        request=sequence.request,
-        progress=sequence.progress(),
-        has_ended_line=sequence.lines.has_ended_one,
+        number=run.sequence.number,
+        request=run.sequence.request,
+        progress=run.sequence.progress(),
+        has_ended_line=run.generation.wording.has_ended_line,
     )
