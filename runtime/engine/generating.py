@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
@@ -23,16 +25,15 @@ from runtime.engine.sequence import Sequence
 from runtime.engine.stats import Counters, Occupant, SlotState
 from runtime.engine.types import FinishedEvent, FinishReason, TokenEvent
 
+T = TypeVar("T")
+
 
 class _Run(msgspec.Struct, eq=False):
     """A request that waits or runs. It keeps its sampler, and so its random numbers, when it has to wait again."""
 
     generation: Generation
+    sequence: Sequence
     sampler: Sampler | None = None
-
-    @property
-    def sequence(self) -> Sequence:
-        return self.generation.sequence
 
 
 class Generations:
@@ -69,6 +70,8 @@ class Generations:
         self._running: list[_Run] = []
         self._pool_is_short = False
         self._last_scales: Scales | None = None
+        self._streaming: tuple[_Run, ...] = ()
+        """Who had one token each in the last batch, if that was all, and nobody has come or gone since."""
 
     @property
     def waiting(self) -> int:
@@ -80,7 +83,7 @@ class Generations:
 
     def add(self, generation: Generation) -> None:
         """Let a new request wait for a slot."""
-        self._waiting.append(_Run(generation))
+        self._waiting.append(_Run(generation, generation.sequence))
 
     def drop(self, aborted: set[Job]) -> None:
         """End those whose clients have gone."""
@@ -117,7 +120,11 @@ class Generations:
 
         `beside_others`: other models wait for their turn.
         """
-        self._admit_waiting()
+        if self._waiting:
+            self._admit_waiting()
+        if self._streaming:
+            self._stream_on(self._streaming)
+            return
         self._guess()
         running = [run.sequence for run in self._running]
         chunks = plan_batch(running, self._limits, self._last_scales, beside_others=beside_others)
@@ -126,29 +133,53 @@ class Generations:
         self._last_scales = chunks[0].sequence.scales
         if any(chunk.count > 1 for chunk in chunks):
             self._outbox.deliver(now=True)  # a batch with a prompt takes long: nothing waits for it
+        run_of = {run.sequence: run for run in self._running}
+        runs = tuple([run_of[chunk.sequence] for chunk in chunks])
+        items = [_item(chunk) for chunk in chunks]
         began = time.perf_counter()
-        try:
-            outputs = self._context.decode([_item(chunk) for chunk in chunks], self._last_scales)
-        except PoolFull:
-            self._make_room()
-            return
-        except EngineStopped:
-            return  # in the middle of a batch; the engine ends its loop
-        except DecodeFailed as error:
-            self._fail_batch(chunks, error)
+        outputs = self._compute(runs, lambda scales: self._context.decode(items, scales))
+        if outputs is None:
             return
         self._measure(chunks, time.perf_counter() - began)
         if len(chunks) < len(running):
             _note_yielding(running, chunks)
-        runs = {run.sequence.slot: run for run in self._running}
-        for chunk in chunks:
-            self._prefixes.computed(chunk.sequence, chunk.sequence.tokens[chunk.start : chunk.start + chunk.count])
-            self._prefixes.take_checkpoint(chunk.sequence)
-            slot = chunk.sequence.slot
-            assert slot is not None, "a chunk is of a running sequence"
-            self._report(runs[slot])
-            if slot in outputs:
-                self._go_on(runs[slot], chunk, outputs[slot])
+        elif not self._guessing.is_on and not any(sequence.is_prefilling for sequence in running):
+            self._streaming = runs
+        for run, chunk in zip(runs, chunks, strict=True):
+            sequence = run.sequence
+            self._prefixes.computed(sequence, sequence.tokens[chunk.start : chunk.start + chunk.count])
+            self._prefixes.take_checkpoint(sequence)
+            self._report(run)
+            output = outputs.get(_slot(sequence))
+            if output is not None:
+                self._go_on(run, chunk, output)
+
+    def _stream_on(self, runs: tuple[_Run, ...]) -> None:
+        """The batch before once more, each sequence one token on: most are like that, and need not be planned anew."""
+        tokens = [run.sequence.tokens[-1] for run in runs]
+        outputs = self._compute(runs, lambda scales: self._context.decode_next(tokens, scales))
+        if outputs is None:
+            return
+        self._count(len(runs), max([len(run.sequence.tokens) for run in runs]))
+        for run, output in zip(runs, outputs, strict=True):
+            self._prefixes.computed(run.sequence, run.sequence.tokens[-1:])
+            ending = self._sample_next(run, output)
+            if ending is not None:
+                self._conclude(run, ending)
+
+    def _compute(self, runs: tuple[_Run, ...], decode: Callable[[Scales], T]) -> T | None:
+        """What `decode` returns of the batch of `runs`; None where it could not be computed."""
+        assert self._last_scales is not None, "a batch has been planned"
+        try:
+            return decode(self._last_scales)
+        except PoolFull:
+            self._streaming = ()  # the batch was filled, and not computed
+            self._make_room()
+        except EngineStopped:
+            pass  # in the middle of a batch; the engine ends its loop
+        except DecodeFailed as error:
+            self._fail_batch(runs, error)
+        return None
 
     # -- before a batch ---------------------------------------------------------------------------------------
 
@@ -191,6 +222,7 @@ class Generations:
             sequence.started_at = time.monotonic()
             sequence.cached = sequence.computed
         self._running.append(run)
+        self._streaming = ()
         self._report(run)
 
     def _guess(self) -> None:
@@ -217,11 +249,16 @@ class Generations:
             ending = self._sample_next(run, output + accepted)
         if chunk.draft:
             self._settle(run.sequence, chunk.draft, accepted)
+        if ending is not None:
+            self._conclude(run, ending)
+
+    def _conclude(self, run: _Run, ending: FinishReason | EngineError) -> None:
+        """Nothing more can be sampled; a full context may be shifted."""
         if isinstance(ending, EngineError):
             self._end(run, ending)
         elif ending is FinishReason.CONTEXT_FULL and self._shifts:
             self._shift(run)
-        elif ending is not None:
+        else:
             self._finish(run, ending)
 
     def _sample_next(self, run: _Run, output: int) -> FinishReason | EngineError | None:
@@ -265,13 +302,16 @@ class Generations:
 
     def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> None:
         """Note that the batch took so long."""
-        self._counters.batches += 1
-        self._counters.busy_slots += len(chunks)
-        self._counters.most_tokens = max(
-            self._counters.most_tokens, max(len(chunk.sequence.tokens) for chunk in chunks)
-        )
+        self._count(len(chunks), max([len(chunk.sequence.tokens) for chunk in chunks]))
         if self._guessing.is_on:
             self._guessing.measure(chunks, seconds)
+
+    def _count(self, sequences: int, longest: int) -> None:
+        """Note a batch of so many, the longest of which has so many tokens."""
+        counters = self._counters
+        counters.batches += 1
+        counters.busy_slots += sequences
+        counters.most_tokens = max(counters.most_tokens, longest)
 
     # -- endings ----------------------------------------------------------------------------------------------
 
@@ -293,14 +333,14 @@ class Generations:
 
     def _release(self, run: _Run) -> None:
         self._running.remove(run)
+        self._streaming = ()
         self._guessing.forget(run.sequence)
         self.cache.release(_slot(run.sequence))
         run.sequence.slot = None
 
-    def _fail_batch(self, chunks: tuple[Chunk, ...], error: DecodeFailed) -> None:
+    def _fail_batch(self, runs: tuple[_Run, ...], error: DecodeFailed) -> None:
         """End the requests of a batch that could not be computed; what the memory holds of them is unknown."""
-        failed = {chunk.sequence for chunk in chunks}
-        for run in [run for run in self._running if run.sequence in failed]:
+        for run in runs:
             slot = _slot(run.sequence)
             self._end(run, error)
             self.empty(slot)
@@ -337,6 +377,7 @@ class Generations:
     def _shift(self, run: _Run) -> None:
         """Forget the older half, and go on. The rest is computed anew."""
         self._prefixes.cut(run.sequence, run.sequence.shift())
+        self._streaming = ()
         self._guessing.forget(run.sequence)
 
 
@@ -356,8 +397,10 @@ def _note_yielding(running: list[Sequence], chunks: tuple[Chunk, ...]) -> None:
 
 
 def _item(chunk: Chunk) -> BatchItem:
-    tokens = chunk.sequence.tokens[chunk.start : chunk.start + chunk.count]
-    return BatchItem(_slot(chunk.sequence), chunk.start, (*tokens, *chunk.draft), chunk.outputs)
+    sequence, start = chunk.sequence, chunk.start
+    return BatchItem(
+        _slot(sequence), start, (*sequence.tokens[start : start + chunk.count], *chunk.draft), chunk.outputs
+    )
 
 
 def _slot(sequence: Sequence) -> int:

@@ -49,7 +49,7 @@ class _Job(Generic[T]):
 class Burst(msgspec.Struct):
     """Tokens of one generation that are handed over together, in order, and the probabilities of each if wanted.
 
-    `text` is what the worker has made of them, where it has to know. `progress` up to the last, if wanted.
+    `text` is what the worker has made of them, where it has to know. Where `progress` is wanted, it is one token.
     """
 
     tokens: list[int] = msgspec.field(default_factory=list)
@@ -165,7 +165,7 @@ class Outbox:
         self._delivered_at = 0.0
 
     def tell(self, generation: Generation, sampled: Sampled, text: str = "", progress: Progress | None = None) -> None:
-        """`sampled` comes next, and `text` with it where the worker makes the text."""
+        """`sampled` comes next, and `text` with it where the worker makes the text; nothing else with `progress`."""
         burst = self._bursts.get(generation)
         if burst is None:
             burst = self._bursts[generation] = Burst()
@@ -174,7 +174,9 @@ class Outbox:
             burst.text += text
         if sampled.probabilities is not None:
             burst.probabilities.append(sampled.probabilities)
-        burst.progress = progress
+        if progress is not None:
+            burst.progress = progress
+            self._address(generation, self._bursts.pop(generation))
 
     def hurry(self) -> None:
         """What has been told does not wait for the next step."""

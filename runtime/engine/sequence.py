@@ -53,7 +53,7 @@ class Sequence:
     @property
     def is_prefilling(self) -> bool:
         """Whether more than the last sampled token is still to be computed."""
-        return self.pending > 1 or self.generated == 0
+        return not self.generated or len(self.tokens) - self.computed > 1
 
     def tokens_left(self, n_ctx: int) -> int:
         """How many tokens may still be sampled in a context of `n_ctx`."""
