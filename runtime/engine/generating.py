@@ -277,7 +277,7 @@ class Generations:
         if self._model.ends_generation(sampled.token):
             return FinishReason.END_OF_TEXT
         wording = run.generation.wording
-        text = wording.push((sampled.token,)) if wording.can_end else ""
+        text = wording.push(sampled.token) if wording.can_end else None
         progress = sequence.progress() if sequence.request.reports_progress else None
         self._outbox.tell(run.generation, sampled, text, progress)
         if sequence.generated == 1:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Sequence as Items
+from itertools import repeat
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -47,15 +49,15 @@ class _Job(Generic[T]):
 
 
 class Burst(msgspec.Struct):
-    """Tokens of one generation that are handed over together, in order, and the probabilities of each if wanted.
+    """Tokens of one generation that are handed over together, in order, and of each what else is wanted of it.
 
-    `text` is what the worker has made of them, where it has to know. Where `progress` is wanted, it is one token.
+    `texts` where the worker has to know them, `probabilities` and `progress` up to there where the request asks.
     """
 
     tokens: list[int] = msgspec.field(default_factory=list)
-    text: str = ""
+    texts: list[str] = msgspec.field(default_factory=list)
     probabilities: list[Probabilities] = msgspec.field(default_factory=list)
-    progress: Progress | None = None
+    progress: list[Progress] = msgspec.field(default_factory=list)
 
 
 class Generation(_Job[Burst | Event]):
@@ -84,7 +86,7 @@ class Generation(_Job[Burst | Event]):
                 self._arrived = asyncio.get_running_loop().create_future()
                 await self._arrived
             results, self._results = self._results, []
-            burst = [self._event(result) for result in results if not isinstance(result, EngineError)]
+            burst = [event for result in results for event in self._events(result)]
             if burst:
                 yield burst
             if isinstance(results[-1], EngineError):
@@ -100,14 +102,26 @@ class Generation(_Job[Burst | Event]):
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
-    def _event(self, result: Burst | Event) -> Event:
-        """With its text, where the worker did not have to make it."""
+    def _events(self, result: Burst | Event | EngineError) -> Items[Event]:
+        """An event for each token, with its text, and others with theirs; errors are none."""
         if isinstance(result, Burst):
-            text = result.text if self.wording.can_end else self.wording.push(result.tokens)
-            return TokenEvent(text, tuple(result.tokens), tuple(result.probabilities), result.progress)
+            return self._spelt_out(result)
+        if isinstance(result, EngineError):
+            return ()
         if isinstance(result, TokenEvent) or self.wording.can_end or result.reason is FinishReason.ABORTED:
-            return result
-        return msgspec.structs.replace(result, text=self.wording.finish())
+            return (result,)
+        return (msgspec.structs.replace(result, text=self.wording.finish()),)
+
+    def _spelt_out(self, burst: Burst) -> Items[TokenEvent]:
+        texts = burst.texts or map(self.wording.push, burst.tokens)
+        if not burst.probabilities and not burst.progress:
+            return [TokenEvent(text, (token,)) for text, token in zip(texts, burst.tokens, strict=True)]
+        probabilities = [(one,) for one in burst.probabilities] or repeat(())
+        progress = burst.progress or repeat(None)
+        return [
+            TokenEvent(text, (token,), likely, so_far)
+            for text, token, likely, so_far in zip(texts, burst.tokens, probabilities, progress, strict=False)
+        ]
 
 
 class Embedding(_Job[Embedded]):
@@ -167,19 +181,20 @@ class Outbox:
         self._is_urgent = False
         self._delivered_at = 0.0
 
-    def tell(self, generation: Generation, sampled: Sampled, text: str = "", progress: Progress | None = None) -> None:
-        """`sampled` comes next, and `text` with it where the worker makes the text; nothing else with `progress`."""
+    def tell(
+        self, generation: Generation, sampled: Sampled, text: str | None = None, progress: Progress | None = None
+    ) -> None:
+        """`sampled` comes next, with its `text` where the worker makes it."""
         burst = self._bursts.get(generation)
         if burst is None:
             burst = self._bursts[generation] = Burst()
         burst.tokens.append(sampled.token)
-        if text:
-            burst.text += text
+        if text is not None:
+            burst.texts.append(text)
         if sampled.probabilities is not None:
             burst.probabilities.append(sampled.probabilities)
         if progress is not None:
-            burst.progress = progress
-            self._address(generation, self._bursts.pop(generation))
+            burst.progress.append(progress)
 
     def hurry(self) -> None:
         """What has been told does not wait for the next step."""

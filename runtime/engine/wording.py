@@ -1,13 +1,10 @@
 """The text of one answer, made of its tokens as they come.
 
 Knows what a request wants of its text: which special tokens it shows, and what ends it. Where text can end the request,
-the worker makes it, token by token; everywhere else whoever shows it does, in the event loop, of many tokens at once
-and while the next ones are computed.
+the worker makes it; everywhere else whoever shows it does, in the event loop, while the next tokens are computed.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from runtime.engine.backend import Model
 from runtime.engine.lines import Lines
@@ -45,13 +42,10 @@ class Wording:
             return FinishReason.STOP_STRING
         return FinishReason.INDENTATION if self._lines.is_outside else None
 
-    def push(self, tokens: Iterable[int]) -> str:
-        """The text that `tokens`, which come next, make safe to show."""
-        if self._shown:
-            said = b"".join([self._piece(token, special=token in self._shown) for token in tokens])
-        else:
-            said = b"".join(map(self._piece, tokens))
-        return self._lines.push(self._assembler.push(said))
+    def push(self, token: int) -> str:
+        """The text that `token`, which comes next, makes safe to show."""
+        is_shown = token in self._shown if self._shown else False
+        return self._lines.push(self._assembler.push(self._piece(token, special=is_shown)))
 
     def finish(self) -> str:
         """What was held back, when no more tokens come."""

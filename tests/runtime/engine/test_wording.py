@@ -30,28 +30,31 @@ def wording(request: GenerationRequest) -> Wording:
     return Wording(request, cast(Model, Pieces()))
 
 
-@given(
-    st.lists(st.lists(st.integers(0, len(PIECES) - 1), min_size=1)), st.sampled_from(["", "ps", "\n  "]), st.booleans()
-)
-def test_the_text_is_the_same_however_tokens_come(bursts: list[list[int]], stop: str, shows: bool) -> None:
-    shown = frozenset([len(PIECES) - 1]) if shows else frozenset()
-    request = GenerationRequest((1,), stop=(stop,) if stop else (), shown=shown)
-    at_once, one_by_one = wording(request), wording(request)
-    assert at_once.can_end == one_by_one.can_end == bool(stop)
-    text = "".join([at_once.push(burst) for burst in bursts]) + at_once.finish()
-    assert text == "".join([one_by_one.push([t]) for burst in bursts for t in burst]) + one_by_one.finish()
-    assert at_once.ending == one_by_one.ending
-    assert at_once.ending in (None, FinishReason.STOP_STRING)
-    if not stop:
-        said = b"".join(PIECES[t] for burst in bursts for t in burst if shows or t < len(PIECES) - 1)
-        assert text == said.decode("utf-8", "replace")
+@given(st.lists(st.integers(0, len(PIECES) - 1)), st.booleans())
+def test_tokens_say_what_they_stand_for(tokens: list[int], shows: bool) -> None:
+    special = len(PIECES) - 1
+    one = wording(GenerationRequest((1,), shown=frozenset([special]) if shows else frozenset()))
+    text = "".join([one.push(token) for token in tokens]) + one.finish()
+    assert text == b"".join(PIECES[t] for t in tokens if shows or t < special).decode("utf-8", "replace")
+    assert (one.can_end, one.ending) == (False, None)
+
+
+def test_a_stop_string_ends_it() -> None:
+    one = wording(GenerationRequest((1,), stop=("", "ps")))
+    assert one.can_end
+    assert [one.push(token) for token in (0, 7)] == ["caf", "sto"]
+    assert one.ending is None
+    assert (one.finish(), one.ending) == ("p", None)
+    assert not wording(GenerationRequest((1,), stop=("",))).can_end
 
 
 def test_a_text_too_far_left_ends_it() -> None:
     inside = wording(GenerationRequest((1,), n_indent=2))
     assert inside.can_end
-    assert (inside.push([0, 5, 6, 0]), inside.ending, inside.has_ended_line) == ("caf\n  caf", None, True)
-    assert (inside.push([5, 0]), inside.ending) == ("\n", FinishReason.INDENTATION)
+    assert "".join(map(inside.push, [0, 5, 6, 0])) == "caf\n  caf"
+    assert (inside.ending, inside.has_ended_line) == (None, True)
+    assert "".join(map(inside.push, [5, 0])) == "\n"
+    assert inside.ending is FinishReason.INDENTATION
 
 
 def handed_over(request: GenerationRequest, work: Callable[[Outbox, Generation], None]) -> list[list[Event]]:
@@ -75,7 +78,7 @@ async def _all_of(generation: Generation) -> list[list[Event]]:
     return [burst async for burst in generation.bursts()]
 
 
-def test_what_was_sampled_between_two_deliveries_is_one_event() -> None:
+def test_what_was_sampled_between_two_deliveries_comes_at_once() -> None:
     likely = Probabilities(TokenProbability(1, 0.5), ())
 
     def work(outbox: Outbox, generation: Generation) -> None:
@@ -86,8 +89,9 @@ def test_what_was_sampled_between_two_deliveries_is_one_event() -> None:
         outbox.deliver()
 
     (burst,) = handed_over(GenerationRequest((1,)), work)
-    assert burst[0] == TokenEvent("caf\N{LATIN SMALL LETTER E WITH ACUTE}", (0, 1, 2), (likely,) * 3)
-    assert len(burst) == 2
+    texts = ("caf", "", "\N{LATIN SMALL LETTER E WITH ACUTE}")
+    assert burst[:3] == [TokenEvent(text, (token,), (likely,)) for token, text in enumerate(texts)]
+    assert len(burst) == 4
 
 
 def test_half_a_character_ends_with_the_answer() -> None:
@@ -100,7 +104,7 @@ def test_half_a_character_ends_with_the_answer() -> None:
     assert [event.text for event in events] == ["", "\N{REPLACEMENT CHARACTER}"]
 
 
-def test_where_progress_is_told_each_token_is() -> None:
+def test_each_token_has_its_progress() -> None:
     def work(outbox: Outbox, generation: Generation) -> None:
         for token in (0, 5):
             generation.sequence.append(token)
