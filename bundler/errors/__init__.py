@@ -30,6 +30,8 @@ LoafError
 │   ├── BundleBusy
 │   ├── BundleNotWritable
 │   ├── FileTaken
+│   ├── FolderTaken
+│   ├── NoCLibraryInside
 │   ├── TargetIsNoBundle
 │   ├── AnotherPlatform
 │   └── RuntimeOlder
@@ -121,6 +123,8 @@ from bundler.errors.targets import (
     BundleBusy,
     BundleNotWritable,
     FileTaken,
+    FolderTaken,
+    NoCLibraryInside,
     NoRoom,
     NoRoomToChange,
     RuntimeOlder,
@@ -163,6 +167,7 @@ __all__ = [
     "DigestMismatch",
     "DownloadFailed",
     "FileTaken",
+    "FolderTaken",
     "Found",
     "FreezeError",
     "FrozenFileUnsuitable",
@@ -175,6 +180,7 @@ __all__ = [
     "MismatchedParts",
     "MissingParts",
     "NameTaken",
+    "NoCLibraryInside",
     "NoProgramForHere",
     "NoRoom",
     "NoRoomToChange",

@@ -53,6 +53,7 @@ def test_the_server_goes_and_comes_back(browser: Browser, demo: Path, warm_cache
             server.process.wait()
             expect(page.get_by_text("The server left before the answer was complete.")).to_be_visible()
             expect(page.get_by_text("The server does not answer.")).to_be_visible()
+            expect(page.get_by_text(f"./demo.loaf --server --port {port}")).to_be_visible()
             page.get_by_role("textbox", name="Message").fill("written meanwhile")
             page.unroute_all()
             with Server(demo, *flags, cache=warm_cache):

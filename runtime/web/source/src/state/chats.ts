@@ -94,6 +94,11 @@ export async function update(turn: Turn): Promise<void> {
   await keep(() => store.putTurn(turn));
 }
 
+/** Keeps what has come of a turn so far. Nothing that is shown changes: an answer that is coming is shown as it comes. */
+export async function keepSoFar(turn: Turn): Promise<void> {
+  await keep(() => store.putTurn(turn));
+}
+
 /** Takes back the last turn of a branch. */
 export async function takeBack(turn: Turn): Promise<void> {
   if (chat.value.id === turn.chat) {

@@ -20,6 +20,11 @@ export function goOnWriting(text: string): void {
   if (text) drafts.set((route.value.view === "chat" && route.value.chat) || chat.value.id, text);
 }
 
+/** Whether anything has been written that was not sent. */
+export function isWriting(): boolean {
+  return [...drafts.values()].some(Boolean);
+}
+
 export function Composer() {
   const text = useSignal(drafts.get(chat.value.id) ?? "");
   const attachments = useSignal<Attachment[]>([]);
