@@ -1,11 +1,11 @@
 """Decides what goes into the next batch: pure policy, no llama.cpp, no clock, no threads.
 
 Each running stream gets its one token first, so that streams keep their pace, and its guesses if it has any; what
-room is left is filled with prompts, in order of arrival and in chunks, so that a long prompt cannot hold the others up
-for longer than one chunk takes. Where many short prompts arrive at once, those that have their first token let the
-others come to theirs: every stream in a batch makes llama.cpp's attention look at that stream's cells for each prompt
-too, so that together they would all be later. One batch is computed with one set of adapters: who uses another takes
-turns.
+room is left is filled with prompts, in order of arrival, but each asker's first before anybody's second, and in chunks,
+so that a long prompt cannot hold the others up for longer than one chunk takes. Where many short prompts arrive at
+once, those that have their first token let the others come to theirs: every stream in a batch makes llama.cpp's
+attention look at that stream's cells for each prompt too, so that together they would all be later. One batch is
+computed with one set of adapters: who uses another takes turns.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from runtime.engine.beginnings import Scales
 from runtime.engine.sequence import Sequence
+from runtime.engine.turns import first_of_each
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -60,14 +61,19 @@ def plan_batch(
 ) -> tuple[Chunk, ...]:
     """The next batch for `running`, which is in order of arrival; empty when there is nothing to do.
 
-    `last` are the scales of the batch before, after which other ones come first. `beside_others`: other models wait.
+    A sequence whose next piece is a picture is left out: that is computed by itself. `last` are the scales of the batch
+    before, after which other ones come first. `beside_others`: other models wait.
     """
     sequences = _of_next_scales(tuple(running), last)
     streams: list[Sequence] = []
-    prompts: list[Sequence] = []
+    begun: list[Sequence] = []
     for sequence in sequences:
-        (prompts if sequence.is_prefilling else streams).append(sequence)
+        if not sequence.is_prefilling:
+            streams.append(sequence)
+        elif sequence.piece is None:
+            begun.append(sequence)
     del streams[limits.batch :]
+    prompts = _in_turn(begun)
     in_one_go = not streams and not beside_others
     if len(prompts) > 1 and _ends_two(
         prompts, _room_for_prompts(sum(1 + len(stream.draft) for stream in streams), limits)
@@ -98,6 +104,10 @@ def plan_texts(lengths: Iterable[int], limits: TextLimits) -> int:
             break
         count += 1
     return count
+
+
+def _in_turn(prompts: Items[Sequence]) -> Items[Sequence]:
+    return [prompts[i] for i in first_of_each(prompt.asker for prompt in prompts)] if len(prompts) > 1 else prompts
 
 
 def _room_for_prompts(streaming: int, limits: Limits) -> int:
