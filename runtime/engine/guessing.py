@@ -38,7 +38,7 @@ class Guessing:
 
     @property
     def is_on(self) -> bool:
-        return self._at_most > 0
+        return self._at_most > 0 and (self._looks_up or self._drafting is not None)
 
     def propose(self, streams: Items[Sequence], room: int, n_ctx: int) -> None:
         """Let `streams` guess what comes next, each in a context of `n_ctx` tokens, and all of them `room` at most."""
