@@ -198,8 +198,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Everything. `model` None: the weights in the bundle; `remote` are those that are to be fetched first. `worker`
     None: this machine has the model, rather than computing for one that has.
 
-    Where there is a `prompt` or a `batch`, that is answered and nothing else done. Otherwise the program `serves` over
-    HTTP, and `chats` in the terminal: None, where there is one.
+    Where there is a `prompt` or a `batch`, that is answered and nothing else done; `images` belong to the prompt.
+    Otherwise the program `serves` over HTTP, and `chats` in the terminal: None, where there is one.
 
     `aliases` are further names of the model, `tags` words about it, both for clients. Where the bundle has several
     models, both are the first one's; see `of_another_model`.
@@ -210,6 +210,7 @@ class Settings(msgspec.Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     prompt: str | None = None
+    images: tuple[Path, ...] = ()
     serves: bool = True
     chats: bool | None = None
     raw: bool = False
