@@ -52,7 +52,7 @@ class Guessing:
             if self._looks_up:
                 sequence.draft = self._lookup(sequence).propose(min(at_most, room), cost)
                 room -= len(sequence.draft)
-            if not sequence.draft:
+            if not sequence.draft and not sequence.pieces:  # a draft model sees no pictures
                 wanted.append(Wanted(sequence, at_most))
         if self._drafting is not None and wanted:
             self._drafting.propose(wanted, len(streams), room)

@@ -29,7 +29,7 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Weights to be served, with the adapters and the draft model that lie beside them.
+    """Weights to be served, with the adapters, the draft model and the projector that lie beside them.
 
     `keeps_cache`: whether computing with them takes memory for each token. `is_first` of the bundle's models.
     """
@@ -42,6 +42,7 @@ class Found(msgspec.Struct, frozen=True):
     adapters: tuple[Adapter, ...] = ()
     draft: Draft | None = None
     is_first: bool = False
+    projector: Weights | None = None
 
 
 def find_weights(bundle: Bundle | None, outside: Path | None) -> list[Found]:
@@ -74,7 +75,8 @@ def _found(bundle: Bundle, model: Model, *, is_first: bool) -> Found:
     adapters = _adapters(bundle) if is_first else ()
     draft = bundle.draft() if is_first else None
     guesses = None if draft is None else Draft(_weights(bundle, draft), bundle.place_of(draft.entry).size)
-    return Found(model.name, weights, size, digest, model.keeps_cache, adapters, guesses, is_first)
+    projector = _projector(bundle) if is_first else None
+    return Found(model.name, weights, size, digest, model.keeps_cache, adapters, guesses, is_first, projector)
 
 
 def _size(weights: Weights) -> int:
@@ -89,3 +91,12 @@ def _weights(bundle: Bundle, model: Model) -> Weights:
 def _adapters(bundle: Bundle) -> tuple[Adapter, ...]:
     """Those of the bundle's first model."""
     return tuple(Adapter(adapter.name, _weights(bundle, adapter), adapter.scale) for adapter in bundle.adapters())
+
+
+def _projector(bundle: Bundle) -> Weights | None:
+    """That of the bundle's first model."""
+    for model in bundle.manifest.models:
+        if model.role == "projector":
+            place = bundle.place_of(model.entry)
+            return Weights(place.path, place.offset, place.size)
+    return None

@@ -26,6 +26,7 @@ from runtime.errors import LoafError
 from runtime.machine.resources import memory
 from runtime.models.drafts import draft_of, draft_offload
 from runtime.models.finding import Found, find_weights
+from runtime.models.seeing import open_projector, with_room_for
 from runtime.models.served import Loading, ModelUnusable, ServedModel
 from runtime.models.sharing import Sized, context_settings, share_memory
 from runtime.models.warmth import warmth_of
@@ -118,7 +119,9 @@ def _open_backend(found: Found, settings: Settings, shared: _Shared, load: _Load
                 draft, draft_sized = Draft(guesses.weights, guessing), Sized(guessing.facts, sizes)
                 check_draft(draft, model)
             context = context_settings(engine, sized, draft_sized, placement, shared.free)
-            backend = LlamaBackend(model, context, placement, draft)
+            projector = open_projector(found, shared.bundle, engine, model, context, placement)
+            context = with_room_for(projector, context)
+            backend = LlamaBackend(model, context, placement, projector, draft)
             opened.pop_all()
         if shared.bundle is not None and found.is_first:
             backend.warmth = warmth_of(shared.bundle, engine, backend)
