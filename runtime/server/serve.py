@@ -23,7 +23,7 @@ from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
 from runtime.engine.backend import ModelFacts, WorkerAddress
 from runtime.errors import LoafError, escaped
-from runtime.machine.supervised import notify, notify_reloading, reap_orphans
+from runtime.machine.supervised import is_supervised, notify, notify_reloading, reap_orphans
 from runtime.models.served import ServedModel
 from runtime.server.app import build_app
 from runtime.server.keys import READINESS, RENEWABLE
@@ -126,7 +126,7 @@ def _serve_a_supervisor(runner: web.AppRunner) -> None:
     """Say that all is ready; read keys and certificates anew at SIGHUP; be the parent of whoever has none."""
     loop = asyncio.get_running_loop()
     renewable = runner.app[RENEWABLE]
-    if renewable.has_files:
+    if renewable.has_files or is_supervised():
         loop.add_signal_handler(signal.SIGHUP, _read_anew, renewable)
     reap_orphans(loop.add_signal_handler)
     notify("READY=1")
