@@ -19,7 +19,9 @@ from runtime.engine.backend import (
     LayerSizes,
     LoadSettings,
     Pooling,
+    ProjectorSettings,
     SplitMode,
+    Weights,
     WorkerAddress,
 )
 from runtime.engine.checkpoints import CheckpointLimits
@@ -102,7 +104,8 @@ class EngineSettings(msgspec.Struct, frozen=True):
 
     `shelf_bytes` of memory are for what was computed and nobody uses just now, besides the context's.
     `checkpoints` bound what is kept of memories that cannot be cut, `swa_full` is as in `ContextSettings`.
-    `beyond_training`: whether `n_ctx` holds where it is more than the model was trained for, too.
+    `beyond_training`: whether `n_ctx` holds where it is more than the model was trained for, too. `projector` None: the
+    bundle's own, where it has one and `projects`; `looking` is how pictures are looked at.
     """
 
     n_ctx: int | None = None
@@ -122,6 +125,9 @@ class EngineSettings(msgspec.Struct, frozen=True):
     checkpoints: CheckpointLimits = CheckpointLimits()
     swa_full: bool = False
     max_draft: int = 0
+    projector: Weights | None = None
+    projects: bool = True
+    looking: ProjectorSettings = ProjectorSettings()
 
     def kept(self, sizes: LayerSizes, n_ctx: int) -> Kept:
         """What of the text is kept in such a context, by a model of such `sizes`."""
@@ -214,13 +220,14 @@ class Settings(msgspec.Struct, frozen=True):
     def of_another_model(self) -> Settings:
         """What of this holds for the further models of a bundle: all but what can only be meant for the first one.
 
-        That is its names, what its adapters, its pooling and its template are, and a context it was not trained for.
+        That is its names, what its adapters, its projector, its pooling and its template are, and a context it was not
+        trained for.
         """
         replace = msgspec.structs.replace
         return replace(
             self,
             aliases=(),
             tags=(),
-            engine=replace(self.engine, adapters=(), pooling=None, beyond_training=False),
+            engine=replace(self.engine, adapters=(), projector=None, pooling=None, beyond_training=False),
             chat=replace(self.chat, template=None, template_values={}),
         )

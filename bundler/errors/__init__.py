@@ -64,6 +64,7 @@ LoafError
     ├── PlatformUnmakeable
     ├── ToolchainMissing
     ├── NoSuchPack
+    ├── MediaPackMissing
     ├── PackMissing
     ├── ProgramDamaged
     ├── NoProgramForHere
@@ -91,6 +92,7 @@ from bundler.errors.making import (
     CompilerMissing,
     FreezeError,
     FrozenFileUnsuitable,
+    MediaPackMissing,
     NoProgramForHere,
     NoSuchPack,
     NoSuchPlatform,
@@ -177,6 +179,7 @@ __all__ = [
     "ImportanceUnusable",
     "KeyUnusable",
     "MalformedGGUF",
+    "MediaPackMissing",
     "MismatchedParts",
     "MissingParts",
     "NameTaken",

@@ -97,7 +97,8 @@ def _beside(model: PlannedModel) -> PlannedModel:
 
 def _for_one(plan: Plan, runtime: PlannedRuntime) -> Plan:
     packs = tuple(pack for pack in plan.packs if pack.about.platform == runtime.about.platform)
-    return replace(plan, runtimes=(runtime,), packs=packs)
+    media = tuple(one for one in plan.media if one.about.platform == runtime.about.platform)
+    return replace(plan, runtimes=(runtime,), packs=packs, media=media)
 
 
 def _bundle_layer(plan: Plan, file: Path, advance: Advance) -> Layer:

@@ -44,6 +44,7 @@ def check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> Non
         raise BundleDamaged(path, MANIFEST, "it lists an entry twice")
     programs = (*manifest.runtimes, *manifest.builders)
     named = [model.entry for model in manifest.models] + [program.entry for program in programs]
+    named += [pack.entry for pack in manifest.media]
     named += [pack.entry for pack in manifest.packs] + ([manifest.warm.entry] if manifest.warm else [])
     for name in named:
         if name not in listed:

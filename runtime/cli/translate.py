@@ -17,7 +17,7 @@ import click
 
 from runtime.bundle import Manifest
 from runtime.cli.options import SAMPLING
-from runtime.engine.backend import Adapter, LoadSettings, Pooling, Weights
+from runtime.engine.backend import Adapter, LoadSettings, Pooling, ProjectorSettings, Weights
 from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.types import SAMPLERS, Sampling
 from runtime.settings import (
@@ -194,6 +194,9 @@ def _engine(flags: dict[str, Any]) -> EngineSettings:
         ),
         swa_full=flags["swa_full"],
         max_draft=flags["draft_max"] if flags["lookup"] else 0,
+        projector=_projector(flags["mmproj"], flags["no_mmproj"]),
+        projects=not flags["no_mmproj"],
+        looking=_looking(flags["image_min_tokens"], flags["image_max_tokens"]),
         load=LoadSettings(
             mmap=not flags["no_mmap"], mlock=flags["mlock"], repack=not flags["no_repack"], numa=flags["numa"]
         ),
@@ -230,6 +233,18 @@ def _adapters(plain: tuple[Path, ...], scaled: tuple[str, ...]) -> tuple[Adapter
             )
         adapters.append(Adapter(Path(name).stem, Weights(Path(name)), scale))
     return tuple(adapters)
+
+
+def _projector(given: Path | None, leaves_alone: bool) -> Weights | None:
+    if given is not None and leaves_alone:
+        raise click.UsageError("Either --mmproj or --no-mmproj, not both.")
+    return None if given is None else Weights(given)
+
+
+def _looking(at_least: int | None, at_most: int | None) -> ProjectorSettings:
+    if at_least is not None and at_most is not None and at_least > at_most:
+        raise click.UsageError("--image-min-tokens is more than --image-max-tokens.")
+    return ProjectorSettings(min_tokens=at_least, max_tokens=at_most)
 
 
 def _pooling(given: Pooling | None, reranking: bool) -> Pooling | None:

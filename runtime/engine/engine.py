@@ -26,6 +26,7 @@ from runtime.engine.errors import (
     EmptyPrompt,
     EngineError,
     EngineStopped,
+    PictureLast,
     PromptTooLong,
     QueueFull,
     SlotBusy,
@@ -36,6 +37,7 @@ from runtime.engine.errors import (
 from runtime.engine.jobs import Embedding, Generation, Job, Outbox
 from runtime.engine.lanes import Lanes
 from runtime.engine.mailbox import Mailbox
+from runtime.engine.pieces import is_of_piece
 from runtime.engine.sequence import Sequence
 from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
 from runtime.engine.stats import Counters, EngineStats
@@ -125,8 +127,8 @@ class Engine:
     def submit(self, request: GenerationRequest, asker: Asker = None) -> Generation:
         """Queue `request`. Called in an event loop. Slots are shared among all askers.
 
-        Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PromptTooLong`, `UnknownSlot`,
-        `QueueFull`, or what made loading fail.
+        Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PictureLast`, `PromptTooLong`,
+        `UnknownSlot`, `QueueFull`, or what made loading fail.
         """
         generator = self.generator()
         n_ctx, n_slots = generator.n_ctx, generator.settings.n_slots
@@ -134,6 +136,8 @@ class Engine:
             raise UnknownSlot(request.slot, n_slots)
         if not request.prompt:
             raise EmptyPrompt
+        if is_of_piece(request.prompt[-1]):
+            raise PictureLast
         if len(request.prompt) >= n_ctx:
             raise PromptTooLong(len(request.prompt), n_ctx)
         sequence = Sequence(request, self._scales_of(request.scales), next(self._numbers), asker)
@@ -323,6 +327,7 @@ class Engine:
             shifts=self._shifts,
             shelf_bytes=self._shelf_bytes,
             checkpoints=self._checkpoints,
+            breathe=self._breathe,
         )
         with self._wake:
             if self._loss is not None:
@@ -375,6 +380,13 @@ class Engine:
         self._loaded_lanes().drop(aborted)
         for task in tasks:
             task()
+
+    def _breathe(self) -> bool:
+        """In the middle of something long: take in what is new; False where it is to end."""
+        if self._stopping or self._loss is not None:
+            return False
+        self._take_in()
+        return True
 
     def _has_work(self) -> bool:
         return self._lanes is not None and self._lanes.has_work()

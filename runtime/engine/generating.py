@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -41,6 +42,7 @@ class Generations:
 
     `shifts` where a full context forgets its oldest tokens and goes on. What nobody uses is kept beside the pool, in
     up to `shelf_bytes`; states to go back to, where the memory cannot be cut, within the limits of `checkpoints`.
+    `breathe` takes in what is new in the middle of something long, and says whether to go on with it.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class Generations:
         shelf_bytes: int = 0,
         checkpoints: CheckpointLimits | None = None,
         warmth: Warmth = NOTHING_WARM,
+        breathe: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._breathe = breathe
         settings = context.settings
         self._prefixes = Prefixes(context, model.facts, shelf_bytes=shelf_bytes, limits=checkpoints, warmth=warmth)
         self.cache = self._prefixes.cache
@@ -123,10 +127,17 @@ class Generations:
         """
         self._admit_waiting()
         self._guess()
+        if self._compute_tokens(beside_others=beside_others):
+            self._compute_piece()
+
+    # -- batches ----------------------------------------------------------------------------------------------
+
+    def _compute_tokens(self, *, beside_others: bool) -> bool:
+        """One batch, if there is anything for it; False where it could not be computed."""
         running = [run.sequence for run in self._running]
         chunks = plan_batch(running, self._limits, self._last_scales, beside_others=beside_others)
         if not chunks:
-            return
+            return True
         self._last_scales = chunks[0].sequence.scales
         if any(chunk.count > 1 for chunk in chunks):
             self._outbox.deliver(now=True)  # a batch with a prompt takes long: nothing waits for it
@@ -135,12 +146,12 @@ class Generations:
             outputs = self._context.decode([_item(chunk) for chunk in chunks], self._last_scales)
         except PoolFull:
             self._make_room()
-            return
+            return False
         except EngineStopped:
-            return  # in the middle of a batch; the engine ends its loop
+            return False  # in the middle of a batch; the engine ends its loop
         except DecodeFailed as error:
-            self._fail_batch(chunks, error)
-            return
+            self._fail_batch({chunk.sequence for chunk in chunks}, error)
+            return False
         self._measure(chunks, time.perf_counter() - began)
         if len(chunks) < len(running):
             _note_yielding(running, chunks)
@@ -153,6 +164,51 @@ class Generations:
             self._report(runs[slot])
             if slot in outputs:
                 self._go_on(runs[slot], chunk, outputs[slot])
+        return True
+
+    def _compute_piece(self) -> None:
+        """One step with the first picture that is waited for: what it shows is found out, or put into the memory.
+
+        Streams get their tokens between the two, and while it is looked at.
+        """
+        run = next((run for run in self._running if run.sequence.piece is not None), None)
+        if run is None:
+            return
+        sequence, piece = run.sequence, run.sequence.piece
+        assert piece is not None, "it was looked for"
+        self._outbox.deliver(now=True)
+        try:
+            if not self._context.is_encoded(piece):
+                self._counters.encoded += self._context.encode(piece, lambda: self._compute_others(run))
+                return
+            place = sequence.position(sequence.computed)
+            self._context.decode_piece(_slot(sequence), place, piece, sequence.scales)
+        except PoolFull:
+            self._prefixes.cut(sequence, sequence.computed)  # a part of it may have found room
+            self._make_room()
+        except EngineStopped:
+            pass
+        except DecodeFailed as error:
+            self._fail_batch({sequence}, error)
+        else:
+            self._last_scales = sequence.scales
+            self._prefixes.computed(sequence, list(piece.tokens))
+            self._prefixes.take_checkpoint(sequence)
+            self._report(run)
+
+    def _compute_others(self, run: _Run) -> bool:
+        """A batch of those that do not wait for pictures, in the middle of looking at that of `run`.
+
+        False where nobody wants that any more.
+        """
+        if not self._breathe():
+            return False
+        self._admit_waiting()
+        if any(one.sequence.piece is None for one in self._running):
+            self._guess()
+            self._compute_tokens(beside_others=True)
+        self._outbox.deliver()
+        return run in self._running or run in self._waiting
 
     # -- before a batch ---------------------------------------------------------------------------------------
 
@@ -335,9 +391,8 @@ class Generations:
         self.cache.release(_slot(run.sequence))
         run.sequence.slot = None
 
-    def _fail_batch(self, chunks: tuple[Chunk, ...], error: DecodeFailed) -> None:
+    def _fail_batch(self, failed: set[Sequence], error: DecodeFailed) -> None:
         """End the requests of a batch that could not be computed; what the memory holds of them is unknown."""
-        failed = {chunk.sequence for chunk in chunks}
         for run in [run for run in self._running if run.sequence in failed]:
             slot = _slot(run.sequence)
             self._end(run, error)
@@ -394,8 +449,9 @@ def _note_yielding(running: list[Sequence], chunks: tuple[Chunk, ...]) -> None:
 
 
 def _item(chunk: Chunk) -> BatchItem:
-    tokens = chunk.sequence.tokens[chunk.start : chunk.start + chunk.count]
-    return BatchItem(_slot(chunk.sequence), chunk.start, (*tokens, *chunk.draft), chunk.outputs)
+    sequence = chunk.sequence
+    tokens = sequence.tokens[chunk.start : chunk.start + chunk.count]
+    return BatchItem(_slot(sequence), sequence.position(chunk.start), (*tokens, *chunk.draft), chunk.outputs)
 
 
 def _slot(sequence: Sequence) -> int:

@@ -61,11 +61,12 @@ def plan_batch(
 ) -> tuple[Chunk, ...]:
     """The next batch for `running`, which is in order of arrival; empty when there is nothing to do.
 
-    `last` are the scales of the batch before, after which other ones come first. `beside_others`: other models wait.
+    A sequence whose next piece is a picture is left out: that is computed by itself. `last` are the scales of the batch
+    before, after which other ones come first. `beside_others`: other models wait.
     """
     sequences = _of_next_scales(tuple(running), last)
     streams = [sequence for sequence in sequences if not sequence.is_prefilling][: limits.batch]
-    prompts = _in_turn([sequence for sequence in sequences if sequence.is_prefilling])
+    prompts = _in_turn([one for one in sequences if one.is_prefilling and one.piece is None])
     in_one_go = not streams and not beside_others
     if _ends_several(prompts, _room_for_prompts(sum(1 + len(stream.draft) for stream in streams), limits)):
         streams = [stream for stream in streams if not _lets_go_first(stream, limits)]

@@ -70,6 +70,12 @@ class HostedModel:
         return self.engine.backend().generator is not None
 
     @property
+    def sees(self) -> bool:
+        """Whether it can be shown pictures. Raises as `loaded` does."""
+        projector = self.engine.backend().projector
+        return projector is not None and projector.sees
+
+    @property
     def reranks(self) -> bool:
         """Whether it makes scores instead of vectors. Raises as `loaded` does."""
         return (self.settings.engine.pooling or self.loaded().facts.pooling) == "rank"
@@ -87,7 +93,7 @@ class HostedModel:
         Raises as `loaded` does.
         """
         if self.generates:
-            return ("completion",)
+            return ("completion", "multimodal") if self.sees else ("completion",)
         return ("rerank",) if self.reranks else ("embedding",)
 
     @property

@@ -139,6 +139,7 @@ class FakeContext:
     fail_at: int | None = None
     gate: threading.Semaphore | None = None
     generates: bool = True
+    projector: None = None
     texts: FakeEmbedder = field(default_factory=lambda: FakeEmbedder(4, 16))
 
     def __post_init__(self) -> None:

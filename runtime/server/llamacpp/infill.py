@@ -14,7 +14,7 @@ from runtime.server.beside import beside_the_loop
 from runtime.server.json import decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.llamacpp.completion import Asked, CompletionFields, answer_asked, asked_for
-from runtime.server.prompts import Mixed, mixed_tokens
+from runtime.server.prompts import Mixed, Prompt, mixed_tokens
 from runtime.server.refusals import CannotInfill
 
 _REPOSITORY = "myproject\n"
@@ -64,7 +64,7 @@ async def infill(request: web.Request) -> web.StreamResponse:
     room = room_of(generator.n_ctx, generator.settings.n_batch, body.n_predict or 0)
 
     def make() -> Asked:
-        return asked_for(body, (infill_prompt(body, model, marks, room),), hosted, settings)
+        return asked_for(body, (Prompt(infill_prompt(body, model, marks, room)),), hosted, settings)
 
     asked = await beside_the_loop(request, make, takes_long=body.json_schema is not None)
     return await answer_asked(request, body, hosted, asked)

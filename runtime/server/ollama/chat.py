@@ -14,6 +14,7 @@ from runtime.chat.conversation import Conversation
 from runtime.chat.job import ChatJob, chat_job
 from runtime.engine.backend import Model
 from runtime.engine.types import FinishedEvent, Probabilities
+from runtime.media.given import Gathering
 from runtime.server.beside import beside_the_loop
 from runtime.server.chatting import Call, ChatAnswer, answer_chat
 from runtime.server.dialect import Failure
@@ -63,9 +64,11 @@ async def chat(request: web.Request) -> web.StreamResponse:
 
 def _job(body: ChatRequest, name: str, hosted: HostedModel, settings: Settings) -> ChatJob:
     thinks, effort = thinking(body, name, can_think=hosted.prompts().thinks)
-    turns = messages(body.messages or [], name)
+    media = Gathering()
+    turns = messages(body.messages or [], media)
     conversation = Conversation(
         messages=turns,
+        media=media.given,
         tools=offered(body.tools or ()).tools,
         schema=wanted_schema(body.format),
         thinks=thinks,
