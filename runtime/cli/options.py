@@ -89,6 +89,7 @@ SERVING = (
     _switch("--props/--no-props", "Let clients change what /props tells.", default=False),
     _value("--slot-save-path", click.Path(file_okay=False, path_type=Path),
            "Folder where the states of slots may be saved, and restored from."),
+    _switch("--sandbox", "Give up what a server does not need: files of others, starting programs, connecting."),
 )  # fmt: skip
 
 ACCESS = (

@@ -133,6 +133,7 @@ def _server(flags: dict[str, Any]) -> ServerSettings:
         api_keys=(*given, *file_keys),
         key_file=flags["api_key_file"],
         file_keys=file_keys,
+        sandbox=flags["sandbox"],
         cors_origins=flags["cors_origins"] or (),
         socket_mode=flags["socket_mode"],
         api_prefix=flags["api_prefix"] or "",
