@@ -101,6 +101,8 @@ def build(
         f"for {' and '.join(built.platforms)}"
     )
     _tell_of_unused(built.models)
+    if not given["chat_template"]:
+        _tell_of_base_models(built.models)
 
 
 @click.command(
@@ -178,6 +180,16 @@ def _tell_of_unused(models: Sequence[Model]) -> None:
     for role in dict.fromkeys(model.role for model in models):
         if role in UNUSED:
             click.echo(f"Note: {UNUSED[role]}", err=True)
+
+
+def _tell_of_base_models(models: Sequence[Model]) -> None:
+    for model in models:
+        if model.role == "model" and model.keeps_cache and not model.has_chat_template:
+            click.echo(
+                f"Note: {model.name} has no chat template: it goes on with text, and was not taught to answer. "
+                "Where it is none, give it its template with --chat-template.",
+                err=True,
+            )
 
 
 def _ask_which(error: SourceAmbiguous) -> str:

@@ -24,6 +24,7 @@ LoafError
 │   └── QuantizingFailed
 ├── TargetError          the bundle cannot be written where it was asked for
 │   ├── TargetIsSource
+│   ├── TargetHasNoFolder
 │   ├── TargetIsNoFile
 │   ├── NoRoom
 │   ├── NoRoomToChange
@@ -125,6 +126,7 @@ from bundler.errors.targets import (
     NoRoomToChange,
     RuntimeOlder,
     TargetError,
+    TargetHasNoFolder,
     TargetIsNoBundle,
     TargetIsNoFile,
     TargetIsSource,
@@ -206,6 +208,7 @@ __all__ = [
     "SplitError",
     "StepFailed",
     "TargetError",
+    "TargetHasNoFolder",
     "TargetIsNoBundle",
     "TargetIsNoFile",
     "TargetIsSource",

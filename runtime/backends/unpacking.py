@@ -28,7 +28,10 @@ class PackUnusable(LoafError):
     """The pack of `backend` cannot be unpacked; `reason` says why."""
 
     def __init__(self, backend: str, reason: str) -> None:
-        super().__init__(f"the {backend} pack cannot be unpacked: {reason}")
+        super().__init__(
+            f"the {backend} pack cannot be unpacked: {reason}",
+            "Name another folder in LOAF_CACHE_DIR; where the file is damaged, get it again (loaf verify).",
+        )
         self.backend = backend
         self.reason = reason
 

@@ -22,6 +22,7 @@ from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
 from runtime.engine.backend import ModelFacts, WorkerAddress
 from runtime.errors import LoafError
+from runtime.machine.resources import processors
 from runtime.models.served import ServedModel
 from runtime.server.app import build_app
 from runtime.server.keys import MODELS
@@ -136,6 +137,8 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
         f"{used.n_slots} requests at once, {used.n_threads} threads",
         *backend.placement.lines,
     ]
+    if used.n_threads > (there := processors().usable):
+        lines.append(f"{used.n_threads} threads share {there} processors, and wait for each other (--threads {there})")
     if settings.engine.n_ctx is None and generator.n_ctx < facts.n_ctx_train:
         lines.append(
             f"The model could have a context of {facts.n_ctx_train:,}; memory allows less (--ctx-size sets it)"
