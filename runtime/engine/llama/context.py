@@ -6,7 +6,6 @@ Used by one thread only, but for `interrupt`. The pool's sequences are numbered 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -148,6 +147,8 @@ class Context:
 
     def _fingerprint(self) -> bytes:
         """What a state must have been computed with to fit here, so far as llama.cpp does not look itself."""
+        import hashlib  # with OpenSSL's, which takes longer than all else here
+
         facts, settings = self._model.facts, self.settings
         identity = (facts.description, facts.size, facts.parameter_count, facts.vocabulary_size)
         return hashlib.sha256(repr((identity, settings.cache_type_k, settings.cache_type_v)).encode()).digest()

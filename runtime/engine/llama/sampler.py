@@ -7,7 +7,7 @@ binding it is handed; imports nothing of it.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +41,7 @@ class ChainSampler:
         self._n_probs = min(sampling.n_probs, vocabulary.size)
         self._post_sampling = sampling.post_sampling_probs
         self._grammar = _new_grammar(lib, vocabulary, sampling)
-        self.seed = secrets.randbits(32) if sampling.seed is None else sampling.seed & 0xFFFFFFFF
+        self.seed = int.from_bytes(os.urandom(4), "little") if sampling.seed is None else sampling.seed & 0xFFFFFFFF
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         for link in chain_links(lib, vocabulary, n_ctx, sampling, self.seed):
             lib.llama_sampler_chain_add(self._chain, link)

@@ -16,7 +16,6 @@ mapped. So is memory, for itself, which goes back to the system when nobody look
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import mmap
 import os
 import struct
@@ -125,6 +124,8 @@ def _check_header(fits: bytes, state: StateFile, file: BinaryIO) -> tuple[int, i
 
 
 def _digest(content: mmap.mmap) -> bytes:
+    import hashlib  # with OpenSSL's, which few launches need
+
     with memoryview(content) as view, view[len(_MAGIC) + _DIGEST :] as rest:
         return hashlib.sha256(rest).digest()
 
