@@ -16,10 +16,13 @@ from runtime.engine.backend import (
     CACHE_BITS,
     Adapter,
     CacheType,
+    ControlVectors,
     LayerSizes,
     LoadSettings,
     Pooling,
+    Rope,
     SplitMode,
+    TensorBuffer,
     WorkerAddress,
 )
 from runtime.engine.checkpoints import CheckpointLimits
@@ -80,7 +83,8 @@ class GpuSettings(msgspec.Struct, frozen=True):
     `backend` "auto": the best that the file and the machine have; "disable": none. `devices` by their labels, None:
     chosen. `n_layers` None: as many as fit. `workers` are other machines, whose devices come before this one's.
     `main_gpu` counts among the devices that are used, `tensor_split` has a share for each of them; empty: by what is
-    free.
+    free. The experts of the first `cpu_experts` layers stay on the processor, None: of as many as do not fit.
+    `tensor_buffers` go elsewhere than their layer. `spare` bytes of each device are left alone.
     """
 
     backend: Backend | Literal["auto", "disable"] = "auto"
@@ -90,6 +94,9 @@ class GpuSettings(msgspec.Struct, frozen=True):
     main_gpu: int = 0
     tensor_split: tuple[float, ...] = ()
     workers: tuple[WorkerAddress, ...] = ()
+    cpu_experts: int | None = None
+    tensor_buffers: tuple[TensorBuffer, ...] = ()
+    spare: tuple[int, ...] = ()
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
@@ -97,6 +104,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
 
     `shelf_bytes` of memory are for what was computed and nobody uses just now, besides the context's.
     `checkpoints` bound what is kept of memories that cannot be cut, `swa_full` is as in `ContextSettings`.
+    `cache_beside_layers`, `rope` and `control` too.
     `beyond_training`: whether `n_ctx` holds where it is more than the model was trained for, too.
     """
 
@@ -117,6 +125,9 @@ class EngineSettings(msgspec.Struct, frozen=True):
     checkpoints: CheckpointLimits = CheckpointLimits()
     swa_full: bool = False
     max_draft: int = 0
+    cache_beside_layers: bool = True
+    rope: Rope = Rope()
+    control: ControlVectors = ControlVectors()
 
     def kept(self, sizes: LayerSizes, n_ctx: int) -> Kept:
         """What of the text is kept in such a context, by a model of such `sizes`."""
@@ -209,13 +220,22 @@ class Settings(msgspec.Struct, frozen=True):
     def of_another_model(self) -> Settings:
         """What of this holds for the further models of a bundle: all but what can only be meant for the first one.
 
-        That is its names, what its adapters, its pooling and its template are, and a context it was not trained for.
+        That is its names, its adapters, its pooling and its template, what is said of it and added to it, and a context
+        it was not trained for.
         """
         replace = msgspec.structs.replace
         return replace(
             self,
             aliases=(),
             tags=(),
-            engine=replace(self.engine, adapters=(), pooling=None, beyond_training=False),
+            engine=replace(
+                self.engine,
+                adapters=(),
+                pooling=None,
+                beyond_training=False,
+                rope=Rope(),
+                control=ControlVectors(),
+                load=replace(self.engine.load, overrides=()),
+            ),
             chat=replace(self.chat, template=None, template_values={}),
         )

@@ -25,8 +25,13 @@ from support.ggufs import string as gguf_string
 WINDOW = 16
 """How many tokens a token sees in a layer with a window, itself included."""
 
+WIDTH = 32
+"""Of the activations between layers."""
+
+EXPERTS = 4
+
 _CONTEXT = 2048
-_WIDTH, _HIDDEN, _HEADS, _KV_HEADS = 32, 64, 4, 2
+_WIDTH, _HIDDEN, _HEADS, _KV_HEADS = WIDTH, 64, 4, 2
 _KV_WIDTH = _WIDTH // _HEADS * _KV_HEADS
 _INNER, _STATE, _KERNEL, _STEP_RANK = 2 * _WIDTH, 16, 4, 2
 _POSITIONS = 128
@@ -66,6 +71,17 @@ class Noise(TensorSpec):
 
 
 @dataclass(frozen=True)
+class Given(TensorSpec):
+    """Values as they are named, in F32."""
+
+    values: tuple[float, ...] = ()
+
+    @property
+    def data(self) -> bytes:
+        return array("f", self.values).tobytes()
+
+
+@dataclass(frozen=True)
 class Tokenizer:
     """Metadata entries as they are in the file, and the number of tokens."""
 
@@ -91,6 +107,27 @@ def write_model(path: Path, architecture: Architecture) -> Path:
     entries = [_entry("general.architecture", name), _entry("general.name", f"tiny {name}")]
     entries += [_entry(f"{name}.{key}", item) for key, item in blueprint.keys.items()]
     return _write(path, [*entries, *blueprint.tokenizer.entries], blueprint.tensors)
+
+
+def write_mixture(path: Path) -> Path:
+    """Write a model like `Architecture.ATTENTION`, with `EXPERTS` feed-forwards in each layer, of which a token needs
+    two. Returns `path`.
+    """
+    attention = _attention()
+    keys = {**attention.keys, "expert_count": EXPERTS, "expert_used_count": 2}
+    tensors = [*_ends("output_norm")]
+    for block in ("blk.0", "blk.1"):
+        tensors += [*_attention_layer(block), *_experts(block)]
+    name = Architecture.ATTENTION.value
+    entries = [_entry("general.architecture", name), _entry("general.name", "tiny mixture")]
+    entries += [_entry(f"{name}.{key}", item) for key, item in keys.items()]
+    return _write(path, [*entries, *attention.tokenizer.entries], tensors)
+
+
+def write_control_vector(path: Path, layers: Mapping[int, Sequence[float]]) -> Path:
+    """Write a control vector with a direction for each of `layers`. Returns `path`."""
+    tensors = [Given(f"direction.{layer}", (len(vector),), values=tuple(vector)) for layer, vector in layers.items()]
+    return _write(path, [_entry("general.architecture", "controlvector")], tensors)
 
 
 def write_lora(path: Path, seed: int, rank: int) -> Path:
@@ -259,6 +296,19 @@ def _feed_forward(block: str) -> list[TensorSpec]:
         _matrix(f"{block}.ffn_gate", _WIDTH, _HIDDEN),
         _matrix(f"{block}.ffn_up", _WIDTH, _HIDDEN),
         _matrix(f"{block}.ffn_down", _HIDDEN, _WIDTH),
+    ]
+
+
+def _experts(block: str) -> list[TensorSpec]:
+    def expert(name: str, inputs: int, outputs: int) -> Noise:
+        return Noise(f"{block}.{name}.weight", (inputs, outputs, EXPERTS), deviation=inputs**-0.5)
+
+    return [
+        *_norms(f"{block}.ffn_norm"),
+        _matrix(f"{block}.ffn_gate_inp", WIDTH, EXPERTS, gain=2.0),
+        expert("ffn_gate_exps", WIDTH, _HIDDEN),
+        expert("ffn_up_exps", WIDTH, _HIDDEN),
+        expert("ffn_down_exps", _HIDDEN, WIDTH),
     ]
 
 

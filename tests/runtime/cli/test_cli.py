@@ -15,8 +15,9 @@ from runtime.cli.main import command
 from runtime.cli.options import GROUPS, SAMPLING
 from runtime.cli.translate import FIELD_NAMES, settings_from
 from runtime.cli.unused import unused_options
-from runtime.engine.backend import WorkerAddress
+from runtime.engine.backend import ControlVectors, MetadataOverride, Rope, TensorBuffer, WorkerAddress
 from runtime.engine.types import Sampling
+from runtime.memory.layers import MAX_LAYERS
 from runtime.settings import (
     ChatSettings,
     HubModel,
@@ -69,7 +70,46 @@ MEANINGS: list[tuple[str, str, Any]] = [
     ("--reasoning-budget 0", "chat.reasoning", False),
     ("--reasoning-budget -1", "chat.reasoning", None),
     ("--reasoning-format none", "chat.splits_reasoning", False),
+    ("--reasoning-effort high", "chat.template_values", {"reasoning_effort": "high"}),
+    ("--reasoning-effort default", "chat.template_values", {}),
+    (
+        '--reasoning-effort high --chat-template-kwargs {"reasoning_effort":"low"}',
+        "chat.template_values",
+        {"reasoning_effort": "low"},
+    ),
     ("--reranking", "engine.pooling", "rank"),
+    ("-nkvo", "engine.cache_beside_layers", False),
+    ("--kv-offload", "engine.cache_beside_layers", True),
+    ("--rope-scale 4", "engine.rope", Rope(freq_scale=0.25)),
+    (
+        "--rope-scaling yarn --yarn-orig-ctx 9 --yarn-ext-factor -1",
+        "engine.rope",
+        Rope("yarn", yarn_orig_ctx=9, yarn_ext_factor=-1.0),
+    ),
+    (
+        "--override-kv a.b=int:-3,c=float:.5 --override-kv d=bool:true,e=str:x=y",
+        "engine.load.overrides",
+        (
+            MetadataOverride("a.b", -3),
+            MetadataOverride("c", 0.5),
+            MetadataOverride("d", True),
+            MetadataOverride("e", "x=y"),
+        ),
+    ),
+    (
+        "--control-vector a --control-vector-scaled b:-2 --control-vector-layer-range 3 5",
+        "engine.control",
+        ControlVectors(((Path("a"), 1.0), (Path("b"), -2.0)), 3, 5),
+    ),
+    ("--cpu-moe", "gpu.cpu_experts", MAX_LAYERS),
+    ("-ncmoe 3", "gpu.cpu_experts", 3),
+    (
+        "-ot a=CPU,b.*=RPC0[h:1] -ot c=X",
+        "gpu.tensor_buffers",
+        (TensorBuffer("a", "CPU"), TensorBuffer("b.*", "RPC0[h:1]"), TensorBuffer("c", "X")),
+    ),
+    ("-fitt 1024", "gpu.spare", (2**30,)),
+    ("--fit-target 1,0", "gpu.spare", (2**20, 0)),
     ("-t -1", "engine.n_threads", None),
     ("-fa -np 3", "engine.flash_attention", True),
     ("-fa off", "engine.flash_attention", False),
@@ -180,6 +220,29 @@ REFUSED = [
     ("--reasoning on --reasoning-budget 0", "off"),
     ("--reasoning-budget 5", "-1 to 0"),
     ("--reranking --pooling mean", "rank"),
+    ("--split-mode row", "layers only"),
+    ("--split-mode rows", "none"),
+    ("--rope-scale 2 --rope-freq-scale 1", "not both"),
+    ("--rope-scale 0", "not more than 0"),
+    ("--rope-freq-base 1e39", "not a number"),
+    ("--yarn-ext-factor nan", "not a number"),
+    ("--override-kv a=int:x", "not a whole number"),
+    ("--override-kv a=int:9223372036854775808", "9223372036854775807"),
+    ("--override-kv a=bool:1", "KEY=int:N"),
+    ("--override-kv a:int=1", "KEY=int:N"),
+    (f"--override-kv a=str:{'x' * 128}", "127 bytes"),
+    (f"--override-kv {'k' * 128}=int:1", "127 bytes"),
+    ("--control-vector-scaled a:inf", "FILE:SCALE"),
+    ("--control-vector-layer-range 1 2", "needs --control-vector"),
+    ("--control-vector x --control-vector-layer-range 3 2", "no layers"),
+    ("--control-vector x --control-vector-layer-range 0 2", "1 to"),
+    ("--cpu-moe --n-cpu-moe 1", "not both"),
+    ("--n-cpu-moe -1", "0 to"),
+    ("-ot a", "PATTERN=BUFFER"),
+    ("-ot =CPU", "PATTERN=BUFFER"),
+    ("-ot (=CPU", "no regular expression"),
+    ("-fitt -1", "0 to"),
+    ("-fitt 1,,2", "not a whole number"),
     ("--rpc host:port", "HOST:PORT"),
     ("--rpc http://10.0.0.2:1", "HOST:PORT"),
     ("--rpc [::1]:50052", "HOST:PORT"),
