@@ -244,7 +244,7 @@ GPUS = (
     _value("-ot --override-tensor", TensorBuffers(),
            "Put tensors whose names match elsewhere than their layer, comma-separated: '\\.ffn_.*=CPU'; repeatable.",
            multiple=True),
-    _value("-fitt --fit-target", Mebibytes(), "MiB that auto leaves free: for all, or comma-separated for each. [256]"),
+    _value("-fitt --fit-target", Mebibytes(), "MiB of each device that auto leaves free, or comma-separated for one by one; otherwise 256."),
 )  # fmt: skip
 
 MACHINES = (
