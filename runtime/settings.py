@@ -20,9 +20,11 @@ from runtime.engine.backend import (
     LayerSizes,
     LoadSettings,
     Pooling,
+    ProjectorSettings,
     Rope,
     SplitMode,
     TensorBuffer,
+    Weights,
     WorkerAddress,
 )
 from runtime.engine.checkpoints import CheckpointLimits
@@ -51,8 +53,10 @@ class ServerSettings(msgspec.Struct, frozen=True):
 
     `hosts` are addresses, names, or paths of unix sockets. `api_keys` empty: nobody is asked for one. `cors_origins`
     in lower case, "*" for all; see `access.Origins`. `socket_mode` of unix sockets, `api_prefix` before all paths ("",
-    or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer.
+    or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer;
+    `drain_seconds` are for what runs when the server is told to stop.
     `shows_props_changes`: whether `POST /props` is taken. `slot_save_path` None: states of slots are not kept.
+    `file_keys` are those of `api_keys` that were in `key_file`, which may be read anew.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -63,12 +67,15 @@ class ServerSettings(msgspec.Struct, frozen=True):
     api_prefix: str = ""
     tls: TlsFiles | None = None
     timeout: float = 60.0
+    drain_seconds: float = 3.0
     open_browser: bool = True
     serves_page: bool = True
     shows_slots: bool = True
     shows_metrics: bool = True
     shows_props_changes: bool = False
     slot_save_path: Path | None = None
+    key_file: Path | None = None
+    file_keys: tuple[Secret, ...] = ()
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
@@ -105,7 +112,8 @@ class EngineSettings(msgspec.Struct, frozen=True):
     `shelf_bytes` of memory are for what was computed and nobody uses just now, besides the context's.
     `checkpoints` bound what is kept of memories that cannot be cut, `swa_full` is as in `ContextSettings`.
     `cache_beside_layers`, `rope` and `control` too.
-    `beyond_training`: whether `n_ctx` holds where it is more than the model was trained for, too.
+    `beyond_training`: whether `n_ctx` holds where it is more than the model was trained for, too. `projector` None: the
+    bundle's own, where it has one and `projects`; `looking` is how pictures are looked at.
     """
 
     n_ctx: int | None = None
@@ -128,6 +136,9 @@ class EngineSettings(msgspec.Struct, frozen=True):
     cache_beside_layers: bool = True
     rope: Rope = Rope()
     control: ControlVectors = ControlVectors()
+    projector: Weights | None = None
+    projects: bool = True
+    looking: ProjectorSettings = ProjectorSettings()
 
     def kept(self, sizes: LayerSizes, n_ctx: int) -> Kept:
         """What of the text is kept in such a context, by a model of such `sizes`."""
@@ -220,8 +231,8 @@ class Settings(msgspec.Struct, frozen=True):
     def of_another_model(self) -> Settings:
         """What of this holds for the further models of a bundle: all but what can only be meant for the first one.
 
-        That is its names, its adapters, its pooling and its template, what is said of it and added to it, and a context
-        it was not trained for.
+        That is its names, adapters, projector, pooling and template, what is said of it and added to it, and
+        a context it was not trained for.
         """
         replace = msgspec.structs.replace
         return replace(
@@ -231,6 +242,7 @@ class Settings(msgspec.Struct, frozen=True):
             engine=replace(
                 self.engine,
                 adapters=(),
+                projector=None,
                 pooling=None,
                 beyond_training=False,
                 rope=Rope(),

@@ -254,8 +254,14 @@ remove_leftovers() {
     for left in "$cache"/.core-*."$host".*; do
         [ -d "$left" ] || continue
         process=${left##*.}
-        if [ "$process" = $$ ] || ! kill -0 "$process" 2>/dev/null; then rm -rf -- "$left"; fi
+        if [ "$process" = $$ ] || ! lives "$process"; then rm -rf -- "$left"; fi
     done
+}
+
+lives() {   # one that was killed can be signalled until its parent asks; the first process of a container may never ask
+    kill -0 "$1" 2>/dev/null || return 1
+    { IFS= read -r state <"/proc/$1/stat"; } 2>/dev/null || return 0
+    case ${state##*") "} in Z*) return 1 ;; esac
 }
 
 # What `ls` tells of the file $1: permissions, owner, size. (`wc -c` reads all of it under busybox.)

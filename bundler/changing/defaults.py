@@ -6,7 +6,7 @@ Knows what a change makes of a plan. Refuses to know how the file is rewritten (
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,13 +18,13 @@ from bundler.changing.rewriting import finish_interrupted, rewrite
 from bundler.choosing.models import ChosenModel
 from bundler.choosing.parts import choose_parts
 from bundler.errors import AnotherPlatform, DefaultsRefused, NoSuchPlatform, RuntimeOlder, UnusableText
-from bundler.file.baked import Baked, baked_in
+from bundler.file.baked import Baked, PartRole, baked_in
 from bundler.file.plan import Plan, PlannedModel, PlannedPack, plan_of
 from bundler.gguf import summarize, weights_header
 from bundler.making.build import check_texts
 from bundler.making.planning import planned_part, planned_texts
 from bundler.packs import find_recipe
-from bundler.programs import Runtimes, Supply, is_of_runtimes
+from bundler.programs import Runtimes, Supply, is_of_media, is_of_runtimes
 from bundler.progress import SILENCE, Progress
 from bundler.sources import Resolved
 from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model, check_beside, check_has_models, open_bundle
@@ -52,7 +52,7 @@ def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress 
         named = plan if name is None else _renamed(plan, name)
         return replace(
             named,
-            models=_with_parts(named.models, parts),
+            models=_with_parts(named.models, parts, given.without),
             documents=(
                 *(one for one in plan.documents if one.name not in (LICENSE_TEXT, README, WARM_TEXT)),
                 *planned_texts(baked),
@@ -64,6 +64,8 @@ def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress 
         )
 
     future = changed(plan_of(bundle))
+    if not future.media and any(model.about.role == "projector" for model in future.models):
+        raise DefaultsRefused("it has no pack for pictures", "Build it anew with --mmproj, or first: loaf upgrade.")
     if (future.args, future.chat_template) != (bundle.args, bundle.manifest.chat_template):
         rehearse(future)
     rewrite(path, changed)
@@ -81,14 +83,18 @@ def upgrade(path: Path, supply: Supply, progress: Progress) -> bool:
     check_has_models(bundle)
     packs = _packs_like_those_in(bundle, supply)
     new = _for_the_same(bundle, supply)
+    sees = any(model.role == "projector" for model in bundle.manifest.models)
+    media = supply.media([one.about.platform for one in new.programs] if sees else [])
     if not supply.is_named and _numbers(new.loaf) < _numbers(bundle.manifest.loaf):
         raise RuntimeOlder(path, bundle.manifest.loaf, new.loaf)
 
     def upgraded(plan: Plan) -> Plan:
-        documents = (*new.licenses, *(part for part in plan.documents if not is_of_runtimes(part)))
+        kept = (part for part in plan.documents if not (is_of_runtimes(part) or is_of_media(part)))
+        documents = (*new.licenses, *media.licenses, *kept)
         is_warm = plan.warmth is not None and all(is_of(runtime, plan.warmth) for runtime in new.programs)
         warmth = plan.warmth if is_warm else None
-        return replace(plan, loaf=new.loaf, runtimes=new.programs, packs=packs, documents=documents, warmth=warmth)
+        programs = replace(plan, loaf=new.loaf, runtimes=new.programs, packs=packs, media=media.packs)
+        return replace(programs, documents=documents, warmth=warmth)
 
     plan = plan_of(bundle)
     if _programs(upgraded(plan)) == _programs(plan):
@@ -168,9 +174,11 @@ def _renamed(plan: Plan, name: str) -> Plan:
     return replace(plan, name=name, models=(renamed, *others))
 
 
-def _with_parts(models: Sequence[PlannedModel], parts: Sequence[PlannedModel]) -> tuple[PlannedModel, ...]:
-    """`parts` behind the models that clients may ask, in place of those with the same roles."""
-    roles = {part.about.role for part in parts}
+def _with_parts(
+    models: Sequence[PlannedModel], parts: Sequence[PlannedModel], without: Collection[PartRole]
+) -> tuple[PlannedModel, ...]:
+    """`parts` behind the models that clients may ask, in place of those with the same roles and those `without`."""
+    roles = {*(part.about.role for part in parts), *without}
     served = [model for model in models if model.about.role == "model"]
     kept = [model for model in models if model.about.role not in {"model", *roles}]
     return (*served, *parts, *kept)
@@ -179,4 +187,4 @@ def _with_parts(models: Sequence[PlannedModel], parts: Sequence[PlannedModel]) -
 def _programs(plan: Plan) -> tuple[object, ...]:
     """What tells the programs of one plan from those of another."""
     abouts = (*(runtime.about for runtime in plan.runtimes), *(pack.about for pack in plan.packs))
-    return plan.loaf, abouts, tuple(part.sha256 for part in plan.programs)
+    return plan.loaf, abouts, tuple(one.about for one in plan.media), tuple(part.sha256 for part in plan.programs)

@@ -16,7 +16,7 @@ from types import FrameType
 
 import click
 
-from bundler.cli.apart import extract, split
+from bundler.cli.apart import extract, image, split
 from bundler.cli.certificates import trust_certificates
 from bundler.cli.itself import builder
 from bundler.cli.looking import diff, doctor, inspect, models
@@ -57,7 +57,7 @@ def completion(shell: Shell) -> None:
     click.echo(script(shell, "loaf"), nl=False)
 
 
-_MAKING = (build, run_, set_, upgrade, split, extract, runtime, builder)
+_MAKING = (build, run_, set_, upgrade, split, extract, image, runtime, builder)
 _LOOKING = (doctor, models, inspect, diff, verify, sign)
 
 for _command in (*_MAKING, *_LOOKING):

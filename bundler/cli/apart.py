@@ -44,3 +44,28 @@ def extract(file: Path, output: Path | None) -> None:
         paths = extract_bundle(bundle, folder, advance)
     for path in paths:
         click.echo(path)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The folder to make [FILE's name, without .loaf, -image]."
+)
+def image(file: Path, output: Path | None) -> None:
+    """Make a container image of the bundle FILE, in OCI's layout: no daemon, and no system below it.
+
+    \b
+    What then takes it (docs/containers.md):
+      skopeo copy oci:FOLDER:latest docker://REGISTRY/NAME
+      podman pull oci:FOLDER
+      tar -C FOLDER -c . | docker load
+    """
+    from bundler.imaging.image import write_image
+    from bundler.progress import progress_for
+    from runtime.bundle import open_bundle
+
+    total = 2 * sum(entry.size for entry in open_bundle(file).manifest.entries)
+    folder = output or Path(f"{file.stem}-image")
+    with progress_for().step(f"Making an image of {file}", total, "bytes") as advance:
+        platforms = write_image(file, folder, advance)
+    click.echo(f"{folder}: {', '.join(platforms)}")

@@ -30,6 +30,8 @@ LoafError
 │   ├── BundleBusy
 │   ├── BundleNotWritable
 │   ├── FileTaken
+│   ├── FolderTaken
+│   ├── NoCLibraryInside
 │   ├── TargetIsNoBundle
 │   ├── AnotherPlatform
 │   └── RuntimeOlder
@@ -62,6 +64,7 @@ LoafError
     ├── PlatformUnmakeable
     ├── ToolchainMissing
     ├── NoSuchPack
+    ├── MediaPackMissing
     ├── PackMissing
     ├── ProgramDamaged
     ├── NoProgramForHere
@@ -89,6 +92,7 @@ from bundler.errors.making import (
     CompilerMissing,
     FreezeError,
     FrozenFileUnsuitable,
+    MediaPackMissing,
     NoProgramForHere,
     NoSuchPack,
     NoSuchPlatform,
@@ -121,6 +125,8 @@ from bundler.errors.targets import (
     BundleBusy,
     BundleNotWritable,
     FileTaken,
+    FolderTaken,
+    NoCLibraryInside,
     NoRoom,
     NoRoomToChange,
     RuntimeOlder,
@@ -163,6 +169,7 @@ __all__ = [
     "DigestMismatch",
     "DownloadFailed",
     "FileTaken",
+    "FolderTaken",
     "Found",
     "FreezeError",
     "FrozenFileUnsuitable",
@@ -172,9 +179,11 @@ __all__ = [
     "ImportanceUnusable",
     "KeyUnusable",
     "MalformedGGUF",
+    "MediaPackMissing",
     "MismatchedParts",
     "MissingParts",
     "NameTaken",
+    "NoCLibraryInside",
     "NoProgramForHere",
     "NoRoom",
     "NoRoomToChange",

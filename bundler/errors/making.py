@@ -110,6 +110,18 @@ class PackMissing(FreezeError):
         self.has = tuple(has)
 
 
+class MediaPackMissing(FreezeError):
+    """What pictures need on `platform` was to be taken from the bundle `path`, which has none."""
+
+    def __init__(self, path: Path, platform: str) -> None:
+        super().__init__(
+            f"{path}: the pack for pictures on {platform} is not in it",
+            "name a file that has it: --runtime-from FILE; or leave the projector out: --no-mmproj",
+        )
+        self.path = path
+        self.platform = platform
+
+
 class ProgramDamaged(FreezeError):
     """The part `name` of the bundle `path`, from which it was to be taken, is not what the bundle says it is."""
 

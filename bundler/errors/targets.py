@@ -123,3 +123,22 @@ class TargetIsNoFile(TargetError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, f"{path}: is there and is not a file", "Name a file with -o.")
+
+
+class FolderTaken(TargetError):
+    """An image would lie in the folder `path`, and there is something already."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, f"{path}: is there already", "Name another folder with -o, or delete this one.")
+
+
+class NoCLibraryInside(TargetError):
+    """The program for `platform` in the bundle `path` is older than those that bring a C library."""
+
+    def __init__(self, path: Path, platform: str) -> None:
+        super().__init__(
+            path,
+            f"{path}: its program for {platform} brings no C library, and an image has no system that does",
+            "Give it a newer program: loaf upgrade FILE.",
+        )
+        self.platform = platform

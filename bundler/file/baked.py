@@ -16,7 +16,6 @@ from runtime.cli.arguments import with_arguments
 PartRole = Literal["lora", "draft", "projector"]
 
 UNUSED: dict[Role, str] = {
-    "projector": "images are not understood yet: the projector is kept in the bundle and not used",
     "draft": "draft models are not used yet: it is kept in the bundle; what --lookup guesses, needs none",
 }
 """Parts that this version of the runtime leaves alone, and what there is to say of it."""
@@ -43,7 +42,8 @@ class Baked:
 
     `args` is the text of `.args`; `flags` are further arguments in the same form, which come after it. `system`: the
     system prompt of chats that bring none. `chat_template` is Jinja, in place of the model's own. `license` and
-    `readme` are texts for people. `warm`: what prompts begin with, so that it is computed at the build.
+    `readme` are texts for people. `warm`: what prompts begin with, so that it is computed at the build. Parts of the
+    roles `without` are left out, where others bring them.
     """
 
     args: str | None = None
@@ -54,6 +54,7 @@ class Baked:
     readme: str | None = None
     warm: str | None = None
     parts: tuple[Part, ...] = ()
+    without: frozenset[PartRole] = frozenset()
 
     def over(self, other: Baked) -> Baked:
         """What this says, and where it says nothing, what `other` does."""
@@ -61,7 +62,7 @@ class Baked:
             name: getattr(other, name) if getattr(self, name) is None else getattr(self, name)
             for name in ("args", "system", "chat_template", "license", "readme", "warm")
         }
-        mine = {part.role for part in self.parts}
+        mine = {part.role for part in self.parts} | self.without
         kept = tuple(part for part in other.parts if part.role not in mine)
         flags = f"{other.flags}\n{self.flags}" if self.args is None else self.flags
         return Baked(**texts, flags=flags.strip(), parts=(*self.parts, *kept))

@@ -36,6 +36,7 @@ def manifest_of(plan: Plan, head: bytes, stored: Sequence[Stored]) -> bytes:
         chat_template=plan.chat_template,
         warm=None if plan.warmth is None else plan.warmth.about,
         builders=tuple(builder.about for builder in plan.builders),
+        media=tuple(media.about for media in plan.media),
     )
     build_id = hashlib.sha256(msgspec.json.encode(unsigned)).hexdigest()
     return _encode(msgspec.structs.replace(unsigned, build_id=build_id))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bundler.file.content import Content, FileRange, Inline, content_size
 from bundler.file.copying import Digests
 from bundler.file.stored import stored_entries
-from runtime.bundle import ARGS, MANIFEST, Bundle, Model, Pack, Runtime, Warm
+from runtime.bundle import ARGS, MANIFEST, Bundle, MediaPack, Model, Pack, Runtime, Warm
 
 LIBRARY = "llama-cpp-python"
 """The package that computes."""
@@ -77,6 +77,14 @@ class PlannedPack:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedMedia:
+    """What pictures need, and what the manifest says of it."""
+
+    about: MediaPack
+    archive: PlannedPart
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedWarmth:
     """The state of a text that prompts begin with, and what the manifest says of it."""
 
@@ -103,6 +111,7 @@ class Plan:
     chat_template: str | None = None
     warmth: PlannedWarmth | None = None
     builders: tuple[PlannedRuntime, ...] = ()
+    media: tuple[PlannedMedia, ...] = ()
 
     @property
     def weights(self) -> tuple[PlannedPart, ...]:
@@ -112,15 +121,20 @@ class Plan:
     @property
     def beside(self) -> tuple[PlannedPart, ...]:
         """What lies beside the file."""
-        parts = (*(model.weights for model in self.models), *(pack.archive for pack in self.packs))
+        parts = (*(model.weights for model in self.models), *self.archives)
         return tuple(part for part in parts if part.file)
 
     @property
     def programs(self) -> tuple[PlannedPart, ...]:
         """What comes next, and like the weights at the alignment; last of all what was computed beforehand."""
-        packs = (pack.archive for pack in self.packs if not pack.archive.file)
+        packs = (archive for archive in self.archives if not archive.file)
         states = () if self.warmth is None else (self.warmth.state,)
         return (*(program.core for program in (*self.runtimes, *self.builders)), *packs, *states)
+
+    @property
+    def archives(self) -> tuple[PlannedPart, ...]:
+        """Of all packs."""
+        return (*(pack.archive for pack in self.packs), *(pack.archive for pack in self.media))
 
     @property
     def launched(self) -> tuple[PlannedRuntime, ...]:
@@ -145,6 +159,7 @@ def plan_of(bundle: Bundle) -> Plan:
     models = tuple(PlannedModel(model, parts.pop(model.entry)) for model in manifest.models)
     runtimes = tuple(PlannedRuntime(runtime, parts.pop(runtime.entry)) for runtime in manifest.runtimes)
     packs = tuple(PlannedPack(pack, parts.pop(pack.entry)) for pack in manifest.packs)
+    media = tuple(PlannedMedia(one, parts.pop(one.entry)) for one in manifest.media)
     builders = tuple(PlannedRuntime(builder, parts.pop(builder.entry)) for builder in manifest.builders)
     warmth = None if manifest.warm is None else PlannedWarmth(manifest.warm, parts.pop(manifest.warm.entry))
     documents = tuple(parts.values())
@@ -160,6 +175,7 @@ def plan_of(bundle: Bundle) -> Plan:
         manifest.chat_template,
         warmth,
         builders,
+        media,
     )
 
 

@@ -51,7 +51,7 @@ def write_hollow(plan: Plan, fd: int) -> None:
 
     For whoever reads no more of it than what is baked in.
     """
-    hollow = replace(plan, runtimes=(), packs=(), documents=(), warmth=None)
+    hollow = replace(plan, runtimes=(), packs=(), media=(), documents=(), warmth=None)
     weights = [placed.entry for placed in lay_out(hollow).placed[: len(hollow.weights)]]
     for entry in weights:
         write_all(fd, local_header(entry), entry.header_offset)

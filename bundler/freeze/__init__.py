@@ -6,14 +6,25 @@ sources, corrections → what is compiled             environment, packages → 
 core → the frozen program, builder → that of `loaf` contents, licenses → what is in it
 c_library, elf → the C library that goes along, and how programs find it
 platforms → what differs from one platform to the next
-pack → a folder as an archive                       page → the browser page, built
-process → long commands                             develop → the checkout's own environment
+pack → a folder as an archive                       media → what pictures need, as a pack
+process → long commands                             page → the browser page, built
+                                                    develop → the checkout's own environment
 
 The pipeline knows the order of the steps and what each depends on, and refuses to know what they do.
 """
 
 from bundler.freeze.contents import Software
+from bundler.freeze.media import FrozenMedia, freeze_media
 from bundler.freeze.pipeline import FrozenRuntime, freeze_runtime, frozen_runtimes
 from bundler.freeze.platforms import find_platform, this_platform
 
-__all__ = ["FrozenRuntime", "Software", "find_platform", "freeze_runtime", "frozen_runtimes", "this_platform"]
+__all__ = [
+    "FrozenMedia",
+    "FrozenRuntime",
+    "Software",
+    "find_platform",
+    "freeze_media",
+    "freeze_runtime",
+    "frozen_runtimes",
+    "this_platform",
+]

@@ -76,7 +76,7 @@ def install_project(folder: Path, progress: Progress) -> None:
     with progress.step("Installing the project and its tools", None, "steps") as advance:
         pip(
             new_environment(folder, log),
-            ["install", "--editable", f"{CHECKOUT}[test,check,freeze]"],
+            ["install", "--editable", f"{CHECKOUT}[test,check,freeze,media]"],
             step="installing the project",
             wanted="the project's tools",
             log=log,

@@ -31,7 +31,7 @@ _NEEDS_BYTES = 250_000_000  # measured: 101 MB, and as much while pip unpacks
 
 
 def freezing_environment(wheel: Path, progress: Progress) -> Path:
-    """The interpreter of an environment with the pinned `runtime` and `freeze` packages, `wheel` among them.
+    """The interpreter of an environment with the pinned `runtime`, `media` and `freeze` packages, `wheel` among them.
 
     Run modules with it (`python -m`): the scripts beside it name a folder that has been renamed since.
     Raises PythonUnsuitable, PackagesUnreachable, StepFailed and CacheError.
@@ -60,7 +60,7 @@ def environment_key(wheel: Path) -> str:
     """Changes with everything that is installed. `wheel` lies in a folder named by its own key."""
     return key_of(
         wheel=wheel.parent.name,
-        packages=" ".join((*pins("runtime"), *pins("freeze"))),
+        packages=" ".join((*pins("runtime"), *pins("media"), *pins("freeze"))),
         python=f"{sys.version} {sys.base_prefix}",
         machine=platform.machine(),
     )
@@ -91,7 +91,7 @@ def check_python() -> None:
 
 
 def _make(folder: Path, wheel: Path, progress: Progress) -> None:
-    others = [pin for pin in (*pins("runtime"), *pins("freeze")) if not pin.startswith(f"{LLAMA}==")]
+    others = [pin for pin in (*pins("runtime"), *pins("media"), *pins("freeze")) if not pin.startswith(f"{LLAMA}==")]
     _install(folder, [wheel, *others], progress)
     tidy_libraries(Path(next(folder.glob("lib/python*/site-packages"))))
 

@@ -37,6 +37,11 @@ def collect_licenses(site_packages: Path, packages: list[str], of_page: str) -> 
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
+def package_licenses(site_packages: Path, packages: list[str]) -> str:
+    """The licences of `packages` alone, installed in `site_packages`."""
+    return "\n".join(part.rstrip() + "\n" for part in _package_licenses(site_packages, packages))
+
+
 def _package_licenses(site_packages: Path, packages: list[str]) -> Iterator[str]:
     found = {
         each.metadata["Name"].lower(): each for each in importlib.metadata.distributions(path=[str(site_packages)])

@@ -82,8 +82,10 @@ def build(request: BuildRequest, supply: Supply, progress: Progress, choose: Cho
     parts = choose_parts(baked.parts, models)
     contents = (*(model.weights for model in models), *(part.content for part in parts))
     check_target(target, contents, force=request.force)
-    packs = supply.packs(request.backends)
-    plan = plan_bundle(request.sha256, baked, models, parts, supply.runtimes(request.platforms), packs)
+    packs, runtimes = supply.packs(request.backends), supply.runtimes(request.platforms)
+    sees = any(part.part.role == "projector" for part in parts)
+    media = supply.media([one.about.platform for one in runtimes.programs] if sees else [])
+    plan = plan_bundle(request.sha256, baked, models, parts, runtimes, packs, media)
     rehearse(plan)
     with _first_made_smaller(request, plan, models[0], target, progress) as plan:
         weights_size = sum(part.size for part in plan.weights)

@@ -180,7 +180,8 @@ RUNTIME_FROM = _option(
 _COMPANIONS = (
     _option("--lora", "LoRA adapter of the model, applied as strongly as SCALE says [1]; repeatable.", LoraFile(),
             multiple=True),
-    _option("--mmproj", "Projector for images: kept in the bundle, not used yet.", PartFile("projector")),
+    _option("--mmproj", "Projector, with which the model sees.", PartFile("projector")),
+    click.Option(["--no-mmproj"], is_flag=True, help="Leave out a projector that comes with the model."),
     _option("--draft", "Draft model: kept in the bundle, not used yet.", PartFile("draft")),
 )  # fmt: skip
 
@@ -249,6 +250,8 @@ def baked_from(given: Mapping[str, Any]) -> Baked:
     """What is to be baked in, by click's names of the options. Raises `click.UsageError`."""
     if given["system"] is not None and given["system_file"] is not None:
         raise click.UsageError("Either --system or --system-file, not both.")
+    if given["mmproj"] is not None and given["no_mmproj"]:
+        raise click.UsageError("Either --mmproj or --no-mmproj, not both.")
     parts = (*given["lora"], *(given[name] for name in ("mmproj", "draft") if given[name] is not None))
     return Baked(
         args=given["args"],
@@ -259,6 +262,7 @@ def baked_from(given: Mapping[str, Any]) -> Baked:
         readme=given["readme"],
         warm=given["warm"],
         parts=parts,
+        without=frozenset({"projector"} if given["no_mmproj"] else ()),
     )
 
 

@@ -11,7 +11,7 @@ from bundler.choosing.parts import ChosenPart
 from bundler.file.baked import Baked
 from bundler.file.content import Inline
 from bundler.file.plan import Plan, PlannedModel, PlannedPack, PlannedPart
-from bundler.programs import Runtimes
+from bundler.programs import MediaPacks, Runtimes
 from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Model
 
 
@@ -22,6 +22,7 @@ def plan_bundle(
     parts: tuple[ChosenPart, ...],
     runtimes: Runtimes,
     packs: tuple[PlannedPack, ...],
+    media: MediaPacks,
 ) -> Plan:
     """All that goes into a new bundle. `sha256`: what the weights of the first model must come to, in hex."""
     first, *others = models
@@ -31,10 +32,11 @@ def plan_bundle(
         models=(planned_model(first, sha256), *map(planned_model, others), *map(planned_part, parts)),
         runtimes=runtimes.programs,
         packs=packs,
-        documents=(*runtimes.licenses, *planned_texts(baked)),
+        documents=(*runtimes.licenses, *media.licenses, *planned_texts(baked)),
         args=baked.arguments(),
         system=baked.system,
         chat_template=baked.chat_template,
+        media=media.packs,
     )
 
 

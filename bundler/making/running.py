@@ -55,21 +55,25 @@ def prepare(model: str, supply: Supply, progress: Progress, choose: Choose = ref
     baked = _with_what_its_place_asks_for(chosen)
     models = [planned_model(chosen), *map(planned_part, choose_parts(baked.parts, [chosen]))]
     runtimes, packs = supply.runtimes(), supply.packs_at_hand()
+    sees = any(model.about.role == "projector" for model in models)
     runtime = runtime_for_here(runtimes.programs)
     if runtime is None:
         raise NoProgramForHere(model, [one.about.platform for one in runtimes.programs])
+    media = supply.media([runtime.about.platform]).packs if sees else ()
     plan = Plan(
         name=chosen.name,
         loaf=runtimes.loaf,
         models=tuple(replace(model, weights=_beside(model.weights)) for model in models),
         runtimes=(),
         packs=tuple(replace(pack, archive=_beside(pack.archive)) for pack in packs),
+        media=tuple(replace(pack, archive=_beside(pack.archive)) for pack in media),
         documents=planned_texts(baked),
         args=baked.arguments(),
         system=baked.system,
         chat_template=baked.chat_template,
     )
-    parts = (*(model.weights for model in models), *(pack.archive for pack in packs))
+    archives = (*(pack.archive for pack in packs), *(pack.archive for pack in media))
+    parts = (*(model.weights for model in models), *archives)
     links = dict(link for part in parts for link in _links(part))
     return Launch(unpacked_program(runtime), _bundle(plan, links))
 

@@ -13,11 +13,20 @@ from pathlib import Path
 
 from bundler.paths import own_programs
 from bundler.programs.made import MadeHere
-from bundler.programs.supply import Runtimes, Supply, is_of_runtimes
+from bundler.programs.supply import MediaPacks, Runtimes, Supply, is_of_media, is_of_runtimes
 from bundler.programs.taken import TakenFrom
 from bundler.progress import Progress
 
-__all__ = ["MadeHere", "Runtimes", "Supply", "TakenFrom", "is_of_runtimes", "programs_from"]
+__all__ = [
+    "MadeHere",
+    "MediaPacks",
+    "Runtimes",
+    "Supply",
+    "TakenFrom",
+    "is_of_media",
+    "is_of_runtimes",
+    "programs_from",
+]
 
 
 def programs_from(named: Path | None, progress: Progress) -> Supply:

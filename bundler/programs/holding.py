@@ -39,7 +39,9 @@ def write_programs(target: Path, supply: Supply, recipes: Sequence[Recipe], prog
 
 def _plan(name: str, supply: Supply, recipes: Sequence[Recipe]) -> Plan:
     packs, runtimes = supply.packs(recipes), supply.runtimes()
-    return Plan(name, runtimes.loaf, (), runtimes.programs, packs, runtimes.licenses, args="", system=None)
+    media = supply.media([program.about.platform for program in runtimes.programs])
+    texts = (*runtimes.licenses, *media.licenses)
+    return Plan(name, runtimes.loaf, (), runtimes.programs, packs, texts, args="", system=None, media=media.packs)
 
 
 def _write(plan: Plan, target: Path, mode: int, progress: Progress) -> int:

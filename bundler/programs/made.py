@@ -8,15 +8,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bundler.file.content import FileRange
-from bundler.file.plan import PlannedPack, PlannedPart, PlannedRuntime
-from bundler.freeze import FrozenRuntime, Software, find_platform, freeze_runtime, frozen_runtimes, this_platform
+from bundler.file.plan import PlannedMedia, PlannedPack, PlannedPart, PlannedRuntime
+from bundler.freeze import (
+    FrozenMedia,
+    FrozenRuntime,
+    Software,
+    find_platform,
+    freeze_media,
+    freeze_runtime,
+    frozen_runtimes,
+    this_platform,
+)
 from bundler.freeze.compiler import find_compiler
+from bundler.freeze.media import LIBRARY
 from bundler.freeze.wheel import wheel_key
 from bundler.packs import BackendPack, Recipe, compiled_pack, packs_made
-from bundler.programs.supply import RUNTIME_LICENSES, Runtimes
+from bundler.programs.supply import MEDIA_LICENSES, NO_MEDIA, RUNTIME_LICENSES, MediaPacks, Runtimes
 from bundler.progress import Progress
 from runtime import __version__
-from runtime.bundle import RUNTIMES, Pack, Package, Runtime
+from runtime.bundle import RUNTIMES, MediaPack, Pack, Package, Runtime
 
 
 class MadeHere:
@@ -37,6 +47,9 @@ class MadeHere:
         named = [find_platform(name) for name in platforms]  # all are known before the first takes its minutes
         frozen = [freeze_runtime(self._progress, platform) for platform in named]
         return planned_runtimes(frozen or frozen_runtimes(self._progress))
+
+    def media(self, platforms: Sequence[str]) -> MediaPacks:
+        return planned_media([freeze_media(self._progress, find_platform(name)) for name in platforms])
 
     def pack_platforms(self) -> tuple[str, ...]:
         return (this_platform().name,)
@@ -81,6 +94,20 @@ def planned_program(frozen: FrozenRuntime, archive: str, licenses: str) -> tuple
     core = PlannedPart(about.entry, (FileRange(frozen.archive, 0, frozen.size),), stated=frozen.sha256)
     size = frozen.licenses.stat().st_size
     return PlannedRuntime(about, core), PlannedPart(licenses, (FileRange(frozen.licenses, 0, size),))
+
+
+def planned_media(frozen: Sequence[FrozenMedia]) -> MediaPacks:
+    """What pictures need, as it was made on this machine: all have the same licences."""
+    if not frozen:
+        return NO_MEDIA
+    text = FileRange(frozen[0].licenses, 0, frozen[0].licenses.stat().st_size)
+    return MediaPacks(tuple(map(_planned_media, frozen)), (PlannedPart(MEDIA_LICENSES, (text,)),))
+
+
+def _planned_media(one: FrozenMedia) -> PlannedMedia:
+    entry = f"{RUNTIMES}{one.platform}/media.tar.gz"
+    about = MediaPack(one.platform, entry, one.unpacked_size, LIBRARY, _packages(one.packages))
+    return PlannedMedia(about, PlannedPart(entry, (FileRange(one.archive, 0, one.size),), stated=one.sha256))
 
 
 def planned_pack(pack: BackendPack) -> PlannedPack:

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bundler.file.plan import PlannedPack, PlannedPart, PlannedRuntime
+from bundler.file.plan import PlannedMedia, PlannedPack, PlannedPart, PlannedRuntime
 from bundler.packs import Recipe
 
 RUNTIME_LICENSES = "licenses/runtime"
 """What the names of their licence texts begin with."""
+
+MEDIA_LICENSES = "licenses/media.txt"
+"""The name of the licence text of media packs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,22 @@ class Runtimes:
     loaf: str
     programs: tuple[PlannedRuntime, ...]
     licenses: tuple[PlannedPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPacks:
+    """What pictures need, one a platform, and the `licenses` of what is in it."""
+
+    packs: tuple[PlannedMedia, ...]
+    licenses: tuple[PlannedPart, ...]
+
+
+NO_MEDIA = MediaPacks((), ())
+
+
+def is_of_media(document: PlannedPart) -> bool:
+    """Whether it is one of the licence texts of `MediaPacks`."""
+    return document.name == MEDIA_LICENSES
 
 
 def is_of_runtimes(document: PlannedPart) -> bool:
@@ -45,6 +64,9 @@ class Supply(Protocol):
 
         Raises `NoSuchPlatform`, other kinds of `FreezeError`, `CacheError`, `BundleError`, `OSError`.
         """
+
+    def media(self, platforms: Sequence[str]) -> MediaPacks:
+        """What pictures need on each of `platforms`. Raises as `runtimes` does, and `MediaPackMissing`."""
 
     def pack_platforms(self) -> tuple[str, ...]:
         """Those that `packs` are for. Raises `BundleError`, `OSError`."""

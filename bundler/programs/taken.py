@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bundler.errors import NoSuchPlatform, PackMissing, ProgramDamaged
+from bundler.errors import MediaPackMissing, NoSuchPlatform, PackMissing, ProgramDamaged
 from bundler.file.digests import digests_of
 from bundler.file.plan import Plan, PlannedPack, PlannedPart, PlannedRuntime, plan_of
 from bundler.packs import Recipe
-from bundler.programs.supply import Runtimes, is_of_runtimes
+from bundler.programs.supply import MediaPacks, Runtimes, is_of_media, is_of_runtimes
 from bundler.progress import Progress
 from runtime.bundle import open_bundle
 
@@ -41,6 +41,17 @@ class TakenFrom:
             names = ", ".join(runtime.about.platform for runtime in programs)
             self._progress.say(f"The program is from {self._path}: loaf {plan.loaf} for {names}.")
         return Runtimes(plan.loaf, programs, licenses)
+
+    def media(self, platforms: Sequence[str]) -> MediaPacks:
+        plan = self._plan()
+        there = {media.about.platform: media for media in plan.media}
+        for platform in platforms:
+            if platform not in there:
+                raise MediaPackMissing(self._path, platform)
+        packs, licenses = tuple(there[one] for one in platforms), tuple(filter(is_of_media, plan.documents))
+        for part in (*(media.archive for media in packs), *licenses):
+            self._check(part)
+        return MediaPacks(packs, licenses)
 
     def pack_platforms(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(pack.about.platform for pack in self._plan().packs))

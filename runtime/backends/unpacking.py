@@ -1,4 +1,4 @@
-"""A pack's library as a file, unpacked once into the cache folder, as the launcher unpacks the program.
+"""What is in a pack as files, unpacked once into the cache folder, as the launcher unpacks the program.
 
 Into a fresh folder beside the final one, which is renamed: what has the final name is whole. Of several at once, each
 unpacks its own; whoever comes second uses the other's. The marker is the first to go when a tidying job takes files
@@ -15,9 +15,10 @@ import sys
 import tarfile
 import tempfile
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import NamedTuple
 
-from runtime.bundle import Bundle, Pack
+from runtime.bundle import Bundle, MediaPack, Pack
 from runtime.errors import LoafError
 
 _MARKER = ".whole"
@@ -25,11 +26,11 @@ _CHUNK = 1024 * 1024
 
 
 class PackUnusable(LoafError):
-    """The pack of `backend` cannot be unpacked; `reason` says why."""
+    """The pack called `name` cannot be unpacked; `reason` says why."""
 
-    def __init__(self, backend: str, reason: str) -> None:
-        super().__init__(f"the {backend} pack cannot be unpacked: {reason}")
-        self.backend = backend
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"the {name} pack cannot be unpacked: {reason}")
+        self.name = name
         self.reason = reason
 
 
@@ -41,31 +42,50 @@ def cache_folder() -> Path:
     return Path(os.environ.get("LOAF_CACHE_DIR") or Path(base, "loaf")).absolute()
 
 
+class _Packed(NamedTuple):
+    """A pack by its name: the archive at `entry`, with the file `library`, and `unpacked_size` bytes in all."""
+
+    name: str
+    entry: str
+    library: str
+    unpacked_size: int
+
+
 def unpacked_library(bundle: Bundle, pack: Pack, cache: Path) -> Path:
     """The library of `pack` in a folder of `cache` that is named by the archive's hash. Raises `PackUnusable`."""
+    packed = _Packed(pack.backend, pack.entry, pack.library, pack.unpacked_size)
+    return _unpacked(bundle, packed, cache) / pack.library
+
+
+def unpacked_media(bundle: Bundle, pack: MediaPack, cache: Path) -> Path:
+    """The same for all of `pack`: the folder. Raises `PackUnusable`."""
+    return _unpacked(bundle, _Packed("media", pack.entry, pack.library, pack.unpacked_size), cache)
+
+
+def _unpacked(bundle: Bundle, pack: _Packed, cache: Path) -> Path:
     sha256 = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == pack.entry)
-    folder = cache / f"{pack.backend}-{sha256[:16]}"
+    folder = cache / f"{pack.name}-{sha256[:16]}"
     try:
         if not _is_whole(folder, pack):
             _unpack(bundle, pack, sha256, folder)
     except (OSError, tarfile.TarError, zlib.error, EOFError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise PackUnusable(pack.backend, f"{cache}: {reason}") from error
-    return folder / pack.library
+        raise PackUnusable(pack.name, f"{cache}: {reason}") from error
+    return folder
 
 
-def _is_whole(folder: Path, pack: Pack) -> bool:
+def _is_whole(folder: Path, pack: _Packed) -> bool:
     return (folder / _MARKER).exists() and (folder / pack.library).exists()
 
 
-def _unpack(bundle: Bundle, pack: Pack, sha256: str, folder: Path) -> None:
+def _unpack(bundle: Bundle, pack: _Packed, sha256: str, folder: Path) -> None:
     cache = folder.parent
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     _remove_leftovers(folder)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{os.uname().nodename}.{os.getpid()}.", dir=cache))
     try:
         work.chmod(0o755)  # others may read it if the cache lets them in
-        _write_library(_archive(bundle, pack, sha256), pack, work)
+        _write_files(_archive(bundle, pack, sha256), pack, work)
         (work / _MARKER).touch()
         if folder.exists() and not _is_whole(folder, pack):
             folder.rename(work / ".damaged")
@@ -78,26 +98,31 @@ def _unpack(bundle: Bundle, pack: Pack, sha256: str, folder: Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _archive(bundle: Bundle, pack: Pack, sha256: str) -> bytes:
+def _archive(bundle: Bundle, pack: _Packed, sha256: str) -> bytes:
     """The archive's bytes, whose hash is what the manifest says: a changed byte must not run."""
     place = bundle.place_of(pack.entry)
     with place.path.open("rb") as file:
         file.seek(place.offset)
         content = file.read(place.size)
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise PackUnusable(pack.backend, "it does not have the checksum that it should: the file is damaged")
+        raise PackUnusable(pack.name, "it does not have the checksum that it should: the file is damaged")
     return content
 
 
-def _write_library(archive: bytes, pack: Pack, work: Path) -> None:
+def _write_files(archive: bytes, pack: _Packed, work: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-        member = tar.getmember(pack.library)
-        content = tar.extractfile(member)
-        if content is None or member.size != pack.unpacked_size or "/" in pack.library:
-            raise PackUnusable(pack.backend, "it does not hold what the manifest says")
-        with (work / pack.library).open("wb") as file:
-            shutil.copyfileobj(content, file, _CHUNK)
-    (work / pack.library).chmod(0o644)
+        members = [member for member in tar.getmembers() if not member.isdir()]
+        is_safe = all(member.isreg() and not {"..", "/"} & set(PurePath(member.name).parts) for member in members)
+        size = sum(member.size for member in members)
+        if not is_safe or size != pack.unpacked_size or pack.library not in {member.name for member in members}:
+            raise PackUnusable(pack.name, "it does not hold what the manifest says")
+        for member in members:
+            content, file = tar.extractfile(member), work / member.name
+            assert content is not None, "it is a file"
+            file.parent.mkdir(mode=0o755, exist_ok=True)
+            with file.open("wb") as target:
+                shutil.copyfileobj(content, target, _CHUNK)
+            file.chmod(0o644)
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -117,6 +117,17 @@ class Pack(msgspec.Struct, frozen=True):
     needs: tuple[str, ...] = ()
 
 
+class MediaPack(msgspec.Struct, frozen=True):
+    """What the runtime of `platform` needs for pictures: an archive of `unpacked_size` bytes, with the folder `PIL` and
+    `library`, which is libmtmd. `packages` are in it."""
+
+    platform: str
+    entry: str
+    unpacked_size: int
+    library: str
+    packages: tuple[Package, ...] = ()
+
+
 class Warm(msgspec.Struct, frozen=True):
     """The state of a text that prompts begin with, in `entry`, and what it was computed with; nothing else may use it.
 
@@ -139,7 +150,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     `models` are empty where the file is there for its programs alone. `builders`, one a platform, are the `loaf`
     command: where there are any, the launcher starts them, and `runtimes` are what they put into bundles. `system` is
-    for chats that bring no system prompt, `chat_template` takes the place of the first model's own.
+    for chats that bring no system prompt, `chat_template` takes the place of the first model's own. `media` is there
+    where a model has a projector, or nothing but programs.
     """
 
     schema: int
@@ -154,6 +166,7 @@ class Manifest(msgspec.Struct, frozen=True):
     chat_template: str | None = None
     warm: Warm | None = None
     builders: tuple[Runtime, ...] = ()
+    media: tuple[MediaPack, ...] = ()
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -185,7 +198,11 @@ class Bundle(msgspec.Struct, frozen=True):
         if span is not None:
             return Place(self.path, span.offset, span.size)
         entry = next(entry for entry in self.manifest.entries if entry.name == name)
-        return Place(self.path.resolve().parent / entry.file, entry.offset, entry.size)
+        return Place(self.path_of(entry), entry.offset, entry.size)
+
+    def path_of(self, entry: Entry) -> Path:
+        """The file that has `entry`, which lies beside the bundle."""
+        return self.path.resolve().parent / entry.file
 
     def beside(self) -> tuple[Entry, ...]:
         """What lies beside the bundle, not in it."""

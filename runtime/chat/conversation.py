@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from runtime.chat.messages import Message, Tool
+from runtime.media.given import Given
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
@@ -20,7 +21,7 @@ class ToolChoice(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """The turns so far, and what the next one may be.
+    """The turns so far, and what the next one may be. `media` are the pictures whose marks are in their texts.
 
     `schema` is a JSON schema that the content must follow, None for none; `grammar` is GBNF for it, "" for none.
     `thinks` None: as the template does by itself. `effort` is "low", "medium" or "high", for templates that know it.
@@ -41,3 +42,4 @@ class Conversation(msgspec.Struct, frozen=True):
     template_values: dict[str, Any] = {}
     continues_last: bool = False
     opens_answer: bool = True
+    media: tuple[Given, ...] = ()

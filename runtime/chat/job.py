@@ -53,6 +53,7 @@ def chat_job(prompts: Preparing, conversation: Conversation, wanted: GenerationR
         shown=prepared.shown,
         stop=(*wanted.stop, *prepared.stop),
         turns=prepared.turns,
+        pieces=prepared.pieces,
         sampling=sampling,
     )
     return ChatJob(prepared, request)

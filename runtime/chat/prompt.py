@@ -23,8 +23,11 @@ from runtime.chat.messages import Message, Tool
 from runtime.chat.order import SYSTEM_ROLES
 from runtime.chat.parsing.expected import Expected
 from runtime.chat.parsing.parser import FormatParser
+from runtime.chat.pictures import as_text, look_at, shown, tokens_with_pictures
 from runtime.chat.template import ChatTemplate
 from runtime.chat.writing import as_openai_has_it, instructions
+from runtime.engine.backend import Projector
+from runtime.engine.pieces import PlacedPiece, Seen
 from runtime.engine.types import Triggers
 
 _CONTINUED = "qcontinuedq"
@@ -39,7 +42,8 @@ class Prepared(msgspec.Struct, frozen=True):
 
     `grammar` and `triggers` belong into `Sampling`, `shown` into `GenerationRequest`: special tokens whose text the
     parser has to see. `stop`, which goes there too, are texts with which an answer to this prompt has ended; and so do
-    `turns`, tokens before what the user said last. `expected` is what the parser knows beforehand.
+    `turns`, tokens before what the user said last, and the `pieces` that pictures have become. `expected` is what the
+    parser knows beforehand.
     """
 
     text: str
@@ -50,6 +54,7 @@ class Prepared(msgspec.Struct, frozen=True):
     stop: tuple[str, ...]
     turns: tuple[int, ...]
     expected: Expected
+    pieces: tuple[PlacedPiece, ...] = ()
 
     def parser(self) -> AnswerParser:
         """A new one, for one answer to this prompt."""
@@ -59,10 +64,13 @@ class Prepared(msgspec.Struct, frozen=True):
 class PromptBuilder:
     """Renders conversations for one model. `template` replaces the model's own. Raises `TemplateFailed`.
 
-    `thinks` and `takes_tools` say what the template knows.
+    With `projector` it sees. `thinks` and `takes_tools` say what the template knows.
     """
 
-    def __init__(self, model: Tokenizer, system: str | None, template: str | None = None) -> None:
+    def __init__(
+        self, model: Tokenizer, system: str | None, template: str | None = None, projector: Projector | None = None
+    ) -> None:
+        self._projector = projector
         facts = model.facts
         self._model = model
         self._system = system
@@ -83,8 +91,15 @@ class PromptBuilder:
     def prepare(self, conversation: Conversation) -> Prepared:
         """The prompt; a conversation that brings no system prompt begins with the default one, if there is any.
 
-        Raises `TemplateFailed`, `ToolsUnsupported`, `AnswerFormConflict` and `SchemaUnsupported`.
+        Raises `TemplateFailed`, `ToolsUnsupported`, `AnswerFormConflict` and `SchemaUnsupported`; of pictures
+        `MediaError`, `PictureUnusable` and `PictureTooLarge`.
         """
+        seen: dict[str, Seen] = {}
+        if conversation.media:
+            if self._projector is None or not self._projector.sees:
+                conversation = as_text(conversation)
+            else:
+                seen = look_at(conversation.media, self._projector)
         tools = _offered(conversation)
         text = self._render(conversation, tools)
         begun = self._begins_reasoning(text, conversation)
@@ -104,16 +119,17 @@ class PromptBuilder:
             calls_before=sum(len(message.tool_calls) for message in conversation.messages),
             is_spaced=self._fallback is not None and self._fallback.is_spaced and not conversation.continues_last,
         )
-        tokens = self._model.tokenize(text, add_special=True, parse_special=True)
+        tokens, pieces = tokens_with_pictures(text, seen, self._model, add_special=True)
         return Prepared(
-            text=text,
+            text=shown(text) if seen else text,
             tokens=tokens,
             grammar=constraint.grammar,
             triggers=constraint.triggers,
             shown=self._shown_tokens(has_tools=bool(tools)),
             stop=self._fallback.stop if self._fallback is not None else (),
-            turns=self._turns(text, len(tokens), conversation.messages),
+            turns=self._turns(text, len(tokens), conversation.messages, seen),
             expected=expected,
+            pieces=pieces,
         )
 
     def _render(self, conversation: Conversation, tools: tuple[Tool, ...]) -> str:
@@ -143,7 +159,7 @@ class PromptBuilder:
         # the tokenizer adds it, a template may have, once is right
         return text.removeprefix(facts.bos) if facts.adds_bos else text
 
-    def _turns(self, text: str, n_tokens: int, messages: Sequence[Message]) -> tuple[int, ...]:
+    def _turns(self, text: str, n_tokens: int, messages: Sequence[Message], seen: dict[str, Seen]) -> tuple[int, ...]:
         """How many tokens come before what the user said last, for memories that must be told where to go back to."""
         facts = self._model.facts
         said = next((message.content.strip() for message in reversed(messages) if message.role == "user"), "")
@@ -151,7 +167,7 @@ class PromptBuilder:
         if place < 0:
             return ()
         # Counted from the end, which is short. Where the tokenizer would cut elsewhere, it is a token off.
-        rest = self._model.tokenize(text[place:], add_special=False, parse_special=True)
+        rest, _pieces = tokens_with_pictures(text[place:], seen, self._model, add_special=False)
         return (n_tokens - len(rest),)
 
     def _values(self, conversation: Conversation) -> dict[str, Any]:

@@ -28,7 +28,9 @@ class Prompts:
         if self._builder is None:
             from runtime.chat.prompt import PromptBuilder
 
-            self._builder = PromptBuilder(self._engine.backend().model, self._system, self._settings.template)
+            backend = self._engine.backend()
+            template = self._settings.template
+            self._builder = PromptBuilder(backend.model, self._system, template, backend.projector)
         return self._builder
 
     def prepare(self, conversation: Conversation) -> Prepared:

@@ -86,6 +86,8 @@ SERVING = (
     _value("--tags", CommaList(), "Words that clients are told about the model, comma-separated."),
     _value("-to --timeout", Whole(1, 86_400),
            "Seconds that a client may stall, sending a request or reading an answer.", 60),
+    _value("--drain-seconds", Whole(0, 86_400), "Seconds that running requests have when the server is told to stop.",
+           3),
     _switch("--ui/--no-ui --webui/--no-webui", "Serve the page at /, or only the API.", default=True),
     _switch("--slots/--no-slots", "Tell at /slots what the slots do.", default=True),
     _switch("--metrics/--no-metrics", "Tell at /metrics what Prometheus reads.", default=True),
@@ -224,6 +226,11 @@ MODEL = (
     _value("--yarn-attn-factor", _NUMBER, "YaRN: by what attention is multiplied, where nothing is extrapolated."),
     _value("--yarn-beta-fast", _NUMBER, "YaRN: rotations from which a dimension is left as it is."),
     _value("--yarn-beta-slow", _NUMBER, "YaRN: rotations up to which it is interpolated."),
+    _value("-mm --mmproj", _FILE, "See with this projector (GGUF), which belongs to the model."),
+    _switch("--no-mmproj", "Leave the projector inside alone: pictures are refused."),
+    _value("--image-min-tokens", Whole(1, 65_536),
+           "Tokens that a picture takes at least, where its family can be told; otherwise as the projector has it."),
+    _value("--image-max-tokens", Whole(1, 65_536), "The same, at most: fewer are quicker, and see less."),
     _value("--pooling", click.Choice(["none", "mean", "cls", "last", "rank"]),
            "How the vectors of a text's tokens become one; otherwise the model's own way, or mean."),
     _switch("--reranking --rerank", "The same as --pooling rank."),
@@ -244,7 +251,8 @@ GPUS = (
     _value("-ot --override-tensor", TensorBuffers(),
            "Put tensors whose names match elsewhere than their layer, comma-separated: '\\.ffn_.*=CPU'; repeatable.",
            multiple=True),
-    _value("-fitt --fit-target", Mebibytes(), "MiB of each device that auto leaves free, or comma-separated for one by one; otherwise 256."),
+    _value("-fitt --fit-target", Mebibytes(),
+           "MiB of each device that auto leaves free, or comma-separated for one by one; otherwise 256."),
 )  # fmt: skip
 
 MACHINES = (

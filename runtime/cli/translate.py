@@ -17,7 +17,15 @@ import click
 
 from runtime.bundle import Manifest
 from runtime.cli.options import SAMPLING
-from runtime.engine.backend import Adapter, ControlVectors, LoadSettings, Pooling, Rope, Weights
+from runtime.engine.backend import (
+    Adapter,
+    ControlVectors,
+    LoadSettings,
+    Pooling,
+    ProjectorSettings,
+    Rope,
+    Weights,
+)
 from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.types import SAMPLERS, Sampling
 from runtime.memory.layers import MAX_LAYERS
@@ -35,8 +43,6 @@ from runtime.settings import (
     WebModel,
     WorkerSettings,
 )
-
-_LONGEST_KEY_FILE = 1024 * 1024
 
 FIELD_NAMES = {
     "temp": "temperature",
@@ -118,15 +124,20 @@ def _chats(flags: dict[str, Any]) -> bool | None:
 
 
 def _server(flags: dict[str, Any]) -> ServerSettings:
+    given = tuple(Secret(key) for keys in flags["api_key"] for key in keys)
+    file_keys = _keys_in(flags["api_key_file"])
     return ServerSettings(
         hosts=flags["host"],
         port=flags["port"],
-        api_keys=_api_keys(flags["api_key"], flags["api_key_file"]),
+        api_keys=(*given, *file_keys),
+        key_file=flags["api_key_file"],
+        file_keys=file_keys,
         cors_origins=flags["cors_origins"] or (),
         socket_mode=flags["socket_mode"],
         api_prefix=flags["api_prefix"] or "",
         tls=_tls(flags["ssl_cert_file"], flags["ssl_key_file"]),
         timeout=flags["timeout"],
+        drain_seconds=flags["drain_seconds"],
         open_browser=not flags["nobrowser"],
         serves_page=flags["ui"],
         shows_slots=flags["slots"],
@@ -153,14 +164,15 @@ def _folder(path: Path | None) -> Path | None:
     return path
 
 
-def _api_keys(lists: tuple[tuple[str, ...], ...], file: Path | None) -> tuple[Secret, ...]:
-    keys = [key for keys in lists for key in keys]
-    if file is not None:
-        lines = [line.strip() for line in _read(file, _LONGEST_KEY_FILE).splitlines()]
-        if not any(lines):
-            raise click.BadParameter(f"{file} holds no key", param_hint="--api-key-file")
-        keys += [line for line in lines if line]
-    return tuple(Secret(key) for key in keys)
+def _keys_in(file: Path | None) -> tuple[Secret, ...]:
+    if file is None:
+        return ()
+    from runtime.server.renewing import KeyFileUnusable, keys_in  # most programs have none
+
+    try:
+        return tuple(map(Secret, keys_in(file)))
+    except KeyFileUnusable as error:
+        raise click.BadParameter(str(error), param_hint="--api-key-file") from error
 
 
 def _tls(certificate: Path | None, key: Path | None) -> TlsFiles | None:
@@ -194,6 +206,9 @@ def _engine(flags: dict[str, Any]) -> EngineSettings:
         cache_beside_layers=flags["kv_offload"],
         rope=_rope(flags),
         control=_control(flags),
+        projector=_projector(flags["mmproj"], flags["no_mmproj"]),
+        projects=not flags["no_mmproj"],
+        looking=_looking(flags["image_min_tokens"], flags["image_max_tokens"]),
         load=LoadSettings(
             mmap=not flags["no_mmap"],
             mlock=flags["mlock"],
@@ -274,6 +289,18 @@ def _scaled(text: str, flag: str) -> tuple[Path, float]:
     if not colon or not math.isfinite(scale):
         raise click.BadParameter(f"{text!r}: must be FILE:SCALE, as in adapter.gguf:0.5", param_hint=flag)
     return Path(name), scale
+
+
+def _projector(given: Path | None, leaves_alone: bool) -> Weights | None:
+    if given is not None and leaves_alone:
+        raise click.UsageError("Either --mmproj or --no-mmproj, not both.")
+    return None if given is None else Weights(given)
+
+
+def _looking(at_least: int | None, at_most: int | None) -> ProjectorSettings:
+    if at_least is not None and at_most is not None and at_least > at_most:
+        raise click.UsageError("--image-min-tokens is more than --image-max-tokens.")
+    return ProjectorSettings(min_tokens=at_least, max_tokens=at_most)
 
 
 def _pooling(given: Pooling | None, reranking: bool) -> Pooling | None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 import msgspec
 
+from runtime.engine.pieces import Piece, Seen
 from runtime.engine.types import Probabilities, Sampling
 from runtime.memory.layers import LayerCache
 from runtime.memory.sizes import Kept, cache_sizes, choose_slots, keeps_state
@@ -24,11 +25,12 @@ _FIRST_PART = re.compile(r"-00001-of-(\d{5})\.gguf$")
 class Weights(msgspec.Struct, frozen=True):
     """A GGUF that begins `offset` bytes into the file `path`: a bundle, or at 0 a file of its own.
 
-    Where it is the first part of a split one, the others lie beside it.
+    Where it is the first part of a split one, the others lie beside it. `size` in bytes, None: to the file's end.
     """
 
     path: Path
     offset: int = 0
+    size: int | None = None
 
     def is_split(self) -> bool:
         return not self.offset and _FIRST_PART.search(self.path.name) is not None
@@ -72,6 +74,14 @@ class Adapter(msgspec.Struct, frozen=True):
     name: str
     weights: Weights
     scale: float = 1.0
+
+
+class ProjectorSettings(msgspec.Struct, frozen=True):
+    """How pictures are looked at: with a GPU where there is one, and as how many tokens, None: as its family has it."""
+
+    use_gpu: bool = False
+    min_tokens: int | None = None
+    max_tokens: int | None = None
 
 
 NumaStrategy = Literal["distribute", "isolate", "numactl"]
@@ -312,7 +322,10 @@ class ContextSettings(msgspec.Struct, frozen=True):
 
 
 class BatchItem(msgspec.Struct, frozen=True):
-    """`tokens` of the sequence in `slot`, at positions from `position` on; logits after the last `outputs` of them."""
+    """`tokens` of the sequence in `slot`, at positions from `position` on; logits after the last `outputs` of them.
+
+    Positions are what a memory counts in. A text has as many as tokens, a picture may have fewer.
+    """
 
     slot: int
     position: int
@@ -343,7 +356,8 @@ class ModelFacts(msgspec.Struct, frozen=True):
     or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut. Some layers see the
     last `window` tokens only; 0: all see all. `quantization` as people name it ("Q4_K_M"), "unknown" where nobody can
     tell; `license` "" where none is named. `infill` None for a model that has not learnt to fill gaps, `pooling` None
-    for one that does not say. `ends` are the tokens that end a generation.
+    for one that does not say. `ends` are the tokens that end a generation. `skips_positions`: pictures may take fewer
+    positions than cells (M-RoPE).
     """
 
     description: str
@@ -365,6 +379,30 @@ class ModelFacts(msgspec.Struct, frozen=True):
     infill: InfillTokens | None = None
     pooling: Pooling | None = None
     ends: tuple[int, ...] = ()
+    skips_positions: bool = False
+
+
+class Pixels(msgspec.Struct, frozen=True):
+    """A picture: `width` times `height` of them, row by row from the top, 3 bytes each: red, green, blue.
+
+    `digest` tells pictures apart: 32 bytes, of the file that it was read from.
+    """
+
+    digest: bytes
+    width: int
+    height: int
+    data: bytes
+
+
+class Projector(Protocol):
+    """What a model sees with. Methods as in `llama/projector.py`; any thread may ask."""
+
+    @property
+    def sees(self) -> bool: ...
+    @property
+    def hears(self) -> bool: ...
+    def seen(self, digest: bytes) -> Seen | None: ...
+    def see(self, picture: Pixels) -> Seen: ...
 
 
 Vectors = tuple["array[float]", ...]
@@ -402,6 +440,7 @@ class Model(Protocol):
     facts: ModelFacts
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]: ...
+    def check_room(self, n_bytes: int) -> None: ...
     def piece(self, token: int, *, special: bool = False) -> bytes: ...
     def ends_generation(self, token: int) -> bool: ...
     def rerank_prompt(self, query: str, document: str) -> tuple[int, ...]: ...
@@ -416,6 +455,9 @@ class Generator(Protocol):
     def settings(self) -> ContextSettings: ...
     def new_sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Sampler: ...
     def decode(self, items: Sequence[BatchItem], scales: tuple[float, ...]) -> dict[int, int]: ...
+    def is_encoded(self, piece: Piece) -> bool: ...
+    def encode(self, piece: Piece, meanwhile: Callable[[], bool]) -> bool: ...
+    def decode_piece(self, slot: int, position: int, piece: Piece, scales: tuple[float, ...]) -> None: ...
     def holds(self, slot: int, length: int) -> bool: ...
     def keep_prefix(self, slot: int, length: int) -> bool: ...
     def copy_prefix(self, source: int, target: int, length: int) -> bool: ...
@@ -446,13 +488,16 @@ class Backend(Protocol):
 
     `generator` is None for a model that only makes vectors. `adapters` can be applied to either. `placement` says where
     it computes, `scratch` how many bytes computing takes besides weights and context, by the name of each memory.
-    `warmth` is what need not be computed any more. `n_threads` compute now.
+    `warmth` is what need not be computed any more. `n_threads` compute now. `projector` None: it does not see or hear.
+    `longest_text` in tokens is the longest that can be turned into a vector.
     """
 
     @property
     def model(self) -> Model: ...
     @property
     def generator(self) -> Generator | None: ...
+    @property
+    def projector(self) -> Projector | None: ...
     @property
     def adapters(self) -> tuple[Adapter, ...]: ...
     @property
@@ -463,6 +508,8 @@ class Backend(Protocol):
     def warmth(self) -> Warmth: ...
     @property
     def n_threads(self) -> int: ...
+    @property
+    def longest_text(self) -> int: ...
     def embedder(self) -> Embedder: ...
     def interrupt(self) -> None: ...
     def close(self) -> None: ...

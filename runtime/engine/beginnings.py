@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Tokens
 
+from runtime.engine.pieces import whole
+
 Scales = tuple[float, ...]
 """How strongly each LoRA adapter is applied: what was computed with others is of no use."""
 
 
 def common_prefix(a: Tokens[int], b: Tokens[int]) -> int:
-    """How many tokens `a` and `b` begin with in common.
+    """How many tokens `a` and `b` begin with in common, of pictures whole ones only.
 
     Compares longer and longer pieces, since most have little in common, then halves the one that differs.
     """
@@ -23,7 +25,7 @@ def common_prefix(a: Tokens[int], b: Tokens[int]) -> int:
             low = middle
         else:
             high = middle
-    return low
+    return whole(b, whole(a, low))
 
 
 def _agree(a: Tokens[int], b: Tokens[int], start: int, end: int) -> bool:

@@ -26,18 +26,22 @@ from runtime.engine.errors import (
     EmptyPrompt,
     EngineError,
     EngineStopped,
+    PictureLast,
     PromptTooLong,
     QueueFull,
     SlotBusy,
     StillLoading,
+    TextTooLong,
     UnknownSlot,
 )
 from runtime.engine.jobs import Embedding, Generation, Job, Outbox
 from runtime.engine.lanes import Lanes
 from runtime.engine.mailbox import Mailbox
+from runtime.engine.pieces import is_of_piece
 from runtime.engine.sequence import Sequence
 from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
 from runtime.engine.stats import Counters, EngineStats
+from runtime.engine.turns import Asker
 from runtime.engine.types import EmbeddingRequest, GenerationRequest
 from runtime.engine.worker import Worker
 
@@ -120,11 +124,11 @@ class Engine:
             raise CannotGenerate
         return generator
 
-    def submit(self, request: GenerationRequest) -> Generation:
-        """Queue `request`. Called in an event loop.
+    def submit(self, request: GenerationRequest, asker: Asker = None) -> Generation:
+        """Queue `request`. Called in an event loop. Slots are shared among all askers.
 
-        Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PromptTooLong`, `UnknownSlot`,
-        `QueueFull`, or what made loading fail.
+        Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PictureLast`, `PromptTooLong`,
+        `UnknownSlot`, `QueueFull`, or what made loading fail.
         """
         generator = self.generator()
         n_ctx, n_slots = generator.n_ctx, generator.settings.n_slots
@@ -132,9 +136,11 @@ class Engine:
             raise UnknownSlot(request.slot, n_slots)
         if not request.prompt:
             raise EmptyPrompt
+        if is_of_piece(request.prompt[-1]):
+            raise PictureLast
         if len(request.prompt) >= n_ctx:
             raise PromptTooLong(len(request.prompt), n_ctx)
-        sequence = Sequence(request, self._scales_of(request.scales), next(self._numbers))
+        sequence = Sequence(request, self._scales_of(request.scales), next(self._numbers), asker)
         generation = Generation(sequence, self._mailbox(), self._abort)
         self._queue(generation)
         return generation
@@ -142,12 +148,15 @@ class Engine:
     def embed(self, request: EmbeddingRequest) -> Embedding:
         """Queue `request`, to be awaited. Called in an event loop.
 
-        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `QueueFull`, or what made loading fail; awaiting it
-        raises `TextTooLong`, `ContextFailed`, `DecodeFailed`.
+        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `TextTooLong`, `QueueFull`, or what made loading fail;
+        awaiting it raises `ContextFailed`, `DecodeFailed`.
         """
-        self.backend()
+        limit = self.backend().longest_text
         if not request.texts or not all(request.texts):
             raise EmptyPrompt
+        longest = max(map(len, request.texts))
+        if longest > limit:
+            raise TextTooLong(longest, limit)
         embedding = Embedding(request, self._scales_of(request.scales), self._mailbox(), self._abort)
         self._queue(embedding)
         return embedding
@@ -189,10 +198,6 @@ class Engine:
             cells_used=generations.cache.cells if generations else 0,
             slots=generations.slots() if generations else (),
         )
-
-    def is_busy(self) -> bool:
-        """Whether any request waits or runs."""
-        return self._loss is None and (bool(self._submitted) or self._has_work())
 
     def stop(self) -> None:
         """Take no more requests; what is running ends with `EngineStopped`. Returns at once; see `join`."""
@@ -322,6 +327,7 @@ class Engine:
             shifts=self._shifts,
             shelf_bytes=self._shelf_bytes,
             checkpoints=self._checkpoints,
+            breathe=self._breathe,
         )
         with self._wake:
             if self._loss is not None:
@@ -374,6 +380,13 @@ class Engine:
         self._loaded_lanes().drop(aborted)
         for task in tasks:
             task()
+
+    def _breathe(self) -> bool:
+        """In the middle of something long: take in what is new; False where it is to end."""
+        if self._stopping or self._loss is not None:
+            return False
+        self._take_in()
+        return True
 
     def _has_work(self) -> bool:
         return self._lanes is not None and self._lanes.has_work()

@@ -5,6 +5,10 @@ LoafError
     ├── ModelLoadFailed      llama.cpp does not take the weights
     ├── BackendFailed        a GPU's backend cannot be used
     ├── AdapterFailed        llama.cpp does not take the adapter
+    ├── ProjectorFailed      llama.cpp does not take the projector
+    ├── PictureUnusable      the projector cannot look at the picture
+    ├── PictureLast          nothing comes after the picture
+    ├── PictureTooLarge      it takes more cells than can be computed at once
     ├── ContextFailed        no context of this size can be made
     ├── StillLoading         no request can be taken yet
     ├── WorkerLost           another machine that computed a part of the model is gone
@@ -81,6 +85,45 @@ class ControlVectorFailed(EngineError):
         self.reason = reason
 
 
+class ProjectorFailed(EngineError):
+    """`reason` is what libmtmd logged last."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path}: llama.cpp cannot load this projector: {reason or 'it gave no reason'}",
+            "It must be a GGUF made for the very model it is used with.",
+        )
+        self.path = path
+        self.reason = reason
+
+
+class PictureUnusable(EngineError):
+    """`reason` is what libmtmd logged last."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the model cannot look at this picture: {reason}", "Send another one, or the same smaller.")
+        self.reason = reason
+
+
+class PictureLast(EngineError):
+    """What comes next is told by a text's last token, and the prompt has none after its picture."""
+
+    def __init__(self) -> None:
+        super().__init__("the prompt ends with a picture", "Let a text follow.")
+
+
+class PictureTooLarge(EngineError):
+    """The picture takes `n_cells`, and `most` can be computed at once."""
+
+    def __init__(self, n_cells: int, most: int) -> None:
+        super().__init__(
+            f"the picture takes {n_cells:,} tokens, and this model must look at all of them at once: {most:,} at most",
+            f"Send it smaller, or start with --ubatch-size {n_cells} or --image-max-tokens {most}.",
+        )
+        self.n_cells = n_cells
+        self.most = most
+
+
 class ContextFailed(EngineError):
     """`n_ctx` in tokens, `reason` what llama.cpp logged."""
 
@@ -121,7 +164,7 @@ class LoadAborted(EngineError):
 
 
 class PromptTooLong(EngineError):
-    """Both in tokens."""
+    """Both in tokens; the prompt has so many at least, where it is too long to be turned into any."""
 
     def __init__(self, n_prompt: int, n_ctx: int) -> None:
         super().__init__(

@@ -7,7 +7,8 @@ Knows the order of things. What goes into a batch is `scheduler.py`'s, what is r
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -21,6 +22,7 @@ from runtime.engine.prefixes import Prefixes
 from runtime.engine.scheduler import Chunk, Limits, plan_batch
 from runtime.engine.sequence import Sequence
 from runtime.engine.stats import Counters, Occupant, SlotState
+from runtime.engine.turns import Asker, Turns, gives_way
 from runtime.engine.types import FinishedEvent, FinishReason, TokenEvent
 
 
@@ -40,6 +42,7 @@ class Generations:
 
     `shifts` where a full context forgets its oldest tokens and goes on. What nobody uses is kept beside the pool, in
     up to `shelf_bytes`; states to go back to, where the memory cannot be cut, within the limits of `checkpoints`.
+    `breathe` takes in what is new in the middle of something long, and says whether to go on with it.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class Generations:
         shelf_bytes: int = 0,
         checkpoints: CheckpointLimits | None = None,
         warmth: Warmth = NOTHING_WARM,
+        breathe: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._breathe = breathe
         settings = context.settings
         self._prefixes = Prefixes(context, model.facts, shelf_bytes=shelf_bytes, limits=checkpoints, warmth=warmth)
         self.cache = self._prefixes.cache
@@ -69,6 +74,8 @@ class Generations:
         self._running: list[_Run] = []
         self._pool_is_short = False
         self._last_scales: Scales | None = None
+        self._turns = Turns()
+        self._may_be_unfair = False
 
     @property
     def waiting(self) -> int:
@@ -81,6 +88,7 @@ class Generations:
     def add(self, generation: Generation) -> None:
         """Let a new request wait for a slot."""
         self._waiting.append(_Run(generation))
+        self._may_be_unfair = True
 
     def drop(self, aborted: set[Job]) -> None:
         """End those whose clients have gone."""
@@ -119,10 +127,17 @@ class Generations:
         """
         self._admit_waiting()
         self._guess()
+        if self._compute_tokens(beside_others=beside_others):
+            self._compute_piece()
+
+    # -- batches ----------------------------------------------------------------------------------------------
+
+    def _compute_tokens(self, *, beside_others: bool) -> bool:
+        """One batch, if there is anything for it; False where it could not be computed."""
         running = [run.sequence for run in self._running]
         chunks = plan_batch(running, self._limits, self._last_scales, beside_others=beside_others)
         if not chunks:
-            return
+            return True
         self._last_scales = chunks[0].sequence.scales
         if any(chunk.count > 1 for chunk in chunks):
             self._outbox.deliver(now=True)  # a batch with a prompt takes long: nothing waits for it
@@ -131,12 +146,12 @@ class Generations:
             outputs = self._context.decode([_item(chunk) for chunk in chunks], self._last_scales)
         except PoolFull:
             self._make_room()
-            return
+            return False
         except EngineStopped:
-            return  # in the middle of a batch; the engine ends its loop
+            return False  # in the middle of a batch; the engine ends its loop
         except DecodeFailed as error:
-            self._fail_batch(chunks, error)
-            return
+            self._fail_batch({chunk.sequence for chunk in chunks}, error)
+            return False
         self._measure(chunks, time.perf_counter() - began)
         if len(chunks) < len(running):
             _note_yielding(running, chunks)
@@ -149,29 +164,108 @@ class Generations:
             self._report(runs[slot])
             if slot in outputs:
                 self._go_on(runs[slot], chunk, outputs[slot])
+        return True
+
+    def _compute_piece(self) -> None:
+        """One step with the first picture that is waited for: what it shows is found out, or put into the memory.
+
+        Streams get their tokens between the two, and while it is looked at.
+        """
+        run = next((run for run in self._running if run.sequence.piece is not None), None)
+        if run is None:
+            return
+        sequence, piece = run.sequence, run.sequence.piece
+        assert piece is not None, "it was looked for"
+        self._outbox.deliver(now=True)
+        try:
+            if not self._context.is_encoded(piece):
+                self._counters.encoded += self._context.encode(piece, lambda: self._compute_others(run))
+                return
+            place = sequence.position(sequence.computed)
+            self._context.decode_piece(_slot(sequence), place, piece, sequence.scales)
+        except PoolFull:
+            self._prefixes.cut(sequence, sequence.computed)  # a part of it may have found room
+            self._make_room()
+        except EngineStopped:
+            pass
+        except DecodeFailed as error:
+            self._fail_batch({sequence}, error)
+        else:
+            self._last_scales = sequence.scales
+            self._prefixes.computed(sequence, list(piece.tokens))
+            self._prefixes.take_checkpoint(sequence)
+            self._report(run)
+
+    def _compute_others(self, run: _Run) -> bool:
+        """A batch of those that do not wait for pictures, in the middle of looking at that of `run`.
+
+        False where nobody wants that any more.
+        """
+        if not self._breathe():
+            return False
+        self._admit_waiting()
+        if any(one.sequence.piece is None for one in self._running):
+            self._guess()
+            self._compute_tokens(beside_others=True)
+        self._outbox.deliver()
+        return run in self._running or run in self._waiting
 
     # -- before a batch ---------------------------------------------------------------------------------------
 
     def _admit_waiting(self) -> None:
-        """Start what finds a free slot, in order of arrival. Who shares a prefix that is being computed waits.
+        """Start what finds a free slot: askers in turn, and what each of them asks in order of arrival.
 
-        So does who wants a slot that is not free.
+        Who shares a prefix that is being computed waits. So does who wants a slot that is not free.
         """
-        held: list[_Run] = []
-        waited = len(self._waiting)
-        while self._waiting and self.cache.has_free_slot() and not self._pool_is_short:
-            run = self._waiting.popleft()
-            sequence = run.sequence
-            if self._waits_for_its_slot(sequence) or (
-                sequence.request.reuse_prefix
-                and self._prefixes.is_coming(sequence, [r.sequence for r in self._running])
-            ):
-                held.append(run)
-            else:
+        if not self._waiting:
+            return
+        self._share()
+        if not self.cache.has_free_slot() or self._pool_is_short:
+            return
+        running = self._askers()
+        queues: dict[Asker, deque[_Run]] = {}
+        for run in self._waiting:
+            queues.setdefault(run.sequence.asker, deque()).append(run)
+        while queues and self.cache.has_free_slot() and not self._pool_is_short:
+            asker = self._turns.next_of(queues, running)
+            run = queues[asker].popleft()
+            if not queues[asker]:
+                del queues[asker]
+            if not self._has_to_wait(run.sequence):
+                self._waiting.remove(run)
+                self._turns.give(asker)
+                running[asker] += 1
                 self._admit(run)
-        self._waiting.extendleft(reversed(held))
-        if waited and not self._waiting:
+        if not self._waiting:
             self._storage.make_way()
+
+    def _share(self) -> None:
+        """Let one of several answers of the same asker wait again, where all slots are taken and somebody has none.
+
+        What is computed of it stays, as long as there is room. Looked at only when somebody has come or gone.
+        """
+        if not self._may_be_unfair or self.cache.has_free_slot():
+            return
+        self._may_be_unfair = False
+        running = self._askers()
+        left_out = (run for run in self._waiting if not running[run.sequence.asker])
+        could_run = (run.sequence.asker for run in left_out if not self._has_to_wait(run.sequence))
+        asker = gives_way(could_run, running)
+        if asker is not None:
+            run = next(run for run in reversed(self._running) if run.sequence.asker == asker)
+            self._release(run)
+            run.sequence.computed = 0
+            self._waiting.appendleft(run)
+
+    def _askers(self) -> Counter[Asker]:
+        """How many answers of each are running."""
+        return Counter(run.sequence.asker for run in self._running)
+
+    def _has_to_wait(self, sequence: Sequence) -> bool:
+        return self._waits_for_its_slot(sequence) or (
+            sequence.request.reuse_prefix
+            and self._prefixes.is_coming(sequence, [run.sequence for run in self._running])
+        )
 
     def _waits_for_its_slot(self, sequence: Sequence) -> bool:
         wanted = sequence.request.slot
@@ -292,13 +386,13 @@ class Generations:
 
     def _release(self, run: _Run) -> None:
         self._running.remove(run)
+        self._may_be_unfair = True
         self._guessing.forget(run.sequence)
         self.cache.release(_slot(run.sequence))
         run.sequence.slot = None
 
-    def _fail_batch(self, chunks: tuple[Chunk, ...], error: DecodeFailed) -> None:
+    def _fail_batch(self, failed: set[Sequence], error: DecodeFailed) -> None:
         """End the requests of a batch that could not be computed; what the memory holds of them is unknown."""
-        failed = {chunk.sequence for chunk in chunks}
         for run in [run for run in self._running if run.sequence in failed]:
             slot = _slot(run.sequence)
             self._end(run, error)
@@ -355,8 +449,9 @@ def _note_yielding(running: list[Sequence], chunks: tuple[Chunk, ...]) -> None:
 
 
 def _item(chunk: Chunk) -> BatchItem:
-    tokens = chunk.sequence.tokens[chunk.start : chunk.start + chunk.count]
-    return BatchItem(_slot(chunk.sequence), chunk.start, (*tokens, *chunk.draft), chunk.outputs)
+    sequence = chunk.sequence
+    tokens = sequence.tokens[chunk.start : chunk.start + chunk.count]
+    return BatchItem(_slot(sequence), sequence.position(chunk.start), (*tokens, *chunk.draft), chunk.outputs)
 
 
 def _slot(sequence: Sequence) -> int:

@@ -6,6 +6,8 @@ the worker thread only, but for what is counted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from runtime.engine.backend import Backend
 from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.embedding import Embeddings
@@ -16,7 +18,7 @@ from runtime.engine.stats import Counters
 
 
 class Lanes:
-    """All requests that the worker thread has taken in. `shifts`, `shelf_bytes`, `checkpoints`: see `Generations`."""
+    """All requests that the worker thread has taken in. The others: see `Generations`."""
 
     def __init__(
         self,
@@ -27,6 +29,7 @@ class Lanes:
         shifts: bool,
         shelf_bytes: int,
         checkpoints: CheckpointLimits | None,
+        breathe: Callable[[], bool],
     ) -> None:
         self.generations: Generations | None = None
         if backend.generator is not None:
@@ -39,6 +42,7 @@ class Lanes:
                 shelf_bytes=shelf_bytes,
                 checkpoints=checkpoints,
                 warmth=backend.warmth,
+                breathe=breathe,
             )
         self._embeddings = Embeddings(backend, outbox, counters)
 

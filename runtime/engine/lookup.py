@@ -103,6 +103,9 @@ class Lookup:
             self._earn()
             return ()
         guess = list(self._tokens[start : start + count])
+        if min(guess) < 0:  # a picture is not said
+            self._earn()
+            return ()
         period = len(self._tokens) - start
         while len(guess) < count:  # what followed has come round to here: it goes on as it began
             guess.append(guess[-period])

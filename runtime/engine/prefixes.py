@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from runtime.engine.backend import NOTHING_WARM, Generator, ModelFacts, Warmth
 from runtime.engine.cache import PrefixCache
 from runtime.engine.checkpoints import Checkpoint, CheckpointLimits, Checkpoints, longest
+from runtime.engine.pieces import position_after
 from runtime.engine.sequence import Sequence
 from runtime.engine.storage import Storage
 
@@ -34,7 +35,7 @@ class Prefixes:
         if facts.keeps_state or facts.window:
             self._checkpoints = Checkpoints(limits or CheckpointLimits(), context.settings.n_ubatch)
         self.cache = PrefixCache(
-            context.settings.n_slots, context.holds, self._checkpoints, keeps_state=facts.keeps_state
+            context.settings.n_slots, self._holds, self._checkpoints, keeps_state=facts.keeps_state
         )
         self.storage = Storage(context, facts, self.cache, shelf_bytes, warmth, self._checkpoints)
 
@@ -59,13 +60,16 @@ class Prefixes:
         request, tokens = sequence.request, sequence.tokens
         if request.reuse_prefix:
             self.storage.fetch(tokens, sequence.scales)
+        lost = self.cache.loses(tokens, sequence.scales, reuse=request.reuse_prefix, wanted=request.slot)
+        if lost is not None:
+            self.storage.keep(lost)
         start = self.cache.acquire(tokens, sequence.scales, reuse=request.reuse_prefix, wanted=request.slot)
         sequence.slot, sequence.computed = start.slot, start.reuse
         if self._checkpoints is not None:
             sequence.stops = self._checkpoints.stops(len(request.prompt), request.turns)
         if start.copy_from is not None:
             self._context.keep_prefix(start.slot, 0)
-            if not self._context.copy_prefix(start.copy_from, start.slot, start.reuse):
+            if not self._context.copy_prefix(start.copy_from, start.slot, sequence.position(start.reuse)):
                 self._forget(sequence)
                 return
         if start.checkpoint is not None:
@@ -75,9 +79,9 @@ class Prefixes:
 
     def cut(self, sequence: Sequence, length: int) -> None:
         """Let the memory keep the first `length` tokens of a running sequence, or as many of them as it can."""
-        slot = _slot(sequence)
+        slot, place = _slot(sequence), sequence.position(length)
         # A sliding window drops the end of anything, and says nothing of what is missing then: hence `holds`.
-        if not length or (self._context.holds(slot, length) and self._context.keep_prefix(slot, length)):
+        if not length or (self._context.holds(slot, place) and self._context.keep_prefix(slot, place)):
             if not length:
                 self._context.keep_prefix(slot, 0)
             self.cache.cut(slot, length)
@@ -109,10 +113,15 @@ class Prefixes:
         if state is not None:
             self._checkpoints.put(Checkpoint(prompt, length, sequence.scales, state))
 
+    def _holds(self, slot: int, length: int) -> bool:
+        """Whether the first `length` tokens of `slot` can be continued from."""
+        tokens = self.cache.tokens(slot)
+        return self._context.holds(slot, position_after(tokens, length) if self._facts.skips_positions else length)
+
     def _go_back(self, sequence: Sequence, checkpoint: Checkpoint) -> None:
         assert self._checkpoints is not None
         slot = _slot(sequence)
-        if self._context.go_back(slot, checkpoint.length, checkpoint.state):
+        if self._context.go_back(slot, sequence.position(checkpoint.length), checkpoint.state):
             self._checkpoints.used(checkpoint)
             self.cache.cut(slot, checkpoint.length)
             sequence.computed = checkpoint.length

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import time
 
+import msgspec
+
 from runtime.engine.lines import Lines
+from runtime.engine.pieces import Piece, PlacedPiece, whole
 from runtime.engine.text import TextAssembler
+from runtime.engine.turns import Asker
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Progress, Usage
 
 
@@ -19,20 +23,25 @@ class Sequence:
     after the last is sampled when all of them are. `draft` are guesses of what comes then. `cached` of the prompt
     needed no computing. At each of `stops`, ascending, a batch ends: something is to be done with what the memory holds
     then. `yielded` counts the tokens of batches which it sat out. `scales` of the adapters that it is
-    computed with. Times are those of `time.monotonic`, None for what has not happened. `number` tells requests apart,
-    in order of arrival.
+    computed with. `pieces` of its tokens that are no text are computed by themselves. Times are those of
+    `time.monotonic`, None for what has not happened. `number` tells requests apart, in order of arrival,
+    and `asker` who asked.
     """
 
-    def __init__(self, request: GenerationRequest, scales: tuple[float, ...] = (), number: int = 0) -> None:
+    def __init__(
+        self, request: GenerationRequest, scales: tuple[float, ...] = (), number: int = 0, asker: Asker = None
+    ) -> None:
         self.request = request
         self.scales = scales
         self.number = number
+        self.asker = asker
         self.slot: int | None = None
         self.tokens = list(request.prompt)
         self.draft: tuple[int, ...] = ()
         self.computed = 0
         self.cached = 0
         self.stops: tuple[int, ...] = ()
+        self.pieces: tuple[PlacedPiece, ...] = request.pieces
         self.generated = 0
         self.yielded = 0
         self.drafted = 0
@@ -52,7 +61,17 @@ class Sequence:
     def until_stop(self) -> int:
         """How many of those go into a batch at most."""
         stop = next((stop for stop in self.stops if stop > self.computed), len(self.tokens))
-        return min(stop, len(self.tokens)) - self.computed
+        piece = next((placed.start for placed in self.pieces if placed.start >= self.computed), len(self.tokens))
+        return min(stop, piece, len(self.tokens)) - self.computed
+
+    @property
+    def piece(self) -> Piece | None:
+        """The piece that is to be computed next."""
+        return next((placed.piece for placed in self.pieces if placed.start == self.computed), None)
+
+    def position(self, index: int) -> int:
+        """The position in the memory of the token number `index`."""
+        return index - sum(placed.piece.skipped for placed in self.pieces if placed.start < index)
 
     @property
     def is_prefilling(self) -> bool:
@@ -77,9 +96,14 @@ class Sequence:
         what was forgotten, and other sequences may share them.
         """
         kept = self.request.n_keep if self.request.n_keep >= 0 else len(self.request.prompt)
-        kept = min(kept, len(self.tokens) - 2)
-        discarded = max(1, (len(self.tokens) - kept) // 2)
-        del self.tokens[kept : kept + discarded]
+        kept = whole(self.tokens, min(kept, len(self.tokens) - 2))
+        end = kept + max(1, (len(self.tokens) - kept) // 2)
+        end = next((placed.end for placed in self.pieces if placed.start < end < placed.end), end)
+        del self.tokens[kept:end]
+        self.pieces = (
+            *(placed for placed in self.pieces if placed.start < kept),
+            *(_moved(placed, end - kept) for placed in self.pieces if placed.start >= end),
+        )
         self.computed = min(self.computed, kept)
         self.shifted = True
         return self.computed
@@ -119,3 +143,7 @@ class Sequence:
             drafted_tokens=self.drafted,
             accepted_tokens=self.accepted,
         )
+
+
+def _moved(placed: PlacedPiece, by: int) -> PlacedPiece:
+    return msgspec.structs.replace(placed, start=placed.start - by)

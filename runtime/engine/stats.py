@@ -15,7 +15,8 @@ class Counters(msgspec.Struct):
 
     `prompt_tokens` were computed, `cached_tokens` did not need to be; a request with some of those is a prefix hit.
     `drafts` is how often anything was guessed, `accepted_at` how often the first of the guesses was right, the second,
-    and so on. `busy_slots` sums up how many sequences each batch had.
+    and so on. `encoded` pictures, or parts of one, were looked at. `busy_slots` sums up how many sequences each batch
+    had.
     """
 
     requests: int = 0
@@ -31,6 +32,7 @@ class Counters(msgspec.Struct):
     accepted_tokens: int = 0
     embedded_texts: int = 0
     embedded_tokens: int = 0
+    encoded: int = 0
     batches: int = 0
     busy_slots: int = 0
     most_tokens: int = 0

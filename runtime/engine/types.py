@@ -9,6 +9,8 @@ from enum import Enum
 
 import msgspec
 
+from runtime.engine.pieces import PlacedPiece
+
 DEFAULT_SAMPLERS = (
     "penalties",
     "dry",
@@ -84,7 +86,8 @@ class GenerationRequest(msgspec.Struct, frozen=True):
     of the answer's; others say nothing. Lines after the first have `n_indent` spaces or tabs before them: one with
     fewer ends the answer. With `reports_progress`, events tell how far it has come, those of the prompt included.
     `slot` is the KV sequence that it is to run in, as soon as that is free; None for any. `turns` are numbers of tokens
-    of the prompt after which it may be gone on with in another way: before the last turn, say.
+    of the prompt after which it may be gone on with in another way: before the last turn, say. `pieces` are those that
+    numbers of the prompt stand for, in order.
     """
 
     prompt: tuple[int, ...]
@@ -100,6 +103,7 @@ class GenerationRequest(msgspec.Struct, frozen=True):
     reports_progress: bool = False
     slot: int | None = None
     turns: tuple[int, ...] = ()
+    pieces: tuple[PlacedPiece, ...] = ()
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True):

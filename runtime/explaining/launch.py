@@ -75,6 +75,8 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
     return Model(
         name=name,
         description=_kind(facts),
+        license=facts.license,
+        has_chat_template=bool(settings.chat.template or facts.chat_template),
         lines=(*(placement.lines or ("Computing on the processor",)), *filter(None, [backend.warmth.line, asked_in])),
         n_layers=n_layers,
         n_layers_on_gpus=on_gpus,

@@ -40,10 +40,13 @@ class Model(msgspec.Struct, frozen=True):
     `lines` say where it computes and why, and what is computed already. Of `weights`, `weights_on_gpus` are there, and
     `repacked` are in memory a second time; the others are `mapped` from the file, or read. `context` is for `n_ctx`
     tokens; 0 for a model that keeps none. `scratch`, by the name of the memory, is what computing takes besides.
+    `license` "" where none is named; `has_chat_template`: its own, or one that it was given.
     """
 
     name: str
     description: str
+    license: str
+    has_chat_template: bool
     lines: tuple[str, ...]
     n_layers: int
     n_layers_on_gpus: int

@@ -57,7 +57,7 @@ def _cache(cache: Cache) -> Iterator[str]:
 
 
 def _model(model: Model, machine: Machine) -> Iterator[str]:
-    yield f"{model.name} is {model.description}."
+    yield f"{model.name} is {model.description}{f', licence {model.license}' if model.license else ''}."
     yield from (f"{line}." for line in model.lines)
     yield _threads(model)
     if model.numa:

@@ -22,7 +22,7 @@ class NoModel(LoafError):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Weights to be served, with the adapters that lie beside them.
+    """Weights to be served, with the adapters and the projector that lie beside them.
 
     `keeps_cache`: whether computing with them takes memory for each token. `is_first` of the bundle's models.
     """
@@ -34,6 +34,7 @@ class Found(msgspec.Struct, frozen=True):
     keeps_cache: bool
     adapters: tuple[Adapter, ...] = ()
     is_first: bool = False
+    projector: Weights | None = None
 
 
 def find_weights(bundle: Bundle | None, outside: Path | None) -> list[Found]:
@@ -54,7 +55,8 @@ def _found(bundle: Bundle, model: Model, *, is_first: bool) -> Found:
     size = _size(weights) if weights.is_split() else bundle.place_of(model.entry).size
     digest = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
     adapters = _adapters(bundle) if is_first else ()
-    return Found(model.name, weights, size, digest, model.keeps_cache, adapters, is_first)
+    projector = _projector(bundle) if is_first else None
+    return Found(model.name, weights, size, digest, model.keeps_cache, adapters, is_first, projector)
 
 
 def _size(weights: Weights) -> int:
@@ -69,3 +71,12 @@ def _weights(bundle: Bundle, model: Model) -> Weights:
 def _adapters(bundle: Bundle) -> tuple[Adapter, ...]:
     """Those of the bundle's first model."""
     return tuple(Adapter(adapter.name, _weights(bundle, adapter), adapter.scale) for adapter in bundle.adapters())
+
+
+def _projector(bundle: Bundle) -> Weights | None:
+    """That of the bundle's first model."""
+    for model in bundle.manifest.models:
+        if model.role == "projector":
+            place = bundle.place_of(model.entry)
+            return Weights(place.path, place.offset, place.size)
+    return None

@@ -23,6 +23,7 @@ from runtime.engine.worker import Worker
 from runtime.errors import LoafError
 from runtime.machine.resources import memory
 from runtime.models.finding import Found, find_weights
+from runtime.models.seeing import open_projector, with_room_for
 from runtime.models.served import Loading, ModelUnusable, ServedModel
 from runtime.models.sharing import context_settings, share_memory
 from runtime.models.warmth import warmth_of
@@ -103,7 +104,9 @@ def _open_backend(found: Found, settings: Settings, shared: _Shared, load: _Load
         try:
             sizes = layer_sizes(found.weights) or NO_LAYERS
             context = context_settings(settings.engine, model.facts, sizes, placement, shared.free)
-            backend = LlamaBackend(model, context, placement)
+            projector = open_projector(found, shared.bundle, settings.engine, model, context, placement)
+            context = with_room_for(projector, context)
+            backend = LlamaBackend(model, context, placement, projector)
         except BaseException:
             model.close()
             raise

@@ -12,6 +12,7 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool, ToolCall
+from runtime.media.given import Gathering
 from runtime.server.arguments import call_arguments
 from runtime.server.generating import GenerationFields
 from runtime.server.items import InputItem, messages_of
@@ -122,12 +123,14 @@ class ChatFields(GenerationFields):
 
 def conversation(body: ChatFields) -> Conversation:
     """What `body` says of the answer, apart from how tokens are sampled. Raises `BadRequest`."""
-    messages = _messages(body)
+    media = Gathering()
+    messages = _messages(body, media)
     if not messages:
         raise BadRequest("messages: at least one is needed", "messages")
     tools, choice = _tools(body)
     return Conversation(
         messages=messages,
+        media=media.given,
         tools=tools,
         tool_choice=choice,
         parallel_calls=body.parallel_tool_calls is not False and body.functions is None,
@@ -141,20 +144,20 @@ def conversation(body: ChatFields) -> Conversation:
     )
 
 
-def _messages(body: ChatFields) -> tuple[Message, ...]:
+def _messages(body: ChatFields, media: Gathering) -> tuple[Message, ...]:
     """The turns. Raises `BadRequest`."""
     given = body.messages or []
     if not given and body.input is not None:
-        return messages_of(body.input)
+        return messages_of(body.input, media)
     now = newest([one.role for one in given])
-    return tuple(_message(f"messages[{i}]", one, is_now=i == now) for i, one in enumerate(given))
+    return tuple(_message(f"messages[{i}]", one, media, is_now=i == now) for i, one in enumerate(given))
 
 
-def _message(field: str, given: ChatMessage, *, is_now: bool) -> Message:
+def _message(field: str, given: ChatMessage, media: Gathering, *, is_now: bool) -> Message:
     """One turn. Raises `BadRequest`."""
     is_assistant = given.role == "assistant"
     calls = given.tool_calls or ([CalledTool(given.function_call)] if given.function_call else [])
-    content = text_of(f"{field}.content", given.content, place_of(given.role, is_now=is_now))
+    content = text_of(f"{field}.content", given.content, place_of(given.role, is_now=is_now), media)
     reasoning = given.reasoning_content or (given.reasoning if isinstance(given.reasoning, str) else "")
     return Message(
         role="tool" if given.role == "function" else given.role,

@@ -42,6 +42,7 @@ class Route(msgspec.Struct, frozen=True):
     """What answers on each of `paths`; `body` is the type of what is sent there. `/openapi.json` is made of these.
 
     `answer` is the content type of what comes back, unless a `stream` that is a field of the body was asked for.
+    `example` is a body that the route takes, as short as it can be and still do something.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Route(msgspec.Struct, frozen=True):
     handler: Handler
     body: Any = None
     answer: str = "application/json"
+    example: Any = None
 
 
 class Dialect(msgspec.Struct, frozen=True):

@@ -16,6 +16,9 @@ from runtime.engine.errors import (
     GrammarInvalid,
     GrammarStuck,
     GrammarTooCostly,
+    PictureLast,
+    PictureTooLarge,
+    PictureUnusable,
     PromptTooLong,
     QueueFull,
     StateFailed,
@@ -26,10 +29,19 @@ from runtime.engine.errors import (
 )
 from runtime.errors import LoafError
 from runtime.grammar.errors import SchemaUnsupported
+from runtime.media.errors import (
+    MediaError,
+    MediaRefused,
+    MediaTooLarge,
+    MediaTooMany,
+    MediaUnreadable,
+    MediaUnsupported,
+)
 from runtime.server.dialect import Dialect, Failure, Overflow
 from runtime.server.json import json_response
 from runtime.server.refusals import (
     BadRequest,
+    BodiesTooLarge,
     CannotInfill,
     CannotRerank,
     ForeignHost,
@@ -40,6 +52,7 @@ from runtime.server.refusals import (
     ModelsFixed,
     NoSlotFree,
     NoStateFolder,
+    ServerStopping,
     SlowBody,
     SwitchedOff,
     TooManyConnections,
@@ -60,6 +73,14 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     TemplateFailed: (400, "invalid_request_error"),
     ToolsUnsupported: (400, "invalid_request_error"),
     AnswerFormConflict: (400, "invalid_request_error"),
+    MediaUnsupported: (400, "invalid_request_error"),
+    MediaUnreadable: (400, "invalid_request_error"),
+    MediaTooLarge: (400, "invalid_request_error"),
+    MediaTooMany: (400, "invalid_request_error"),
+    MediaRefused: (400, "invalid_request_error"),
+    PictureLast: (400, "invalid_request_error"),
+    PictureUnusable: (400, "invalid_request_error"),
+    PictureTooLarge: (400, "invalid_request_error"),
     SchemaUnsupported: (400, "invalid_request_error"),
     TextTooLong: (400, "invalid_request_error"),
     StateFailed: (400, "invalid_request_error"),
@@ -84,8 +105,14 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     ForeignOrigin: (403, "permission_error"),
     SlowBody: (408, "invalid_request_error"),
     HeadersTooLarge: (431, "invalid_request_error"),
+    BodiesTooLarge: (503, "unavailable_error"),
+    ServerStopping: (503, "unavailable_error"),
     TooManyConnections: (503, "unavailable_error"),
 }
+
+
+_PASSING = (BodiesTooLarge, QueueFull, ServerStopping, StillLoading, TooManyConnections)
+"""What may be over in a second."""
 
 
 def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
@@ -130,11 +157,11 @@ def failure_of(error: LoafError) -> Failure:
     if isinstance(error, PromptTooLong):
         details = {"n_prompt_tokens": error.n_prompt, "n_ctx": error.n_ctx}
         overflow = Overflow(error.n_prompt, error.n_ctx)
-    if isinstance(error, BadRequest) and error.field:
+    if isinstance(error, (BadRequest, MediaError)) and error.field:
         details = {"param": error.field}
     if isinstance(error, StillLoading) and error.progress is not None:
         details = {"progress": round(error.progress, 3)}
-    retry_after = 1 if isinstance(error, (QueueFull, StillLoading, TooManyConnections)) else None
+    retry_after = 1 if isinstance(error, _PASSING) else None
     return Failure(status, kind, message, details, retry_after, overflow)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from runtime.chat.messages import Message, ToolCall
+from runtime.media.given import Gathering
 from runtime.server.arguments import call_arguments
 from runtime.server.parts import Content, is_empty, newest, output_text, parts_of, text_of, thoughts_in, thoughts_of
 from runtime.server.refusals import BadRequest
@@ -39,15 +40,15 @@ class InputItem(msgspec.Struct):
     output: Any = None
 
 
-def messages_of(given: str | list[InputItem]) -> tuple[Message, ...]:
-    """The turns of the conversation. Raises `BadRequest`."""
+def messages_of(given: str | list[InputItem], media: Gathering) -> tuple[Message, ...]:
+    """The turns of the conversation; `media` is given their pictures. Raises `BadRequest`."""
     if isinstance(given, str):
         return (Message("user", given),) if given else ()
     turns: list[Message] = []
     called: dict[str, str] = {}
     now = newest([_role(item) for item in given])
     for i, item in enumerate(given):
-        for message in _messages(f"input[{i}]", item, called, is_now=i == now):
+        for message in _messages(f"input[{i}]", item, called, media, is_now=i == now):
             called.update((call.id, call.name) for call in message.tool_calls)
             if turns and _goes_on(turns[-1], message):
                 turns[-1] = _joined(turns[-1], message)
@@ -56,11 +57,13 @@ def messages_of(given: str | list[InputItem]) -> tuple[Message, ...]:
     return tuple(turns)
 
 
-def _messages(field: str, item: InputItem, called: dict[str, str], *, is_now: bool) -> Iterable[Message]:
+def _messages(
+    field: str, item: InputItem, called: dict[str, str], media: Gathering, *, is_now: bool
+) -> Iterable[Message]:
     """An item as turns of its own; `called` are the names of earlier calls. Raises `BadRequest`."""
     kind = item.type or "message"
     if kind == "message":
-        yield _said(field, item, is_now=is_now)
+        yield _said(field, item, media, is_now=is_now)
     elif kind == "reasoning":
         thoughts = _thoughts(item.content) or _thoughts(item.summary)
         if thoughts:  # else only their author can read them
@@ -69,7 +72,8 @@ def _messages(field: str, item: InputItem, called: dict[str, str], *, is_now: bo
         yield from _call(field, kind.removesuffix("_call"), item)
     elif kind.endswith("_output"):
         call_id = item.call_id or item.id
-        yield Message("tool", output_text(item.output), tool_call_id=call_id, name=called.get(call_id or ""))
+        text = output_text(item.output, media, f"{field}.output")
+        yield Message("tool", text, tool_call_id=call_id, name=called.get(call_id or ""))
 
 
 def _role(item: InputItem) -> str | None:
@@ -78,11 +82,11 @@ def _role(item: InputItem) -> str | None:
     return "assistant" if kind == "reasoning" or kind.endswith("_call") else item.role
 
 
-def _said(field: str, item: InputItem, *, is_now: bool) -> Message:
+def _said(field: str, item: InputItem, media: Gathering, *, is_now: bool) -> Message:
     if not item.role:
         raise BadRequest(f"{field}.role: is missing", f"{field}.role")
     if item.role != "assistant":
-        return Message(item.role, text_of(f"{field}.content", item.content, "now" if is_now else "earlier"))
+        return Message(item.role, text_of(f"{field}.content", item.content, "now" if is_now else "earlier", media))
     content = text_of(f"{field}.content", item.content, "assistant")
     return Message("assistant", content, thoughts_of(item.content))
 

@@ -25,6 +25,10 @@ _LATEST = ":latest"
 """What Ollama's clients add to a name, and leave out again, where there is no other tag."""
 
 
+_LEFT_OUT = 4
+"""A template may leave out parts of what is said, such as earlier thoughts; of so many characters it writes one."""
+
+
 class HostedModel:
     """A model, and what the server keeps for it: the builder of its prompts, made when the first conversation comes.
 
@@ -66,6 +70,12 @@ class HostedModel:
         return self.engine.backend().generator is not None
 
     @property
+    def sees(self) -> bool:
+        """Whether it can be shown pictures. Raises as `loaded` does."""
+        projector = self.engine.backend().projector
+        return projector is not None and projector.sees
+
+    @property
     def reranks(self) -> bool:
         """Whether it makes scores instead of vectors. Raises as `loaded` does."""
         return (self.settings.engine.pooling or self.loaded().facts.pooling) == "rank"
@@ -83,7 +93,7 @@ class HostedModel:
         Raises as `loaded` does.
         """
         if self.generates:
-            return ("completion",)
+            return ("completion", "multimodal") if self.sees else ("completion",)
         return ("rerank",) if self.reranks else ("embedding",)
 
     @property
@@ -98,8 +108,10 @@ class HostedModel:
     def prepare(self, conversation: Conversation) -> Prepared:
         """The prompt of `conversation`, with the server's settings wherever it says nothing itself.
 
-        Raises as `prompts` and `PromptBuilder.prepare` do.
+        Raises as `prompts` and `PromptBuilder.prepare` do, and `PromptTooLong` for what would be long in vain.
         """
+        written = sum(len(message.content) for message in conversation.messages)
+        self.loaded().check_room(written // _LEFT_OUT)
         return self._prompts.prepare(conversation)
 
 

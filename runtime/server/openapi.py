@@ -33,17 +33,16 @@ _KEYS = {
 def describing(dialects: tuple[Dialect, ...], prefix: str) -> Handler:
     """A handler that answers with their description; `prefix` comes before all paths."""
 
+    @cache
+    def encoded() -> bytes:
+        return encode(description(dialects) | ({"servers": [{"url": prefix}]} if prefix else {}))
+
     async def openapi(_request: web.Request) -> web.Response:
         """This description."""
-        body = await asyncio.to_thread(_encoded, dialects, prefix)
+        body = await asyncio.to_thread(encoded)
         return web.Response(body=body, content_type="application/json", charset="utf-8")
 
     return openapi
-
-
-@cache
-def _encoded(dialects: tuple[Dialect, ...], prefix: str) -> bytes:
-    return encode(description(dialects) | ({"servers": [{"url": prefix}]} if prefix else {}))
 
 
 def description(dialects: Sequence[Dialect]) -> dict[str, Any]:
@@ -95,7 +94,8 @@ def _operation(dialect: Dialect, route: Route, path: str, body: Mapping[str, Any
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
         ]
     if body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+        content = {"schema": body} | ({} if route.example is None else {"example": route.example})
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     return operation
 
 

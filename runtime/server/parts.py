@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from runtime.chat.messages import Message
+from runtime.media.given import Gathering, joined
 from runtime.server.refusals import BadRequest
 
 _DEPTH = 8
@@ -23,7 +24,10 @@ _THOUGHTS = ("thinking", "reasoning", "reasoning_text", "reasoning_content", "su
 
 
 class Part(msgspec.Struct):
-    """A piece of a message, of whatever `type`; the text in it may be in any of these fields."""
+    """A piece of a message, of whatever `type`; the text in it may be in any of these fields.
+
+    A picture is at `image_url` (OpenAI) or `source` (Anthropic); in which `detail` it is looked at, the model says.
+    """
 
     type: str = "text"
     text: Any = None
@@ -33,6 +37,8 @@ class Part(msgspec.Struct):
     source: Any = None
     title: Any = None
     tool_name: Any = None
+    image_url: Any = None
+    detail: Any = None
 
 
 Content = str | list[str | Part] | Part | None
@@ -59,18 +65,17 @@ def parts_of(content: Parts) -> list[Part]:
     return [Part(text=one) if isinstance(one, str) else one for one in given]
 
 
-def text_of(field: str, content: Parts, place: Place) -> str:
-    """All that can be read of `content`, thoughts left out. Raises `BadRequest` as `part_text` does."""
-    texts = (part_text(f"{field}[{i}]", part, place) for i, part in enumerate(parts_of(content)))
-    return "\n".join(text for text in texts if text is not None)
+def text_of(field: str, content: Parts, place: Place, media: Gathering | None = None) -> str:
+    """All that can be read of `content`, thoughts left out. `media`, and what is raised: see `part_text`."""
+    return joined(part_text(f"{field}[{i}]", part, place, media) for i, part in enumerate(parts_of(content)))
 
 
-def output_text(given: Any) -> str:
+def output_text(given: Any, media: Gathering | None = None, field: str = "output") -> str:
     """What a tool gave: its text, or whatever else it is as JSON."""
     if given is None:
         return ""
     if _has_parts(given):
-        return text_of("output", msgspec.convert(given, Content), "earlier")
+        return text_of(field, msgspec.convert(given, Content), "earlier", media)
     if isinstance(given, dict) and isinstance(given.get("content"), str):
         return str(given["content"])
     return msgspec.json.encode(given).decode()
@@ -86,10 +91,11 @@ def thoughts_in(part: Part) -> str:
     return _plain(part.thinking) or _plain(part.text) or _plain(part.content)
 
 
-def part_text(field: str, part: Part, place: Place) -> str | None:
+def part_text(field: str, part: Part, place: Place, media: Gathering | None = None) -> str | None:
     """The text of a part, or what stands for it; None where nothing does.
 
-    Raises `BadRequest`, which names the part at `field`, for what the user asks now and has no text.
+    Pictures are given to `media`, which has a mark for each. Raises `BadRequest`, which names the part at `field`, for
+    what the user asks now and has no text.
     """
     if part.type in _THOUGHTS or "redacted" in part.type:
         return None
@@ -98,6 +104,8 @@ def part_text(field: str, part: Part, place: Place) -> str | None:
             return _plain(text)
     if place == "assistant":
         return None
+    if media is not None and (picture := _picture(part)) is not None:
+        return media.add(field, picture, part.type, is_now=place == "now")
     if text := _below(part):
         return text
     if place == "now":
@@ -119,6 +127,16 @@ def newest(roles: Sequence[str | None]) -> int:
 def is_empty(message: Message) -> bool:
     """Whether nothing of a message was left."""
     return not (message.content or message.reasoning or message.tool_calls)
+
+
+def _picture(part: Part) -> str | None:
+    """Where a part's picture is: an address, or base64."""
+    if part.type not in ("image_url", "input_image", "image"):
+        return None
+    given = part.image_url if part.image_url is not None else part.source
+    if isinstance(given, dict):
+        given = given.get("url") or given.get("data")
+    return given if isinstance(given, str) and given else None
 
 
 def _below(part: Part) -> str:

@@ -5,11 +5,15 @@ Knows forms. Refuses to know what a prompt is for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from runtime.engine.backend import Model
+from runtime.chat.pictures import look_at, tokens_with_pictures
+from runtime.engine.backend import Model, Projector
+from runtime.engine.pieces import PlacedPiece, begins_piece, is_of_piece
+from runtime.media.errors import MediaUnsupported
+from runtime.media.given import SHOWN_AS, Gathering
 from runtime.server.refusals import BadRequest
 
 TokenLists = tuple[tuple[int, ...], ...]
@@ -19,8 +23,15 @@ Mixed = str | list[int | str]
 """Text, token ids, or both in turn."""
 
 
+class Prompt(msgspec.Struct, frozen=True):
+    """The tokens of a prompt, and where the pictures are that some of them stand for."""
+
+    tokens: tuple[int, ...]
+    pieces: tuple[PlacedPiece, ...] = ()
+
+
 class PromptObject(msgspec.Struct):
-    """A prompt with what belongs to it; pictures and sounds are not understood."""
+    """A prompt with its pictures, in base64: each stands where the marker is that `/props` tells of."""
 
     prompt_string: Mixed
     multimodal_data: list[str] | None = None
@@ -30,23 +41,79 @@ Prompts = str | PromptObject | list[int | str | PromptObject | list[int | str]]
 """A prompt, or a list of prompts. A list that has numbers in it is one prompt, as in llama-server."""
 
 
-def prompt_tokens(given: Prompts, model: Model, field: str, *, at_most: int, is_whole: bool = True) -> TokenLists:
-    """The tokens of each prompt. Raises `BadRequest` where there are none, or more than `at_most`.
+MOST_CHARACTERS = 16 * 1024 * 1024
+"""Of several texts in one request together: each token takes 40 bytes while it waits to be computed."""
 
-    One that is not whole is a piece of a text: nothing comes before it, and nothing in it is more than text.
-    """
+
+def check_amount(lengths: Iterable[int], field: str) -> None:
+    """Raises `BadRequest` where texts of these lengths, in characters, are too much for one request."""
+    total = sum(lengths)
+    if total > MOST_CHARACTERS:
+        raise BadRequest(f"{field}: {total:,} characters, and at most {MOST_CHARACTERS:,} can be sent at once", field)
+
+
+def prompts_of(
+    given: Prompts, model: Model, projector: Projector | None, field: str, *, at_most: int
+) -> tuple[Prompt, ...]:
+    """Each prompt, with pictures where it has some. Raises as `prompt_tokens`, `MediaError`, `PictureUnusable`."""
     prompts = _apart(given)
+    if any(isinstance(one, PromptObject) and one.multimodal_data for one in prompts):
+        _check_number(prompts, field, at_most)
+        return tuple(_prompt_of(one, model, projector, field) for one in prompts)
+    return tuple(map(Prompt, prompt_tokens(given, model, field, at_most=at_most)))
+
+
+def _prompt_of(
+    given: int | str | PromptObject | list[int | str], model: Model, projector: Projector | None, field: str
+) -> Prompt:
+    if not isinstance(given, PromptObject) or not given.multimodal_data:
+        return Prompt(mixed_tokens(_bare(given, field), model, field))
+    text, media = given.prompt_string, Gathering()
+    parts = text.split(SHOWN_AS) if isinstance(text, str) else []
+    if len(parts) != len(given.multimodal_data) + 1:
+        where = f"{field}.prompt_string"
+        raise BadRequest(f"{where}: must be text with {SHOWN_AS} for each of the multimodal_data", where)
+    whole = parts[0]
+    for i, (data, after) in enumerate(zip(given.multimodal_data, parts[1:], strict=True)):
+        whole += media.add(f"{field}.multimodal_data[{i}]", data, "image", is_now=True) + after
+    if projector is None or not projector.sees:
+        raise MediaUnsupported(f"{field}.multimodal_data", "image")
+    return Prompt(*tokens_with_pictures(whole, look_at(media.given, projector), model, add_special=True))
+
+
+def _check_number(prompts: Sequence[object], field: str, at_most: int) -> None:
     if not 1 <= len(prompts) <= at_most:
         raise BadRequest(f"{field}: 1 to {at_most:,} are needed", field)
-    return tuple(
-        mixed_tokens(_bare(one, field), model, field, add_special=is_whole, parse_special=is_whole) for one in prompts
-    )
+
+
+def prompt_tokens(
+    given: Prompts,
+    model: Model,
+    field: str,
+    *,
+    at_most: int,
+    is_whole: bool = True,
+    taking: Callable[[tuple[int, ...]], tuple[int, ...]] = lambda tokens: tokens,
+) -> TokenLists:
+    """The tokens of each prompt. Raises `BadRequest` where there are none, or more than `at_most`.
+
+    One that is not whole is a piece of a text: nothing comes before it, and nothing in it is more than text. `taking`
+    is given each before the next is looked at, and may change it, or raise.
+    """
+    prompts = _apart(given)
+    _check_number(prompts, field, at_most)
+    bare = [_bare(one, field) for one in prompts]
+    if len(bare) > 1:
+        check_amount(map(_characters, bare), field)
+    return tuple(taking(mixed_tokens(one, model, field, add_special=is_whole, parse_special=is_whole)) for one in bare)
 
 
 def mixed_tokens(
     given: Mixed, model: Model, field: str, *, add_special: bool = True, parse_special: bool = True
 ) -> tuple[int, ...]:
     """The tokens of one prompt; only text at its very beginning is given the model's BOS. Raises `BadRequest`."""
+    if not isinstance(given, str):
+        check_amount([_characters(given)], field)
     tokens: list[int] = []
     for i, part in enumerate([given] if isinstance(given, str) else given):
         if isinstance(part, str):
@@ -64,8 +131,14 @@ def known_token(token: int, model: Model, field: str) -> int:
 
 
 def token_text(tokens: Sequence[int], model: Model) -> str:
-    """The text of `tokens`, special ones included. Halves of characters become U+FFFD."""
-    return b"".join(model.piece(token, special=True) for token in tokens).decode("utf-8", "replace")
+    """The text of `tokens`, special ones included. Halves of characters become U+FFFD, pictures their marker."""
+    return b"".join(_piece(token, model) for token in tokens).decode("utf-8", "replace")
+
+
+def _piece(token: int, model: Model) -> bytes:
+    if is_of_piece(token):
+        return SHOWN_AS.encode() if begins_piece(token) else b""
+    return model.piece(token, special=True)
 
 
 def _apart(given: Prompts) -> list[int | str | PromptObject | list[int | str]]:
@@ -74,6 +147,10 @@ def _apart(given: Prompts) -> list[int | str | PromptObject | list[int | str]]:
     mixed = [part for part in given if isinstance(part, (int, str))]
     is_one = len(mixed) == len(given) and any(isinstance(part, int) for part in mixed)
     return [mixed] if is_one else given
+
+
+def _characters(given: Mixed) -> int:
+    return len(given) if isinstance(given, str) else sum(len(part) for part in given if isinstance(part, str))
 
 
 def _bare(given: int | str | PromptObject | list[int | str], field: str) -> Mixed:

@@ -60,6 +60,16 @@ def test_killed_while_unpacking_then_launched_again(demo: Path, tmp_path: Path, 
     assert_whole(tmp_path / "cache")
 
 
+def test_killed_and_nobody_asked_then_launched_again(demo: Path, tmp_path: Path) -> None:
+    """As under a container's first process that does not ask after the children that it inherits."""
+    killed = start_until("before tar", demo, tmp_path)
+    os.killpg(killed.pid, signal.SIGKILL)
+    wait_until(lambda: ") Z " in Path(f"/proc/{killed.pid}/stat").read_text())
+    assert_launches(demo, tmp_path / "cache")
+    assert_whole(tmp_path / "cache")
+    killed.communicate()
+
+
 def test_killed_at_any_time_then_launched_again(demo: Path, tmp_path: Path) -> None:
     chance = random.Random(1969)
     for _ in range(8):

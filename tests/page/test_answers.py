@@ -72,6 +72,21 @@ def test_code_is_coloured_and_copied(browser: Browser, server: Server) -> None:
         assert page.evaluate("navigator.clipboard.readText()") == 'print("<script>")  # x'
 
 
+def test_long_lines_of_code_are_wrapped_where_one_likes(browser: Browser, server: Server) -> None:
+    text = f"```python\nprint('{'long ' * 60}')\n```\n\n```python\nshort()\n```"
+    with opened(browser, server.url, before=answering({"content": text})) as page:
+        say(page, "Code?")
+        answer = last_answer(page)
+        wrap = answer.get_by_role("button", name="Wrap long lines")
+        expect(wrap).to_have_count(1)
+        wide = "one => one.scrollWidth > one.clientWidth"
+        assert answer.locator("pre").first.evaluate(wide)
+        wrap.click()
+        assert not answer.locator("pre").first.evaluate(wide)
+        page.reload()
+        expect(page.get_by_role("button", name="Wrap long lines").first).to_have_attribute("aria-pressed", "true")
+
+
 FORMULAS: list[tuple[str, str, str]] = [
     (r"so $\frac{a}{b}$ it is", "mfrac", "inline"),
     ("$$\nx^2\n$$", ".display msup", "a block"),
@@ -213,6 +228,7 @@ def test_calls_are_shown_and_given_results(browser: Browser, server: Server) -> 
     tools = '[{"type": "function", "function": {"name": "weather"}}]'
     with opened(browser, server.url, before=answering_each([calls, [{"content": "It rains."}]])) as page:
         page.get_by_role("button", name="Settings").click()
+        page.get_by_text("JSON schema and tools").click()
         page.get_by_role("textbox", name="Tools").fill(tools)
         page.keyboard.press("Tab")
         page.keyboard.press("Escape")
@@ -239,7 +255,8 @@ def test_a_schema_gives_json_that_folds(browser: Browser, server: Server) -> Non
     """The real model, held to it by the server."""
     with opened(browser, server.url) as page:
         page.get_by_role("button", name="Settings").click()
-        page.get_by_role("textbox", name="Schema of the answer").fill(SCHEMA)
+        page.get_by_text("JSON schema and tools").click()
+        page.get_by_role("textbox", name="JSON schema").fill(SCHEMA)
         page.keyboard.press("Tab")
         page.keyboard.press("Escape")
         say(page, "Who was the first man on the moon?")
@@ -253,8 +270,8 @@ def test_a_schema_gives_json_that_folds(browser: Browser, server: Server) -> Non
 @pytest.mark.parametrize(
     ("field", "text", "told"),
     [
-        ("Schema of the answer", "{", "not JSON"),
-        ("Schema of the answer", "[1]", "not of the form"),
+        ("JSON schema", "{", "not JSON"),
+        ("JSON schema", "[1]", "not of the form"),
         ("Tools", '{"type": "function"}', "not of the form"),
     ],
 )
@@ -263,6 +280,7 @@ def test_what_is_no_schema_is_told_and_not_sent(
 ) -> None:
     with opened(browser, server.url, before=answering({"content": "fine"})) as page:
         page.get_by_role("button", name="Settings").click()
+        page.get_by_text("JSON schema and tools").click()
         page.get_by_role("textbox", name=field).fill(text)
         page.keyboard.press("Tab")
         expect(page.get_by_role("alert").filter(has_text=told)).to_be_visible()

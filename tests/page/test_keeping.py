@@ -224,11 +224,12 @@ def test_a_system_prompt_belongs_to_its_conversation(page: Page) -> None:
 def test_sampling_is_explained_and_goes_along(page: Page) -> None:
     page.get_by_role("button", name="Settings").click()
     temperature = page.get_by_role("spinbutton", name="Temperature")
-    expect(temperature).to_have_attribute("placeholder", "0.8")
+    expect(temperature).to_have_attribute("placeholder", "default: 0.8")
     expect(temperature).to_have_accessible_description(
         "How much chance plays in. At 0 the likeliest token is always taken; above 1 answers begin to wander."
     )
     temperature.fill("0")
+    page.get_by_text("More sampling").click()
     page.get_by_role("spinbutton", name="Seed").fill("42")
     page.get_by_role("spinbutton", name="Top P").fill("7")
     page.keyboard.press("Tab")

@@ -128,6 +128,7 @@ def test_an_answer_grows_and_is_stopped(page: Page) -> None:
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped.")).to_be_visible()
     expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    expect(page.locator(".turn.assistant .stats")).to_contain_text(re.compile(r"tokens/s.*to the first token.*tokens"))
     page.unroute_all()
     page.get_by_role("button", name="Continue").click()
     last_answer(page)

@@ -124,5 +124,5 @@ def say(page: Page, text: str) -> None:
 def last_answer(page: Page) -> Locator:
     """The last answer, once it is complete."""
     answer = page.locator(".turn.assistant").last
-    answer.locator(".stats").get_by_text("to the first token").wait_for()
+    answer.locator(".stats").get_by_text("to the first token").wait_for(state="attached")  # folded on a phone
     return answer

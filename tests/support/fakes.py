@@ -67,6 +67,9 @@ class FakeModel:
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:  # noqa: ARG002
         return tuple(int(word) for word in text.split())
 
+    def check_room(self, n_bytes: int) -> None:
+        pass
+
     def piece(self, token: int, *, special: bool = False) -> bytes:  # noqa: ARG002
         return f"{token} ".encode()
 
@@ -136,6 +139,7 @@ class FakeContext:
     fail_at: int | None = None
     gate: threading.Semaphore | None = None
     generates: bool = True
+    projector: None = None
     texts: FakeEmbedder = field(default_factory=lambda: FakeEmbedder(4, 16))
 
     def __post_init__(self) -> None:
@@ -151,6 +155,10 @@ class FakeContext:
     @property
     def generator(self) -> FakeContext | None:
         return self if self.generates else None
+
+    @property
+    def longest_text(self) -> int:
+        return self.texts.max_batch
 
     def embedder(self) -> FakeEmbedder:
         return self.texts

@@ -9,6 +9,7 @@ from runtime.engine.backend import NOTHING_WARM, ON_THE_PROCESSOR, Adapter, Cont
 from runtime.engine.llama.context import Context, Interrupt
 from runtime.engine.llama.embedder import EmbedderSettings, LlamaEmbedder
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.llama.projector import Projector
 from runtime.engine.team import Team
 from runtime.machine.busy import OthersWork
 
@@ -20,9 +21,19 @@ TEXTS_BESIDE_A_STATE = 8
 
 
 class LlamaBackend:
-    """Owns `model` and what is made from it. Raises `ContextFailed` when made. Who made it may say its `warmth`."""
+    """Owns `model`, its `projector`, and what is made from them. Raises `ContextFailed` when made.
 
-    def __init__(self, model: LlamaModel, settings: ContextSettings, placement: Placement = ON_THE_PROCESSOR) -> None:
+    Who made it may say its `warmth`.
+    """
+
+    def __init__(
+        self,
+        model: LlamaModel,
+        settings: ContextSettings,
+        placement: Placement = ON_THE_PROCESSOR,
+        projector: Projector | None = None,
+    ) -> None:
+        self.projector = projector
         self.placement = placement
         self.warmth = NOTHING_WARM
         self._model = model
@@ -32,12 +43,15 @@ class LlamaBackend:
         # What a GPU does keeps no processor busy: its steps say nothing of how many threads there should be.
         gives_way = settings.gives_way and placement.offload is None
         self._team = Team(settings.n_threads, OthersWork().measure if gives_way else None)
-        context = Context(model, settings, self._interrupt, self._team)
+        context = Context(model, settings, self._interrupt, self._team, projector)
         self._context: Context | None = context
         self.scratch = model.logs.scratch()
         if not context.keeps_sequences:  # an encoder: nothing can be continued
             context.close()
             self._context = None
+        self.longest_text = self._embedder_settings().n_batch
+        n_ctx = context.n_ctx if self._context is not None else 0
+        model.vocabulary.most_tokens = max(n_ctx, self.longest_text)
 
     @property
     def model(self) -> LlamaModel:
@@ -80,6 +94,8 @@ class LlamaBackend:
             self._embedder.close()
         if self._context is not None:
             self._context.close()
+        if self.projector is not None:
+            self.projector.close()
         self._model.close()
 
     def _embedder_settings(self) -> EmbedderSettings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from runtime.engine.errors import ContextFailed, DecodeFailed, EngineStopped
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.control import apply_control, say_rope
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.llama.projector import Projector
 from runtime.engine.llama.sampler import ChainSampler
 from runtime.engine.llama.states import get_state, read_tokens, restore_state, save_state, set_state
+from runtime.engine.pieces import Piece, texts_only
 from runtime.engine.team import Team
 from runtime.engine.types import Sampling
 
@@ -29,10 +31,21 @@ _ABORTED = 2
 
 
 class Context:
-    """Computes for many sequences that share one pool of `n_ctx` tokens. Raises `ContextFailed` when made."""
+    """Computes for many sequences that share one pool of `n_ctx` tokens. Raises `ContextFailed` when made.
 
-    def __init__(self, model: LlamaModel, settings: ContextSettings, interrupt: Interrupt, team: Team) -> None:
+    Pieces are those of `projector`.
+    """
+
+    def __init__(
+        self,
+        model: LlamaModel,
+        settings: ContextSettings,
+        interrupt: Interrupt,
+        team: Team,
+        projector: Projector | None = None,
+    ) -> None:
         self._model = model
+        self._projector = projector
         self._lib = lib = model.lib
         self.settings = settings = _with_whole_batches(settings) if model.facts.window else settings
         self._handle = new_handle(model, _params(lib, settings), settings.n_ctx)
@@ -56,7 +69,8 @@ class Context:
 
     def new_sampler(self, sampling: Sampling, prompt: Sequence[int]) -> ChainSampler:
         """A sampler chain for one sequence, whose penalties know the `prompt`. Raises `GrammarInvalid`."""
-        return ChainSampler(self._lib, self._handle, self._model.vocabulary, self.n_ctx, sampling, prompt)
+        said = texts_only(prompt)
+        return ChainSampler(self._lib, self._handle, self._model.vocabulary, self.n_ctx, sampling, said)
 
     def decode(self, items: Sequence[BatchItem], scales: tuple[float, ...]) -> dict[int, int]:
         """Compute `items` in one batch, with the adapters at `scales`.
@@ -77,6 +91,33 @@ class Context:
             raise PoolFull
         check_computed(self._model, code)
         return outputs
+
+    def is_encoded(self, piece: Piece) -> bool:
+        """As `Projector.is_encoded`."""
+        return self._eyes().is_encoded(piece)
+
+    def encode(self, piece: Piece, meanwhile: Callable[[], bool]) -> bool:
+        """As `Projector.encode`."""
+        self._model.logs.clear()
+        return self._eyes().encode(piece, meanwhile)
+
+    def decode_piece(self, slot: int, position: int, piece: Piece, scales: tuple[float, ...]) -> None:
+        """Compute a `piece` that is encoded at the end of `slot`, from `position` on, with the adapters at `scales`.
+
+        Raises as `decode` does, but that a part of it may be left in `slot` then.
+        """
+        self._model.logs.clear()
+        use_adapters(self._model, self._handle, scales)
+        n_batch = self.settings.n_ubatch
+        eyes = self._eyes()
+        code = self._compute(lambda handle, one: eyes.decode(handle, slot, position, one, n_batch), piece)
+        if code == 1:
+            raise PoolFull
+        check_computed(self._model, code)
+
+    def _eyes(self) -> Projector:
+        assert self._projector is not None, "pieces come of a projector"
+        return self._projector
 
     def holds(self, slot: int, length: int) -> bool:
         """Whether the first `length` tokens of `slot` are all there to be continued from.
@@ -190,7 +231,7 @@ class Computing:
         self._size = team.most
 
     def __call__(self, function: Any, batch: Any) -> int:
-        """What `function`, llama_decode or llama_encode, returns for `batch`."""
+        """What `function`, which is llama_decode or llama_encode or calls one, returns for `batch`."""
         team = self._team
         if self._size != team.size:
             self._size = team.size

@@ -46,8 +46,9 @@ class LogTail:
 
     def __init__(self, lib: Any) -> None:
         self._heard = _Heard()
-        self._callback = lib.llama_log_callback(self._take)  # kept: llama.cpp calls it from now on
-        lib.llama_log_set(self._callback, ctypes.c_void_p(0))
+        self.callback = lib.llama_log_callback(self._take)  # kept: llama.cpp calls it from now on
+        """For libraries of llama.cpp's that have a log of their own."""
+        lib.llama_log_set(self.callback, ctypes.c_void_p(0))
 
         self.before_aborting: Callable[[str], None] | None = None
         """Given llama.cpp's last words; where it does not return, the process goes on without the thread."""

@@ -38,6 +38,10 @@ class LlamaModel:
         """As `Vocabulary.tokenize`."""
         return self.vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
 
+    def check_room(self, n_bytes: int) -> None:
+        """As `Vocabulary.check_room`."""
+        self.vocabulary.check_room(n_bytes)
+
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """As `Vocabulary.piece`."""
         return self.vocabulary.piece(token, special=special)
@@ -84,6 +88,7 @@ class LlamaModel:
             chat_template=template.decode("utf-8", "replace") if template else None,
             infill=vocabulary.infill_tokens(),
             ends=tuple(sorted(vocabulary.ends)),
+            skips_positions=lib.llama_model_rope_type(handle) in (getattr(lib, name) for name in _ROPE_OF_SECTIONS),
             pooling=_pooling(self._metadata(f"{architecture}.pooling_type")),
         )
 
@@ -93,6 +98,9 @@ class LlamaModel:
         length = self.lib.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace") if length >= 0 else ""
 
+
+_ROPE_OF_SECTIONS = ("LLAMA_ROPE_TYPE_MROPE", "LLAMA_ROPE_TYPE_IMROPE")
+"""Rotary positions that are several numbers: those of a picture do not go on with each of its cells."""
 
 _QUANTIZATION = re.compile(r"\b(I?Q\d_\w+|TQ\d_\d|BF16|F16|F32|(?:MX|NV)FP4)(?: - (S)mall| - (M)edium| - (L)arge)?")
 

@@ -12,6 +12,7 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool, ToolCall
+from runtime.media.given import Gathering, joined
 from runtime.server.anthropic.attribution import without_attribution
 from runtime.server.arguments import call_arguments
 from runtime.server.lenient.efforts import effort
@@ -97,13 +98,15 @@ def conversation(body: ConversationFields) -> Conversation:
     """What `body` says of the answer. Raises `BadRequest`."""
     if not body.messages:
         raise BadRequest("messages: at least one is needed", "messages")
-    turns = _joined(_turns(body.messages))
+    media = Gathering()
+    turns = _joined(_turns(body.messages, media))
     system = without_attribution(text_of("system", body.system, "earlier")) if body.system else ""
     choice = body.tool_choice
     output = body.output_config or OutputConfig()
     here = gathered(_tool(i, one) for i, one in enumerate(body.tools or ()))
     return Conversation(
         messages=(*([Message("system", system)] if system else []), *turns),
+        media=media.given,
         tools=here.tools,
         tool_choice=ToolChoice() if choice is None else _tool_choice(choice, here),
         parallel_calls=not (choice and choice.disable_parallel_tool_use),
@@ -114,7 +117,7 @@ def conversation(body: ConversationFields) -> Conversation:
     )
 
 
-def _turns(given: Sequence[Turn]) -> list[Message]:
+def _turns(given: Sequence[Turn], media: Gathering) -> list[Message]:
     """Each turn as one message; what tools gave, and the user's words around it, as one message each."""
     names: dict[str, str] = {}
     turns: list[Message] = []
@@ -127,7 +130,7 @@ def _turns(given: Sequence[Turn]) -> list[Message]:
             names.update((call.id, call.name) for call in message.tool_calls)
             turns.append(message)
         else:
-            turns += _others(field, turn.role, blocks, names, is_now=i == now)
+            turns += _others(field, turn.role, blocks, names, media, is_now=i == now)
     return turns
 
 
@@ -141,7 +144,7 @@ def _assistant(field: str, blocks: Sequence[Block]) -> Message:
 
 
 def _others(
-    field: str, role: str, blocks: Sequence[Block], names: dict[str, str], *, is_now: bool
+    field: str, role: str, blocks: Sequence[Block], names: dict[str, str], media: Gathering, *, is_now: bool
 ) -> Iterable[Message]:
     """`names` of the tools that were called, by the calls' ids: some templates want them again."""
     texts: list[str] = []
@@ -150,31 +153,31 @@ def _others(
         if block.type == "tool_result":
             has_results = True
             if texts:
-                yield Message(role, "\n".join(texts))
+                yield Message(role, joined(texts))
                 texts = []
-            content = "" if block.content is None else output_text(block.content)
+            content = "" if block.content is None else output_text(block.content, media, f"{field}[{i}].content")
             yield Message("tool", content, tool_call_id=block.tool_use_id, name=names.get(block.tool_use_id or ""))
-        elif (text := part_text(f"{field}[{i}]", block, "now" if is_now else "earlier")) is not None:
+        elif (text := part_text(f"{field}[{i}]", block, "now" if is_now else "earlier", media)) is not None:
             texts.append(text)
     if texts or not has_results:
-        yield Message(role, "\n".join(texts))
+        yield Message(role, joined(texts))
 
 
 def _joined(turns: Iterable[Message]) -> list[Message]:
     """Turns of the same side in a row are one, as Anthropic has it: many templates refuse them otherwise."""
-    joined: list[Message] = []
+    whole: list[Message] = []
     for turn in turns:
-        before = joined[-1] if joined else None
+        before = whole[-1] if whole else None
         if before is None or before.role != turn.role or turn.role == "tool" or before.tool_calls:
-            joined.append(turn)
+            whole.append(turn)
         else:
-            joined[-1] = msgspec.structs.replace(
+            whole[-1] = msgspec.structs.replace(
                 before,
-                content="\n".join(filter(None, (before.content, turn.content))),
+                content=joined(filter(None, (before.content, turn.content))),
                 reasoning="\n".join(filter(None, (before.reasoning, turn.reasoning))),
                 tool_calls=turn.tool_calls,
             )
-    return joined
+    return whole
 
 
 def _tool(index: int, given: ToolField) -> Tool | PassedOver:

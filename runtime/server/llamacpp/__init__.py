@@ -21,27 +21,33 @@ from runtime.server.llamacpp.tokens import (
     tokenize,
 )
 
+_RERANK = ("/rerank", "/reranking", "/v1/rerank", "/v1/reranking", "/v2/rerank")
+_TEXT = {"prompt": "The first man on the moon was", "n_predict": 16}
+_GAP = {"input_prefix": "def one():\n    ", "input_suffix": "\n"}
+_CONVERSATION = {"messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+_NAMED = {"model": "demo"}
+
 LLAMACPP = Dialect(
     name="llamacpp",
     error=error_object,
     routes=(
         Route("GET", ("/health", "/v1/health"), health),
-        Route("POST", ("/completion", "/completions"), completion, CompletionRequest),
-        Route("POST", ("/infill",), infill, InfillRequest),
-        Route("POST", ("/tokenize",), tokenize, TokenizeRequest),
-        Route("POST", ("/detokenize",), detokenize, DetokenizeRequest),
-        Route("POST", ("/apply-template",), apply_template, TemplateRequest),
-        Route("POST", ("/embedding",), embedding, EmbeddingRequest),
-        Route("POST", ("/embeddings",), embeddings, EmbeddingRequest),
-        Route("POST", ("/rerank", "/reranking", "/v1/rerank", "/v1/reranking", "/v2/rerank"), rerank, RerankRequest),
+        Route("POST", ("/completion", "/completions"), completion, CompletionRequest, example=_TEXT),
+        Route("POST", ("/infill",), infill, InfillRequest, example=_GAP),
+        Route("POST", ("/tokenize",), tokenize, TokenizeRequest, example={"content": "Some text"}),
+        Route("POST", ("/detokenize",), detokenize, DetokenizeRequest, example={"tokens": [1, 2, 3]}),
+        Route("POST", ("/apply-template",), apply_template, TemplateRequest, example=_CONVERSATION),
+        Route("POST", ("/embedding",), embedding, EmbeddingRequest, example={"content": "Some text"}),
+        Route("POST", ("/embeddings",), embeddings, EmbeddingRequest, example={"input": ["Some text", "Another one"]}),
+        Route("POST", _RERANK, rerank, RerankRequest, example={"query": "bread", "documents": ["A loaf", "A car"]}),
         Route("GET", ("/props",), props),
         Route("POST", ("/props",), set_props),
         Route("GET", ("/metrics",), metrics, answer="text/plain"),
         Route("GET", ("/slots",), slots),
-        Route("POST", ("/slots/{slot}",), slot_action, StateRequest),
-        Route("POST", ("/models/load",), load, ModelRequest),
-        Route("POST", ("/models/unload",), unload, ModelRequest),
+        Route("POST", ("/slots/{slot}",), slot_action, StateRequest, example={"filename": "state.bin"}),
+        Route("POST", ("/models/load",), load, ModelRequest, example=_NAMED),
+        Route("POST", ("/models/unload",), unload, ModelRequest, example=_NAMED),
         Route("GET", ("/lora-adapters",), adapters),
-        Route("POST", ("/lora-adapters",), set_adapters, ScalesRequest),
+        Route("POST", ("/lora-adapters",), set_adapters, ScalesRequest, example=[{"id": 0, "scale": 0.5}]),
     ),
 )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from aiohttp import web
 
 from runtime.engine.errors import PromptTooLong
 from runtime.engine.types import GenerationRequest
+from runtime.server.beside import beside_the_loop
 from runtime.server.generating import MAX_ANSWERS, GenerationFields, answer_all, generation_request, repeated
-from runtime.server.json import beside_the_loop, decode
+from runtime.server.json import decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.llamacpp.writing import CompletionWriter, Details
 from runtime.server.models import HostedModel
-from runtime.server.prompts import Prompts, TokenLists, prompt_tokens, token_text
+from runtime.server.prompts import Prompt, Prompts, prompts_of, token_text
 from runtime.server.refusals import BadRequest
 from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.settings import Settings
@@ -61,14 +64,15 @@ async def completion(request: web.Request) -> web.StreamResponse:
     model, settings = hosted.loaded(), request.app[SETTINGS]
 
     def make() -> Asked:
-        prompts = prompt_tokens(body.prompt, model, "prompt", at_most=MAX_ANSWERS)
+        projector = hosted.engine.backend().projector
+        prompts = prompts_of(body.prompt, model, projector, "prompt", at_most=MAX_ANSWERS)
         return asked_for(body, prompts, hosted, settings)
 
     asked = await beside_the_loop(request, make, takes_long=body.json_schema is not None)
     return await answer_asked(request, body, hosted, asked)
 
 
-def asked_for(body: CompletionFields, prompts: TokenLists, hosted: HostedModel, settings: Settings) -> Asked:
+def asked_for(body: CompletionFields, prompts: Sequence[Prompt], hosted: HostedModel, settings: Settings) -> Asked:
     """So many answers to the first of `prompts`, so many to the second. Raises `BadRequest`, `PromptTooLong`."""
     model = hosted.loaded()
     max_tokens = token_limit(_max_tokens(body), settings.max_tokens, "n_predict")
@@ -80,13 +84,16 @@ def asked_for(body: CompletionFields, prompts: TokenLists, hosted: HostedModel, 
     texts: list[str] = []
     n_ctx = hosted.engine.generator().n_ctx
     for prompt in prompts:
-        if len(prompt) >= n_ctx:  # the engine would say so too, but millions of tokens are not to be made text before
-            raise PromptTooLong(len(prompt), n_ctx)
-        wanted = generation_request(body, prompt, max_tokens, sampling, hosted.engine)
-        wanted = msgspec.structs.replace(wanted, n_indent=_indent(body), reports_progress=_reports_progress(body))
+        tokens = prompt.tokens
+        if len(tokens) >= n_ctx:  # the engine would say so too, but millions of tokens are not to be made text before
+            raise PromptTooLong(len(tokens), n_ctx)
+        wanted = generation_request(body, tokens, max_tokens, sampling, hosted.engine)
+        wanted = msgspec.structs.replace(
+            wanted, n_indent=_indent(body), reports_progress=_reports_progress(body), pieces=prompt.pieces
+        )
         again = repeated(wanted, n)
         requests += again
-        texts += [token_text(prompt, model)] * len(again)
+        texts += [token_text(tokens, model)] * len(again)
     return Asked(requests, texts)
 
 

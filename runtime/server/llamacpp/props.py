@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from runtime import __version__
+from runtime.media.given import SHOWN_AS
 from runtime.server.generation_settings import default_settings
 from runtime.server.json import json_response
 from runtime.server.keys import MODELS, SETTINGS
@@ -57,7 +58,8 @@ def _props(hosted: HostedModel, prompts: PromptBuilder, settings: Settings) -> d
         "model_path": f"{hosted.served.name}.gguf",  # its name only: where it lies is nobody's business
         "model_ftype": facts.quantization,
         "model_description": facts.description,
-        "modalities": {"vision": False, "video": False, "audio": False},
+        "modalities": {"vision": hosted.sees, "video": False, "audio": False},
+        "media_marker": SHOWN_AS,
         "endpoint_slots": settings.server.shows_slots,
         "endpoint_props": settings.server.shows_props_changes,
         "endpoint_metrics": settings.server.shows_metrics,

@@ -31,25 +31,29 @@ def _error(failure: Failure) -> Any:
     return {"error": failure.message}
 
 
+_PROMPT = {"prompt": "Why is the sky blue?", "stream": False}
+_CONVERSATION = {"messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+_NAMED = {"model": "demo"}
+
 OLLAMA = Dialect(
     name="ollama",
     error=_error,
     prefixes=("/api/",),
     stream="application/x-ndjson",
     routes=(
-        Route("POST", ("/api/generate",), generate, GenerateRequest),
-        Route("POST", ("/api/chat",), chat, ChatRequest),
-        Route("POST", ("/api/embed",), embed, EmbedRequest),
-        Route("POST", ("/api/embeddings",), embeddings, EmbeddingsRequest),
+        Route("POST", ("/api/generate",), generate, GenerateRequest, example=_PROMPT),
+        Route("POST", ("/api/chat",), chat, ChatRequest, example=_CONVERSATION | {"stream": False}),
+        Route("POST", ("/api/embed",), embed, EmbedRequest, example={"input": "Some text"}),
+        Route("POST", ("/api/embeddings",), embeddings, EmbeddingsRequest, example={"prompt": "Some text"}),
         Route("GET", ("/api/tags",), tags),
         Route("GET", ("/api/ps",), ps),
-        Route("POST", ("/api/show",), show, ShowRequest),
+        Route("POST", ("/api/show",), show, ShowRequest, example=_NAMED),
         Route("GET", ("/api/version",), version),
-        Route("POST", ("/api/pull",), pull, ModelRequest),
-        Route("POST", ("/api/push",), push, ModelRequest),
-        Route("POST", ("/api/create",), create, ModelRequest),
-        Route("POST", ("/api/copy",), copy, CopyRequest),
-        Route("DELETE", ("/api/delete",), delete, ModelRequest),
+        Route("POST", ("/api/pull",), pull, ModelRequest, example=_NAMED),
+        Route("POST", ("/api/push",), push, ModelRequest, example=_NAMED),
+        Route("POST", ("/api/create",), create, ModelRequest, example=_NAMED),
+        Route("POST", ("/api/copy",), copy, CopyRequest, example={"source": "demo", "destination": "another"}),
+        Route("DELETE", ("/api/delete",), delete, ModelRequest, example=_NAMED),
         Route("HEAD", ("/api/blobs/{digest}",), find_blob),
         Route("POST", ("/api/blobs/{digest}",), send_blob),
     ),

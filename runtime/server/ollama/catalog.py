@@ -116,7 +116,8 @@ async def _capabilities(hosted: HostedModel) -> list[str]:
     """What can be asked of it, in Ollama's words. A thread reads the template, which takes a while the first time."""
     if hosted.engine.backend().generator is None:
         return ["embedding"]
-    words = ["completion", "insert"] if hosted.loaded().facts.infill else ["completion"]
+    words = ["completion", *(["insert"] if hosted.loaded().facts.infill else [])]
+    words += ["vision"] if hosted.sees else []
     try:
         prompts = await asyncio.to_thread(hosted.prompts)
     except TemplateFailed:

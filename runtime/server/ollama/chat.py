@@ -14,9 +14,11 @@ from runtime.chat.conversation import Conversation
 from runtime.chat.job import ChatJob, chat_job
 from runtime.engine.backend import Model
 from runtime.engine.types import FinishedEvent, Probabilities
+from runtime.media.given import Gathering
+from runtime.server.beside import beside_the_loop
 from runtime.server.chatting import Call, ChatAnswer, answer_chat
 from runtime.server.dialect import Failure
-from runtime.server.json import beside_the_loop, json_response
+from runtime.server.json import json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.ollama.answers import ending, head, logprobs, without_text
@@ -62,9 +64,11 @@ async def chat(request: web.Request) -> web.StreamResponse:
 
 def _job(body: ChatRequest, name: str, hosted: HostedModel, settings: Settings) -> ChatJob:
     thinks, effort = thinking(body, name, can_think=hosted.prompts().thinks)
-    turns = messages(body.messages or [], name)
+    media = Gathering()
+    turns = messages(body.messages or [], media)
     conversation = Conversation(
         messages=turns,
+        media=media.given,
         tools=offered(body.tools or ()).tools,
         schema=wanted_schema(body.format),
         thinks=thinks,

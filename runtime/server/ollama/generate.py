@@ -14,10 +14,13 @@ from runtime.chat.conversation import Conversation
 from runtime.chat.job import chat_job
 from runtime.chat.messages import Message
 from runtime.engine.backend import Model
+from runtime.engine.pieces import texts_only
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Probabilities, TokenEvent
+from runtime.media.given import Gathering, joined
+from runtime.server.beside import beside_the_loop
 from runtime.server.dialect import Failure
 from runtime.server.generating import Answer, answer
-from runtime.server.json import beside_the_loop, json_response
+from runtime.server.json import json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.ollama.answers import ending, head, logprobs, without_text
@@ -31,6 +34,7 @@ from runtime.server.ollama.fields import (
     wanted_generation,
     wanted_schema,
 )
+from runtime.server.ollama.messages import pictures
 from runtime.server.ollama.template import render
 from runtime.server.refusals import BadRequest
 from runtime.server.sampling import schema_grammar
@@ -75,20 +79,19 @@ async def generate(request: web.Request) -> web.StreamResponse:
 
 
 def _wanted(body: GenerateRequest, name: str, hosted: HostedModel, settings: Settings) -> _Wanted:
-    if body.images:
-        raise BadRequest(f'"{name}" does not support images', "images")
     if body.raw and (body.template or body.system or body.context):
         raise BadRequest("raw mode does not support template, system, or context", "raw")
     if body.raw or body.template or body.suffix:
         wanted = _of_text(body, name, hosted, settings)
     else:
         wanted = _of_conversation(body, name, hosted, settings)
-    prompt = _after_context(body.context or [], wanted.request.prompt, hosted.loaded())
-    return _Wanted(msgspec.structs.replace(wanted.request, prompt=prompt), wanted.parser)
+    return _Wanted(_after_context(body.context or [], wanted.request, hosted.loaded()), wanted.parser)
 
 
 def _of_text(body: GenerateRequest, name: str, hosted: HostedModel, settings: Settings) -> _Wanted:
-    """The bare text; the answer is taken as it comes."""
+    """The bare text; the answer is taken as it comes. Raises `BadRequest`."""
+    if body.images:
+        raise BadRequest("images: belong to a conversation; leave out raw, template and suffix", "images")
     wanted = wanted_generation(body, hosted, settings)
     schema = wanted_schema(body.format)
     if schema is not None:
@@ -120,8 +123,11 @@ def _around_gap(above: str, below: str, name: str, model: Model) -> tuple[int, .
 def _of_conversation(body: GenerateRequest, name: str, hosted: HostedModel, settings: Settings) -> _Wanted:
     thinks, effort = thinking(body, name, can_think=hosted.prompts().thinks)
     turns = [Message("system", body.system)] if body.system else []
+    media = Gathering()
+    shown = pictures("images", body.images or (), media, is_now=True)
     conversation = Conversation(
-        messages=(*turns, Message("user", body.prompt or "")),
+        messages=(*turns, Message("user", joined((*shown, body.prompt or None)))),
+        media=media.given,
         schema=wanted_schema(body.format),
         thinks=thinks,
         effort=effort,
@@ -130,14 +136,17 @@ def _of_conversation(body: GenerateRequest, name: str, hosted: HostedModel, sett
     return _Wanted(job.request, job.prepared.parser)
 
 
-def _after_context(context: list[int], prompt: tuple[int, ...], model: Model) -> tuple[int, ...]:
-    """Both, with one BOS only. Raises `BadRequest` for tokens that there are not."""
+def _after_context(context: list[int], wanted: GenerationRequest, model: Model) -> GenerationRequest:
+    """The prompt after the context, with one BOS only. Raises `BadRequest` for tokens that there are not."""
+    prompt = wanted.prompt
     for token in context:
         if not 0 <= token < model.facts.vocabulary_size:
             raise BadRequest(f"context: there is no token {token}", "context")
     if context and model.facts.adds_bos:
         prompt = prompt[1:]
-    return (*context, *prompt)
+    moved = len(context) + len(prompt) - len(wanted.prompt)
+    pieces = tuple(msgspec.structs.replace(placed, start=placed.start + moved) for placed in wanted.pieces)
+    return msgspec.structs.replace(wanted, prompt=(*context, *prompt), pieces=pieces)
 
 
 class _Writer:
@@ -188,12 +197,12 @@ class _Writer:
             yield {**head(self._name), **_texts(deltas), "done": False, **given}
 
     def _context(self, event: FinishedEvent) -> dict[str, Any]:
-        """The tokens of all that was said, for the next request; the end of the turn is part of it."""
+        """The tokens of all that was said, for the next request: the end of the turn too, and no pictures."""
         if self._body.raw:
             return {}
         eos = self._model.facts.eos if event.reason is FinishReason.END_OF_TEXT else ""
         end = self._model.tokenize(eos, add_special=False, parse_special=True) if eos else ()
-        return {"context": [*self._prompt, *self._tokens, *end]}
+        return {"context": [*texts_only(self._prompt), *self._tokens, *end]}
 
     def _logprobs(self, given: tuple[Probabilities, ...]) -> dict[str, Any]:
         return logprobs(self._model, given, self._body.top_logprobs or 0)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from runtime.chat.messages import Message, ToolCall
+from runtime.media.given import Gathering, joined
 from runtime.server.arguments import call_arguments
 from runtime.server.parts import Content, newest, place_of, text_of
 from runtime.server.refusals import BadRequest
@@ -39,18 +40,26 @@ class ChatMessage(msgspec.Struct):
     tool_call_id: str | None = None
 
 
-def messages(given: Sequence[ChatMessage], model: str) -> tuple[Message, ...]:
-    """The turns. Raises `BadRequest` where the user shows a picture just now, which `model` does not see."""
+def messages(given: Sequence[ChatMessage], media: Gathering) -> tuple[Message, ...]:
+    """The turns; `media` is given their pictures. Raises `BadRequest`."""
     now = newest([one.role for one in given])
-    return tuple(_message(f"messages[{i}]", one, model, is_now=i == now) for i, one in enumerate(given))
+    return tuple(_message(f"messages[{i}]", one, media, is_now=i == now) for i, one in enumerate(given))
 
 
-def _message(field: str, given: ChatMessage, model: str, *, is_now: bool) -> Message:
-    if given.images and is_now:
-        raise BadRequest(f'{field}.images: "{model}" does not support images', f"{field}.images")
+def pictures(field: str, images: Sequence[Any], media: Gathering, *, is_now: bool) -> list[str]:
+    """What stands for each of `images`, which is base64. Raises `BadRequest`."""
+    marks = []
+    for i, image in enumerate(images):
+        if not isinstance(image, str):
+            raise BadRequest(f"{field}[{i}]: must be base64", f"{field}[{i}]")
+        marks.append(media.add(f"{field}[{i}]", image, "image", is_now=is_now))
+    return marks
+
+
+def _message(field: str, given: ChatMessage, media: Gathering, *, is_now: bool) -> Message:
     is_assistant = given.role == "assistant"
-    content = text_of(f"{field}.content", given.content, place_of(given.role, is_now=is_now))
-    pictures = [] if is_assistant else ["[image]"] * len(given.images or ())
+    content = text_of(f"{field}.content", given.content, place_of(given.role, is_now=is_now), media)
+    shown = [] if is_assistant else pictures(f"{field}.images", given.images or (), media, is_now=is_now)
     calls = [
         ToolCall(call.id or "", call.function.name, call_arguments(call.function.arguments))
         for call in given.tool_calls or ()
@@ -58,7 +67,7 @@ def _message(field: str, given: ChatMessage, model: str, *, is_now: bool) -> Mes
     ]
     return Message(
         role=given.role,
-        content="\n".join(filter(None, (content, *pictures))),
+        content=joined((*shown, content or None)),
         reasoning=given.thinking or "",
         tool_calls=tuple(calls),
         tool_call_id=given.tool_call_id,

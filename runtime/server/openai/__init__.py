@@ -21,6 +21,10 @@ from runtime.server.openai.responses.stored import cancel_response, forget_respo
 _CHAT = ("/v1/chat/completions", "/chat/completions")
 _RESPONSES = ("/v1/responses", "/responses")
 
+_CONVERSATION = {"messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+_TEXT = {"prompt": "The first man on the moon was", "max_tokens": 16}
+_INPUT = {"input": "Why is the sky blue?"}
+
 OPENAI = Dialect(
     name="openai",
     error=error_object,
@@ -28,17 +32,29 @@ OPENAI = Dialect(
     routes=(
         Route("GET", ("/v1/models", "/models"), models),
         Route("GET", ("/v1/models/{id:.+}", "/models/{id:.+}"), model),
-        Route("POST", _CHAT, chat_completions, ChatRequest),
-        Route("POST", tuple(f"{path}/input_tokens" for path in _CHAT), count_chat_tokens, ChatRequest),
+        Route("POST", _CHAT, chat_completions, ChatRequest, example=_CONVERSATION),
+        Route(
+            "POST",
+            tuple(f"{path}/input_tokens" for path in _CHAT),
+            count_chat_tokens,
+            ChatRequest,
+            example=_CONVERSATION,
+        ),
         Route("GET", tuple(f"{path}/{{id}}" for path in _CHAT), chat_completion),
         Route("DELETE", tuple(f"{path}/{{id}}" for path in _CHAT), forget_chat_completion),
-        Route("POST", ("/v1/completions",), completions, CompletionRequest),
-        Route("POST", _RESPONSES, create_response, ResponsesRequest),
-        Route("POST", tuple(f"{path}/input_tokens" for path in _RESPONSES), count_response_tokens, ResponsesRequest),
+        Route("POST", ("/v1/completions",), completions, CompletionRequest, example=_TEXT),
+        Route("POST", _RESPONSES, create_response, ResponsesRequest, example=_INPUT),
+        Route(
+            "POST",
+            tuple(f"{path}/input_tokens" for path in _RESPONSES),
+            count_response_tokens,
+            ResponsesRequest,
+            example=_INPUT,
+        ),
         Route("GET", tuple(f"{path}/{{id}}" for path in _RESPONSES), response),
         Route("DELETE", tuple(f"{path}/{{id}}" for path in _RESPONSES), forget_response),
         Route("GET", tuple(f"{path}/{{id}}/input_items" for path in _RESPONSES), input_items),
         Route("POST", tuple(f"{path}/{{id}}/cancel" for path in _RESPONSES), cancel_response),
-        Route("POST", ("/v1/embeddings",), embeddings, EmbeddingsRequest),
+        Route("POST", ("/v1/embeddings",), embeddings, EmbeddingsRequest, example={"input": "Some text"}),
     ),
 )

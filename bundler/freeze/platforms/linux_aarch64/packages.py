@@ -60,4 +60,4 @@ def _make(folder: Path, wheel: Path, python_version: str, progress: Progress) ->
 
 
 def _pins() -> tuple[str, ...]:
-    return tuple(pin for pin in (*pins("runtime"), *pins("freeze")) if not pin.startswith(f"{LLAMA}=="))
+    return tuple(pin for pin in (*pins("runtime"), *pins("media"), *pins("freeze")) if not pin.startswith(f"{LLAMA}=="))

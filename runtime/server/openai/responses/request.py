@@ -9,6 +9,7 @@ import msgspec
 
 from runtime.chat.conversation import Conversation, ToolChoice
 from runtime.chat.messages import Message, Tool
+from runtime.media.given import Gathering
 from runtime.server.generating import GenerationFields
 from runtime.server.items import InputItem, messages_of
 from runtime.server.lenient.efforts import effort, is_no_effort
@@ -78,13 +79,15 @@ def conversation_of(body: ResponsesRequest, earlier: Sequence[InputItem] = ()) -
     Raises `BadRequest`.
     """
     _must_be_known_here(body)
-    messages = messages_of(_after(earlier, body.input)) or _nothing_asked(body)
+    media = Gathering()
+    messages = messages_of(_after(earlier, body.input), media) or _nothing_asked(body)
     system = (Message("system", body.instructions),) if body.instructions else ()
     tools, choice = _tools(body)
     given = body.reasoning.effort if body.reasoning else None
     last = messages[-1]
     return Conversation(
         messages=(*system, *messages),
+        media=media.given,
         tools=tools,
         tool_choice=choice,
         parallel_calls=body.parallel_tool_calls is not False,

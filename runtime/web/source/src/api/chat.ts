@@ -33,10 +33,19 @@ export type Piece =
   | { kind: "text" | "reasoning"; text: string }
   | { kind: "call"; index: number; id?: string; name?: string; arguments: string }
   | { kind: "finish"; reason: string }
+  | { kind: "progress"; progress: Progress }
   | { kind: "timings"; timings: Timings };
+
+/** How much of the prompt is computed, in tokens; `cache` of them were before. */
+export interface Progress {
+  total: number;
+  cache: number;
+  processed: number;
+}
 
 interface Chunk {
   choices: { delta: Delta; finish_reason: string | null }[];
+  prompt_progress?: Progress;
   timings?: Timings;
 }
 
@@ -48,13 +57,14 @@ interface Delta {
 
 /** Raises what `request` and `events` raise. */
 export async function* chat(body: ChatBody, signal: AbortSignal): AsyncGenerator<Piece> {
-  const streamed = { ...body, stream: true, stream_options: { include_usage: true } };
+  const streamed = { ...body, stream: true, return_progress: true, stream_options: { include_usage: true } };
   const response = await request("v1/chat/completions", streamed, signal);
   for await (const chunk of events<Chunk>(response)) yield* pieces(chunk);
 }
 
 function* pieces(chunk: Chunk): Generator<Piece> {
   const choice = chunk.choices[0];
+  if (chunk.prompt_progress) yield { kind: "progress", progress: chunk.prompt_progress };
   if (choice) {
     const { content, reasoning_content: reasoning, tool_calls: calls } = choice.delta;
     if (reasoning) yield { kind: "reasoning", text: reasoning };

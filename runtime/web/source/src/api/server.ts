@@ -15,6 +15,25 @@ export interface Props {
   model_description: string;
   model_ftype: string;
   build_info: string;
+  loaf: { version: string; machine: { processor: string }; backends: Verdict[]; models: ModelReport[] };
+}
+
+/** Whether a backend computes: "Vulkan", "CUDA", … */
+export interface Verdict {
+  backend: string;
+  is_taken: boolean;
+}
+
+/** As --explain has it. */
+export interface ModelReport {
+  description: string;
+  license: string;
+  has_chat_template: boolean;
+  n_layers_on_gpus: number;
+  n_ctx_train: number;
+  n_slots: number;
+  n_threads: number;
+  weights: number;
 }
 
 const PATIENCE_MS = 4000;

@@ -1,8 +1,10 @@
-// A block of code: its language, a button that copies it, and colours once the highlighter has been loaded.
+// A block of code: its language, buttons that wrap and copy it, and colours once the highlighter has been loaded.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { CopyButton } from "../parts/CopyButton";
+import { Icon } from "../parts/Icon";
+import { wrapsCode } from "../state/preferences";
 import type { Highlighter, Piece } from "./highlighter";
 
 /** Characters beyond which colours would take longer than anybody waits. */
@@ -12,19 +14,41 @@ let loading: Promise<Highlighter> | undefined;
 let loaded: Highlighter | undefined;
 
 export function Code({ text, language }: { text: string; language: string | undefined }) {
+  const place = useRef<HTMLPreElement>(null);
+  const isWide = useIsWide(place, text);
+  const wraps = wrapsCode.value;
   return (
-    <figure class="code">
+    <figure class={wraps ? "code wrapped" : "code"}>
       <figcaption>
         <span>{language || "text"}</span>
+        {(isWide || wraps) && (
+          <button type="button" class="quiet icon" title="Wrap long lines" aria-label="Wrap long lines" aria-pressed={wraps} onClick={() => (wrapsCode.value = !wraps)}>
+            <Icon name="wrap" />
+          </button>
+        )}
         <CopyButton text={text} label="Copy code" />
       </figcaption>
-      <pre tabIndex={0} aria-label={`Code${language ? ` in ${language}` : ""}`}>
+      <pre ref={place} tabIndex={0} aria-label={`Code${language ? ` in ${language}` : ""}`}>
         <code>
           <Coloured text={text} language={language} />
         </code>
       </pre>
     </figure>
   );
+}
+
+/** Whether lines go beyond the edge. */
+function useIsWide(place: { current: HTMLPreElement | null }, text: string): boolean {
+  const [isWide, setWide] = useState(false);
+  useLayoutEffect(() => {
+    const at = place.current!;
+    const look = (): void => setWide(at.scrollWidth > at.clientWidth);
+    const watcher = new ResizeObserver(look);
+    watcher.observe(at);
+    return () => watcher.disconnect();
+  }, []);
+  useLayoutEffect(() => setWide(place.current!.scrollWidth > place.current!.clientWidth), [text]);
+  return isWide;
 }
 
 export function Coloured({ text, language }: { text: string; language: string | undefined }) {

@@ -4,6 +4,7 @@ const PATHS = {
   attach: "M19 11.5 12 18.5a4.5 4.5 0 0 1-6.4-6.4l7.5-7.5a3 3 0 0 1 4.3 4.3L10 16.3a1.4 1.4 0 0 1-2-2l6.5-6.5",
   back: "M14 6l-6 6 6 6",
   branch: "M7 4v16M7 14c0-4 10-2 10-8M17 6m-2 0a2 2 0 1 0 4 0a2 2 0 1 0-4 0",
+  camera: "M4 8h3.5L9 5.5h6L16.5 8H20v11H4zM12 10a3.2 3.2 0 1 0 0 6.4a3.2 3.2 0 1 0 0-6.4z",
   check: "M5 12.5l4.5 4.5L19 7.5",
   close: "M6 6l12 12M18 6L6 18",
   copy: "M9 9h10v11H9zM5 15V4h10",
@@ -11,7 +12,9 @@ const PATHS = {
   edit: "M4 20l1-4L16.5 4.5l3 3L8 19z",
   export: "M12 15V4M8 7.5L12 4l4 3.5M5 14v6h14v-6",
   forward: "M10 6l6 6-6 6",
+  help: "M9 9a3 3 0 1 1 4.6 2.5c-1 .7-1.6 1.3-1.6 2.5M12 17.5v.5M12 3a9 9 0 1 0 0 18a9 9 0 1 0 0-18z",
   import: "M12 4v11M8 11.5l4 3.5 4-3.5M5 14v6h14v-6",
+  info: "M12 11v6M12 7v.5M12 3a9 9 0 1 0 0 18a9 9 0 1 0 0-18z",
   menu: "M4 7h16M4 12h16M4 17h16",
   moon: "M19.5 14A8 8 0 1 1 10 4.5 6.5 6.5 0 0 0 19.5 14z",
   play: "M8 5.5v13l10-6.5z",
@@ -27,6 +30,7 @@ const PATHS = {
   system: "M4 5h16v11H4zM9 20h6M12 16v4",
   tool: "M14.5 5.5a4 4 0 0 0-5 5L4 16l4 4 5.5-5.5a4 4 0 0 0 5-5L16 12l-4-4z",
   trash: "M5 7h14M10 7V4.5h4V7M7 7l1 13h8l1-13",
+  wrap: "M4 6h16M4 12h12.5a3 3 0 0 1 0 6H12M14.5 15.5L12 18l2.5 2.5M4 18h4",
 } as const;
 
 export type IconName = keyof typeof PATHS;

@@ -1,12 +1,12 @@
 // Questions and their answers: what is sent, and what becomes of the pieces that come back.
 
 import { type Signal, signal } from "@preact/signals";
-import { chat as stream, type ChatBody, type Piece } from "../api/chat";
+import { chat as stream, type ChatBody, type Piece, type Progress } from "../api/chat";
 import { ServerError, Unreachable } from "../api/http";
 import { stats, type Timings } from "../api/timings";
 import { pathTo } from "../chats/tree";
 import { type Attachment, type Chat, type Ending, newId, type Turn } from "../chats/types";
-import { add, chat, path, takeBack, turns, update } from "./chats";
+import { add, chat, keepSoFar, path, takeBack, turns, update } from "./chats";
 import { effort, sampling } from "./preferences";
 import { look, model, props } from "./server";
 import { messagesOf } from "./messages";
@@ -16,6 +16,8 @@ interface Running {
   abort: AbortController;
   /** Tokens a second, as far as it has come. */
   speed: Signal<number>;
+  /** How much of the question is read, from 0 to 1; null before that is known. */
+  read: Signal<number | null>;
 }
 
 /** Answers that are coming, by the id of their conversation: one in each. */
@@ -84,7 +86,7 @@ async function run(turn: Turn, before: Turn[], added: Turn[]): Promise<void> {
   if (running.value.has(of.id)) return;
   const body = bodyOf(of, before);
   turn.model = body.model;
-  const one: Running = { turn: signal(turn), abort: new AbortController(), speed: signal(0) };
+  const one: Running = { turn: signal(turn), abort: new AbortController(), speed: signal(0), read: signal(null) };
   running.value = new Map(running.value).set(of.id, one);
   announcement.value = "Answering";
   try {
@@ -113,13 +115,18 @@ async function receive(one: Running, pieces: AsyncGenerator<Piece>): Promise<voi
   let firstMs = 0;
   let count = 0;
   let timings: Timings | undefined;
+  let prompt: Progress | undefined;
   const draw = paced(DRAW_MS, () => {
     one.turn.value = { ...turn };
   });
-  const keep = paced(KEEP_MS, () => void update({ ...turn }));
+  const keep = paced(KEEP_MS, () => void keepSoFar({ ...turn }));
   try {
     for await (const piece of pieces) {
       if (piece.kind === "timings") timings = piece.timings;
+      else if (piece.kind === "progress") {
+        prompt = piece.progress;
+        one.read.value = prompt.processed / prompt.total;
+      }
       else if (piece.kind === "finish") turn.ending = piece.reason === "length" ? "length" : "complete";
       else {
         firstMs ||= performance.now() - began;
@@ -131,8 +138,12 @@ async function receive(one: Running, pieces: AsyncGenerator<Piece>): Promise<voi
       keep();
     }
     if (!turn.ending) throw new Unreachable("the server left in the middle of the answer");
-    if (timings) turn.stats = stats(timings, firstMs);
   } finally {
+    if (timings) turn.stats = stats(timings, firstMs);
+    else if (count) {
+      // stopped, or lost: as the page saw it, a token a piece
+      turn.stats = { promptTokens: prompt?.total ?? 0, cachedTokens: prompt?.cache ?? 0, answerTokens: count, tokensPerSecond: one.speed.value, firstTokenMs: firstMs };
+    }
     draw.cancel();
     keep.cancel();
     one.turn.value = turn;

@@ -10,9 +10,10 @@ addEventListener("hashchange", () => {
   route.value = read();
 });
 
-export function goTo(to: Route): void {
+/** `instead`: the way back does not lead to what was there before. */
+export function goTo(to: Route, instead = false): void {
   const hash = to.view === "completion" ? "#completion" : to.chat ? `#chat/${to.chat}` : "";
-  if (hash !== location.hash) history.pushState(null, "", hash || location.pathname + location.search);
+  if (hash !== location.hash) history[instead ? "replaceState" : "pushState"](null, "", hash || location.pathname + location.search);
   route.value = to;
 }
 

@@ -22,6 +22,10 @@ export const writers = computed(() => models.value.filter((one) => one.capabilit
 export const model = computed(() => writers.value.find((one) => one.id === chosen.value) ?? writers.value[0]);
 export const seesImages = computed(() => props.value?.modalities.vision ?? false);
 export const contextSize = computed(() => model.value?.meta.n_ctx ?? 0);
+/** What was decided for the model, and what it says of itself. */
+export const report = computed(() => props.value?.loaf.models[0]);
+/** Whether it has learnt to go on with text, and not to answer. */
+export const isBase = computed(() => report.value?.has_chat_template === false);
 
 const OFTEN_MS = 500;
 const SELDOM_MS = 5_000;
@@ -62,7 +66,7 @@ async function introduce(): Promise<void> {
 }
 
 function judged(error: Error): [Condition, string] {
-  if (error instanceof Unreachable) return [condition.value === "connecting" ? "connecting" : "away", ""];
+  if (error instanceof Unreachable) return ["away", ""];
   if (!(error instanceof ServerError)) return ["failed", error.message];
   if (error.status === 401) {
     const told = key.value ? "The server does not know this key." : "";

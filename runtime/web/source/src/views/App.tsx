@@ -6,12 +6,14 @@ import { startChat } from "../state/chats";
 import { isListOpen } from "../state/layout";
 import { route } from "../state/route";
 import { condition } from "../state/server";
+import { About } from "./About";
 import { ChatView } from "./ChatView";
 import { CompletionView } from "./CompletionView";
 import { Header } from "./Header";
 import { KeyDialog } from "./KeyDialog";
 import { Notices } from "./Notices";
 import { Settings } from "./Settings";
+import { openShortcuts, Shortcuts } from "./Shortcuts";
 import { focusSearch, Sidebar } from "./Sidebar";
 
 export function App() {
@@ -30,6 +32,8 @@ export function App() {
       </div>
       {condition.value === "locked" && <KeyDialog />}
       <Settings />
+      <About />
+      <Shortcuts />
       <div class="offscreen" role="status">{announcement.value}</div>
     </>
   );
@@ -51,5 +55,14 @@ function onKey(event: KeyboardEvent): void {
     event.preventDefault();
     startChat();
     document.getElementById("message")?.focus();
+  } else if (event.key === "?" && !isText(event.target) && !document.querySelector("dialog[open]")) {
+    event.preventDefault();
+    openShortcuts();
   }
+}
+
+/** Where "?" is a letter. In an empty message it is none: that has the focus from the beginning. */
+function isText(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement)) return false;
+  return target.value !== "" || target.id !== "message";
 }

@@ -3,8 +3,11 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ask, running } from "../state/answering";
 import { chat, isComing, isLoaded, path } from "../state/chats";
-import { condition, model } from "../state/server";
+import { questions } from "../state/beginnings";
+import { summary } from "../state/facts";
+import { condition, isBase, model } from "../state/server";
 import { Icon, Loaf } from "../parts/Icon";
+import { Name } from "../parts/Name";
 import { Composer } from "./Composer";
 import { TurnView } from "./TurnView";
 
@@ -75,16 +78,21 @@ function useEnd() {
   return { place, isAtEnd, toEnd };
 }
 
-const FIRST_QUESTIONS = ["Who was the first man on the moon?", "Why is the sky blue?", "Write a haiku about bread."];
-
 function Welcome() {
   return (
     <div class="welcome">
       <Loaf />
-      <h2>What would you like to know?</h2>
-      <p>{model.value ? <><strong>{model.value.id}</strong> answers, on {whose()}.</> : "Looking for the model …"}</p>
+      <h2>{isBase.value ? "What is it to go on with?" : "What would you like to know?"}</h2>
+      <p>{model.value ? <><strong><Name text={model.value.id} /></strong> answers, on {whose()}.</> : condition.value === "away" ? "The server has gone away." : "Looking for the model …"}</p>
+      <p class="facts">{summary.value || "\u00a0"}</p>
+      {isBase.value && (
+        <p>
+          It is a base model: it goes on with text, and was not taught to answer. <a href="#completion">Completion</a> shows it
+          as it is; here it gets what you write as lines of a conversation.
+        </p>
+      )}
       <ul aria-label="Questions to begin with">
-        {FIRST_QUESTIONS.map((question) => (
+        {questions.value.map((question) => (
           <li key={question}>
             <button type="button" disabled={condition.value !== "ready" || !isLoaded.value} onClick={() => void ask(question, [])}>{question}</button>
           </li>

@@ -7,6 +7,8 @@ import { isListOpen } from "../state/layout";
 import { route } from "../state/route";
 import { choose, contextSize, model, writers } from "../state/server";
 import { Icon, type IconName } from "../parts/Icon";
+import { Name } from "../parts/Name";
+import { openAbout } from "./About";
 import { openSettings } from "./Settings";
 
 export function Header() {
@@ -15,9 +17,10 @@ export function Header() {
       <button type="button" class="quiet icon narrow" aria-label="Conversations" aria-expanded={isListOpen.value} onClick={() => (isListOpen.value = true)}>
         <Icon name="menu" />
       </button>
-      <ModelChoice />
-      <ContextMeter />
-      <span class="space" />
+      <div class="answering-model">
+        <ModelChoice />
+        <ContextMeter />
+      </div>
       <ThemeButton />
       <button type="button" class="quiet icon" title="Settings" aria-label="Settings" onClick={openSettings}>
         <Icon name="settings" />
@@ -31,11 +34,17 @@ export function Header() {
 
 function ModelChoice() {
   if (!model.value) return <span class="model" />;
-  if (writers.value.length < 2) return <span class="model" title="The model in this file">{model.value.id}</span>;
+  const title = "What this model is, and where programs ask it";
+  if (writers.value.length < 2) {
+    return <button type="button" class="quiet model" title={title} onClick={openAbout}><span><Name text={model.value.id} /></span></button>;
+  }
   return (
+    <span class="row">
     <select class="model" aria-label="Model" value={model.value.id} onChange={(event) => void choose(event.currentTarget.value)}>
       {writers.value.map((one) => <option key={one.id} value={one.id}>{one.id}</option>)}
     </select>
+    <button type="button" class="quiet icon" title={title} aria-label={title} onClick={openAbout}><Icon name="info" /></button>
+    </span>
   );
 }
 
@@ -47,8 +56,9 @@ function ContextMeter() {
   const text = `${used.toLocaleString("en")} of ${size.toLocaleString("en")} tokens of context`;
   return (
     <div class="context" title={text}>
+      <span aria-hidden="true">Context</span>
       <meter class={share > 0.9 ? "full" : undefined} min={0} max={size} value={used} aria-label="Context in use" aria-valuetext={text} />
-      <span aria-hidden="true">{Math.round(share * 100)} %</span>
+      <span aria-hidden="true">{used.toLocaleString("en")} of {size.toLocaleString("en")}</span>
     </div>
   );
 }
@@ -70,7 +80,7 @@ function ThemeButton() {
   const { next, icon, name } = THEMES[theme.value];
   const label = `Colours: ${name}`;
   return (
-    <button type="button" class="quiet icon" title={label} aria-label={label} onClick={() => (theme.value = next)}>
+    <button type="button" class="quiet icon wide" title={label} aria-label={label} onClick={() => (theme.value = next)}>
       <Icon name={icon} />
     </button>
   );

@@ -1,6 +1,6 @@
 // What the reader has to know of the server's state.
 
-import { condition, models, progress, reason, writers } from "../state/server";
+import { condition, model, models, progress, reason, writers } from "../state/server";
 
 export function Notices() {
   return <div class="notices" role="status">{notice()}</div>;
@@ -20,7 +20,7 @@ function notice() {
       return (
         <div class="notice warning">
           <strong>The server does not answer.</strong>
-          <span>It may have been stopped. This page looks for it, and goes on when it is back.</span>
+          <span>It has been stopped, or is busy. Where it has been stopped, start the file again: <code>{command()}</code>. This page goes on when it is back.</span>
         </div>
       );
     case "failed":
@@ -41,4 +41,10 @@ function notice() {
     default:
       return null;
   }
+}
+
+/** How a server is started that is found where this page came from. */
+function command(): string {
+  const port = location.port && location.port !== "8080" ? ` --port ${location.port}` : "";
+  return `./${model.value?.id ?? "model"}.loaf --server${port}`;
 }

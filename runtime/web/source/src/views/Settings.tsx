@@ -1,11 +1,11 @@
 // What the open conversation asks of the model, and how tokens are chosen in all of them.
 
 import { signal, useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
 import { change, chat, isKept } from "../state/chats";
 import { exportOne } from "../state/files";
-import { effort, EFFORTS, type Effort, SAMPLING, sampling, type Setting } from "../state/preferences";
+import { effort, EFFORTS, type Effort, FIRST, SAMPLING, sampling, type Setting, type Theme, theme } from "../state/preferences";
 import { props } from "../state/server";
+import { Dialog } from "../parts/Dialog";
 import { Icon } from "../parts/Icon";
 
 const isOpen = signal(false);
@@ -15,32 +15,37 @@ export function openSettings(): void {
 }
 
 export function Settings() {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    if (isOpen.value) dialog.current!.showModal();
-    else dialog.current!.close();
-  }, [isOpen.value]);
   return (
-    <dialog ref={dialog} class="settings" aria-labelledby="settings-title" onClose={() => (isOpen.value = false)} onClick={closeOutside}>
-      {isOpen.value && (
-        <div class="inside">
-          <header>
-            <h2 id="settings-title">Settings</h2>
-            <button type="button" class="quiet icon" aria-label="Close the settings" onClick={() => dialog.current!.close()}><Icon name="close" /></button>
-          </header>
-          <OfThisChat />
-          <OfSampling />
-        </div>
-      )}
-    </dialog>
+    <Dialog name="settings" isOpen={isOpen} title="Settings" closing="Close the settings">
+      <SystemPrompt />
+      <section>
+        <h3>All conversations</h3>
+        {SAMPLING.slice(0, FIRST).map((one) => <Field key={one.name} setting={one} />)}
+        {props.value?.chat_template_caps.supports_preserve_reasoning && <EffortField />}
+        <ThemeField />
+      </section>
+      <details>
+        <summary>More sampling</summary>
+        <section>
+          {SAMPLING.slice(FIRST).map((one) => <Field key={one.name} setting={one} />)}
+        </section>
+      </details>
+      <details>
+        <summary>JSON schema and tools</summary>
+        <section>
+          <JsonField name="schema" title="JSON schema" meaning="Answers of this conversation can then be nothing but JSON that follows it." accepts={isObject} />
+          <JsonField name="tools" title="Tools" meaning="A JSON list of functions that the model may call, as OpenAI's API takes it. You say what a call came to." accepts={Array.isArray} />
+        </section>
+      </details>
+      <section>
+        <button type="button" disabled={!Object.keys(sampling.value).length} onClick={() => (sampling.value = {})}>Back to the defaults</button>
+        {isKept(chat.value) && <button type="button" onClick={() => void exportOne(chat.value)}><Icon name="export" /> Export this conversation</button>}
+      </section>
+    </Dialog>
   );
 }
 
-function closeOutside(event: MouseEvent): void {
-  if (event.target === event.currentTarget) (event.currentTarget as HTMLDialogElement).close();
-}
-
-function OfThisChat() {
+function SystemPrompt() {
   return (
     <section>
       <h3>This conversation</h3>
@@ -49,9 +54,6 @@ function OfThisChat() {
         <small id="about-system">Who the model is to be, and what it is to keep in mind. It comes before every question.</small>
         <textarea rows={3} aria-describedby="about-system" value={chat.value.system} onChange={(event) => void change({ system: event.currentTarget.value })} />
       </label>
-      <JsonField name="schema" title="Schema of the answer" meaning="A JSON schema. Answers can then be nothing but JSON that follows it." accepts={isObject} />
-      <JsonField name="tools" title="Tools" meaning="A JSON list of functions that the model may call, as OpenAI's API takes it. You say what a call came to." accepts={Array.isArray} />
-      {isKept(chat.value) && <button type="button" onClick={() => void exportOne(chat.value)}><Icon name="export" /> Export this conversation</button>}
     </section>
   );
 }
@@ -92,14 +94,16 @@ function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function OfSampling() {
+function ThemeField() {
   return (
-    <section>
-      <h3>All conversations</h3>
-      {props.value?.chat_template_caps.supports_preserve_reasoning && <EffortField />}
-      {SAMPLING.map((one) => <Field key={one.name} setting={one} />)}
-      <button type="button" disabled={!Object.keys(sampling.value).length} onClick={() => (sampling.value = {})}>Back to the defaults</button>
-    </section>
+    <label class="field number">
+      <span>Colours</span>
+      <select value={theme.value} onChange={(event) => (theme.value = event.currentTarget.value as Theme)}>
+        <option value="">as the system</option>
+        <option value="light">light</option>
+        <option value="dark">dark</option>
+      </select>
+    </label>
   );
 }
 
@@ -134,7 +138,7 @@ function Field({ setting }: { setting: Setting }) {
 }
 
 function byDefault(name: string): string {
-  if (name === "seed") return "drawn";
   const value = props.value?.default_generation_settings.params[name];
-  return typeof value === "number" ? String(Math.round(value * 1000) / 1000) : "";
+  if (name === "seed" || typeof value !== "number") return "default";
+  return value === -1 ? "default: none" : `default: ${Math.round(value * 1000) / 1000}`;
 }

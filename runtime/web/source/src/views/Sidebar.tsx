@@ -11,6 +11,7 @@ import { isListOpen } from "../state/layout";
 import { goTo, route } from "../state/route";
 import { Icon, Loaf } from "../parts/Icon";
 import { confirmed } from "./Confirm";
+import { openShortcuts } from "./Shortcuts";
 
 const words = signal("");
 /** The conversations in whose text the words occur. */
@@ -145,7 +146,7 @@ function Naming({ one, onEnd }: { one: Chat; onEnd: () => void }) {
 }
 
 async function askAndRemove(one: Chat): Promise<void> {
-  if (await confirmed(`Delete “${one.title}”?`, "It is kept nowhere else.", "Delete")) await remove(one);
+  if (await confirmed("Delete this conversation?", `${one.title}\nIt is kept nowhere else.`, "Delete")) await remove(one);
 }
 
 function Footer() {
@@ -162,6 +163,7 @@ function Footer() {
       <div class="row">
         <button type="button" class="quiet" onClick={() => picker.current!.click()}><Icon name="import" /> Import</button>
         <button type="button" class="quiet" disabled={!chats.value.length} onClick={() => void exportAll()}><Icon name="export" /> Export</button>
+        <button type="button" class="quiet icon" title="Shortcuts (?)" aria-label="Shortcuts" onClick={openShortcuts}><Icon name="help" /></button>
         <input ref={picker} type="file" accept="application/json,.json" multiple hidden aria-label="Files to import" onChange={() => void take()} />
       </div>
       <p class="privacy"><Icon name="shield" /> <span>{privacy()}</span></p>

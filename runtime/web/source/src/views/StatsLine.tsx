@@ -1,18 +1,22 @@
-// What an answer took.
+// What an answer took; on a phone once it is asked for.
 
+import { useSignal } from "@preact/signals";
 import type { Stats } from "../api/timings";
 import type { Turn } from "../chats/types";
 import { running } from "../state/answering";
 import { models } from "../state/server";
+import { Icon } from "../parts/Icon";
 
 export function StatsLine({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
+  const isOpen = useSignal(false);
   if (isRunning) {
     const speed = running.value.get(turn.chat)?.speed.value ?? 0;
-    return speed ? <span class="stats">{rate(speed)}</span> : null;
+    return speed ? <span class="stats open">{rate(speed)}</span> : null;
   }
   if (!turn.stats) return null;
   return (
-    <span class="stats">
+    <span class={isOpen.value ? "stats open" : "stats"}>
+      <button type="button" class="quiet icon narrow" aria-label="What it took" aria-expanded={isOpen.value} onClick={() => (isOpen.value = !isOpen.value)}><Icon name="info" /></button>
       {models.value.length > 1 && turn.model && <span>{turn.model}</span>}
       <StatsText stats={turn.stats} />
     </span>

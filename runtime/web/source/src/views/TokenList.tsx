@@ -1,7 +1,8 @@
 // The tokens of a continuation, each under a tint for how unlikely it was. Arrow keys go from one to the next.
 
 import { useRef } from "preact/hooks";
-import { type Continued, tokens } from "../state/completing";
+import { type Continued, isRunning, tokens } from "../state/completing";
+import { showsSigns } from "../state/preferences";
 import { percent, probabilityOf } from "./probability";
 
 export function TokenList({ looked, onLook }: { looked: number | null; onLook: (index: number) => void }) {
@@ -14,7 +15,7 @@ export function TokenList({ looked, onLook }: { looked: number | null; onLook: (
     (next as HTMLElement).focus();
   };
   return (
-    <div ref={place} class="tokens" role="group" aria-label="Tokens" onKeyDown={onKey}>
+    <div ref={place} class={isRunning.value ? "tokens running" : "tokens"} role="group" aria-label="Tokens" onKeyDown={onKey}>
       {tokens.value.map((one, i) => (
         <span
           key={i}
@@ -26,11 +27,17 @@ export function TokenList({ looked, onLook }: { looked: number | null; onLook: (
           onFocus={() => onLook(i)}
           onClick={() => onLook(i)}
         >
-          {one.text}
+          {showsSigns.value ? one.text.split(/( |\n)/).map((part, n) => <Part key={n} text={part} />) : one.text}
         </span>
       ))}
     </div>
   );
+}
+
+/** A sign is drawn over a space and before a line's end, so that what is copied is the text. */
+function Part({ text }: { text: string }) {
+  if (text === " ") return <span class="space"> </span>;
+  return text === "\n" ? <span class="line-end">{"\n"}</span> : <>{text}</>;
 }
 
 function labelOf({ text, token }: Continued): string {

@@ -1,6 +1,7 @@
 // One turn of the conversation, and what can be done with it.
 
-import { useSignal } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
+import { Component, type ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { siblings } from "../chats/tree";
 import type { Turn } from "../chats/types";
@@ -16,11 +17,23 @@ import { JsonAnswer } from "./JsonAnswer";
 import { Reasoning } from "./Reasoning";
 import { StatsLine } from "./StatsLine";
 
-export function TurnView({ turn }: { turn: Turn }) {
-  const live = running.value.get(turn.chat)?.turn;
-  if (turn.role === "user") return <Question turn={turn} />;
-  if (turn.role === "tool") return null; // shown with the call that it answers
-  return <Answer turn={live?.value.id === turn.id ? live.value : turn} isRunning={live?.value.id === turn.id} />;
+/** Drawn again only when the turn has become another one, or what it reads has: a long conversation has hundreds. */
+export class TurnView extends Component<{ turn: Turn }> {
+  override shouldComponentUpdate(next: { turn: Turn }): boolean {
+    return next.turn !== this.props.turn;
+  }
+
+  override render({ turn }: { turn: Turn }): ComponentChildren {
+    if (turn.role === "user") return <Question turn={turn} />;
+    if (turn.role === "tool") return null; // shown with the call that it answers
+    return <GivenOrComing turn={turn} />;
+  }
+}
+
+function GivenOrComing({ turn }: { turn: Turn }) {
+  const isRunning = useComputed(() => running.value.get(turn.chat)?.turn.peek().id === turn.id).value;
+  const live = isRunning ? running.peek().get(turn.chat)?.turn : undefined;
+  return <Answer turn={live ? live.value : turn} isRunning={isRunning} />;
 }
 
 function Question({ turn }: { turn: Turn }) {
@@ -75,9 +88,9 @@ function Editing({ turn, onEnd }: { turn: Turn; onEnd: () => void }) {
 function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
   const isWaiting = isRunning && !turn.text && !turn.reasoning && !turn.calls;
   return (
-    <article class="turn assistant" aria-label={turn.model ?? "Answer"} aria-busy={isRunning}>
+    <article class={isRunning ? "turn assistant answering" : "turn assistant"} aria-label={turn.model ?? "Answer"} aria-busy={isRunning}>
       {turn.reasoning && <Reasoning text={turn.reasoning} isRunning={isRunning && !turn.text && !turn.calls} />}
-      {isWaiting && <p class="waiting"><span class="dots" aria-hidden="true" /> <span>Reading the question</span></p>}
+      {isWaiting && <Waiting turn={turn} />}
       {turn.text && (chat.value.schema ? <JsonAnswer text={turn.text} isRunning={isRunning} /> : <Markdown text={turn.text} />)}
       {turn.calls && <Calls turn={turn} calls={turn.calls} isRunning={isRunning} />}
       {!isRunning && <Ended turn={turn} />}
@@ -93,6 +106,16 @@ function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
         <StatsLine turn={turn} isRunning={isRunning} />
       </div>
     </article>
+  );
+}
+
+function Waiting({ turn }: { turn: Turn }) {
+  const read = running.value.get(turn.chat)?.read.value ?? null;
+  return (
+    <p class="waiting">
+      <span class="dots" aria-hidden="true" />
+      <span>Reading the question{read !== null && read > 0 && read < 1 ? `, ${Math.round(read * 100)} %` : ""}</span>
+    </p>
   );
 }
 

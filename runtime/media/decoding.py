@@ -1,0 +1,90 @@
+"""Files of pictures into pixels: by what is in them and not by their names, within bounds.
+
+What a header claims is checked before memory is taken for it. One picture is decoded at a time, so that many at once
+take no more memory than one, and no more processors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import warnings
+from typing import Any
+
+from runtime.engine.backend import Pixels
+from runtime.media.errors import MediaTooLarge, MediaUnreadable
+
+MOST_BYTES = 64 * 2**20
+MOST_PIXELS = 40_000_000
+"""Of the largest pictures that phones take, some have more: those are asked to be sent smaller."""
+
+MOST_PICTURES = 64
+"""Of one request."""
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
+_HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+"""Brands of ISO base media files whose pictures are HEVC: its patents are not ours to license."""
+
+_decoding = threading.Lock()
+
+
+def digest_of(data: bytes) -> bytes:
+    """What tells a picture from others: the SHA-256 of its file."""
+    return hashlib.sha256(data).digest()
+
+
+def decode(field: str, data: bytes) -> Pixels:
+    """The pixels of the picture in `data`, upright, over white, the first of several.
+
+    Raises `MediaUnreadable`, `MediaTooLarge`.
+    """
+    if len(data) > MOST_BYTES:
+        raise MediaTooLarge(field, "bytes", MOST_BYTES)
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
+        raise MediaUnreadable(field, "HEIC is not decoded here")
+    with _decoding:
+        try:
+            return _decode(field, data)
+        except MediaTooLarge:
+            raise
+        except MemoryError as error:
+            raise MediaTooLarge(field, "pixels for the memory that is free", MOST_PIXELS) from error
+        except Exception as error:  # what decoders raise of a damaged file is of any kind
+            raise MediaUnreadable(field, _reason(error)) from error
+
+
+def _decode(field: str, data: bytes) -> Pixels:
+    from PIL import Image, ImageOps
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Image.MAX_IMAGE_PIXELS = None  # ours is checked below, of each picture
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise MediaTooLarge(field, "pixels", MOST_PIXELS)
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            plain = _rgb(upright)
+            return Pixels(digest_of(data), plain.width, plain.height, plain.tobytes())
+
+
+def _rgb(image: Any) -> Any:
+    """8 bits each of red, green and blue."""
+    from PIL import Image
+
+    if image.mode.startswith("I") or image.mode == "F":  # 16 bits and more, of grey
+        return image.convert("F").point(lambda value: value / 257).convert("L").convert("RGB")
+    if "A" in image.getbands() or "transparency" in image.info:
+        with_alpha = image.convert("RGBA")
+        paper = Image.new("RGBA", with_alpha.size, (255, 255, 255, 255))
+        return Image.alpha_composite(paper, with_alpha).convert("RGB")
+    return image.convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    name = type(error).__name__
+    if name == "UnidentifiedImageError":
+        return "it is of no kind that is known"
+    return str(error) or name

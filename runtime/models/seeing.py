@@ -1,0 +1,71 @@
+"""The projector that a model sees with: which it is, what it takes besides, and what it asks of the context.
+
+Refuses to know pictures.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+import msgspec
+
+from runtime.backends.unpacking import cache_folder, unpacked_media
+from runtime.bundle import Bundle
+from runtime.engine.backend import ContextSettings, Placement, Weights
+from runtime.engine.llama.model import LlamaModel
+from runtime.engine.llama.projector import Projector
+from runtime.errors import LoafError
+from runtime.models.finding import Found
+from runtime.settings import EngineSettings
+
+
+class NoMediaPack(LoafError):
+    """There is a projector, at `weights`, and the file has nothing to look at pictures with."""
+
+    def __init__(self, weights: Weights) -> None:
+        super().__init__(
+            f"{weights.path.name}: this file has no pack for pictures, which a projector needs",
+            "loaf upgrade FILE adds it to a file that has a projector; --no-mmproj does without.",
+        )
+        self.weights = weights
+
+
+def open_projector(
+    found: Found,
+    bundle: Bundle | None,
+    settings: EngineSettings,
+    model: LlamaModel,
+    context: ContextSettings,
+    placement: Placement,
+) -> Projector | None:
+    """What `model` sees with; None where there is nothing. Raises `NoMediaPack`, `ProjectorFailed`, `OSError`."""
+    weights = settings.projector or (found.projector if settings.projects else None)
+    if weights is None:
+        return None
+    looking = msgspec.structs.replace(settings.looking, use_gpu=placement.offload is not None)
+    return Projector(model, weights, looking, context.n_threads, _media(weights, bundle))
+
+
+def with_room_for(projector: Projector | None, context: ContextSettings) -> ContextSettings:
+    """The same with micro-batches that hold a picture, where the model must look at all of it at once."""
+    if projector is None or projector.fits <= context.n_ubatch:
+        return context
+    n = min(projector.fits, context.n_ctx)
+    return msgspec.structs.replace(context, n_ubatch=n, n_batch=max(context.n_batch, n))
+
+
+def _media(weights: Weights, bundle: Bundle | None) -> Path | None:
+    """The folder with what pictures need, of which Python finds Pillow from now on; None where all is installed."""
+    if not getattr(sys, "frozen", False):
+        return None
+    here = f"{platform.system().lower()}-{platform.machine()}"
+    packs = () if bundle is None else bundle.manifest.media
+    pack = next((pack for pack in packs if pack.platform == here), None)
+    if bundle is None or pack is None:
+        raise NoMediaPack(weights)
+    folder = unpacked_media(bundle, pack, cache_folder())
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    return folder

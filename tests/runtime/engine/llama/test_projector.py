@@ -1,0 +1,206 @@
+"""Pictures through llama.cpp's own parts: looked at once, part of what is computed already, and the same either way."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from runtime.engine.backend import ContextSettings, LoadSettings, ProjectorSettings, Weights
+from runtime.engine.engine import Engine
+from runtime.engine.errors import PictureTooLarge, ProjectorFailed
+from runtime.engine.llama import projector
+from runtime.engine.llama.backend import LlamaBackend
+from runtime.engine.llama.loading import load_model
+from runtime.engine.llama.projector import Projector
+from runtime.engine.pieces import Piece, PlacedPiece, Seen
+from runtime.engine.types import GenerationRequest, Sampling
+from runtime.media.decoding import decode
+from support.bundles import DEMO_GGUF
+from support.engine_runs import collect
+from support.pictures import png
+from support.projectors import gemma, llava
+
+FAMILIES = {"llava": llava, "gemma": gemma}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def projector_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return FAMILIES[request.param](tmp_path_factory.mktemp("projectors") / f"{request.param}.gguf", 192)
+
+
+def open_backend(projector_file: Path, offset: int = 0) -> LlamaBackend:
+    model = load_model(Weights(DEMO_GGUF), LoadSettings(), threading.Event())
+    projector = Projector(model, Weights(projector_file, offset), ProjectorSettings(), 1, None)
+    return LlamaBackend(model, ContextSettings(1024, 4, 128, 64, 1), projector=projector)
+
+
+def seen_by(backend: LlamaBackend, colour: str) -> Seen:
+    assert backend.projector is not None
+    return backend.projector.see(decode("f", png(colour)))
+
+
+def question(backend: LlamaBackend, *parts: str | Seen) -> GenerationRequest:
+    """A greedy one of texts and pictures."""
+    tokens: list[int] = []
+    pieces: list[PlacedPiece] = []
+    for part in parts:
+        if isinstance(part, str):
+            tokens += backend.model.tokenize(part, add_special=not tokens, parse_special=True)
+            continue
+        for one in part:
+            if isinstance(one, Piece):
+                pieces.append(PlacedPiece(len(tokens), one))
+            tokens += one.tokens if isinstance(one, Piece) else one
+    return GenerationRequest(tuple(tokens), 12, sampling=Sampling(temperature=0), pieces=tuple(pieces))
+
+
+def with_engine(backend: LlamaBackend, body: Callable[[Engine], Awaitable[None]]) -> None:
+    """Run `body` with an engine over `backend`, which is of no use afterwards."""
+
+    async def main() -> None:
+        engine = Engine(lambda: backend, shelf_bytes=2**24)
+        engine.start()
+        await asyncio.wrap_future(engine.ready)
+        try:
+            await asyncio.wait_for(body(engine), 60)
+        finally:
+            engine.stop()
+            engine.join(10)
+
+    asyncio.run(main())
+
+
+async def texts_of(engine: Engine, requests: Iterable[GenerationRequest]) -> list[str]:
+    """What comes of each, one after the other."""
+    return [(await collect(engine.submit(request)))[0] for request in requests]
+
+
+def anew(requests: Iterable[GenerationRequest]) -> list[GenerationRequest]:
+    """The same, computed from the beginning."""
+    return [msgspec.structs.replace(request, reuse_prefix=False) for request in requests]
+
+
+def test_a_picture_is_looked_at_once_and_matters(projector_file: Path) -> None:
+    backend = open_backend(projector_file)
+    red, blue = seen_by(backend, "red"), seen_by(backend, "blue")
+    assert seen_by(backend, "red") is red
+    asked = [question(backend, "Look: ", one, " What is it?") for one in (red, blue, red)]
+
+    async def body(engine: Engine) -> None:
+        texts = await texts_of(engine, asked)
+        assert texts[0] == texts[2] != texts[1]
+        assert engine.stats().counters.encoded == 2
+        _text, finished = await collect(engine.submit(asked[0]))
+        assert finished.usage.prompt_tokens == len(asked[0].prompt)
+
+    with_engine(backend, body)
+
+
+def test_going_on_from_pictures_is_computing_them_anew(projector_file: Path) -> None:
+    """From one picture, from the first of two, and from two with words between."""
+    backend = open_backend(projector_file)
+    red, blue = seen_by(backend, "red"), seen_by(backend, "blue")
+    begin = ("See what there is on this page. " * 3, red)
+    asked = [
+        question(backend, *begin, "What is it?"),
+        question(backend, *begin, "Which colour has it, and why?"),
+        question(backend, *begin, " and ", blue, "Which is larger?"),
+        question(backend, *begin, " and ", blue, "Which is the first?"),
+        question(backend, *begin, " and ", red, "Which is the first?"),
+    ]
+
+    async def body(engine: Engine) -> None:
+        shared = await texts_of(engine, asked)
+        assert engine.stats().counters.encoded == 2
+        assert engine.stats().counters.cached_tokens > 100
+        assert shared == await texts_of(engine, anew(asked))
+
+    with_engine(backend, body)
+
+
+def test_many_at_once_are_each_answered_as_alone(projector_file: Path) -> None:
+    backend = open_backend(projector_file)
+    colours = ("red", "blue", "green", "orange")
+    asked = [question(backend, "Look at this: ", seen_by(backend, one), " What is it?") for one in colours]
+
+    async def body(engine: Engine) -> None:
+        generations = [engine.submit(request) for request in asked * 3]
+        together = [(await collect(one))[0] for one in generations]
+        assert engine.stats().counters.encoded == len(colours)
+        assert together == await texts_of(engine, anew(asked)) * 3
+
+    with_engine(backend, body)
+
+
+def test_a_projector_is_read_where_it_lies_in_a_larger_file(projector_file: Path, tmp_path: Path) -> None:
+    inside = tmp_path / "whole"
+    inside.write_bytes(b"\0" * 65536 + projector_file.read_bytes())
+    said: list[str] = []
+    for backend in (open_backend(projector_file), open_backend(inside, 65536)):
+        asked = question(backend, "Look: ", seen_by(backend, "red"), " What is it?")
+
+        async def body(engine: Engine, asked: GenerationRequest = asked) -> None:
+            said.extend(await texts_of(engine, [asked]))
+
+        with_engine(backend, body)
+    assert said[0] == said[1]
+
+
+def test_what_is_no_projector_is_refused(tmp_path: Path) -> None:
+    other = llava(tmp_path / "other.gguf", 64)
+    for file in (DEMO_GGUF, other):
+        with pytest.raises(ProjectorFailed, match=str(file.name)):
+            open_backend(file)
+
+
+def test_a_family_that_looks_at_once_says_what_must_fit(tmp_path: Path) -> None:
+    model = load_model(Weights(DEMO_GGUF), LoadSettings(), threading.Event())
+    causal = Projector(model, Weights(llava(tmp_path / "l.gguf", 192)), ProjectorSettings(), 1, None)
+    at_once = Projector(model, Weights(gemma(tmp_path / "g.gguf", 192)), ProjectorSettings(), 1, None)
+    assert (causal.fits, at_once.fits > 0) == (0, True)
+    at_once.fits = 1
+    with pytest.raises(PictureTooLarge):
+        at_once.see(decode("f", png()))
+    for one in (causal, at_once):
+        one.close()
+    model.close()
+
+
+def test_others_go_on_while_a_picture_is_looked_at(projector_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "_SHORTEST_BREATH", 0.0)
+    backend = open_backend(projector_file)
+    stream = msgspec.structs.replace(question(backend, "Tell a long story of a file. "), max_tokens=60)
+    asked = [question(backend, "Look: ", seen_by(backend, one), " What is it?") for one in ("red", "blue")]
+
+    async def body(engine: Engine) -> None:
+        generations = [engine.submit(request) for request in (stream, *asked)]
+        together = [(await collect(one))[0] for one in generations]
+        assert together == await texts_of(engine, anew([stream, *asked]))
+
+    with_engine(backend, body)
+
+
+def test_looking_is_interrupted_and_given_up(projector_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "_SHORTEST_BREATH", 0.0)
+    backend = open_backend(projector_file)
+    assert backend.projector is not None
+    (piece,) = (one for one in seen_by(backend, "red") if isinstance(one, Piece))
+    calls: list[int] = []
+
+    def fails() -> bool:
+        raise KeyError("meanwhile")
+
+    assert not backend.projector.encode(piece, lambda: bool(calls.append(1)))
+    assert (len(calls), backend.projector.is_encoded(piece)) == (1, False)
+    with pytest.raises(KeyError):
+        backend.projector.encode(piece, fails)
+    assert not backend.projector.is_encoded(piece)
+    assert backend.projector.encode(piece, lambda: not calls.append(1))
+    assert len(calls) > 2, "it was come back to more than once"
+    assert backend.projector.is_encoded(piece)
+    backend.close()

@@ -1,0 +1,84 @@
+"""Tiny projectors of random weights, for a model of any width: what they show means nothing, but differs by picture.
+
+Knows libmtmd's names of keys and tensors (tools/mtmd/clip-impl.h), and which of them it asks for (clip.cpp).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from support.architectures import Noise
+from support.ggufs import FLOAT32, Array, Meta, TensorSpec, write_gguf
+
+_WIDTH, _HIDDEN, _HEADS, _LAYERS, _PATCH = 32, 64, 2, 2, 8
+
+
+def llava(path: Path, width: int, *, side: int = 32) -> Path:
+    """LLaVA's: an encoder of pictures `side` pixels square, and two layers to the model's `width`: causal."""
+    return _written(path, "mlp", width, side, _of_llava(width))
+
+
+def gemma(path: Path, width: int, *, side: int = 64) -> Path:
+    """Gemma 3's: 4 x 4 patches become one cell, and all cells of a picture see each other."""
+    return _written(path, "gemma3", width, side, _of_gemma(width))
+
+
+def _written(path: Path, family: str, width: int, side: int, more: Iterator[TensorSpec]) -> Path:
+    keys: Mapping[str, Meta] = {
+        "general.architecture": "clip",
+        "general.type": "mmproj",
+        "clip.has_vision_encoder": True,
+        "clip.projector_type": family,
+        "clip.use_gelu": True,
+        "clip.vision.image_size": side,
+        "clip.vision.patch_size": _PATCH,
+        "clip.vision.embedding_length": _WIDTH,
+        "clip.vision.feed_forward_length": _HIDDEN,
+        "clip.vision.block_count": _LAYERS,
+        "clip.vision.projection_dim": width,
+        "clip.vision.attention.head_count": _HEADS,
+        "clip.vision.attention.layer_norm_epsilon": 1e-6,
+        "clip.vision.image_mean": Array(FLOAT32, [0.5, 0.5, 0.5]),
+        "clip.vision.image_std": Array(FLOAT32, [0.5, 0.5, 0.5]),
+    }
+    return write_gguf(path, keys, [*_encoder((side // _PATCH) ** 2), *more])
+
+
+def _encoder(n_patches: int) -> Iterator[TensorSpec]:
+    yield _noise("v.patch_embd.weight", _PATCH, _PATCH, 3, _WIDTH, scale=0.1)
+    yield _noise("v.patch_embd.bias", _WIDTH)
+    yield _noise("v.position_embd.weight", _WIDTH, n_patches, scale=0.3)
+    for name in ("pre_ln", "post_ln"):
+        yield from _norm(f"v.{name}")
+    for i in range(_LAYERS):
+        for name in ("ln1", "ln2"):
+            yield from _norm(f"v.blk.{i}.{name}")
+        for name in ("attn_q", "attn_k", "attn_v", "attn_out"):
+            yield from _linear(f"v.blk.{i}.{name}", _WIDTH, _WIDTH)
+        yield from _linear(f"v.blk.{i}.ffn_up", _WIDTH, _HIDDEN)
+        yield from _linear(f"v.blk.{i}.ffn_down", _HIDDEN, _WIDTH)
+
+
+def _of_llava(width: int) -> Iterator[TensorSpec]:
+    yield from _linear("mm.0", _WIDTH, width)
+    yield from _linear("mm.2", width, width)
+
+
+def _of_gemma(width: int) -> Iterator[TensorSpec]:
+    yield _noise("mm.input_projection.weight", width, _WIDTH, scale=_WIDTH**-0.5)
+    yield Noise("mm.soft_emb_norm.weight", (_WIDTH,), deviation=0.1, mean=1.0)
+
+
+def _linear(name: str, n_in: int, n_out: int) -> Iterator[TensorSpec]:
+    yield _noise(f"{name}.weight", n_in, n_out, scale=n_in**-0.5)
+    yield _noise(f"{name}.bias", n_out, scale=0.1)
+
+
+def _norm(name: str) -> Iterator[TensorSpec]:
+    yield Noise(f"{name}.weight", (_WIDTH,), deviation=0.1, mean=1.0)
+    yield _noise(f"{name}.bias", _WIDTH, scale=0.1)
+
+
+def _noise(name: str, *shape: int, scale: float = 1.0) -> TensorSpec:
+    return Noise(name, shape, deviation=scale)
