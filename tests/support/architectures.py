@@ -1,8 +1,8 @@
-"""Tiny models of random weights, one for each kind of memory that llama.cpp has, and adapters for one of them.
+"""Tiny models of random weights, one for each kind of memory that llama.cpp has, and a mixture of experts.
 
-Knows llama.cpp's names of keys and tensors (src/llama-arch.cpp), which of them it asks for (src/models/*.cpp), and
-what it asks of a LoRA adapter (src/llama-adapter.cpp). What the models say means nothing: the weights are noise, the
-same each time, so scaled that greedy continuations vary and depend on what the memory holds.
+Knows llama.cpp's names of keys and tensors (src/llama-arch.cpp), which of them it asks for (src/models/*.cpp). What
+the models say means nothing: the weights are noise, the same each time, so scaled that greedy continuations vary and
+depend on what the memory holds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WIDTH = 32
 EXPERTS = 4
 
 _CONTEXT = 2048
-_WIDTH, _HIDDEN, _HEADS, _KV_HEADS = WIDTH, 64, 4, 2
+_WIDTH, HIDDEN, _HEADS, _KV_HEADS = WIDTH, 64, 4, 2
 _KV_WIDTH = _WIDTH // _HEADS * _KV_HEADS
 _INNER, _STATE, _KERNEL, _STEP_RANK = 2 * _WIDTH, 16, 4, 2
 _POSITIONS = 128
@@ -71,17 +71,6 @@ class Noise(TensorSpec):
 
 
 @dataclass(frozen=True)
-class Given(TensorSpec):
-    """Values as they are named, in F32."""
-
-    values: tuple[float, ...] = ()
-
-    @property
-    def data(self) -> bytes:
-        return array("f", self.values).tobytes()
-
-
-@dataclass(frozen=True)
 class Tokenizer:
     """Metadata entries as they are in the file, and the number of tokens."""
 
@@ -103,10 +92,7 @@ def write_model(path: Path, architecture: Architecture) -> Path:
 
     All but the reranker have the demo's vocabulary.
     """
-    name, blueprint = architecture.value, _BLUEPRINTS[architecture]()
-    entries = [_entry("general.architecture", name), _entry("general.name", f"tiny {name}")]
-    entries += [_entry(f"{name}.{key}", item) for key, item in blueprint.keys.items()]
-    return _write(path, [*entries, *blueprint.tokenizer.entries], blueprint.tensors)
+    return _write_model(path, architecture.value, _BLUEPRINTS[architecture]())
 
 
 def write_mixture(path: Path) -> Path:
@@ -118,36 +104,13 @@ def write_mixture(path: Path) -> Path:
     tensors = [*_ends("output_norm")]
     for block in ("blk.0", "blk.1"):
         tensors += [*_attention_layer(block), *_experts(block)]
-    name = Architecture.ATTENTION.value
-    entries = [_entry("general.architecture", name), _entry("general.name", "tiny mixture")]
-    entries += [_entry(f"{name}.{key}", item) for key, item in keys.items()]
-    return _write(path, [*entries, *attention.tokenizer.entries], tensors)
+    return _write_model(path, Architecture.ATTENTION.value, Blueprint(keys, tuple(tensors), attention.tokenizer))
 
 
-def write_control_vector(path: Path, layers: Mapping[int, Sequence[float]]) -> Path:
-    """Write a control vector with a direction for each of `layers`. Returns `path`."""
-    tensors = [Given(f"direction.{layer}", (len(vector),), values=tuple(vector)) for layer, vector in layers.items()]
-    return _write(path, [_entry("general.architecture", "controlvector")], tensors)
-
-
-def write_lora(path: Path, seed: int, rank: int) -> Path:
-    """Write a LoRA adapter for `Architecture.ATTENTION`. Returns `path`.
-
-    Another `seed` gives another adapter. Whatever the `rank`, at scale 1 it adds as much as there is.
-    """
-    tensors: list[TensorSpec] = []
-    for block in ("blk.0", "blk.1"):
-        for name, inputs in (("attn_output", _WIDTH), ("ffn_down", _HIDDEN)):
-            target = f"{block}.{name}.weight"
-            tensors.append(Noise(f"{target}.lora_a", (inputs, rank), deviation=inputs**-0.5, seed=seed))
-            tensors.append(Noise(f"{target}.lora_b", (rank, _WIDTH), deviation=rank**-0.5, seed=seed))
-    entries = [
-        _entry("general.architecture", Architecture.ATTENTION.value),
-        _entry("general.type", "adapter"),
-        _entry("adapter.type", "lora"),
-        _entry("adapter.lora.alpha", float(rank)),  # what is added is multiplied by alpha / rank
-    ]
-    return _write(path, entries, tensors)
+def _write_model(path: Path, name: str, blueprint: Blueprint) -> Path:
+    entries = [entry("general.architecture", name), entry("general.name", f"tiny {name}")]
+    entries += [entry(f"{name}.{key}", item) for key, item in blueprint.keys.items()]
+    return write_gguf(path, [*entries, *blueprint.tokenizer.entries], blueprint.tensors)
 
 
 # -- models ---------------------------------------------------------------------------------------------------
@@ -219,7 +182,7 @@ def _reranker() -> Blueprint:
         "context_length": _POSITIONS,
         "embedding_length": _WIDTH,
         "block_count": 2,
-        "feed_forward_length": _HIDDEN,
+        "feed_forward_length": HIDDEN,
         "attention.head_count": _HEADS,
         "attention.layer_norm_epsilon": 1e-12,
         "attention.causal": False,
@@ -242,8 +205,8 @@ def _reranker() -> Blueprint:
             _matrix(f"{block}.attn_v", _WIDTH, _WIDTH),
             _matrix(f"{block}.attn_output", _WIDTH, _WIDTH),
             *_norms(f"{block}.attn_output_norm", bias=True),
-            _matrix(f"{block}.ffn_up", _WIDTH, _HIDDEN),
-            _matrix(f"{block}.ffn_down", _HIDDEN, _WIDTH),
+            _matrix(f"{block}.ffn_up", _WIDTH, HIDDEN),
+            _matrix(f"{block}.ffn_down", HIDDEN, _WIDTH),
             *_norms(f"{block}.layer_output_norm", bias=True),
         ]
     return Blueprint(keys, tuple(tensors), tokenizer)
@@ -266,7 +229,7 @@ def _sizes() -> dict[str, Meta]:
         "context_length": _CONTEXT,
         "embedding_length": _WIDTH,
         "block_count": 2,
-        "feed_forward_length": _HIDDEN,
+        "feed_forward_length": HIDDEN,
         "attention.layer_norm_rms_epsilon": 1e-5,
     }
 
@@ -293,9 +256,9 @@ def _attention_layer(block: str) -> list[TensorSpec]:
 def _feed_forward(block: str) -> list[TensorSpec]:
     return [
         *_norms(f"{block}.ffn_norm"),
-        _matrix(f"{block}.ffn_gate", _WIDTH, _HIDDEN),
-        _matrix(f"{block}.ffn_up", _WIDTH, _HIDDEN),
-        _matrix(f"{block}.ffn_down", _HIDDEN, _WIDTH),
+        _matrix(f"{block}.ffn_gate", _WIDTH, HIDDEN),
+        _matrix(f"{block}.ffn_up", _WIDTH, HIDDEN),
+        _matrix(f"{block}.ffn_down", HIDDEN, _WIDTH),
     ]
 
 
@@ -306,9 +269,9 @@ def _experts(block: str) -> list[TensorSpec]:
     return [
         *_norms(f"{block}.ffn_norm"),
         _matrix(f"{block}.ffn_gate_inp", WIDTH, EXPERTS, gain=2.0),
-        expert("ffn_gate_exps", WIDTH, _HIDDEN),
-        expert("ffn_up_exps", WIDTH, _HIDDEN),
-        expert("ffn_down_exps", _HIDDEN, WIDTH),
+        expert("ffn_gate_exps", WIDTH, HIDDEN),
+        expert("ffn_up_exps", WIDTH, HIDDEN),
+        expert("ffn_down_exps", HIDDEN, WIDTH),
     ]
 
 
@@ -371,17 +334,17 @@ def _word_pieces() -> Tokenizer:
         "seperator_token_id": 3,  # so spelled in the format
         "mask_token_id": 4,
     }
-    return Tokenizer(tuple(_entry(f"tokenizer.ggml.{key}", item) for key, item in keys.items()), len(tokens))
+    return Tokenizer(tuple(entry(f"tokenizer.ggml.{key}", item) for key, item in keys.items()), len(tokens))
 
 
 # -- the file -------------------------------------------------------------------------------------------------
 
 
-def _entry(key: str, item: Meta) -> bytes:
+def entry(key: str, item: Meta) -> bytes:
     return gguf_string(key) + value(item)
 
 
-def _write(path: Path, entries: Sequence[bytes], tensors: Sequence[TensorSpec]) -> Path:
+def write_gguf(path: Path, entries: Sequence[bytes], tensors: Sequence[TensorSpec]) -> Path:
     infos, data = b"", b""
     for tensor in tensors:
         infos += tensor_info(tensor.name, tensor.shape, tensor.type, len(data))

@@ -22,7 +22,8 @@ from runtime.engine.errors import ControlVectorFailed, ModelLoadFailed, StateFai
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
-from support.architectures import WIDTH, Architecture, write_control_vector, write_model
+from support.adapters import write_control_vector
+from support.architectures import WIDTH, Architecture, write_model
 from support.llama_runs import go_on
 from support.pools import TEXT
 
