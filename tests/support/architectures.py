@@ -26,10 +26,7 @@ WINDOW = 16
 """How many tokens a token sees in a layer with a window, itself included."""
 
 WIDTH = 32
-"""Of the activations between layers."""
-
 EXPERTS = 4
-
 _CONTEXT = 2048
 _WIDTH, HIDDEN, _HEADS, _KV_HEADS = WIDTH, 64, 4, 2
 _KV_WIDTH = _WIDTH // _HEADS * _KV_HEADS
@@ -96,12 +93,10 @@ def write_model(path: Path, architecture: Architecture) -> Path:
 
 
 def write_mixture(path: Path) -> Path:
-    """Write a model like `Architecture.ATTENTION`, with `EXPERTS` feed-forwards in each layer, of which a token needs
-    two. Returns `path`.
-    """
+    """Write one like `Architecture.ATTENTION`, with `EXPERTS` feed-forwards a layer, of which a token needs two."""
     attention = _attention()
     keys = {**attention.keys, "expert_count": EXPERTS, "expert_used_count": 2}
-    tensors = [*_ends("output_norm")]
+    tensors = _ends("output_norm")
     for block in ("blk.0", "blk.1"):
         tensors += [*_attention_layer(block), *_experts(block)]
     return _write_model(path, Architecture.ATTENTION.value, Blueprint(keys, tuple(tensors), attention.tokenizer))
@@ -263,15 +258,14 @@ def _feed_forward(block: str) -> list[TensorSpec]:
 
 
 def _experts(block: str) -> list[TensorSpec]:
-    def expert(name: str, inputs: int, outputs: int) -> Noise:
-        return Noise(f"{block}.{name}.weight", (inputs, outputs, EXPERTS), deviation=inputs**-0.5)
-
+    shapes = {"gate": (WIDTH, HIDDEN), "up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH)}
     return [
         *_norms(f"{block}.ffn_norm"),
         _matrix(f"{block}.ffn_gate_inp", WIDTH, EXPERTS, gain=2.0),
-        expert("ffn_gate_exps", WIDTH, HIDDEN),
-        expert("ffn_up_exps", WIDTH, HIDDEN),
-        expert("ffn_down_exps", HIDDEN, WIDTH),
+        *(
+            Noise(f"{block}.ffn_{name}_exps.weight", (*shape, EXPERTS), deviation=shape[0] ** -0.5)
+            for name, shape in shapes.items()
+        ),
     ]
 
 
