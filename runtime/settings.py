@@ -151,13 +151,16 @@ class ChatSettings(msgspec.Struct, frozen=True):
     """How conversations become prompts, and answers become turns.
 
     `template` is Jinja source, None for the model's own; `template_values` are given to it. `reasoning` None: as the
-    template has it. `splits_reasoning`: thoughts are given apart from the answer.
+    template has it. `splits_reasoning`: thoughts are given apart from the answer. After `thought_tokens` of them they
+    are ended, with `thought_message` before their end; None: they may be as long as they like.
     """
 
     template: str | None = None
     template_values: dict[str, Any] = msgspec.field(default_factory=dict)
     reasoning: bool | None = None
     splits_reasoning: bool = True
+    thought_tokens: int | None = None
+    thought_message: str = ""
 
 
 class LogSettings(msgspec.Struct, frozen=True):

@@ -323,6 +323,8 @@ def _chat(flags: dict[str, Any], template: str | None) -> ChatSettings:
         template_values=_template_values(flags),
         reasoning=reasoning,
         splits_reasoning=flags["reasoning_format"] != "none",
+        thought_tokens=flags["reasoning_budget"] if flags["reasoning_budget"] > 0 else None,
+        thought_message=flags["reasoning_budget_message"] or "",
     )
 
 

@@ -6,8 +6,10 @@ Knows what in aiohttp's modules is used while they are imported, and what is onl
 from __future__ import annotations
 
 import sys
+import types
 import typing
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -24,7 +26,7 @@ def import_web() -> None:
         StandIn("hashlib"),  # files in folders
         StandIn("html", "escape"),  # pages for errors, which are ours (`errors.py`)
         StandIn("urllib.request", "getproxies", "proxy_bypass"),  # its client
-        StandIn("email.message", EmailMessage=object),  # what a Content-Type says: no request's is looked at
+        StandIn("email.message", EmailMessage=object),  # what a Content-Type says: below
         StandIn("email.parser", "HeaderParser"),
         StandIn("email.policy", "HTTP"),
         StandIn("email.utils", "parsedate"),
@@ -36,6 +38,19 @@ def import_web() -> None:
         without=["ssl"],  # it is there already where there is to be TLS
     ):
         import_module("aiohttp.web")
+    vars(import_module("aiohttp.helpers"))["parse_content_type"] = _parse_content_type
+
+
+@lru_cache(maxsize=56)
+def _parse_content_type(raw: str) -> tuple[str, types.MappingProxyType[str, str]]:
+    """aiohttp's own, which derives a class of `email` that few answers need: the type, and what is said besides it."""
+    from email.message import Message
+
+    message = Message()
+    message["Content-Type"] = raw
+    kind = raw.partition(";")[0].strip().lower()
+    params = message.get_params([])
+    return kind if kind.count("/") == 1 else "application/octet-stream", types.MappingProxyType(dict(params[1:]))
 
 
 def import_app() -> None:

@@ -117,3 +117,24 @@ def test_what_the_dialects_need_comes_when_it_is_asked_for() -> None:
     asked = "\nfrom runtime.server.app import DIALECTS\nfrom runtime.server.openapi import description\n"
     modules = modules_after(f"{SERVES}{asked}described = description(DIALECTS)\nassert described['paths']")
     assert {"runtime.server.openai.chat", "runtime.server.ollama.chat", "runtime.server.anthropic.messages"} <= modules
+
+
+CONTENT_TYPES = [
+    "application/json",
+    "Text/Plain; charset=utf-8",
+    'a/b; c="d e"; f=g',
+    "nonsense",
+    "",
+    "a/b/c",
+    "a/b;charset",
+]
+
+
+def test_content_types_are_read_as_aiohttp_reads_them() -> None:
+    told = "\nfrom aiohttp.helpers import parse_content_type\nfor one in %r: print(parse_content_type(one))"
+    ours, theirs = (
+        subprocess.run([sys.executable, "-c", before + told % CONTENT_TYPES], capture_output=True, cwd=ROOT, check=True)
+        for before in ("import runtime.server", "")
+    )
+    assert ours.stdout == theirs.stdout
+    assert b"utf-8" in ours.stdout
