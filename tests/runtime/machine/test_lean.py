@@ -119,7 +119,7 @@ def test_what_the_dialects_need_comes_when_it_is_asked_for() -> None:
     assert {"runtime.server.openai.chat", "runtime.server.ollama.chat", "runtime.server.anthropic.messages"} <= modules
 
 
-CONTENT_TYPES = [
+CONTENT_TYPES = ["application/json", "Text/Plain; charset=utf-8", 'a/b; c="d e"; f=g', "nonsense", "", "a/b/c", "a/b;c"]
     "application/json",
     "Text/Plain; charset=utf-8",
     'a/b; c="d e"; f=g',
