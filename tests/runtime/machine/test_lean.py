@@ -120,14 +120,6 @@ def test_what_the_dialects_need_comes_when_it_is_asked_for() -> None:
 
 
 CONTENT_TYPES = ["application/json", "Text/Plain; charset=utf-8", 'a/b; c="d e"; f=g', "nonsense", "", "a/b/c", "a/b;c"]
-    "application/json",
-    "Text/Plain; charset=utf-8",
-    'a/b; c="d e"; f=g',
-    "nonsense",
-    "",
-    "a/b/c",
-    "a/b;charset",
-]
 
 
 def test_content_types_are_read_as_aiohttp_reads_them() -> None:
