@@ -56,7 +56,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer;
     `drain_seconds` are for what runs when the server is told to stop.
     `shows_props_changes`: whether `POST /props` is taken. `slot_save_path` None: states of slots are not kept.
-    `file_keys` are those of `api_keys` that were in `key_file`, which may be read anew.
+    `sandbox`: what the server does not need any more once it is ready, it gives up. `file_keys` are those of
+    `api_keys` that were in `key_file`, which may be read anew.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -76,6 +77,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
     slot_save_path: Path | None = None
     key_file: Path | None = None
     file_keys: tuple[Secret, ...] = ()
+    sandbox: bool = False
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
@@ -107,8 +109,11 @@ class GpuSettings(msgspec.Struct, frozen=True):
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
-    """Sizes in tokens. None: chosen by what the model and the machine allow. `max_draft` 0: nothing is guessed.
+    """Sizes in tokens. None: chosen by what the model and the machine allow.
 
+    `max_draft` tokens are guessed at once, 0: none; from the text where it `looks_up`, and by the model in `draft`,
+    None: by the one that lies beside the weights, if one does. For `min_draft` and `least_probability` see
+    `ContextSettings`.
     `shelf_bytes` of memory are for what was computed and nobody uses just now, besides the context's.
     `checkpoints` bound what is kept of memories that cannot be cut, `swa_full` is as in `ContextSettings`.
     `cache_beside_layers`, `rope` and `control` too.
@@ -132,7 +137,11 @@ class EngineSettings(msgspec.Struct, frozen=True):
     shelf_bytes: int = 256 * 2**20
     checkpoints: CheckpointLimits = CheckpointLimits()
     swa_full: bool = False
-    max_draft: int = 0
+    max_draft: int = 16
+    looks_up: bool = False
+    draft: Path | None = None
+    min_draft: int = 0
+    least_probability: float = 0.0
     cache_beside_layers: bool = True
     rope: Rope = Rope()
     control: ControlVectors = ControlVectors()
@@ -205,8 +214,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Everything. `model` None: the weights in the bundle; `remote` are those that are to be fetched first. `worker`
     None: this machine has the model, rather than computing for one that has.
 
-    Where there is a `prompt` or a `batch`, that is answered and nothing else done. Otherwise the program `serves` over
-    HTTP, and `chats` in the terminal: None, where there is one.
+    Where there is a `prompt` or a `batch`, that is answered and nothing else done; `images` belong to the prompt.
+    Otherwise the program `serves` over HTTP, and `chats` in the terminal: None, where there is one.
 
     `aliases` are further names of the model, `tags` words about it, both for clients. Where the bundle has several
     models, both are the first one's; see `of_another_model`.
@@ -217,6 +226,7 @@ class Settings(msgspec.Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     prompt: str | None = None
+    images: tuple[Path, ...] = ()
     serves: bool = True
     chats: bool | None = None
     raw: bool = False
@@ -234,8 +244,8 @@ class Settings(msgspec.Struct, frozen=True):
     def of_another_model(self) -> Settings:
         """What of this holds for the further models of a bundle: all but what can only be meant for the first one.
 
-        That is its names, adapters, projector, pooling and template, what is said of it and added to it, and
-        a context it was not trained for.
+        That is its names, adapters, projector, draft model, pooling and template, what is said of it and added to it,
+        and a context that it was not trained for.
         """
         replace = msgspec.structs.replace
         return replace(
@@ -246,6 +256,7 @@ class Settings(msgspec.Struct, frozen=True):
                 self.engine,
                 adapters=(),
                 projector=None,
+                draft=None,
                 pooling=None,
                 beyond_training=False,
                 rope=Rope(),

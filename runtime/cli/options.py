@@ -94,6 +94,7 @@ SERVING = (
     _switch("--props/--no-props", "Let clients change what /props tells.", default=False),
     _value("--slot-save-path", click.Path(file_okay=False, path_type=Path),
            "Folder where the states of slots may be saved, and restored from."),
+    _switch("--sandbox", "Give up what a server does not need: files of others, starting programs, connecting."),
 )  # fmt: skip
 
 ACCESS = (
@@ -112,6 +113,7 @@ ANSWERS = (
     _value("-p --prompt", str, "Answer once, to standard output, and exit. What is piped in belongs to the prompt."),
     _value("-f --file", click.Path(path_type=Path, allow_dash=True),
            "The same, with the prompt from a file, or '-' for standard input."),
+    _value("--image", _FILE, "Show this picture with the prompt, to a model that sees; repeatable.", multiple=True),
     _switch("--raw", "Take the prompt as bare text, without the chat template."),
     _value("--system -sys --system-prompt", str, "System prompt of chats that bring none."),
     _value("-n --n-predict --predict", Whole(-1),
@@ -207,7 +209,13 @@ MODEL = (
             "Keep what a layer has of the text beside it, on a GPU; or in memory.", default=True),
     _switch("--swa-full", "Let layers with a sliding window keep the whole context, too."),
     _switch("--lookup", "Guess what repeats the prompt, for speed; the text stays the same."),
-    _value("--draft-max", Whole(1, 64), "Tokens that --lookup guesses at once.", 16),
+    _value("--draft -md --model-draft --spec-draft-model", _FILE,
+           "The same by this smaller model (GGUF) of the same vocabulary, instead of the one inside."),
+    _value("--draft-max --draft-n --spec-draft-n-max", Whole(0, 64), "Tokens to guess at once, at most; 0: none.", 16),
+    _value("--draft-min --draft-n-min --spec-draft-n-min", Whole(0, 64),
+           "Guesses of a draft model that are too few to be tried.", 0),
+    _value("--draft-p-min --spec-draft-p-min", FiniteNumber(),
+           "How probable it must find a token to guess it.", 0.0),
     _value("--lora", _FILE, "Apply this LoRA adapter (GGUF); repeatable.", multiple=True),
     _value("--lora-scaled", str, "The same, as strongly as SCALE says.", multiple=True, metavar="FILE:SCALE"),
     _value("--control-vector", _FILE, "Add this control vector (GGUF) to what goes from layer to layer; repeatable.",

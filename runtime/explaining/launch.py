@@ -13,13 +13,15 @@ from runtime.backends.devices import TITLES
 from runtime.backends.preparing import packs_for_here
 from runtime.bundle import Bundle
 from runtime.chat.fallback import fallback_line
+from runtime.confining.confinement import IN_FORCE, check_possible
+from runtime.confining.errors import CannotConfine
 from runtime.console.meter import large
 from runtime.engine.backend import Backend, ModelFacts, Verdict, Weights
 from runtime.engine.llama.binding import loaded_variant, variants_there
 from runtime.engine.llama.layers import NO_LAYERS, layer_sizes
 from runtime.errors import LoafError
 from runtime.explaining.machine import describe_cache, describe_devices, describe_machine
-from runtime.explaining.report import Machine, Model, Report
+from runtime.explaining.report import DraftModel, Machine, Model, Report
 from runtime.machine.resources import processors
 from runtime.models.loading import look_at_models
 from runtime.offloading.placing import own_backend
@@ -46,6 +48,17 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
     told += describe_devices(told)
     if not settings.gpu.workers:
         told += (Verdict("RPC", False, "--rpc names no worker"),)
+    sandbox = ""
+    if settings.server.sandbox:
+        try:
+            check_possible(
+                chats=bool(settings.chats),
+                has_workers=bool(settings.gpu.workers),
+                offloads=any(model.n_layers_on_gpus for model in models),
+            )
+            sandbox = IN_FORCE
+        except CannotConfine as error:
+            problem = problem or str(error)
     return Report(
         __version__,
         _machine(),
@@ -53,6 +66,7 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
         tuple(models),
         describe_cache(),
         problem,
+        sandbox,
     )
 
 
@@ -95,7 +109,17 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
         context=sum(cache),
         context_on_gpus=sum((*cache, 0)[n_layers - on_gpus :]),
         scratch=backend.scratch,
+        draft=_draft(backend),
     )
+
+
+def _draft(backend: Backend) -> DraftModel | None:
+    drafter = backend.drafter
+    if drafter is None:
+        return None
+    facts = drafter.model.facts
+    sizes = _sizes_once(drafter.weights) or NO_LAYERS
+    return DraftModel(_kind(facts), facts.size, sum(sizes.cache(drafter.context.settings.kept())))
 
 
 _sizes_once = functools.lru_cache(layer_sizes)

@@ -45,11 +45,12 @@ def open_where_it_fits(placements: Iterable[Placement], open_with: Callable[[Pla
 
 
 def placements(
-    bundle: Bundle | None, gpu: GpuSettings, engine: EngineSettings, weights: Weights
+    bundle: Bundle | None, gpu: GpuSettings, engine: EngineSettings, weights: Weights, draft: Weights | None = None
 ) -> Iterator[Placement]:
     """What to try, in this order: as many layers as fit, half of them, none.
 
-    Raises `GpuUnavailable` where a flag names what is not there, and `WorkerUnreachable`.
+    Where the model is there as a whole, there is room for the `draft` model, too. Raises `GpuUnavailable` where a flag
+    names what is not there, and `WorkerUnreachable`.
     """
     has_no_pack = bundle is None or not bundle.manifest.packs
     if has_no_pack and gpu.backend in ("auto", "disable") and not gpu.devices and not gpu.workers:
@@ -73,7 +74,8 @@ def placements(
     if sizes is not None:  # else ggml cannot read them, and loading will say why
         whole = len(sizes.layers) + 1
         kept = partial(_kept_there, engine, sizes)
-        fitting = fit(sizes, engine.n_ctx, kept, used, shares, gpu.cpu_experts)
+        beside = layer_sizes(draft) if draft is not None else None
+        fitting = fit(sizes, engine.n_ctx, kept, used, shares, beside, gpu.cpu_experts)
         for n_layers, experts in _tries(sizes, gpu, fitting, whole):
             offload = Offload(
                 devices.library,

@@ -56,6 +56,14 @@ async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_
         left.set()
 
 
+def use_new_threads() -> None:
+    """From now on. Threads have rights of their own, those of who started them; the old ones end when they are idle."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="beside"))
+    _for_large.cache_clear()
+
+
 @cache
 def _for_large() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor

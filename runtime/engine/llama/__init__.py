@@ -8,6 +8,7 @@ sampler → the next token, by chain and grammar       candidates → the whole 
 batch → what is computed at once                     backend → all of it, as the engine takes it
 devices → GPUs, by a pack's library                  layers → what each takes, before it is loaded
 gguf → headers, and tensors where they are asked for  control → RoPE and control vectors
+drafter → a model that guesses for another
 files → C streams, from which llama.cpp loads
 
 Knows how to compute and sample. Refuses to know requests, scheduling and which tokens a sequence holds.
