@@ -85,6 +85,9 @@ SERVING = (
     _switch("--slots/--no-slots", "Tell at /slots what the slots do.", default=True),
     _switch("--metrics/--no-metrics", "Tell at /metrics what Prometheus reads.", default=True),
     _switch("--props/--no-props", "Let clients change what /props tells.", default=False),
+    _switch("--media-urls", "Fetch pictures from the https:// addresses that requests name, on the public internet."),
+    _value("--media-path", click.Path(file_okay=False, path_type=Path),
+           "Folder below which requests may name pictures, as file:///FOLDER/…"),
     _value("--slot-save-path", click.Path(file_okay=False, path_type=Path),
            "Folder where the states of slots may be saved, and restored from."),
 )  # fmt: skip
