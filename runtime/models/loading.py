@@ -23,7 +23,7 @@ from runtime.engine.worker import Worker
 from runtime.errors import LoafError
 from runtime.machine.resources import memory
 from runtime.models.finding import Found, find_weights
-from runtime.models.seeing import open_projector, with_room_for
+from runtime.models.seeing import open_projector, projector_size, with_room_for
 from runtime.models.served import Loading, ModelUnusable, ServedModel
 from runtime.models.sharing import context_settings, share_memory
 from runtime.models.warmth import warmth_of
@@ -88,7 +88,11 @@ def _find_all(bundle: Bundle | None, settings: Settings) -> tuple[list[Found], _
     found = find_weights(bundle, settings.model)
     if settings.prompt is not None or not settings.serves:
         found = [next((one for one in found if one.keeps_cache), found[0])]
-    free = share_memory(memory().available, [one.size for one in found], sum(one.keeps_cache for one in found))
+    free = share_memory(
+        memory().available,
+        [one.size + projector_size(one, settings.engine) for one in found],
+        sum(one.keeps_cache for one in found),
+    )
     return found, _Shared(bundle, free, len(found) > 1)
 
 
