@@ -1,6 +1,9 @@
-"""Numbers and foreign text, for people."""
+"""Numbers for people, and JSON. Foreign text in one line: `runtime.errors.escaped`."""
 
 from __future__ import annotations
+
+import json
+from typing import Any
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -21,6 +24,7 @@ def human_count(count: float) -> str:
     return f"{count:.0f}"
 
 
-def printable(text: str) -> str:
-    """`text` from a file, without what could steer a terminal: control characters become their escapes."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+def as_json(value: Any) -> str:
+    """For programs, and for terminals, which take some characters for orders that JSON has as they are."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)

@@ -11,10 +11,13 @@ from contextlib import contextmanager
 
 import click
 
-from runtime.errors import LoafError
+from runtime.errors import LoafError, escaped
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
+
+_LINES = "\n"
+"""A message may have several of them; names in it that come from a file have none."""
 
 
 @contextmanager
@@ -34,5 +37,5 @@ def errors_as_exit_codes() -> Iterator[None]:
 
 
 def _fail(text: str) -> None:
-    click.echo(f"error: {text}", err=True)
+    click.echo(f"error: {escaped(text, kept=_LINES)}", err=True)
     sys.exit(EXIT_FAILURE)

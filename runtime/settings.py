@@ -50,8 +50,10 @@ class ServerSettings(msgspec.Struct, frozen=True):
 
     `hosts` are addresses, names, or paths of unix sockets. `api_keys` empty: nobody is asked for one. `cors_origins`
     in lower case, "*" for all; see `access.Origins`. `socket_mode` of unix sockets, `api_prefix` before all paths ("",
-    or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer.
+    or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer;
+    `drain_seconds` are for what runs when the server is told to stop.
     `shows_props_changes`: whether `POST /props` is taken. `slot_save_path` None: states of slots are not kept.
+    `file_keys` are those of `api_keys` that were in `key_file`, which may be read anew.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -62,12 +64,15 @@ class ServerSettings(msgspec.Struct, frozen=True):
     api_prefix: str = ""
     tls: TlsFiles | None = None
     timeout: float = 60.0
+    drain_seconds: float = 3.0
     open_browser: bool = True
     serves_page: bool = True
     shows_slots: bool = True
     shows_metrics: bool = True
     shows_props_changes: bool = False
     slot_save_path: Path | None = None
+    key_file: Path | None = None
+    file_keys: tuple[Secret, ...] = ()
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):

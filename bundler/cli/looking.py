@@ -48,10 +48,11 @@ def models() -> None:
     """List what this machine has already, in the stores of other programs."""
     from bundler.sources.installed import installed, places
     from bundler.text import human_size
+    from runtime.errors import escaped
 
     there = installed()
     for found in there:
-        click.echo(f"{human_size(found.size):>9}  {found.spec}")
+        click.echo(f"{human_size(found.size):>9}  {escaped(found.spec)}")
     if not there:
         click.echo("No models of other programs are here. Looked for in:")
         for place in places():

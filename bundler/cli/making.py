@@ -154,12 +154,13 @@ def upgrade(file: Path, runtime_from: Path | None) -> None:
     from bundler.programs import programs_from
     from bundler.progress import progress_for
     from runtime.bundle import open_bundle
+    from runtime.errors import escaped
 
     progress = progress_for()
     if upgrade_bundle(file, programs_from(runtime_from, progress), progress):
         _tell_of_change(file)
     else:
-        click.echo(f"{file}: has the runtime of loaf {open_bundle(file).manifest.loaf} already")
+        click.echo(f"{file}: has the runtime of loaf {escaped(open_bundle(file).manifest.loaf)} already")
 
 
 def _tell_of_change(file: Path) -> None:
@@ -183,11 +184,12 @@ def _tell_of_unused(models: Sequence[Model]) -> None:
 def _ask_which(error: SourceAmbiguous) -> str:
     """The choice of whoever sits at the terminal; where nobody does, the error says what there is."""
     from bundler.text import human_size
+    from runtime.errors import escaped
 
     if not sys.stdin.isatty():
         raise error
-    click.echo(f"{error.message}:", err=True)
+    click.echo(f"{escaped(error.message)}:", err=True)
     for number, choice in enumerate(error.choices, 1):
-        click.echo(f"{number:4}  {human_size(choice.size):>9}  {choice.spec}", err=True)
+        click.echo(f"{number:4}  {human_size(choice.size):>9}  {escaped(choice.spec)}", err=True)
     number = click.prompt("Which one", type=click.IntRange(1, len(error.choices)), err=True)
     return error.choices[number - 1].spec

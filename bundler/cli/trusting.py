@@ -17,6 +17,7 @@ def verify(file: Path, key: str | None) -> None:
     from bundler.looking.verify import verify as verify_bundle
     from bundler.progress import progress_for
     from runtime.bundle import open_bundle, read_head
+    from runtime.errors import escaped
 
     bundle = open_bundle(file)
     if key is not None:
@@ -25,7 +26,7 @@ def verify(file: Path, key: str | None) -> None:
     with progress_for().step(f"Verifying {file}", total, "bytes") as advance:
         damages = verify_bundle(bundle, advance)
     if damages:
-        raise BundleNotIntact(file, [f"{damage.part}: {damage.problem}" for damage in damages])
+        raise BundleNotIntact(file, [escaped(f"{damage.part}: {damage.problem}") for damage in damages])
     click.echo(f"{file}: intact, build {bundle.manifest.build_id[:16]}")
     if not read_head(file).is_settled:
         click.echo("A change of it was interrupted: what is left over goes with the next loaf set or upgrade.")
@@ -49,12 +50,12 @@ def sign(file: Path, key: Path) -> None:
 
 def _check_signature(file: Path, key: str) -> None:
     from bundler.progress import progress_for
-    from bundler.text import printable
     from bundler.trust.signing import check_signature
+    from runtime.errors import escaped
 
     with progress_for().step(f"Checking the signature of {file}", file.stat().st_size, "bytes") as advance:
         comment = check_signature(file, key, advance)
-    click.echo(f"{file}: signed, and with it was said: {printable(comment)}")
+    click.echo(f"{file}: signed, and with it was said: {escaped(comment)}")
 
 
 def _ask_password() -> str:

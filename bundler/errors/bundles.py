@@ -8,7 +8,7 @@ from runtime.errors import LoafError
 
 
 class UnsafeEntryName(LoafError):
-    """An archive names an entry that would be written outside the folder it is extracted to."""
+    """An archive names an entry that would be written outside the folder it is extracted to, or whose name is none."""
 
     def __init__(self, bundle: Path, name: str) -> None:
         message = f"{bundle}: refuses to write its entry {name!r} to disk"
@@ -17,11 +17,16 @@ class UnsafeEntryName(LoafError):
         self.name = name
 
 
+_SHOWN = 20
+
+
 class BundleNotIntact(LoafError):
     """`damages` names each damaged part and what is wrong with it."""
 
     def __init__(self, path: Path, damages: list[str]) -> None:
-        super().__init__(f"{path}: is damaged", "\n".join(f"  {line}" for line in damages))
+        shown = [f"  {line}" for line in damages[:_SHOWN]]
+        more = [f"  and {len(damages) - _SHOWN:,} more"] if len(damages) > _SHOWN else []
+        super().__init__(f"{path}: is damaged", "\n".join(shown + more))
         self.path = path
         self.damages = damages
 

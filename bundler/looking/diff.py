@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
-from bundler.text import human_size, printable
+from bundler.text import as_json, human_size
 from runtime.bundle import Bundle, Entry
 from runtime.cli.arguments import shown_arguments
+from runtime.errors import escaped
 
 _WIDTH = 60
 """Characters of a value that are shown to people."""
@@ -45,14 +46,14 @@ def differences(a: Bundle, b: Bundle) -> tuple[Difference, ...]:
 
 def to_json(found: tuple[Difference, ...]) -> str:
     """For programs: a list, empty where nothing differs."""
-    return json.dumps([asdict(difference) for difference in found], indent=2, ensure_ascii=False)
+    return as_json([asdict(difference) for difference in found])
 
 
 def to_text(found: tuple[Difference, ...]) -> str:
     """For people: a line each."""
     width = max((len(difference.what) for difference in found), default=0)
     lines = [f"{one.what:<{width}}  {_short(one.a)}  →  {_short(one.b)}" for one in found]
-    return printable("\n".join(lines))
+    return "\n".join(map(escaped, lines))
 
 
 def _facts(bundle: Bundle) -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,6 @@ Knows what people want to see. Refuses to know how a GGUF is read.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,10 @@ from bundler.gguf import (
     summarize,
     weights_content,
 )
-from bundler.text import human_count, human_size, printable
+from bundler.text import as_json, human_count, human_size
 from runtime.bundle import LICENSE_TEXT, README, Bundle, Model, Role, Runtime, check_beside, is_bundle, open_bundle
 from runtime.cli.arguments import shown_arguments
+from runtime.errors import escaped
 
 _PART_NAMES: dict[Role, str] = {"lora": "LoRA adapter", "draft": "draft model", "projector": "projector"}
 
@@ -114,7 +114,7 @@ def to_json(report: Report) -> str:
                 for entry in manifest.entries
             },
         }
-    return json.dumps(fields, indent=2, ensure_ascii=False)
+    return as_json(fields)
 
 
 def to_text(report: Report) -> str:
@@ -126,7 +126,7 @@ def to_text(report: Report) -> str:
         lines += ["", *_model_lines(model)]
     if report.together:
         lines += ["", "all models at once", *map(_memory_line, report.together)]
-    return printable("\n".join(lines))
+    return "\n".join(map(escaped, lines))
 
 
 def _from_bundle(bundle: Bundle, model: Model) -> InspectedModel:

@@ -7,12 +7,12 @@ Refuses to know where the manifest got its licences from.
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from typing import Any
 from urllib.parse import quote
 
+from bundler.text import as_json
 from runtime.bundle import Bundle, Model, Package, Runtime
 
 _SPDX = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR|WITH) [A-Za-z0-9.+-]+)*")
@@ -59,7 +59,7 @@ def to_sbom(bundle: Bundle) -> str:
         "components": [*models, *programs, *packs, *unique.values()],
         "dependencies": depends,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return as_json(document)
 
 
 def _model(bundle: Bundle, model: Model) -> Component:

@@ -67,11 +67,16 @@ def _check_contents(bundle: Bundle, stored: list[Stored], advance: Callable[[int
 
 
 def _check_beside(bundle: Bundle, advance: Callable[[int], None]) -> Iterator[Damage]:
+    known: dict[str, str] = {}  # several parts may be the same file
     for entry in bundle.beside():
-        file = bundle.place_of(entry.name).path
+        file = bundle.path_of(entry)
         if not file.is_file():
             yield Damage(entry.name, f"{file}, which should hold it, is missing")
-        elif file.stat().st_size != entry.size or _sha256(file, 0, entry.size, advance) != entry.sha256:
+            continue
+        is_as_long = file.stat().st_size == entry.size
+        if is_as_long and entry.file not in known:
+            known[entry.file] = _sha256(file, 0, entry.size, advance)
+        if not is_as_long or known[entry.file] != entry.sha256:
             yield Damage(entry.name, f"{file} is not as long as it should be, or has another SHA-256")
 
 

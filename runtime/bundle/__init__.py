@@ -4,11 +4,13 @@ A bundle is a shell script (the launcher), padded to `ALIGNMENT`, followed by a 
 count from the start of the file. `manifest.json` in it is the one contract between the bundler, which
 writes it, and the runtime, which is launched from it.
 
-`format` has names and schema, `opening` reads a file, `head` is its first 64 KiB, `errors` what can be wrong.
+`format` has names and schema, `opening` reads a file, `checking` holds what it says against what it is, `head` is its
+first 64 KiB, `errors` what can be wrong.
 Knows names, schema and positions. Refuses to know how bundles are written (`bundler/file/archive.py`) and
 what is inside weights.
 """
 
+from runtime.bundle.checking import check_entries
 from runtime.bundle.errors import (
     BundleDamaged,
     BundleError,
@@ -46,7 +48,6 @@ from runtime.bundle.format import (
 )
 from runtime.bundle.opening import (
     check_beside,
-    check_entries,
     check_has_models,
     is_bundle,
     open_archive,

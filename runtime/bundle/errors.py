@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runtime.bundle.format import SCHEMA
-from runtime.errors import LoafError
+from runtime.errors import LoafError, escaped
 
 
 class BundleError(LoafError):
@@ -49,7 +49,7 @@ class BundleDamaged(BundleError):
     """The archive's directory or the manifest cannot be read."""
 
     def __init__(self, path: Path, part: str, reason: str) -> None:
-        super().__init__(path, f"is damaged: {part}: {reason}", "Download or build it again.")
+        super().__init__(path, f"is damaged: {escaped(part)}: {escaped(reason)}", "Download or build it again.")
         self.part = part
 
 

@@ -198,7 +198,11 @@ class Bundle(msgspec.Struct, frozen=True):
         if span is not None:
             return Place(self.path, span.offset, span.size)
         entry = next(entry for entry in self.manifest.entries if entry.name == name)
-        return Place(self.path.resolve().parent / entry.file, entry.offset, entry.size)
+        return Place(self.path_of(entry), entry.offset, entry.size)
+
+    def path_of(self, entry: Entry) -> Path:
+        """The file that has `entry`, which lies beside the bundle."""
+        return self.path.resolve().parent / entry.file
 
     def beside(self) -> tuple[Entry, ...]:
         """What lies beside the bundle, not in it."""

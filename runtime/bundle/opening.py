@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import IO
 
 import msgspec
 
+from runtime.bundle.checking import check_entries, check_spans
 from runtime.bundle.errors import (
     BundleDamaged,
     BundleTooNew,
@@ -27,6 +29,13 @@ from runtime.bundle.format import ARGS, MANIFEST, MAX_MANIFEST, SCHEMA, Bundle, 
 from runtime.bundle.head import HEAD_SIZE, Head, parse_head
 
 _LOCAL_HEADER = 30  # bytes, without name and extra field: APPNOTE.TXT 4.3.7
+_END = struct.Struct("<4s6xH2IH")  # what ends an archive, of which the size of the directory is looked at: 4.3.16
+
+MAX_DIRECTORY = 16 * 1024 * 1024
+"""Bytes of the archive's directory: a hundred thousand entries. Each takes a hundred times as much once it is read."""
+
+_UNREADABLE = (zipfile.BadZipFile, struct.error, KeyError, ValueError, OverflowError, EOFError, RuntimeError)
+"""What is raised by reading an archive, or numbers in it, that nobody wrote as such."""
 
 
 def open_bundle(path: Path) -> Bundle:
@@ -35,12 +44,16 @@ def open_bundle(path: Path) -> Bundle:
     Raises `NotABundle`, `BundleTruncated`, `BundleDamaged`, `BundleTooNew`, or `OSError` where the file
     cannot be read at all.
     """
+    stated = stated_size(read_head(path))
     with open_archive(path) as archive:
         try:
             spans = {info.filename: span_of(archive, info) for info in archive.infolist()}
+            if len(spans) < len(archive.infolist()):
+                raise zipfile.BadZipFile("two entries have the same name")
+            check_spans(path, spans, stated)
             manifest = _parse_manifest(path, _read_small(archive, MANIFEST))
             args = _read_small(archive, ARGS).decode() if ARGS in spans else ""
-        except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
+        except _UNREADABLE as error:
             raise BundleDamaged(path, "the archive's directory", str(error)) from error
     check_entries(path, manifest, spans)
     return Bundle(path, manifest, args, spans)
@@ -58,8 +71,9 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         if present < size:
             raise BundleTruncated(path, present, size)
         try:
+            _check_directory(file, size)
             archive = zipfile.ZipFile(_Bounded(file, size) if present > size else file)
-        except (zipfile.BadZipFile, ValueError) as error:
+        except _UNREADABLE as error:
             raise BundleDamaged(path, "the archive's directory", str(error)) from error
         with archive:
             yield archive
@@ -68,7 +82,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 def check_beside(bundle: Bundle) -> None:
     """What belongs beside the bundle is there, and of its size. Raises `WeightsNotBeside`, `OSError`."""
     for entry in bundle.beside():
-        file = bundle.place_of(entry.name).path
+        file = bundle.path_of(entry)
         present = file.stat().st_size if file.is_file() else None
         if present is None or present < entry.offset + entry.size or (present > entry.size and not entry.offset):
             raise WeightsNotBeside(bundle.path, file, present, entry.size)
@@ -114,6 +128,16 @@ def _find_size(head: Head | None) -> int | None:
     return int(match[1]) if match else None
 
 
+def _check_directory(file: IO[bytes], size: int) -> None:
+    """Raises `zipfile.BadZipFile` where the archive does not end as ours do, or has a directory of no size to read."""
+    file.seek(size - _END.size)
+    signature, _count, directory, _offset, comment = _END.unpack(file.read(_END.size))
+    if signature != b"PK\5\6" or comment:
+        raise zipfile.BadZipFile("the file does not end with it")
+    if directory > MAX_DIRECTORY:
+        raise zipfile.BadZipFile(f"it is said to have {directory:,} bytes")
+
+
 class _Bounded(io.RawIOBase):
     """The first `size` bytes of a file: behind them is what an interrupted change has left."""
 
@@ -146,6 +170,8 @@ def span_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Span:
     """
     file = archive.fp
     assert file is not None
+    if info.header_offset > archive.start_dir:
+        raise zipfile.BadZipFile(f"{info.filename} is said to lie behind it")
     file.seek(info.header_offset)
     header = file.read(_LOCAL_HEADER)
     if len(header) < _LOCAL_HEADER or header[:4] != b"PK\3\4":
@@ -173,32 +199,5 @@ def _parse_manifest(path: Path, data: bytes) -> Manifest:
         if schema > SCHEMA:
             raise BundleTooNew(path, schema)
         return msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleDamaged(path, MANIFEST, str(error)) from error
-
-
-def check_entries(path: Path, manifest: Manifest, spans: dict[str, Span]) -> None:
-    """Every entry that the manifest names is there, of the size it names, or may lie beside the bundle; models have
-    names of their own.
-
-    Raises `BundleDamaged`.
-    """
-    for entry in manifest.entries:
-        if entry.file:
-            if entry.name in spans or entry.file in (".", "..") or re.search(r"[/\\\0]", entry.file):
-                raise BundleDamaged(path, entry.name, f"it cannot lie beside the bundle as {entry.file!r}")
-        elif entry.name and (entry.name not in spans or spans[entry.name].size != entry.size):
-            raise BundleDamaged(path, entry.name, "the archive does not hold it as the manifest says")
-    listed = {entry.name for entry in manifest.entries}
-    programs = (*manifest.runtimes, *manifest.builders)
-    named = [model.entry for model in manifest.models] + [program.entry for program in programs]
-    named += [pack.entry for pack in manifest.media]
-    named += [pack.entry for pack in manifest.packs] + ([manifest.warm.entry] if manifest.warm else [])
-    for name in named:
-        if name not in listed:
-            raise BundleDamaged(path, name, "the manifest names it but does not list it")
-    served = [model.name for model in manifest.models if model.role == "model"]
-    if len(set(served)) < len(served):
-        raise BundleDamaged(path, MANIFEST, "it names two models alike")
-    if not served and (manifest.models or not manifest.runtimes):
-        raise BundleDamaged(path, MANIFEST, "it names no model")

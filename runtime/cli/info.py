@@ -7,6 +7,7 @@ import platform
 from runtime import __version__
 from runtime.bundle import Bundle
 from runtime.cli.arguments import shown_arguments
+from runtime.errors import escaped
 
 
 def describe(bundle: Bundle | None) -> str:
@@ -32,4 +33,4 @@ def describe(bundle: Bundle | None) -> str:
         lines.append(f".args   {shown_arguments(bundle.args)}")
     if manifest.system:
         lines.append(f"system  {manifest.system}")
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))

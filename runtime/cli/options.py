@@ -81,6 +81,8 @@ SERVING = (
     _value("--tags", CommaList(), "Words that clients are told about the model, comma-separated."),
     _value("-to --timeout", Whole(1, 86_400),
            "Seconds that a client may stall, sending a request or reading an answer.", 60),
+    _value("--drain-seconds", Whole(0, 86_400), "Seconds that running requests have when the server is told to stop.",
+           3),
     _switch("--ui/--no-ui --webui/--no-webui", "Serve the page at /, or only the API.", default=True),
     _switch("--slots/--no-slots", "Tell at /slots what the slots do.", default=True),
     _switch("--metrics/--no-metrics", "Tell at /metrics what Prometheus reads.", default=True),

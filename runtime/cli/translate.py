@@ -36,8 +36,6 @@ from runtime.settings import (
     WorkerSettings,
 )
 
-_LONGEST_KEY_FILE = 1024 * 1024
-
 FIELD_NAMES = {
     "temp": "temperature",
     "typical": "typical_p",
@@ -118,15 +116,20 @@ def _chats(flags: dict[str, Any]) -> bool | None:
 
 
 def _server(flags: dict[str, Any]) -> ServerSettings:
+    given = tuple(Secret(key) for keys in flags["api_key"] for key in keys)
+    file_keys = _keys_in(flags["api_key_file"])
     return ServerSettings(
         hosts=flags["host"],
         port=flags["port"],
-        api_keys=_api_keys(flags["api_key"], flags["api_key_file"]),
+        api_keys=(*given, *file_keys),
+        key_file=flags["api_key_file"],
+        file_keys=file_keys,
         cors_origins=flags["cors_origins"] or (),
         socket_mode=flags["socket_mode"],
         api_prefix=flags["api_prefix"] or "",
         tls=_tls(flags["ssl_cert_file"], flags["ssl_key_file"]),
         timeout=flags["timeout"],
+        drain_seconds=flags["drain_seconds"],
         open_browser=not flags["nobrowser"],
         serves_page=flags["ui"],
         shows_slots=flags["slots"],
@@ -153,14 +156,15 @@ def _folder(path: Path | None) -> Path | None:
     return path
 
 
-def _api_keys(lists: tuple[tuple[str, ...], ...], file: Path | None) -> tuple[Secret, ...]:
-    keys = [key for keys in lists for key in keys]
-    if file is not None:
-        lines = [line.strip() for line in _read(file, _LONGEST_KEY_FILE).splitlines()]
-        if not any(lines):
-            raise click.BadParameter(f"{file} holds no key", param_hint="--api-key-file")
-        keys += [line for line in lines if line]
-    return tuple(Secret(key) for key in keys)
+def _keys_in(file: Path | None) -> tuple[Secret, ...]:
+    if file is None:
+        return ()
+    from runtime.server.renewing import KeyFileUnusable, keys_in  # most programs have none
+
+    try:
+        return tuple(map(Secret, keys_in(file)))
+    except KeyFileUnusable as error:
+        raise click.BadParameter(str(error), param_hint="--api-key-file") from error
 
 
 def _tls(certificate: Path | None, key: Path | None) -> TlsFiles | None:

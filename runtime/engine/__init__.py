@@ -2,13 +2,15 @@
 
 engine → the worker thread                        jobs, mailbox → requests' results on their way back
 lanes → the two kinds of work                     generating, embedding → their steps
-scheduler → what goes into the next batch         guessing, lookup → guesses of what comes next
+scheduler → what goes into the next batch         turns → whose request is next
+guessing, lookup → guesses of what comes next
 cache, pool → what each KV sequence holds         shelf, storage → what was moved out of the pool
 checkpoints → states to go back to                prefixes → what a request begins from, of all of these
 beginnings → what two texts have in common        pieces → what stands for pictures among tokens
 sequence → one request's state                    text, lines → tokens' bytes into text, stop strings
 types → what a request and its events are         stats → numbers of all of it
 slots → states of sequences, saved and restored   worker → whose turn it is, among several engines
+wanted → whether anybody waits for a thread's work
 backend → what the engine needs of a model        gbnf → grammars, and what they cost
 llama → the only importer of llama_cpp            errors → what can go wrong
 

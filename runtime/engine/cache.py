@@ -125,6 +125,16 @@ class PrefixCache:
         self._touch(target)
         return Start(target, length, source if source != target and length else None, checkpoint)
 
+    def loses(
+        self, prompt: Tokens[int], scales: Scales = (), *, reuse: bool = True, wanted: int | None = None
+    ) -> int | None:
+        """The slot most of whose tokens `acquire` would give up; None where there is none, or they are hardly any."""
+        source, length, _checkpoint = self._longest_prefix(prompt, scales, wanted) if reuse else _NOTHING
+        target = self._target(source, length) if wanted is None else wanted
+        held = len(self._slots[target].tokens)
+        left = length if source == target else 0
+        return target if held - left >= max(WORTH_WAITING, left) else None
+
     def present(self, prompt: Tokens[int], scales: Scales = ()) -> int:
         """How many tokens of `prompt` would be there already."""
         return self._longest_prefix(prompt, scales).length

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from runtime.engine.backend import Backend, Embedded, Embedder
-from runtime.engine.errors import EngineError, EngineStopped, TextTooLong
+from runtime.engine.errors import EngineError, EngineStopped
 from runtime.engine.jobs import Embedding, Job, Outbox
 from runtime.engine.scheduler import TextLimits, plan_texts
 from runtime.engine.stats import Counters
@@ -59,16 +59,7 @@ class Embeddings:
         except EngineError as error:
             self.fail(error)
             return
-        self._refuse_long_texts(embedder)
-        if self._waiting:
-            self._compute(embedder, TOKENS_BESIDE_OTHERS if beside_others else TOKENS_AT_ONCE)
-
-    def _refuse_long_texts(self, embedder: Embedder) -> None:
-        for job in list(self._waiting):
-            longest = max(map(len, job.texts))
-            if longest > embedder.max_batch:
-                self._waiting.remove(job)
-                self._outbox.put(job, TextTooLong(longest, embedder.max_batch))
+        self._compute(embedder, TOKENS_BESIDE_OTHERS if beside_others else TOKENS_AT_ONCE)
 
     def _compute(self, embedder: Embedder, at_once: int) -> None:
         scales = self._waiting[0].scales

@@ -31,6 +31,7 @@ from runtime.engine.errors import (
     QueueFull,
     SlotBusy,
     StillLoading,
+    TextTooLong,
     UnknownSlot,
 )
 from runtime.engine.jobs import Embedding, Generation, Job, Outbox
@@ -40,6 +41,7 @@ from runtime.engine.pieces import is_of_piece
 from runtime.engine.sequence import Sequence
 from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
 from runtime.engine.stats import Counters, EngineStats
+from runtime.engine.turns import Asker
 from runtime.engine.types import EmbeddingRequest, GenerationRequest
 from runtime.engine.worker import Worker
 
@@ -122,8 +124,8 @@ class Engine:
             raise CannotGenerate
         return generator
 
-    def submit(self, request: GenerationRequest) -> Generation:
-        """Queue `request`. Called in an event loop.
+    def submit(self, request: GenerationRequest, asker: Asker = None) -> Generation:
+        """Queue `request`. Called in an event loop. Slots are shared among all askers.
 
         Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PictureLast`, `PromptTooLong`,
         `UnknownSlot`, `QueueFull`, or what made loading fail.
@@ -138,7 +140,7 @@ class Engine:
             raise PictureLast
         if len(request.prompt) >= n_ctx:
             raise PromptTooLong(len(request.prompt), n_ctx)
-        sequence = Sequence(request, self._scales_of(request.scales), next(self._numbers))
+        sequence = Sequence(request, self._scales_of(request.scales), next(self._numbers), asker)
         generation = Generation(sequence, self._mailbox(), self._abort)
         self._queue(generation)
         return generation
@@ -146,12 +148,15 @@ class Engine:
     def embed(self, request: EmbeddingRequest) -> Embedding:
         """Queue `request`, to be awaited. Called in an event loop.
 
-        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `QueueFull`, or what made loading fail; awaiting it
-        raises `TextTooLong`, `ContextFailed`, `DecodeFailed`.
+        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `TextTooLong`, `QueueFull`, or what made loading fail;
+        awaiting it raises `ContextFailed`, `DecodeFailed`.
         """
-        self.backend()
+        limit = self.backend().longest_text
         if not request.texts or not all(request.texts):
             raise EmptyPrompt
+        longest = max(map(len, request.texts))
+        if longest > limit:
+            raise TextTooLong(longest, limit)
         embedding = Embedding(request, self._scales_of(request.scales), self._mailbox(), self._abort)
         self._queue(embedding)
         return embedding
@@ -193,10 +198,6 @@ class Engine:
             cells_used=generations.cache.cells if generations else 0,
             slots=generations.slots() if generations else (),
         )
-
-    def is_busy(self) -> bool:
-        """Whether any request waits or runs."""
-        return self._loss is None and (bool(self._submitted) or self._has_work())
 
     def stop(self) -> None:
         """Take no more requests; what is running ends with `EngineStopped`. Returns at once; see `join`."""

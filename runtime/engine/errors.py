@@ -152,7 +152,7 @@ class LoadAborted(EngineError):
 
 
 class PromptTooLong(EngineError):
-    """Both in tokens."""
+    """Both in tokens; the prompt has so many at least, where it is too long to be turned into any."""
 
     def __init__(self, n_prompt: int, n_ctx: int) -> None:
         super().__init__(

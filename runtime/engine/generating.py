@@ -7,7 +7,7 @@ Knows the order of things. What goes into a batch is `scheduler.py`'s, what is r
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 import msgspec
@@ -22,6 +22,7 @@ from runtime.engine.prefixes import Prefixes
 from runtime.engine.scheduler import Chunk, Limits, plan_batch
 from runtime.engine.sequence import Sequence
 from runtime.engine.stats import Counters, Occupant, SlotState
+from runtime.engine.turns import Asker, Turns, gives_way
 from runtime.engine.types import FinishedEvent, FinishReason, TokenEvent
 
 
@@ -73,6 +74,8 @@ class Generations:
         self._running: list[_Run] = []
         self._pool_is_short = False
         self._last_scales: Scales | None = None
+        self._turns = Turns()
+        self._may_be_unfair = False
 
     @property
     def waiting(self) -> int:
@@ -85,6 +88,7 @@ class Generations:
     def add(self, generation: Generation) -> None:
         """Let a new request wait for a slot."""
         self._waiting.append(_Run(generation))
+        self._may_be_unfair = True
 
     def drop(self, aborted: set[Job]) -> None:
         """End those whose clients have gone."""
@@ -209,25 +213,59 @@ class Generations:
     # -- before a batch ---------------------------------------------------------------------------------------
 
     def _admit_waiting(self) -> None:
-        """Start what finds a free slot, in order of arrival. Who shares a prefix that is being computed waits.
+        """Start what finds a free slot: askers in turn, and what each of them asks in order of arrival.
 
-        So does who wants a slot that is not free.
+        Who shares a prefix that is being computed waits. So does who wants a slot that is not free.
         """
-        held: list[_Run] = []
-        waited = len(self._waiting)
-        while self._waiting and self.cache.has_free_slot() and not self._pool_is_short:
-            run = self._waiting.popleft()
-            sequence = run.sequence
-            if self._waits_for_its_slot(sequence) or (
-                sequence.request.reuse_prefix
-                and self._prefixes.is_coming(sequence, [r.sequence for r in self._running])
-            ):
-                held.append(run)
-            else:
+        if not self._waiting:
+            return
+        self._share()
+        if not self.cache.has_free_slot() or self._pool_is_short:
+            return
+        running = self._askers()
+        queues: dict[Asker, deque[_Run]] = {}
+        for run in self._waiting:
+            queues.setdefault(run.sequence.asker, deque()).append(run)
+        while queues and self.cache.has_free_slot() and not self._pool_is_short:
+            asker = self._turns.next_of(queues, running)
+            run = queues[asker].popleft()
+            if not queues[asker]:
+                del queues[asker]
+            if not self._has_to_wait(run.sequence):
+                self._waiting.remove(run)
+                self._turns.give(asker)
+                running[asker] += 1
                 self._admit(run)
-        self._waiting.extendleft(reversed(held))
-        if waited and not self._waiting:
+        if not self._waiting:
             self._storage.make_way()
+
+    def _share(self) -> None:
+        """Let one of several answers of the same asker wait again, where all slots are taken and somebody has none.
+
+        What is computed of it stays, as long as there is room. Looked at only when somebody has come or gone.
+        """
+        if not self._may_be_unfair or self.cache.has_free_slot():
+            return
+        self._may_be_unfair = False
+        running = self._askers()
+        left_out = (run for run in self._waiting if not running[run.sequence.asker])
+        could_run = (run.sequence.asker for run in left_out if not self._has_to_wait(run.sequence))
+        asker = gives_way(could_run, running)
+        if asker is not None:
+            run = next(run for run in reversed(self._running) if run.sequence.asker == asker)
+            self._release(run)
+            run.sequence.computed = 0
+            self._waiting.appendleft(run)
+
+    def _askers(self) -> Counter[Asker]:
+        """How many answers of each are running."""
+        return Counter(run.sequence.asker for run in self._running)
+
+    def _has_to_wait(self, sequence: Sequence) -> bool:
+        return self._waits_for_its_slot(sequence) or (
+            sequence.request.reuse_prefix
+            and self._prefixes.is_coming(sequence, [run.sequence for run in self._running])
+        )
 
     def _waits_for_its_slot(self, sequence: Sequence) -> bool:
         wanted = sequence.request.slot
@@ -348,6 +386,7 @@ class Generations:
 
     def _release(self, run: _Run) -> None:
         self._running.remove(run)
+        self._may_be_unfair = True
         self._guessing.forget(run.sequence)
         self.cache.release(_slot(run.sequence))
         run.sequence.slot = None

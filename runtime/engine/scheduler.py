@@ -1,11 +1,11 @@
 """Decides what goes into the next batch: pure policy, no llama.cpp, no clock, no threads.
 
 Each running stream gets its one token first, so that streams keep their pace, and its guesses if it has any; what
-room is left is filled with prompts, in order of arrival and in chunks, so that a long prompt cannot hold the others up
-for longer than one chunk takes. Where many short prompts arrive at once, those that have their first token let the
-others come to theirs: every stream in a batch makes llama.cpp's attention look at that stream's cells for each prompt
-too, so that together they would all be later. One batch is computed with one set of adapters: who uses another takes
-turns.
+room is left is filled with prompts, in order of arrival, but each asker's first before anybody's second, and in chunks,
+so that a long prompt cannot hold the others up for longer than one chunk takes. Where many short prompts arrive at
+once, those that have their first token let the others come to theirs: every stream in a batch makes llama.cpp's
+attention look at that stream's cells for each prompt too, so that together they would all be later. One batch is
+computed with one set of adapters: who uses another takes turns.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from runtime.engine.beginnings import Scales
 from runtime.engine.sequence import Sequence
+from runtime.engine.turns import first_of_each
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ def plan_batch(
     """
     sequences = _of_next_scales(tuple(running), last)
     streams = [sequence for sequence in sequences if not sequence.is_prefilling][: limits.batch]
-    prompts = [sequence for sequence in sequences if sequence.is_prefilling and sequence.piece is None]
+    prompts = _in_turn([one for one in sequences if one.is_prefilling and one.piece is None])
     in_one_go = not streams and not beside_others
     if _ends_several(prompts, _room_for_prompts(sum(1 + len(stream.draft) for stream in streams), limits)):
         streams = [stream for stream in streams if not _lets_go_first(stream, limits)]
@@ -94,6 +95,10 @@ def plan_texts(lengths: Iterable[int], limits: TextLimits) -> int:
             break
         count += 1
     return count
+
+
+def _in_turn(prompts: Items[Sequence]) -> Items[Sequence]:
+    return [prompts[i] for i in first_of_each(prompt.asker for prompt in prompts)] if len(prompts) > 1 else prompts
 
 
 def _room_for_prompts(streaming: int, limits: Limits) -> int:

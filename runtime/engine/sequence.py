@@ -12,6 +12,7 @@ import msgspec
 from runtime.engine.lines import Lines
 from runtime.engine.pieces import Piece, PlacedPiece, whole
 from runtime.engine.text import TextAssembler
+from runtime.engine.turns import Asker
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Progress, Usage
 
 
@@ -23,13 +24,17 @@ class Sequence:
     needed no computing. At each of `stops`, ascending, a batch ends: something is to be done with what the memory holds
     then. `yielded` counts the tokens of batches which it sat out. `scales` of the adapters that it is
     computed with. `pieces` of its tokens that are no text are computed by themselves. Times are those of
-    `time.monotonic`, None for what has not happened. `number` tells requests apart, in order of arrival.
+    `time.monotonic`, None for what has not happened. `number` tells requests apart, in order of arrival,
+    and `asker` who asked.
     """
 
-    def __init__(self, request: GenerationRequest, scales: tuple[float, ...] = (), number: int = 0) -> None:
+    def __init__(
+        self, request: GenerationRequest, scales: tuple[float, ...] = (), number: int = 0, asker: Asker = None
+    ) -> None:
         self.request = request
         self.scales = scales
         self.number = number
+        self.asker = asker
         self.slot: int | None = None
         self.tokens = list(request.prompt)
         self.draft: tuple[int, ...] = ()

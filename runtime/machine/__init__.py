@@ -5,7 +5,9 @@ variants → those that there are, by kind of processor
 program → its own command, and its environment          desktop → the browser of whoever sits there
 busy → how much of the processors others take
 c_library → the one that the file brings, where it is in use
-logs → where the log goes                               lean → packages of which only a part is imported
+logs → where the log goes                               heap → memory that was freed, given back
+lean → packages of which only a part is imported
+supervised → what systemd and containers hand over, and are told
 
 Refuses to know models.
 """

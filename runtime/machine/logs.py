@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +22,7 @@ def start_logging(*, verbose: bool = False, file: Path | None = None, form: Lite
     """Write to standard error (`verbose`), to a file, both or nowhere. Raises `OSError` where it cannot be opened."""
     handlers: list[logging.Handler] = []
     if file is not None:
-        handlers.append(logging.FileHandler(file, encoding="utf-8", errors="backslashreplace"))
+        handlers.append(_File(file, encoding="utf-8", errors="backslashreplace"))
     if verbose:
         handlers.append(logging.StreamHandler(sys.stderr))
     logging.raiseExceptions = False  # a full disk or a closed pipe is no reason to say more
@@ -32,6 +33,20 @@ def start_logging(*, verbose: bool = False, file: Path | None = None, form: Lite
         logger.propagate = False
         logger.setLevel(logging.DEBUG if handlers else logging.CRITICAL + 1)
         logger.handlers = handlers
+
+
+class _File(logging.FileHandler):
+    """Says once that lines are lost; asked for each of them, the terminal would be as full as the disk."""
+
+    _has_said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
+        if not self._has_said:
+            self._has_said = True
+            error = sys.exc_info()[1]
+            reason = error.strerror if isinstance(error, OSError) else repr(error)
+            with suppress(OSError):
+                print(f"error: {self.baseFilename}: {reason}: lines of the log are lost", file=sys.stderr, flush=True)
 
 
 class _Text(logging.Formatter):

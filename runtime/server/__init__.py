@@ -6,7 +6,9 @@ llamacpp, openai, anthropic, ollama, dialect → what clients speak
 generating, chatting, vectors, sampling, prompts → what dialects share
 chat_messages, items, parts, arguments, tools → conversations as clients send them, whatever is in them
 json, lenient → what bodies say
+beside → what would hold up others               json_structure → how much a body may be made of
 stream, json, timings, probabilities, completion_objects, generation_settings → how answers are written
+readiness, renewing → what changes while it runs     tracing → what requests are called
 access, receiving, connections, listening, paths, tls → who may ask, where, and how much that may cost
 refusals, errors → why not, and as which status
 page, openapi, logging → what it shows of itself

@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
+from runtime.engine.turns import Asker
+from runtime.server.keys import SETTINGS
 from runtime.server.refusals import ForeignHost, ForeignOrigin, InvalidKey
+from runtime.server.renewing import Keyring
 from runtime.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -35,13 +38,12 @@ _PREFLIGHT_SECONDS = "7200"
 """How long a browser may remember a preflight's answer: as long as any does (Chromium)."""
 
 
-def guard(server: ServerSettings, public: Collection[str]) -> Middleware:
+def guard(server: ServerSettings, public: Collection[str], keyring: Keyring) -> Middleware:
     """A middleware that lets through who may call. The paths in `public` need no key.
 
     It raises `ForeignHost`, `ForeignOrigin` and `InvalidKey`, before anything of the body is read.
     """
     origins = Origins(server.cors_origins)
-    is_known_key = _key_check(server.api_keys) if server.api_keys else None
     checks_host = not origins.allow_all and all(is_path(host) or is_loopback(host) for host in server.hosts)
     names_of_this_machine = _GATEWAYS | own_names()
 
@@ -56,11 +58,17 @@ def guard(server: ServerSettings, public: Collection[str]) -> Middleware:
             raise ForeignOrigin(origin)
         if origin is not None and _is_preflight(request):
             return _allow_preflight(request)
-        if is_known_key and request.path not in public and not any(map(is_known_key, _keys(request))):
+        if keyring.asks and request.path not in public and not any(map(keyring.knows, _keys(request))):
             raise InvalidKey
         return await handler(request)
 
     return admit
+
+
+def asker_of(request: web.Request) -> Asker:
+    """Who is to have a share of the server: whoever has this key, or else this connection. Comparable, and no more."""
+    keys = _keys(request) if request.app[SETTINGS].server.api_keys else ()
+    return keys[0] if keys else id(request.protocol)
 
 
 def answer_headers(server: ServerSettings) -> PrepareHook:
@@ -189,20 +197,3 @@ def _keys(request: web.Request) -> list[str]:
     keys = [token.strip()] if scheme.lower() == "bearer" else []
     named = request.headers.get("X-Api-Key")
     return keys if named is None else [*keys, named]
-
-
-def _key_check(known: Collection[str]) -> Callable[[str], bool]:
-    """Compares digests, and all of them: the time it takes does not tell how much of a key is right."""
-    from hashlib import sha256
-    from hmac import compare_digest
-
-    def digest(key: str) -> bytes:
-        return sha256(key.encode("utf-8", "surrogateescape")).digest()
-
-    digests = [digest(key) for key in known]
-
-    def is_known(key: str) -> bool:
-        given = digest(key)
-        return sum(compare_digest(given, one) for one in digests) > 0
-
-    return is_known

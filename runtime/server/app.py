@@ -12,7 +12,7 @@ from runtime.server.access import answer_headers, guard
 from runtime.server.anthropic import ANTHROPIC
 from runtime.server.connections import SERVER_NAME
 from runtime.server.errors import answering_errors
-from runtime.server.keys import MODELS, PING_SECONDS, SETTINGS, STARTED
+from runtime.server.keys import MODELS, PING_SECONDS, READINESS, RENEWABLE, SETTINGS, STARTED
 from runtime.server.llamacpp import LLAMACPP
 from runtime.server.logging import logging_requests
 from runtime.server.models import HostedModel, Models
@@ -21,7 +21,10 @@ from runtime.server.openai import OPENAI
 from runtime.server.openai.memory import MEMORY, AnswerMemory
 from runtime.server.openapi import describing
 from runtime.server.page import asset, assets, docs, index, to_index
+from runtime.server.readiness import Readiness, counting
 from runtime.server.receiving import receiving
+from runtime.server.renewing import Renewable
+from runtime.server.tracing import name_in_answer
 from runtime.settings import Settings
 
 DIALECTS = (LLAMACPP, OPENAI, OLLAMA, ANTHROPIC)
@@ -44,11 +47,13 @@ def build_app(
     server = settings.server
     prefix = server.api_prefix
     public = frozenset(prefix + path for path in (PUBLIC.union(assets(), {""}) if server.serves_page else PUBLIC))
+    readiness, renewable = Readiness(), Renewable(server)
     outermost = [logging_requests()] if settings.log.is_wanted else []
     middlewares = [
         *outermost,
         answering_errors(DIALECTS, prefix),
-        guard(server, public),
+        guard(server, public, renewable.keyring),
+        counting(readiness),
         receiving(server.timeout, MAX_BODY),
     ]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
@@ -60,6 +65,8 @@ def build_app(
     app[STARTED] = int(time.time())
     app[PING_SECONDS] = ping_seconds
     app[MEMORY] = AnswerMemory()
+    app[READINESS] = readiness
+    app[RENEWABLE] = renewable
     if server.serves_page:
         app.router.add_get(f"{prefix}/", index)
         app.router.add_get(f"{prefix}/docs", docs)
@@ -74,6 +81,7 @@ def build_app(
                     app.router.add_route(method, prefix + path, route.handler)
     app.on_response_prepare.append(answer_headers(server))
     app.on_response_prepare.append(_name_the_server)
+    app.on_response_prepare.append(name_in_answer)
     return app
 
 

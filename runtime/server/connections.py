@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import select
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11, StreamWriter
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
@@ -40,6 +42,9 @@ READ_BYTES = 64 * 1024
 """What is taken from a socket at once. asyncio's 256 KiB are allocated anew for each piece that arrives, and all but
 its own few bytes are given back: what is kept meanwhile comes to lie there, and for the next one the heap grows."""
 
+ASKED_AGAIN_SECONDS = 2.0
+"""How often a client that sends no more is asked whether it still waits."""
+
 REFUSAL_SECONDS = 5.0
 """How long a connection that is one too many is given to ask, so as to be told."""
 
@@ -56,7 +61,7 @@ class Connection(RequestHandler):
     `root` is the path below which everything is.
     """
 
-    __slots__ = ("_head_timer", "_most", "_patience", "_write_timer")
+    __slots__ = ("_has_asked", "_head_timer", "_leaving_timer", "_most", "_patience", "_write_timer")
 
     def __init__(self, server: web.Server, patience: float, most: int, root: str = "/") -> None:
         loop = asyncio.get_running_loop()
@@ -74,6 +79,8 @@ class Connection(RequestHandler):
         self._request_factory = lambda message, *more: make_request(with_plain_path(message, root), *more)
         self._head_timer = _Timer(loop, self._give_up_head)
         self._write_timer = _Timer(loop, self._abort)
+        self._leaving_timer = _Timer(loop, self._look_whether_it_left)
+        self._has_asked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -92,6 +99,19 @@ class Connection(RequestHandler):
         elif not self._head_timer.runs and self._is_between_requests():
             self._head_timer.start(self._patience)
 
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """The client sends no more. Either it has left, or it waits for its answer with half a connection (`nc -N`).
+
+        Both look alike until something is sent to it: then the system of one that has left refuses it.
+        """
+        super().eof_received()
+        assert self.transport is not None
+        is_tls = self.transport.get_extra_info("sslcontext") is not None  # which has no half connections
+        if is_tls or (self._is_between_requests() and not self._messages):
+            return False  # close it
+        self._leaving_timer.start(0)
+        return True
+
     def pause_writing(self) -> None:
         """The client does not read, and the buffers on the way are full."""
         super().pause_writing()
@@ -104,6 +124,7 @@ class Connection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_timer.stop()
         self._write_timer.stop()
+        self._leaving_timer.stop()
         super().connection_lost(exc)
 
     def handle_error(
@@ -127,6 +148,28 @@ class Connection(RequestHandler):
     def _is_between_requests(self) -> bool:
         return self._waiter is not None and not self._waiter.done()
 
+    def _look_whether_it_left(self) -> None:
+        transport, request = self.transport, self._current_request
+        assert isinstance(transport, asyncio.Transport)
+        if self._is_between_requests():
+            transport.close()
+        elif _is_gone(transport) or (request is not None and not _may_be_waited_for(request)):
+            transport.abort()
+        else:
+            self._leaving_timer.start(ASKED_AGAIN_SECONDS if self._has_asked else _SOON)
+            if request is not None:
+                self._ask(request, transport)
+
+    def _ask(self, request: web.BaseRequest, transport: asyncio.Transport) -> None:
+        """Send what means nothing: that an answer is to come (RFC 9110, 15.2.1), or a zero before a chunk's size (9112,
+        7.1), which is enough once, because more of the answer follows.
+        """
+        if request.writer.output_size == 0:
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif not self._has_asked and isinstance(request.writer, StreamWriter) and request.writer.chunked:
+            transport.write(b"0")
+        self._has_asked = True
+
     def _give_up_head(self) -> None:
         if self._is_between_requests():
             self._abort()
@@ -143,6 +186,21 @@ class Connection(RequestHandler):
 def read_in_pieces(transport: asyncio.BaseTransport) -> None:
     """Has no more than `READ_BYTES` taken at once. What TLS is read with has a buffer of its own, and keeps it."""
     transport.max_size = READ_BYTES  # type: ignore[attr-defined]  # of asyncio's transports over selectors
+
+
+_SOON = 0.05
+
+
+def _may_be_waited_for(request: web.BaseRequest) -> bool:
+    """Whether it is whole, and either has begun to be answered or can be told to wait."""
+    return request.content.is_eof() and (request.writer.output_size > 0 or request.version >= HttpVersion11)
+
+
+def _is_gone(transport: asyncio.BaseTransport) -> bool:
+    """Whether the other end has refused what was sent. Nothing is reported of a connection that is not read from."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), 0)
+    return bool(poll.poll(0))
 
 
 class _Timer:

@@ -41,6 +41,7 @@ from runtime.server.dialect import Dialect, Failure, Overflow
 from runtime.server.json import json_response
 from runtime.server.refusals import (
     BadRequest,
+    BodiesTooLarge,
     CannotInfill,
     CannotRerank,
     ForeignHost,
@@ -51,6 +52,7 @@ from runtime.server.refusals import (
     ModelsFixed,
     NoSlotFree,
     NoStateFolder,
+    ServerStopping,
     SlowBody,
     SwitchedOff,
     TooManyConnections,
@@ -103,8 +105,14 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     ForeignOrigin: (403, "permission_error"),
     SlowBody: (408, "invalid_request_error"),
     HeadersTooLarge: (431, "invalid_request_error"),
+    BodiesTooLarge: (503, "unavailable_error"),
+    ServerStopping: (503, "unavailable_error"),
     TooManyConnections: (503, "unavailable_error"),
 }
+
+
+_PASSING = (BodiesTooLarge, QueueFull, ServerStopping, StillLoading, TooManyConnections)
+"""What may be over in a second."""
 
 
 def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
@@ -153,7 +161,7 @@ def failure_of(error: LoafError) -> Failure:
         details = {"param": error.field}
     if isinstance(error, StillLoading) and error.progress is not None:
         details = {"progress": round(error.progress, 3)}
-    retry_after = 1 if isinstance(error, (QueueFull, StillLoading, TooManyConnections)) else None
+    retry_after = 1 if isinstance(error, _PASSING) else None
     return Failure(status, kind, message, details, retry_after, overflow)
 
 

@@ -7,16 +7,16 @@ wrong is named by its place.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
+from runtime.server.beside import LARGE, beside_the_loop
+from runtime.server.json_structure import check_structure
 from runtime.server.refusals import BadRequest
 
 T = TypeVar("T")
@@ -38,31 +38,21 @@ def json_response(value: Any, *, status: int = 200) -> web.Response:
     return web.Response(body=encode(value), status=status, content_type="application/json", charset="utf-8")
 
 
-SMALL = 4096
-"""Bytes of a body that is dealt with at once: two milliseconds of rendering and tokenizing at most."""
-
-
-_PICTURE = b"image"
-"""What all dialects have in the name of a field with a picture, which takes longer than its size tells."""
-
-
-async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_long: bool = False) -> T:
-    """What `make` makes of the request: in a thread, so that nobody waits, unless it is small.
-
-    While all processors compute, a thread is waited for longer than a small request takes.
-    """
-    body = await request.read()
-    if takes_long or len(body) > SMALL or _PICTURE in body:
-        return await asyncio.to_thread(make)
-    return make()
-
-
 async def decode(request: web.Request, type_: type[T]) -> T:
     """The request's body as `type_`, whatever content type it claims. Raises `BadRequest`."""
     body = await request.read()
+    if len(body) > LARGE:
+        return await beside_the_loop(request, lambda: _decode_large(body, type_))
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(body, type=type_)
     return await beside_the_loop(request, lambda: _decode_leniently(body, type_))
+
+
+def _decode_large(body: bytes, type_: type[T]) -> T:
+    check_structure(body)
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(body, type=type_)
+    return _decode_leniently(body, type_)
 
 
 def _decode_leniently(body: bytes, type_: type[T]) -> T:

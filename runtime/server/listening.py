@@ -19,8 +19,10 @@ import msgspec
 from aiohttp import web
 
 from runtime.errors import LoafError
+from runtime.machine.supervised import handed_sockets
 from runtime.server.access import is_loopback, is_path
 from runtime.server.connections import Connection, most_connections
+from runtime.server.keys import RENEWABLE
 from runtime.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -53,13 +55,15 @@ class Addresses(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def listening(runner: web.AppRunner, server: ServerSettings) -> AsyncIterator[Addresses]:
-    """Listen while the block runs, though `runner` may stop earlier. Raises `CannotListen`, `TlsInvalid`, `OSError`."""
-    context = _tls(server)
-    sockets: list[socket.socket] = []
+    """Listen while the block runs, though `runner` may stop earlier; on the sockets of a supervisor's, if it has some.
+
+    Raises `CannotListen`, `TlsInvalid`, `OSError`."""
+    context = runner.app[RENEWABLE].context = _tls(server)
+    sockets = handed_sockets()
     paths: list[_SocketFile] = []
     try:
         port = server.port
-        for host in server.hosts:
+        for host in () if sockets else server.hosts:
             if is_path(host):
                 listener = _listen_on_path(host, server.socket_mode)
                 paths.append(_SocketFile(host))

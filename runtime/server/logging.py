@@ -13,6 +13,7 @@ from aiohttp import web
 
 from runtime.engine.types import FinishedEvent
 from runtime.machine.logs import REQUESTS
+from runtime.server.tracing import named
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
@@ -64,7 +65,7 @@ def logging_requests() -> Middleware:
 
 
 def _write(log: logging.Logger, request: web.Request, status: int, seconds: float) -> None:
-    spent = request.get(_SPENT)
+    spent, name = request.get(_SPENT), named(request)
     fields: dict[str, Any] = {
         "client": request.remote or "local",
         "method": request.method,
@@ -72,10 +73,12 @@ def _write(log: logging.Logger, request: web.Request, status: int, seconds: floa
         "status": status,
         "seconds": round(seconds, 4),
         **({} if spent is None else msgspec.structs.asdict(spent)),
+        "request_id": name.id,
+        **({} if name.trace is None else {"trace_id": name.trace.id, "span_id": name.trace.span}),
     }
     tokens = "" if spent is None else (
         f", {spent.prompt_tokens} prompt tokens ({spent.cached_tokens} cached), {spent.generated_tokens} generated"
     )  # fmt: skip
     level = logging.INFO if status < 500 else logging.ERROR
-    text = f"{fields['client']} {request.method} {request.path!r} {status} in {seconds:.3f} s{tokens}"
+    text = f"{fields['client']} {request.method} {request.path!r} {status} in {seconds:.3f} s{tokens} [{name.id}]"
     log.log(level, "%s", text, extra={"fields": fields})

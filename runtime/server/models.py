@@ -25,6 +25,10 @@ _LATEST = ":latest"
 """What Ollama's clients add to a name, and leave out again, where there is no other tag."""
 
 
+_LEFT_OUT = 4
+"""A template may leave out parts of what is said, such as earlier thoughts; of so many characters it writes one."""
+
+
 class HostedModel:
     """A model, and what the server keeps for it: the builder of its prompts, made when the first conversation comes.
 
@@ -104,8 +108,10 @@ class HostedModel:
     def prepare(self, conversation: Conversation) -> Prepared:
         """The prompt of `conversation`, with the server's settings wherever it says nothing itself.
 
-        Raises as `prompts` and `PromptBuilder.prepare` do.
+        Raises as `prompts` and `PromptBuilder.prepare` do, and `PromptTooLong` for what would be long in vain.
         """
+        written = sum(len(message.content) for message in conversation.messages)
+        self.loaded().check_room(written // _LEFT_OUT)
         return self._prompts.prepare(conversation)
 
 

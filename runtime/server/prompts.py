@@ -5,7 +5,7 @@ Knows forms. Refuses to know what a prompt is for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -40,6 +40,17 @@ class PromptObject(msgspec.Struct):
 
 Prompts = str | PromptObject | list[int | str | PromptObject | list[int | str]]
 """A prompt, or a list of prompts. A list that has numbers in it is one prompt, as in llama-server."""
+
+
+MOST_CHARACTERS = 16 * 1024 * 1024
+"""Of several texts in one request together: each token takes 40 bytes while it waits to be computed."""
+
+
+def check_amount(lengths: Iterable[int], field: str) -> None:
+    """Raises `BadRequest` where texts of these lengths, in characters, are too much for one request."""
+    total = sum(lengths)
+    if total > MOST_CHARACTERS:
+        raise BadRequest(f"{field}: {total:,} characters, and at most {MOST_CHARACTERS:,} can be sent at once", field)
 
 
 def prompts_of(
@@ -77,22 +88,34 @@ def _check_number(prompts: Sequence[object], field: str, at_most: int) -> None:
         raise BadRequest(f"{field}: 1 to {at_most:,} are needed", field)
 
 
-def prompt_tokens(given: Prompts, model: Model, field: str, *, at_most: int, is_whole: bool = True) -> TokenLists:
+def prompt_tokens(
+    given: Prompts,
+    model: Model,
+    field: str,
+    *,
+    at_most: int,
+    is_whole: bool = True,
+    taking: Callable[[tuple[int, ...]], tuple[int, ...]] = lambda tokens: tokens,
+) -> TokenLists:
     """The tokens of each prompt. Raises `BadRequest` where there are none, or more than `at_most`.
 
-    One that is not whole is a piece of a text: nothing comes before it, and nothing in it is more than text.
+    One that is not whole is a piece of a text: nothing comes before it, and nothing in it is more than text. `taking`
+    is given each before the next is looked at, and may change it, or raise.
     """
     prompts = _apart(given)
     _check_number(prompts, field, at_most)
-    return tuple(
-        mixed_tokens(_bare(one, field), model, field, add_special=is_whole, parse_special=is_whole) for one in prompts
-    )
+    bare = [_bare(one, field) for one in prompts]
+    if len(bare) > 1:
+        check_amount(map(_characters, bare), field)
+    return tuple(taking(mixed_tokens(one, model, field, add_special=is_whole, parse_special=is_whole)) for one in bare)
 
 
 def mixed_tokens(
     given: Mixed, model: Model, field: str, *, add_special: bool = True, parse_special: bool = True
 ) -> tuple[int, ...]:
     """The tokens of one prompt; only text at its very beginning is given the model's BOS. Raises `BadRequest`."""
+    if not isinstance(given, str):
+        check_amount([_characters(given)], field)
     tokens: list[int] = []
     for i, part in enumerate([given] if isinstance(given, str) else given):
         if isinstance(part, str):
@@ -126,6 +149,10 @@ def _apart(given: Prompts) -> list[int | str | PromptObject | list[int | str]]:
     mixed = [part for part in given if isinstance(part, (int, str))]
     is_one = len(mixed) == len(given) and any(isinstance(part, int) for part in mixed)
     return [mixed] if is_one else given
+
+
+def _characters(given: Mixed) -> int:
+    return len(given) if isinstance(given, str) else sum(len(part) for part in given if isinstance(part, str))
 
 
 def _bare(given: int | str | PromptObject | list[int | str], field: str) -> Mixed:

@@ -133,6 +133,20 @@ class SlowBody(LoafError):
         super().__init__("the request's body came too slowly", "The server's --timeout says how long it waits.")
 
 
+class ServerStopping(LoafError):
+    """What has begun is finished, and nothing else is begun."""
+
+    def __init__(self) -> None:
+        super().__init__("this server is stopping", "Try again in a moment: another may take its place.")
+
+
+class BodiesTooLarge(LoafError):
+    """Each of the bodies that are being received or answered may be as large as it is, but not all of them."""
+
+    def __init__(self) -> None:
+        super().__init__("too many large requests at once", "Try again in a moment.")
+
+
 class TooManyConnections(LoafError):
     """As many clients are connected as the server, or the system, has room for."""
 

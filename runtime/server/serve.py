@@ -1,6 +1,7 @@
 """Serving from start to signal: listen, load, say where, wait, stop.
 
-SIGTERM and Ctrl-C: no new connections; what is running may finish for a moment, is then ended; exit 0.
+SIGTERM and Ctrl-C: no new work; what is running may finish for a while (`--drain-seconds`), is then ended; exit 0. So
+it is, too, where something does not let itself be ended.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ from runtime.console.aside import Aside
 from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
 from runtime.engine.backend import ModelFacts, WorkerAddress
-from runtime.errors import LoafError
+from runtime.errors import LoafError, escaped
+from runtime.machine.supervised import notify, notify_reloading, reap_orphans
 from runtime.models.served import ServedModel
 from runtime.server.app import build_app
-from runtime.server.keys import MODELS
+from runtime.server.keys import READINESS, RENEWABLE
 from runtime.server.listening import Addresses, listening
+from runtime.server.renewing import Renewable
 from runtime.settings import Settings
 
-FINISH_SECONDS = 3.0
 CLOSE_SECONDS = 1.0
-"""How long running requests may go on after the signal, and how long clients that do not read are waited for then."""
+END_SECONDS = 2.0
+"""When running requests have had their time: how long clients that do not read are waited for, and how long then
+whatever does not end by itself, a thread that computes or a driver."""
 
 
 Beside = Callable[[Sequence[ServedModel]], Awaitable[None] | None]
@@ -51,7 +55,7 @@ def serve(
 async def _serve(
     served: Sequence[ServedModel], settings: Settings, stopped: threading.Event, beside: Beside | None
 ) -> bool:
-    stop = _stop_on_signals()
+    stop = _stop_on_signals(settings.server.drain_seconds)
     begins_anew = False
     if stopped.is_set():
         return begins_anew
@@ -62,8 +66,9 @@ async def _serve(
             if await _load_unless(stop, served):
                 other = beside(served) if beside is not None else None
                 _announce(served, addresses, settings, stops="Ctrl-C" if other is None else "Ctrl-D")
+                _serve_a_supervisor(runner)
                 begins_anew = await _until_stopped(stop, served, settings.gpu.workers, other)
-                await _finish(runner)
+                await _drain(runner, settings.server.drain_seconds)
     finally:
         for one in served:
             one.stop()
@@ -71,19 +76,32 @@ async def _serve(
     return begins_anew
 
 
-def _stop_on_signals() -> asyncio.Event:
+def _stop_on_signals(drain_seconds: float) -> asyncio.Event:
     """Set at the first signal; a second one ends the program as it would any other."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
         stop.set()
+        _end_in(drain_seconds + CLOSE_SECONDS + END_SECONDS)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
     return stop
+
+
+def _end_in(seconds: float) -> None:
+    """End the process then, unless it has ended: threads are waited for else, and nothing interrupts them."""
+
+    def end() -> None:
+        sys.stderr.flush()
+        os._exit(0)
+
+    deadline = threading.Timer(seconds, end)
+    deadline.daemon = True
+    deadline.start()
 
 
 async def _load_unless(stop: asyncio.Event, served: Sequence[ServedModel]) -> bool:
@@ -104,6 +122,27 @@ async def _load_unless(stop: asyncio.Event, served: Sequence[ServedModel]) -> bo
     return False
 
 
+def _serve_a_supervisor(runner: web.AppRunner) -> None:
+    """Say that all is ready; read keys and certificates anew at SIGHUP; be the parent of whoever has none."""
+    loop = asyncio.get_running_loop()
+    renewable = runner.app[RENEWABLE]
+    if renewable.has_files:
+        loop.add_signal_handler(signal.SIGHUP, _read_anew, renewable)
+    reap_orphans(loop.add_signal_handler)
+    notify("READY=1")
+
+
+def _read_anew(renewable: Renewable) -> None:
+    notify_reloading()
+    try:
+        renewable.read_anew()
+    except (LoafError, OSError) as error:
+        print(f"error: {error}: what was read before stays in force", file=sys.stderr, flush=True)
+    else:
+        print("Keys and certificates have been read anew", file=sys.stderr, flush=True)
+    notify("READY=1")
+
+
 def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Settings, stops: str) -> None:
     """A few lines for people, and the page where there is a screen to show it on."""
     lines = _description(served[0], settings)
@@ -113,7 +152,7 @@ def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Set
             f"Warning: whoever can reach {', '.join(addresses.exposed)} may use the model (--api-key asks for a key)"
         )
     lines.append(f"Serving on {', '.join((*addresses.urls, *addresses.paths))} ({stops} stops)")
-    print("\n".join(lines), file=sys.stderr)
+    print("\n".join(map(escaped, lines)), file=sys.stderr)
     sys.stderr.flush()
     shows_page = settings.server.open_browser and settings.server.serves_page and addresses.urls
     if shows_page and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
@@ -197,11 +236,15 @@ async def _recovers(workers: Sequence[WorkerAddress], either: list[asyncio.Futur
     return True
 
 
-async def _finish(runner: web.AppRunner) -> None:
-    """Stop listening and let running requests finish, for `FINISH_SECONDS` at most."""
+async def _drain(runner: web.AppRunner, seconds: float) -> None:
+    """Take no new work, and let what runs finish, for so long at most; until then whoever asks is told. Then stop
+    listening.
+    """
+    readiness = runner.app[READINESS]
+    readiness.drains = True
+    notify("STOPPING=1")
+    deadline = asyncio.get_running_loop().time() + seconds
+    while readiness.answering and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.02)
     for site in list(runner.sites):
         await site.stop()
-    engines = [hosted.engine for hosted in runner.app[MODELS].all]
-    deadline = asyncio.get_running_loop().time() + FINISH_SECONDS
-    while any(engine.is_busy() for engine in engines) and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.02)

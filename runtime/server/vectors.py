@@ -13,9 +13,10 @@ from aiohttp import web
 
 from runtime.engine.backend import Embedded, Model
 from runtime.engine.engine import Engine
+from runtime.engine.errors import TextTooLong
 from runtime.engine.types import EmbeddingRequest
+from runtime.server.beside import beside_the_loop
 from runtime.server.generating import LoraField, adapter_scales
-from runtime.server.json import beside_the_loop
 from runtime.server.models import HostedModel
 from runtime.server.prompts import Prompts, TokenLists, prompt_tokens
 from runtime.server.refusals import BadRequest
@@ -33,16 +34,23 @@ async def embed_texts(
 ) -> tuple[TokenLists, Embedded]:
     """The tokens of each text, and what was computed of them. Raises `BadRequest`, and what the engine does."""
     engine, model = hosted.engine, hosted.loaded()
+    limit = engine.backend().longest_text
     if given is None:
         raise BadRequest("input: is missing", "input")
 
     def make() -> TokenLists:
-        tokens = prompt_tokens(given, model, "input", at_most=MAX_TEXTS)
-        return tuple(embeddable(one, model) for one in tokens)
+        return prompt_tokens(given, model, "input", at_most=MAX_TEXTS, taking=lambda one: _text(one, model, limit))
 
     texts = await beside_the_loop(request, make)
     scales = None if lora is None else adapter_scales(lora, len(engine.scales), "lora")
     return texts, await embed_tokens(engine, texts, scales)
+
+
+def _text(tokens: tuple[int, ...], model: Model, limit: int) -> tuple[int, ...]:
+    """`tokens` as they are embedded. Raises `TextTooLong`: the other texts need not be looked at."""
+    if len(tokens) > limit:
+        raise TextTooLong(len(tokens), limit)
+    return embeddable(tokens, model)
 
 
 def embeddable(tokens: tuple[int, ...], model: Model) -> tuple[int, ...]:

@@ -67,6 +67,9 @@ class FakeModel:
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:  # noqa: ARG002
         return tuple(int(word) for word in text.split())
 
+    def check_room(self, n_bytes: int) -> None:
+        pass
+
     def piece(self, token: int, *, special: bool = False) -> bytes:  # noqa: ARG002
         return f"{token} ".encode()
 
@@ -152,6 +155,10 @@ class FakeContext:
     @property
     def generator(self) -> FakeContext | None:
         return self if self.generates else None
+
+    @property
+    def longest_text(self) -> int:
+        return self.texts.max_batch
 
     def embedder(self) -> FakeEmbedder:
         return self.texts

@@ -49,6 +49,9 @@ class LlamaBackend:
         if not context.keeps_sequences:  # an encoder: nothing can be continued
             context.close()
             self._context = None
+        self.longest_text = self._embedder_settings().n_batch
+        n_ctx = context.n_ctx if self._context is not None else 0
+        model.vocabulary.most_tokens = max(n_ctx, self.longest_text)
 
     @property
     def model(self) -> LlamaModel:

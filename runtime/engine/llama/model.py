@@ -38,6 +38,10 @@ class LlamaModel:
         """As `Vocabulary.tokenize`."""
         return self.vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
 
+    def check_room(self, n_bytes: int) -> None:
+        """As `Vocabulary.check_room`."""
+        self.vocabulary.check_room(n_bytes)
+
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """As `Vocabulary.piece`."""
         return self.vocabulary.piece(token, special=special)

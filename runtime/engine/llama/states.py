@@ -16,9 +16,11 @@ mapped. So is memory, for itself, which goes back to the system when nobody look
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import mmap
 import os
+import stat
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,13 +63,15 @@ def set_state(lib: Any, context: Any, slot: int, state: memoryview, *, partial: 
 def save_state(lib: Any, context: Any, fits: bytes, slot: int, tokens: Sequence[int], path: Path) -> int:
     """Write the state of `slot`, which holds `tokens`, to `path`; returns bytes. `fits` is 32 bytes.
 
-    A file that is there already is replaced when all is written. Raises `StateFailed`, `OSError`.
+    A file that is there already is replaced when all is written. The new one is its owner's alone: it holds what was
+    said. Raises `StateFailed`, `OSError`.
     """
     size: int = lib.llama_state_seq_get_size(context, slot)
     start = _HEADER + _TOKEN * len(tokens)
     part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
     try:
-        with part.open("w+b") as file:
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b") as file:
             os.posix_fallocate(file.fileno(), 0, start + size)  # says now that the disk is full, not while it is mapped
             with mmap.mmap(file.fileno(), start + size) as content:
                 if _get_data(lib, context, slot, content, start, size) != size:
@@ -87,7 +91,7 @@ def read_tokens(fits: bytes, state: StateFile) -> tuple[int, ...]:
 
     Raises `StateFailed`, `OSError`.
     """
-    with state.path.open("rb") as file:
+    with _opened(state) as file:
         n_tokens, _size = _check_header(fits, state, file)
         return struct.unpack(f"<{n_tokens}i", file.read(_TOKEN * n_tokens))
 
@@ -98,7 +102,7 @@ def restore_state(lib: Any, context: Any, fits: bytes, slot: int, state: StateFi
     Raises `StateFailed`, `OSError`. After an error `slot` may hold a part of it. An offset in a file must be one at
     which it can be mapped.
     """
-    with state.path.open("rb") as file:
+    with _opened(state) as file:
         n_tokens, size = _check_header(fits, state, file)
         start = _HEADER + _TOKEN * n_tokens
         with mmap.mmap(file.fileno(), start + size, access=mmap.ACCESS_COPY, offset=state.offset) as content:
@@ -107,6 +111,24 @@ def restore_state(lib: Any, context: Any, fits: bytes, slot: int, state: StateFi
             if _set_data(lib, context, slot, content, start, size) != size:
                 raise StateFailed(state.path, "does not fit into the memory that is free")
             return struct.unpack(f"<{n_tokens}i", content[_HEADER:start])
+
+
+def _opened(state: StateFile) -> BinaryIO:
+    """The file, if it is one: whoever opens a pipe waits for its other end, and a link may lead anywhere.
+
+    Links to a file that has more in it than a state, a bundle, are followed. Raises `StateFailed`, `OSError`.
+    """
+    follows = 0 if state.size is not None else os.O_NOFOLLOW
+    try:
+        fd = os.open(state.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follows)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+            raise StateFailed(state.path, "is not a file") from error
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise StateFailed(state.path, "is not a file")
+    return os.fdopen(fd, "rb")
 
 
 def _check_header(fits: bytes, state: StateFile, file: BinaryIO) -> tuple[int, int]:

@@ -8,8 +8,9 @@ from runtime.chat.job import ChatJob, chat_job
 from runtime.engine.types import GenerationRequest
 from runtime.server.anthropic.turns import ConversationFields, conversation
 from runtime.server.anthropic.writing import MessageWriter
+from runtime.server.beside import beside_the_loop
 from runtime.server.chatting import answer_chat
-from runtime.server.json import beside_the_loop, decode
+from runtime.server.json import decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.refusals import BadRequest

@@ -5,7 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from runtime.server.anthropic.turns import ConversationFields, conversation
-from runtime.server.json import beside_the_loop, decode, json_response
+from runtime.server.beside import beside_the_loop
+from runtime.server.json import decode, json_response
 from runtime.server.keys import MODELS
 
 

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from runtime.engine.errors import PromptTooLong
 from runtime.engine.types import GenerationRequest
+from runtime.server.beside import beside_the_loop
 from runtime.server.generating import MAX_ANSWERS, GenerationFields, answer_all, generation_request, repeated
-from runtime.server.json import beside_the_loop, decode
+from runtime.server.json import decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.llamacpp.writing import CompletionWriter, Details
 from runtime.server.models import HostedModel

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from runtime.server.beside import beside_the_loop
 from runtime.server.generating import LoraField
-from runtime.server.json import beside_the_loop, decode, json_response
+from runtime.server.json import decode, json_response
 from runtime.server.keys import MODELS
-from runtime.server.prompts import Prompts
+from runtime.server.prompts import Prompts, check_amount
 from runtime.server.refusals import BadRequest
 from runtime.server.vectors import MAX_TEXTS, embed_texts, embed_tokens, normalized, token_usage
 
@@ -66,6 +67,7 @@ async def rerank(request: web.Request) -> web.Response:
     documents = [one.text if isinstance(one, Document) else one for one in given]
     if not 1 <= len(documents) <= MAX_TEXTS:
         raise BadRequest(f"documents: 1 to {MAX_TEXTS:,} texts are needed", "documents")
+    check_amount((len(body.query) + len(text) for text in documents), "documents")
     hosted = request.app[MODELS].find_reranker(body.model)
     model = hosted.loaded()
     prompts = await beside_the_loop(request, lambda: tuple(model.rerank_prompt(body.query, text) for text in documents))

@@ -10,7 +10,8 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.backend import InfillTokens, Model
-from runtime.server.json import beside_the_loop, decode
+from runtime.server.beside import beside_the_loop
+from runtime.server.json import decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.llamacpp.completion import Asked, CompletionFields, answer_asked, asked_for
 from runtime.server.prompts import Mixed, Prompt, mixed_tokens
@@ -22,6 +23,10 @@ _FILE = "filename\n"
 
 _SNIPPET = "\n\n--- snippet ---\n\n"
 """What stands before a piece of context where the model has no token for it."""
+
+
+_MOST_READ = 256 * 1024
+"""Characters of a file next to the gap, or of one for context, that are looked at: more than there is room for."""
 
 
 class ContextFile(msgspec.Struct):
@@ -81,23 +86,27 @@ def infill_prompt(body: InfillRequest, model: Model, marks: InfillTokens, room: 
     Raises `BadRequest`.
     """
     line = _plain(body.prompt or "", model)
-    prefix = mixed_tokens(body.input_prefix, model, "input_prefix", add_special=False, parse_special=False)
-    suffix = mixed_tokens(body.input_suffix, model, "input_suffix", add_special=False, parse_special=False)
-    context = _context(body.input_extra or [], model, marks)
+    before = body.input_prefix[-_MOST_READ:]
+    prefix = mixed_tokens(before, model, "input_prefix", add_special=False, parse_special=False)
+    after = body.input_suffix[:_MOST_READ]
+    suffix = mixed_tokens(after, model, "input_suffix", add_special=False, parse_special=False)
+    context = _context(body.input_extra or [], room.context, model, marks)
     quarter = room.code // 4
     gap = marks.prompt((*_last(prefix, 3 * quarter), *line), suffix[: max(quarter - 2 - len(line), 0)])
     return (*_last(context, room.context), *gap)
 
 
-def _context(files: list[ContextFile], model: Model, marks: InfillTokens) -> tuple[int, ...]:
-    tokens: list[int] = []
+def _context(files: list[ContextFile], room: int, model: Model, marks: InfillTokens) -> tuple[int, ...]:
+    """At least the last `room` tokens of it: files before those are not looked at."""
+    parts = [_file_head(_FILE, "", model, marks)]
+    for file in reversed(files):
+        if sum(map(len, parts)) >= room:
+            break
+        parts.append(_plain(file.text[-_MOST_READ:], model))
+        parts.append(_file_head(f"{file.filename}\n", _SNIPPET, model, marks))
     if marks.repository is not None:
-        tokens += (marks.repository, *_plain(_REPOSITORY, model))
-    for file in files:
-        tokens += _file_head(f"{file.filename}\n", _SNIPPET, model, marks)
-        tokens += _plain(file.text, model)
-    tokens += _file_head(_FILE, "", model, marks)
-    return tuple(tokens)
+        parts.append((marks.repository, *_plain(_REPOSITORY, model)))
+    return tuple(token for part in reversed(parts) for token in part)
 
 
 def _file_head(name: str, otherwise: str, model: Model, marks: InfillTokens) -> tuple[int, ...]:

@@ -8,8 +8,9 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.backend import Model
+from runtime.server.beside import beside_the_loop
 from runtime.server.chat_messages import ChatFields, conversation
-from runtime.server.json import beside_the_loop, decode, json_response
+from runtime.server.json import decode, json_response
 from runtime.server.keys import MODELS
 from runtime.server.prompts import Mixed, known_token, mixed_tokens, token_text
 

@@ -12,19 +12,22 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.backend import Embedded, Model
-from runtime.engine.errors import TextTooLong
-from runtime.server.json import beside_the_loop, json_response
+from runtime.server.beside import beside_the_loop
+from runtime.server.json import json_response
 from runtime.server.keys import MODELS
 from runtime.server.models import HostedModel
 from runtime.server.ollama.answers import nanoseconds
 from runtime.server.ollama.fields import full_name, read_body
 from runtime.server.ollama.options import Options
-from runtime.server.prompts import TokenLists
+from runtime.server.prompts import TokenLists, check_amount
 from runtime.server.refusals import BadRequest
 from runtime.server.vectors import embed_tokens, embeddable, one_vector_each, shortened
 
 _MAX_TEXTS = 16_384
 """LangChain sends all of its texts in one request. A vector of a thousand numbers takes 20 kB in JSON."""
+
+_MOST_KEPT = 256 * 1024
+"""Characters of a text that is to be cut to what a model can read: more than any can, in few enough bytes for each."""
 
 _AT_ONCE = 256
 """Vectors that are written down before others get their turn: a few milliseconds."""
@@ -58,6 +61,7 @@ async def embed(request: web.Request) -> web.Response:
     given = [body.input] if isinstance(body.input, str) else body.input or []
     if len(given) > _MAX_TEXTS:
         raise BadRequest(f"input: at most {_MAX_TEXTS:,} texts at once", "input")
+    check_amount(map(len, given), "input")
     vectors: list[Any] = []
     counts = 0
     if given and body.input != "":
@@ -91,18 +95,17 @@ async def _embedded(
 ) -> tuple[TokenLists, Embedded]:
     """The tokens of each text, and its vectors. With `truncate`, too long ones lose their end. Raises `BadRequest`."""
     engine, model = hosted.engine, hosted.loaded()
-    texts = await beside_the_loop(request, lambda: tuple(_tokens(text, model) for text in given))
-    try:
-        return texts, await embed_tokens(engine, texts)
-    except TextTooLong as error:
-        if not truncate:
-            raise BadRequest("the input length exceeds the context length", "input") from error
-        texts = tuple(_cut(text, error.limit, model) for text in texts)
-        return texts, await embed_tokens(engine, texts)
+    limit = engine.backend().longest_text
 
+    def make(text: str) -> tuple[int, ...]:
+        kept = text[:_MOST_KEPT] if truncate else text
+        tokens = embeddable(model.tokenize(kept, add_special=True, parse_special=True), model)
+        if len(tokens) > limit and not truncate:
+            raise BadRequest("the input length exceeds the context length", "input")
+        return _cut(tokens, limit, model)
 
-def _tokens(text: str, model: Model) -> tuple[int, ...]:
-    return embeddable(model.tokenize(text, add_special=True, parse_special=True), model)
+    texts = await beside_the_loop(request, lambda: tuple(make(text) for text in given))
+    return texts, await embed_tokens(engine, texts)
 
 
 def _cut(text: tuple[int, ...], limit: int, model: Model) -> tuple[int, ...]:

@@ -17,9 +17,10 @@ from runtime.engine.backend import Model
 from runtime.engine.pieces import texts_only
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Probabilities, TokenEvent
 from runtime.media.given import Gathering, joined
+from runtime.server.beside import beside_the_loop
 from runtime.server.dialect import Failure
 from runtime.server.generating import Answer, answer
-from runtime.server.json import beside_the_loop, json_response
+from runtime.server.json import json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.ollama.answers import ending, head, logprobs, without_text

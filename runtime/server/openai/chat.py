@@ -8,10 +8,11 @@ import msgspec
 from aiohttp import web
 
 from runtime.chat.job import ChatJob, chat_job
+from runtime.server.beside import beside_the_loop
 from runtime.server.chat_messages import ChatFields, conversation
 from runtime.server.chatting import answer_chat
 from runtime.server.generating import generation_request, repeated
-from runtime.server.json import beside_the_loop, decode, encode, json_response
+from runtime.server.json import decode, encode, json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.openai.chat_writer import ChatShape, ChatWriter

@@ -56,7 +56,6 @@ def test_everything_ends_with_the_reason() -> None:
             with pytest.raises(WorkerLost):
                 attempt()
         assert engine.lost.result() is LOST
-        assert not engine.is_busy()
         engine.stop()
         engine.join(timeout=10)
 

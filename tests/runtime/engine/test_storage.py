@@ -31,6 +31,9 @@ class Pool:
     def begin(self, prompt: list[int], scales: tuple[float, ...] = ()) -> tuple[int, int]:
         """Start `prompt` and compute it; returns its slot, and how much of it was there."""
         self.storage.fetch(prompt, scales)
+        lost = self.cache.loses(prompt, scales)
+        if lost is not None:
+            self.storage.keep(lost)
         start = self.cache.acquire(prompt, scales)
         if start.copy_from is not None:
             self.context.keep_prefix(start.slot, 0)
@@ -93,6 +96,23 @@ def test_what_takes_longer_than_a_token_is_not_moved_before_a_batch() -> None:
         pool.run(prompt)
     pool.storage.make_way()
     assert pool.held() == [C], "two of forty tokens are fewer than ninety, three are more"
+
+
+@pytest.mark.parametrize("n_slots", [1, 2])
+def test_conversations_that_take_turns_lose_nothing(n_slots: int) -> None:
+    """More of them than slots, without a moment to tidy, and each too large to be moved in no time."""
+    pool = Pool(size=1, n_slots=n_slots)
+    for prompt in (A, B, C):
+        pool.run(prompt)
+    for prompt in (A, B, C):
+        assert pool.run([*prompt, 1, 2]) == len(prompt)
+
+
+def test_a_text_that_goes_on_otherwise_is_kept_where_most_of_it_would_be_lost() -> None:
+    pool = Pool(n_slots=1)
+    pool.run([*A, *B, *C])
+    pool.run([*A, 1, 2])
+    assert pool.run([*A, *B, *C]) == 3 * len(A) - 1
 
 
 def test_what_is_larger_than_the_shelf_stays() -> None:

@@ -53,12 +53,13 @@ def test_lines_for_people_and_for_programs(
     assert told == {"level": "info", "source": "requests", "message": "a\nb\u2028", "status": 200}
 
 
-def test_a_log_that_cannot_be_written_to_ends_nothing(
+def test_a_log_that_cannot_be_written_to_ends_nothing_and_is_told_once(
     requests: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.start_logging(file=Path("/dev/full"))
     requests.info("no room")
-    assert capsys.readouterr() == ("", "")
+    requests.info("none for a second one")
+    assert capsys.readouterr() == ("", "error: /dev/full: No space left on device: lines of the log are lost\n")
     with pytest.raises(OSError, match="No such file"):
         logs.start_logging(file=Path("/no/such/log"))
 

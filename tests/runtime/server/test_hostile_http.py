@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from support.apps import unchunked
 from support.bundles import Server, clean_environment
 from support.raw_http import ask, exchange
+from support.waiting import wait_until
 
 # -- slow clients, and bodies that are not read ---------------------------------------------------------------
 
@@ -117,13 +119,31 @@ def test_requests_sent_ahead_are_answered_in_turn(server: Server) -> None:
     assert answer.count(b'{"status":"ok"}') == 101
 
 
-def test_who_ends_the_connection_has_left(server: Server) -> None:
-    """There is no other sign of a client that no longer waits: half a connection is none."""
-    body = b'{"prompt": "Once", "n_predict": 100000, "ignore_eos": true}'
-    assert exchange(server.port, POST + b"Content-Length: %d\r\n\r\n%s" % (len(body), body), closes_sending=True) == b""
-    deadline = time.monotonic() + 20
-    while any(slot["is_processing"] for slot in server.get("/slots")[1]):
-        assert time.monotonic() < deadline
+@pytest.mark.parametrize("streams", [False, True])
+def test_half_a_connection_is_enough_for_the_answer(server: Server, streams: bool) -> None:
+    body = json.dumps({"prompt": "Once", "n_predict": 200, "ignore_eos": True, "stream": streams}).encode()
+    answer = exchange(server.port, POST + b"Content-Length: %d\r\n\r\n%s" % (len(body), body), closes_sending=True)
+    while answer.startswith(b"HTTP/1.1 100"):
+        answer = answer.partition(b"\r\n\r\n")[2]
+    head, _, content = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), answer
+    if streams:
+        assert b'"stop":true' in unchunked(content)
+    else:
+        assert json.loads(content)["tokens_predicted"] == 200
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_who_ends_the_whole_connection_has_left(server: Server, streams: bool) -> None:
+    body = json.dumps({"prompt": "Once", "n_predict": 10**6, "ignore_eos": True, "stream": streams, "n_keep": 0})
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as raw:
+        raw.sendall(POST + b"Content-Length: %d\r\n\r\n%s" % (len(body), body.encode()))
+        wait_until(lambda: any(slot["is_processing"] for slot in server.get("/slots")[1]))
+    wait_until(lambda: not any(slot["is_processing"] for slot in server.get("/slots")[1]), 20)
+
+
+def test_half_a_request_on_half_a_connection_is_nothing(server: Server) -> None:
+    assert exchange(server.port, POST + b"Content-Length: 100\r\n\r\n{", closes_sending=True) == b""
 
 
 def test_one_client_too_many_is_told(demo: Path, warm_cache: Path) -> None:

@@ -8,10 +8,11 @@ from aiohttp import web
 
 from runtime.chat.job import ChatJob, chat_job
 from runtime.engine.errors import PromptTooLong
+from runtime.server.beside import beside_the_loop
 from runtime.server.chatting import answer_chat
 from runtime.server.errors import failure_of
 from runtime.server.generating import generation_request
-from runtime.server.json import beside_the_loop, decode, json_response
+from runtime.server.json import decode, json_response
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.models import HostedModel
 from runtime.server.openai.limits import top_logprobs, with_logprobs

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,3 +106,48 @@ def test_a_state_that_cannot_be_written_says_so(backend: LlamaBackend, context: 
     with pytest.raises(FileNotFoundError):
         context.save(0, prompt, tmp_path / "no" / "folder")
     assert list(tmp_path.iterdir()) == []
+
+
+def other_end(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def link(path: Path) -> None:
+    path.with_name("elsewhere").write_bytes(b"LOAFKV1\n")
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+def door(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
+
+
+NO_FILES = [other_end, link, door, Path.mkdir]
+
+
+@pytest.mark.parametrize("make", NO_FILES, ids=["a pipe", "a link", "a socket", "a folder"])
+def test_what_is_no_file_is_refused_at_once(context: Context, tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """Whoever opens a pipe waits until somebody writes into it."""
+    make(tmp_path / "state")
+    with pytest.raises(StateFailed, match="is not a file"):
+        context.saved_tokens(StateFile(tmp_path / "state"))
+    with pytest.raises(StateFailed, match="is not a file"):
+        context.restore(0, StateFile(tmp_path / "state"))
+
+
+@pytest.mark.parametrize("make", [other_end, link], ids=["a pipe", "a link"])
+def test_saving_replaces_it_with_a_file_of_its_owners_alone(
+    backend: LlamaBackend, context: Context, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    prompt = tokens_of(backend, PROMPT)
+    go_on(context, 0, 0, prompt, 1)
+    make(tmp_path / "state")
+    make(tmp_path / ".state.part")
+    before = os.umask(0)
+    try:
+        context.save(0, prompt, tmp_path / "state")
+    finally:
+        os.umask(before)
+    assert not (tmp_path / "state").is_symlink()
+    assert stat.S_IMODE((tmp_path / "state").lstat().st_mode) == 0o600
+    assert context.saved_tokens(StateFile(tmp_path / "state")) == prompt

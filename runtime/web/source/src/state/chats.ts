@@ -79,7 +79,7 @@ export async function change(fields: Partial<Chat>, one: Chat = chat.value): Pro
 /** Adds `turn` at the end of the branch that is shown; the first one makes the conversation be kept. */
 export async function add(turn: Turn): Promise<void> {
   const to = chat.value.id === turn.chat ? chat.value : chats.value.find((one) => one.id === turn.chat)!;
-  const changed = { ...to, leaf: turn.id, updated: Date.now(), title: to.title || titleOf(turn.text || "Conversation") };
+  const changed = { ...to, leaf: turn.id, updated: Date.now(), title: to.title || titleOf(turn.text || turn.attachments?.[0]?.name || "Conversation") };
   put(turn);
   if (chat.value.id === changed.id) chat.value = changed;
   chats.value = sorted(changed);

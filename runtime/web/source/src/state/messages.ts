@@ -29,7 +29,8 @@ function contentOf(text: string, attachments: Attachment[]): string | Part[] {
   const whole = [...files, text].filter(Boolean).join("\n\n");
   const images = attachments.filter((one) => one.kind === "image");
   if (!images.length) return whole;
-  return [...images.map((one): Part => ({ type: "image_url", image_url: { url: one.data } })), { type: "text", text: whole }];
+  const shown = images.map((one): Part => ({ type: "image_url", image_url: { url: one.data } }));
+  return whole ? [...shown, { type: "text", text: whole }] : shown;
 }
 
 /** `text` between fences that are longer than any in it. */

@@ -2,13 +2,13 @@
 
 import { signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { attachmentOf } from "../attaching/attachment";
 import type { Attachment } from "../chats/types";
 import { ask, running, stop } from "../state/answering";
 import { chat, isComing, isLoaded } from "../state/chats";
 import { route } from "../state/route";
 import { condition, seesImages, writers } from "../state/server";
 import { Icon } from "../parts/Icon";
-import { attachmentOf } from "./attaching";
 import { Chips } from "./Chips";
 
 /** What was being written in each conversation, while the page is open. */
@@ -78,20 +78,23 @@ export function Composer() {
     event.preventDefault();
     void attach(files);
   };
-  const onDrop = (event: DragEvent): void => {
-    event.preventDefault();
-    isOver.value = false;
-    void attach(Array.from(event.dataTransfer?.files ?? []));
-  };
   const onDrag = (event: DragEvent): void => {
+    if (!event.dataTransfer?.types.includes("Files")) return; // words that are moved about
     event.preventDefault();
     isOver.value = event.type === "dragover";
+    if (event.type === "drop") void attach(Array.from(event.dataTransfer.files));
   };
+  // Wherever it is dropped: elsewhere the browser would leave the page, and show the file in its place.
+  useEffect(() => {
+    const kinds = ["dragover", "dragleave", "drop"] as const;
+    for (const kind of kinds) document.addEventListener(kind, onDrag);
+    return () => kinds.forEach((kind) => document.removeEventListener(kind, onDrag));
+  }, []);
 
   return (
     <div class="bottom">
       {problem.value && <p class="problem column" role="alert">{problem}</p>}
-      <form class={`composer column${isOver.value ? " over" : ""}`} onSubmit={send} onDragOver={onDrag} onDragLeave={onDrag} onDrop={onDrop}>
+      <form class={`composer column${isOver.value ? " over" : ""}`} onSubmit={send}>
         <Chips attachments={attachments.value} onRemove={(one) => (attachments.value = attachments.value.filter((other) => other !== one))} />
         <textarea
           id="message"
@@ -121,16 +124,24 @@ export function Composer() {
 
 function FilePicker({ onFiles }: { onFiles: (files: File[]) => void }) {
   const picker = useRef<HTMLInputElement>(null);
+  const camera = useRef<HTMLInputElement>(null);
   const label = seesImages.value ? "Attach a picture or a text file" : "Attach a text file";
-  const take = (): void => {
-    const files = Array.from(picker.current!.files ?? []);
-    picker.current!.value = "";
+  const take = (event: Event): void => {
+    const from = event.currentTarget as HTMLInputElement;
+    const files = Array.from(from.files ?? []);
+    from.value = "";
     onFiles(files);
   };
   return (
     <>
       <input ref={picker} type="file" multiple hidden aria-label="Files to attach" onChange={take} />
       <button type="button" class="quiet icon" title={label} aria-label={label} onClick={() => picker.current!.click()}><Icon name="attach" /></button>
+      {seesImages.value && (
+        <>
+          <input ref={camera} type="file" accept="image/*" capture="environment" hidden aria-label="Photo to attach" onChange={take} />
+          <button type="button" class="quiet icon camera" title="Take a photo" aria-label="Take a photo" onClick={() => camera.current!.click()}><Icon name="camera" /></button>
+        </>
+      )}
     </>
   );
 }

@@ -1,13 +1,16 @@
 // Files as attachments: text is read as UTF-8, pictures are taken where the model sees them.
 
 import type { Attachment } from "../chats/types";
+import { isPicture, picture } from "./picture";
 
 const MAX_TEXT_BYTES = 2_000_000;
-const MAX_IMAGE_BYTES = 20_000_000;
 
 /** Raises an Error that says why `file` cannot be attached. */
 export async function attachmentOf(file: File, seesImages: boolean): Promise<Attachment> {
-  if (file.type.startsWith("image/") && file.type !== "image/svg+xml") return image(file, seesImages);
+  if (await isPicture(file)) {
+    if (!seesImages) throw new Error("this model does not see pictures");
+    return { kind: "image", name: file.name, data: await picture(file) };
+  }
   if (file.size > MAX_TEXT_BYTES) throw new Error("it is larger than 2 MB, more than a model can read");
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
@@ -16,16 +19,4 @@ export async function attachmentOf(file: File, seesImages: boolean): Promise<Att
   } catch {
     throw new Error("it is not a text file");
   }
-}
-
-async function image(file: File, seesImages: boolean): Promise<Attachment> {
-  if (!seesImages) throw new Error("this model does not see pictures");
-  if (file.size > MAX_IMAGE_BYTES) throw new Error("it is larger than 20 MB");
-  const data = await new Promise<string>((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result as string);
-    reader.onerror = () => reject(new Error("it cannot be read"));
-    reader.readAsDataURL(file);
-  });
-  return { kind: "image", name: file.name, data };
 }

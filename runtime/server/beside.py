@@ -1,0 +1,63 @@
+"""What takes longer than others can wait is done beside the event loop, in threads.
+
+Large bodies have threads of their own, and few: six of them would else keep everybody waiting who is not small. What
+is done for a client that leaves is not begun, or ends with its next part (`check_wanted`). Refuses to know what it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+from aiohttp import web
+
+from runtime.engine.wanted import check_wanted, wanted_until
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+T = TypeVar("T")
+
+SMALL = 4096
+"""Bytes of a body that is dealt with at once: two milliseconds of rendering and tokenizing at most."""
+
+LARGE = 256 * 1024
+"""Bytes from which on a body is dealt with in one of the threads for large ones: some fifty thousand tokens."""
+
+_THREADS_FOR_LARGE = 2
+
+_PICTURE = b"image"
+"""What all dialects have in the name of a field with a picture, which takes longer than its size tells."""
+
+
+async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_long: bool = False) -> T:
+    """What `make` makes of the request: in a thread, so that nobody waits, unless it is small.
+
+    While all processors compute, a thread is waited for longer than a small request takes.
+    """
+    body = await request.read()
+    size = len(body)
+    if not takes_long and size <= SMALL and _PICTURE not in body:
+        return make()
+    left = threading.Event()
+
+    def while_wanted() -> T:
+        with wanted_until(left):
+            check_wanted()
+            return make()
+
+    pool = _for_large() if size > LARGE else None
+    try:
+        return await asyncio.get_running_loop().run_in_executor(pool, while_wanted)
+    finally:
+        left.set()
+
+
+@cache
+def _for_large() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(_THREADS_FOR_LARGE, "large")
