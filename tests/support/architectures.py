@@ -12,7 +12,7 @@ import string
 import struct
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -132,8 +132,7 @@ def _attention() -> Blueprint:
 
 def _sections() -> Blueprint:
     attention = _attention()
-    keys = {**attention.keys, "rope.dimension_sections": Array(INT32, [2, 1, 1, 0])}
-    return Blueprint(keys, attention.tensors, attention.tokenizer)
+    return replace(attention, keys={**attention.keys, "rope.dimension_sections": Array(INT32, [2, 1, 1, 0])})
 
 
 def _sliding_window() -> Blueprint:
