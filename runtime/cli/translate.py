@@ -62,6 +62,7 @@ def settings_from(manifest: Manifest | None, flags: dict[str, Any]) -> Settings:
         aliases=flags["alias"] or (),
         tags=flags["tags"] or (),
         prompt=prompt,
+        images=_images(flags),
         serves=flags["server"] or not flags["chat"],
         chats=_chats(flags),
         raw=flags["raw"],
@@ -94,6 +95,15 @@ def _prompt(flags: dict[str, Any]) -> str | None:
         return ""
     text = _one_of(flags, "prompt", "file")
     return text if flags["file"] is None or text is None else text.removesuffix("\n")
+
+
+def _images(flags: dict[str, Any]) -> tuple[Path, ...]:
+    images: tuple[Path, ...] = flags["image"] or ()
+    if images and flags["prompt"] is None and flags["file"] is None:
+        raise click.UsageError("--image goes with a prompt (-p, -f).")
+    if images and flags["raw"]:
+        raise click.UsageError("Either --image or --raw, not both: bare text has no place for a picture.")
+    return images
 
 
 def _batch(flags: dict[str, Any]) -> BatchSettings | None:
@@ -194,7 +204,11 @@ def _engine(flags: dict[str, Any]) -> EngineSettings:
             flags["ctx_checkpoints"], flags["checkpoint_min_step"], _shelf_bytes(flags["cache_ram"])
         ),
         swa_full=flags["swa_full"],
-        max_draft=flags["draft_max"] if flags["lookup"] else 0,
+        max_draft=flags["draft_max"],
+        looks_up=flags["lookup"],
+        draft=flags["draft"],
+        min_draft=flags["draft_min"],
+        least_probability=flags["draft_p_min"],
         projector=_projector(flags["mmproj"], flags["no_mmproj"]),
         projects=not flags["no_mmproj"],
         looking=_looking(flags["image_min_tokens"], flags["image_max_tokens"]),

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-Name = Literal["help", "system", "clear", "undo", "retry", "save", "load", "model", "stats", "exit"]
+Name = Literal["help", "system", "clear", "undo", "retry", "image", "save", "load", "model", "stats", "exit"]
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -35,6 +35,7 @@ COMMANDS: dict[Name, _Form] = {
     "clear": _Form("", "Begin a new conversation; the system prompt stays."),
     "undo": _Form("", "Take the last question and its answer back."),
     "retry": _Form("", "Answer the last question anew."),
+    "image": _Form("FILE", "Show a picture with what is asked next; so does dropping it here."),
     "save": _Form("FILE", "Write the conversation to a file, as JSON."),
     "load": _Form("FILE", "Go on with the conversation of a file."),
     "model": _Form("[NAME]", "Go on with another model of this file; without a name, say which there are."),

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 
@@ -22,10 +23,13 @@ from runtime.console.aside import Aside
 from runtime.console.errors import AnswerCutOff, NoPrompt
 from runtime.console.loading import loading_shown
 from runtime.console.printable import printable
+from runtime.console.showing import show
 from runtime.console.speed import speed_of
 from runtime.console.standard_input import read_text, repaired
 from runtime.engine.errors import CannotGenerate
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest
+from runtime.media.errors import MediaUnsupported
+from runtime.media.given import Gathering, Given, joined
 from runtime.models.served import ServedModel
 from runtime.settings import Settings
 
@@ -38,7 +42,7 @@ def answer_once(served: ServedModel, settings: Settings) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     assert settings.prompt is not None
     prompt = _with_input(settings.prompt)
-    if not prompt and not settings.raw:
+    if not prompt and not settings.raw and not settings.images:
         raise NoPrompt
     asyncio.run(_answer(served, msgspec.structs.replace(settings, prompt=prompt), Aside()))
 
@@ -57,7 +61,8 @@ async def _answer(served: ServedModel, settings: Settings, aside: Aside) -> None
         backend = await asyncio.wrap_future(served.engine.ready)
     if backend.generator is None:
         raise CannotGenerate
-    if settings.system is None and fallback_of(backend.model, settings.chat.template) is not None:
+    has_template = fallback_of(backend.model, settings.chat.template) is None
+    if not has_template and settings.system is None and not settings.images:
         aside.say("The model has no chat template: the text is gone on with as it is\n")
         settings = msgspec.structs.replace(settings, raw=True)
     answer = _raw(served, settings) if settings.raw else _chat(served, settings, aside)
@@ -84,10 +89,12 @@ async def _raw(served: ServedModel, settings: Settings) -> AsyncIterator[str | F
 
 
 async def _chat(served: ServedModel, settings: Settings, aside: Aside) -> AsyncIterator[str | FinishedEvent]:
-    """The answer to the prompt as a user's message. What the model thinks before it is said aside."""
+    """The answer to the prompt as a user's message, below its pictures. What is thought before it is said aside."""
     assert settings.prompt is not None
     prompts = Prompts(served.engine, settings.system, settings.chat)
-    conversation = Conversation((Message("user", settings.prompt),))
+    pictures = _pictures(served, settings.images)
+    content = joined((*(one.mark for one in pictures), settings.prompt or None))
+    conversation = Conversation((Message("user", content),), media=pictures)
     job = chat_job(prompts, conversation, _wanted(settings, ()))
     thinks = False
     async for part in Answering(served.engine, job).parts():
@@ -101,6 +108,17 @@ async def _chat(served: ServedModel, settings: Settings, aside: Aside) -> AsyncI
             yield part.text
         elif isinstance(part, ChatFinished):
             yield part
+
+
+def _pictures(served: ServedModel, paths: tuple[Path, ...]) -> tuple[Given, ...]:
+    """Raises `MediaError`, also where the model sees none: what decodes them is there only where one does."""
+    projector = served.engine.backend().projector
+    if paths and (projector is None or not projector.sees):
+        raise MediaUnsupported(str(paths[0]), "image")
+    gathering = Gathering()
+    for path in paths:
+        show(path, gathering)
+    return gathering.given
 
 
 def _wanted(settings: Settings, prompt: tuple[int, ...]) -> GenerationRequest:

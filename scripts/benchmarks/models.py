@@ -3,6 +3,8 @@
     demo       the bundle's own demo: 1.9 million parameters, 1,280 tokens; a step of it is mostly overhead
     100m       a Llama of 105 million parameters that counts, Q8_0, 32,000 tokens
     1b         a Llama of 1.1 billion parameters that counts, in the shape of Llama 3.2 1B, Q4_0, 32,000 tokens
+    370m       a Llama of 370 million parameters that counts, F16: too large for a processor's caches, as most are
+    draft-80, draft-0   draft models for those that count: right after 4 tokens of 5, and never
     bert-33m   a BERT in the shape of MiniLM-L12 and bge-small, Q8_0, 30,000 tokens
 
 Those of noise are made anew each time, in a second or two; `shapes.py` tells what it means that a Llama counts.
@@ -12,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from shapes import Bert, Llama
 from vocabularies import sentence_pieces, word_pieces
-from weights import Q4_0, Q8_0, write_noise
+from weights import F16, Q4_0, Q8_0, write_noise
 
 from bundler.gguf.header import ArrayValue
 from bundler.gguf.reader import read_gguf
@@ -32,6 +35,16 @@ def _make_100m(path: Path) -> int:
     return write_noise(path, shape, sentence_pieces(32_000), Q8_0)
 
 
+def _make_370m(path: Path) -> int:
+    shape = Llama(layers=4, width=2048, hidden=8192, heads=32, kv_heads=8, context=16384, counts=True)
+    return write_noise(path, shape, sentence_pieces(32_000), F16)
+
+
+def _make_draft(path: Path, errs: float) -> int:
+    shape = Llama(layers=1, width=128, hidden=256, heads=4, kv_heads=4, context=16384, counts=True, errs=errs)
+    return write_noise(path, shape, sentence_pieces(32_000), Q8_0)
+
+
 def _make_1b(path: Path) -> int:
     shape = Llama(layers=16, width=2048, hidden=8192, heads=32, kv_heads=8, context=16384, counts=True)
     return write_noise(path, shape, sentence_pieces(32_000), Q4_0)
@@ -41,7 +54,14 @@ def _make_bert(path: Path) -> int:
     return write_noise(path, Bert(), word_pieces(30_000), Q8_0)
 
 
-_MAKERS: dict[str, Callable[[Path], int]] = {"100m": _make_100m, "1b": _make_1b, "bert-33m": _make_bert}
+_MAKERS: dict[str, Callable[[Path], int]] = {
+    "100m": _make_100m,
+    "370m": _make_370m,
+    "draft-80": partial(_make_draft, errs=0.2),
+    "draft-0": partial(_make_draft, errs=1.0),
+    "1b": _make_1b,
+    "bert-33m": _make_bert,
+}
 
 
 @dataclass(frozen=True, slots=True)

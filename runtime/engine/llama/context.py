@@ -14,13 +14,13 @@ from typing import Any
 
 import msgspec
 
-from runtime.engine.backend import BatchItem, ContextSettings, PoolFull, StateFile
+from runtime.engine.backend import BatchItem, ContextSettings, PoolFull, SavedSequence, StateFile
 from runtime.engine.errors import ContextFailed, DecodeFailed, EngineStopped
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.projector import Projector
 from runtime.engine.llama.sampler import ChainSampler
-from runtime.engine.llama.states import get_state, read_tokens, restore_state, save_state, set_state
+from runtime.engine.llama.states import get_state, read_checkpoints, read_tokens, restore_state, save_state, set_state
 from runtime.engine.pieces import Piece, texts_only
 from runtime.engine.team import Team
 from runtime.engine.types import Sampling
@@ -71,18 +71,17 @@ class Context:
         Returns {slot: index of the first of its outputs, if it has any}, one more for each further, to sample at.
         Raises `PoolFull` (then nothing was kept of the batch), `EngineStopped` after `interrupt`, or `DecodeFailed`.
         """
-        self._model.logs.clear()
-        use_adapters(self._model, self._handle, scales)
-        self._batch.clear()
-        outputs = {}
-        for item in items:
-            first = self._batch.add(item.slot, item.position, item.tokens, item.outputs)
-            if item.outputs:
-                outputs[item.slot] = first
-        code = self._compute(self._lib.llama_decode, self._batch.handle)
-        if code == 1:
-            raise PoolFull
-        check_computed(self._model, code)
+        outputs = self._batch.fill(items)
+        self._decode(scales)
+        return outputs
+
+    def decode_next(self, tokens: Sequence[int], scales: tuple[float, ...]) -> range:
+        """Compute `tokens`, which come next in the sequences of the batch before: it had one token of each.
+
+        Returns an index to sample at for each. Raises as `decode`.
+        """
+        outputs = self._batch.go_on(tokens)
+        self._decode(scales)
         return outputs
 
     def is_encoded(self, piece: Piece) -> bool:
@@ -171,21 +170,33 @@ class Context:
         """As `states.set_state`."""
         return set_state(self._lib, self._handle, slot, state)
 
-    def save(self, slot: int, tokens: Sequence[int], path: Path) -> int:
+    def save(self, slot: int, saved: SavedSequence, path: Path) -> int:
         """As `states.save_state`."""
-        return save_state(self._lib, self._handle, self._fingerprint(), slot, tokens, path)
+        return save_state(self._lib, self._handle, self._fingerprint(), slot, saved, path)
 
     def saved_tokens(self, file: StateFile) -> tuple[int, ...]:
         """As `states.read_tokens`."""
         return read_tokens(self._fingerprint(), file)
 
-    def restore(self, slot: int, file: StateFile) -> tuple[int, ...]:
+    def saved_checkpoints(self, file: StateFile) -> tuple[int, ...]:
+        """As `states.read_checkpoints`."""
+        return read_checkpoints(self._fingerprint(), file)
+
+    def restore(self, slot: int, file: StateFile) -> SavedSequence:
         """As `states.restore_state`."""
         return restore_state(self._lib, self._handle, self._fingerprint(), slot, file)
 
     def close(self) -> None:
         """Free the pool. Samplers made for it must be gone."""
         self._lib.llama_free(self._handle)
+
+    def _decode(self, scales: tuple[float, ...]) -> None:
+        self._model.logs.clear()
+        use_adapters(self._model, self._handle, scales)
+        code = self._compute(self._lib.llama_decode, self._batch.handle)
+        if code == 1:
+            raise PoolFull
+        check_computed(self._model, code)
 
     def _fingerprint(self) -> bytes:
         """What a state must have been computed with to fit here, so far as llama.cpp does not look itself."""
@@ -212,6 +223,13 @@ class Interrupt:
         self._flag[0] = b"\1"
 
 
+_SHORT = 0.002
+"""Seconds: where steps are shorter, one of `_OF_SHORT` stands for all. To ask the system how long all threads of the
+process have worked costs 0.5 µs, and ten times that on some virtual machines, twice a step."""
+
+_OF_SHORT = 8
+
+
 class Computing:
     """Calls what computes in a context, with as many threads as the `team` has, and tells the team how it went."""
 
@@ -220,6 +238,8 @@ class Computing:
         self._handle = handle
         self._team = team
         self._size = team.most
+        self._stands_for = 1
+        self._untold = 0
 
     def __call__(self, function: Any, batch: Any) -> int:
         """What `function`, which is llama_decode or llama_encode or calls one, returns for `batch`."""
@@ -227,9 +247,15 @@ class Computing:
         if self._size != team.size:
             self._size = team.size
             self._set_threads(self._handle, team.size, team.size)
+        self._untold += 1
+        if team.is_fixed or self._untold < self._stands_for:
+            return int(function(self._handle, batch))
         worked, began = time.process_time(), time.perf_counter()
         code: int = function(self._handle, batch)
-        team.note(time.perf_counter() - began, time.process_time() - worked)
+        seconds = time.perf_counter() - began
+        team.note(seconds * self._untold, (time.process_time() - worked) * self._untold)
+        self._untold = 0
+        self._stands_for = _OF_SHORT if seconds < _SHORT else 1
         return code
 
 

@@ -25,6 +25,7 @@ from runtime.console.screen import Screen
 from runtime.console.transcript import Transcript
 from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
+from runtime.media.given import Gathering
 from runtime.models.served import ServedModel
 from runtime.settings import ChatSettings, Settings
 from support.fakes import FakeContext, FakeModel
@@ -92,7 +93,7 @@ def test_undoing_leads_back(turns: Sequence[tuple[str, str]]) -> None:
 
 def test_what_is_saved_is_loaded_again_and_is_private(tmp_path: Path) -> None:
     save(TALK, tmp_path / "talk.json")
-    assert load(tmp_path / "talk.json") == TALK
+    assert load(tmp_path / "talk.json", Gathering()) == TALK
     assert stat.S_IMODE((tmp_path / "talk.json").stat().st_mode) == 0o600
     assert os.listdir(tmp_path) == ["talk.json"]
     assert json.loads((tmp_path / "talk.json").read_bytes())["messages"][2] == {
@@ -102,7 +103,7 @@ def test_what_is_saved_is_loaded_again_and_is_private(tmp_path: Path) -> None:
 
 def test_a_bare_list_of_messages_is_loaded_too(tmp_path: Path) -> None:
     (tmp_path / "talk.json").write_text('[{"role":"user","content":"a"},{"role":"assistant","content":null}]')
-    assert load(tmp_path / "talk.json") == Transcript().asked("a").answered("")
+    assert load(tmp_path / "talk.json", Gathering()) == Transcript().asked("a").answered("")
 
 
 UNREADABLE = [
@@ -119,7 +120,7 @@ UNREADABLE = [
 def test_no_conversation_is_told_as_such(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "talk.json").write_bytes(data)
     with pytest.raises(ConversationUnreadable, match="no conversation"):
-        load(tmp_path / "talk.json")
+        load(tmp_path / "talk.json", Gathering())
 
 
 class Speaker(FakeModel):
