@@ -100,8 +100,11 @@ class GpuSettings(msgspec.Struct, frozen=True):
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
-    """Sizes in tokens. None: chosen by what the model and the machine allow. `max_draft` 0: nothing is guessed.
+    """Sizes in tokens. None: chosen by what the model and the machine allow.
 
+    `max_draft` tokens are guessed at once, 0: none; from the text where it `looks_up`, and by the model in `draft`,
+    None: by the one that lies beside the weights, if one does. For `min_draft` and `least_probability` see
+    `ContextSettings`.
     `shelf_bytes` of memory are for what was computed and nobody uses just now, besides the context's.
     `checkpoints` bound what is kept of memories that cannot be cut, `swa_full` is as in `ContextSettings`.
     `beyond_training`: whether `n_ctx` holds where it is more than the model was trained for, too. `projector` None: the
@@ -124,7 +127,11 @@ class EngineSettings(msgspec.Struct, frozen=True):
     shelf_bytes: int = 256 * 2**20
     checkpoints: CheckpointLimits = CheckpointLimits()
     swa_full: bool = False
-    max_draft: int = 0
+    max_draft: int = 16
+    looks_up: bool = False
+    draft: Path | None = None
+    min_draft: int = 0
+    least_probability: float = 0.0
     projector: Weights | None = None
     projects: bool = True
     looking: ProjectorSettings = ProjectorSettings()
@@ -220,14 +227,14 @@ class Settings(msgspec.Struct, frozen=True):
     def of_another_model(self) -> Settings:
         """What of this holds for the further models of a bundle: all but what can only be meant for the first one.
 
-        That is its names, what its adapters, its projector, its pooling and its template are, and a context it was not
-        trained for.
+        That is its names, what its adapters, its projector, its draft model, its pooling and its template are, and a
+        context that it was not trained for.
         """
         replace = msgspec.structs.replace
         return replace(
             self,
             aliases=(),
             tags=(),
-            engine=replace(self.engine, adapters=(), projector=None, pooling=None, beyond_training=False),
+            engine=replace(self.engine, adapters=(), projector=None, draft=None, pooling=None, beyond_training=False),
             chat=replace(self.chat, template=None, template_values={}),
         )

@@ -14,6 +14,7 @@ from bundler.errors import PartMisfit, PartNameTaken
 from bundler.file.baked import Part, PartRole
 from bundler.file.content import Content
 from bundler.gguf import GGUF, FileKind, ModelInfo, summarize, weights_header
+from runtime.memory.sizes import keeps_state
 
 _KINDS: dict[PartRole, tuple[FileKind, str]] = {
     "lora": (FileKind.ADAPTER, "a LoRA adapter"),
@@ -77,6 +78,8 @@ def _lora_problem(header: GGUF, info: ModelInfo, model: ChosenModel) -> str:
 
 
 def _draft_problem(_header: GGUF, info: ModelInfo, model: ChosenModel) -> str:
+    if keeps_state(info.layers):
+        return "its memory is a state, which cannot take back a wrong guess"
     if info.tokenizer != model.info.tokenizer:
         return f"its tokens are of the kind {info.tokenizer}, and the model's {model.info.tokenizer}"
     mine, its = model.info.vocabulary_size or 0, info.vocabulary_size or 0

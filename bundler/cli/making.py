@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,6 @@ from runtime.cli.command import GroupedCommand
 
 if TYPE_CHECKING:
     from bundler.errors import SourceAmbiguous
-    from runtime.bundle import Model
 
 
 def _read_recipe(context: click.Context, _option: click.Parameter, path: Path | None) -> None:
@@ -100,7 +98,6 @@ def build(
         f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}, "
         f"for {' and '.join(built.platforms)}"
     )
-    _tell_of_unused(built.models)
 
 
 @click.command(
@@ -139,9 +136,8 @@ def set_(file: Path, **given: Any) -> None:
     name, baked = given["name"], baked_from(given)
     if (name, baked) == (None, NOTHING_BAKED):
         raise click.UsageError("nothing to change: name what is to be another, as in --system TEXT")
-    models = set_defaults(file, name, baked, progress_for())
+    set_defaults(file, name, baked, progress_for())
     _tell_of_change(file)
-    _tell_of_unused(models)
 
 
 @click.command(params=[FILE, RUNTIME_FROM])
@@ -171,14 +167,6 @@ def _tell_of_change(file: Path) -> None:
     click.echo(f"{file}: {human_size(file.stat().st_size)}, build {open_bundle(file).manifest.build_id[:16]}")
     if signature_of(file).exists():
         click.echo(f"Note: {signature_of(file)} is of what it was: sign it again.", err=True)
-
-
-def _tell_of_unused(models: Sequence[Model]) -> None:
-    from bundler.file.baked import UNUSED
-
-    for role in dict.fromkeys(model.role for model in models):
-        if role in UNUSED:
-            click.echo(f"Note: {UNUSED[role]}", err=True)
 
 
 def _ask_which(error: SourceAmbiguous) -> str:

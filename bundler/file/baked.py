@@ -10,15 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model, Role
+from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model
 from runtime.cli.arguments import with_arguments
 
 PartRole = Literal["lora", "draft", "projector"]
-
-UNUSED: dict[Role, str] = {
-    "draft": "draft models are not used yet: it is kept in the bundle; what --lookup guesses, needs none",
-}
-"""Parts that this version of the runtime leaves alone, and what there is to say of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,10 +75,17 @@ def inspect(path: Path) -> Report:
     if is_bundle(path):
         bundle = open_bundle(path)
         check_beside(bundle)
-        models = tuple(_from_bundle(bundle, model) for model in bundle.served_models())
-        return Report(path, path.stat().st_size, models, _needs_together([model.info for model in models]), bundle)
+        found = [(model, _info(bundle, model)) for model in bundle.served_models()]
+        part = bundle.draft()
+        draft = None if part is None else _info(bundle, part)
+        models = tuple(
+            InspectedModel(model.name, model.entry, info, _needs(info, None if number else draft), model.origin)
+            for number, (model, info) in enumerate(found)
+        )
+        together = _needs_together([info for _model, info in found], draft)
+        return Report(path, path.stat().st_size, models, together, bundle)
     info, _content = weights_content(path)
-    return Report(path, path.stat().st_size, (InspectedModel(None, None, info, _needs(info)),), (), None)
+    return Report(path, path.stat().st_size, (InspectedModel(None, None, info, _needs(info, None)),), (), None)
 
 
 def to_json(report: Report) -> str:
@@ -127,26 +134,27 @@ def to_text(report: Report) -> str:
     return "\n".join(map(escaped, lines))
 
 
-def _from_bundle(bundle: Bundle, model: Model) -> InspectedModel:
+def _info(bundle: Bundle, model: Model) -> ModelInfo:
     place = bundle.place_of(model.entry)
-    info = summarize(read_gguf(place.path, offset=place.offset, size=place.size))
-    return InspectedModel(model.name, model.entry, info, _needs(info), model.origin)
+    return summarize(read_gguf(place.path, offset=place.offset, size=place.size))
 
 
-def _needs(info: ModelInfo) -> tuple[MemoryNeed, ...]:
-    return tuple(_need(context, [info]) for context in contexts_of_interest(info))
+def _needs(info: ModelInfo, draft: ModelInfo | None) -> tuple[MemoryNeed, ...]:
+    return tuple(_need(context, [info], draft) for context in contexts_of_interest(info))
 
 
-def _needs_together(models: Sequence[ModelInfo]) -> tuple[MemoryNeed, ...]:
+def _needs_together(models: Sequence[ModelInfo], draft: ModelInfo | None) -> tuple[MemoryNeed, ...]:
     if len(models) < 2:
         return ()
     contexts = sorted({context for info in models for context in contexts_of_interest(info)})
-    return tuple(_need(context, models) for context in contexts)
+    return tuple(_need(context, models, draft) for context in contexts)
 
 
-def _need(context: int, models: Sequence[ModelInfo]) -> MemoryNeed:
-    """Of all `models`, each with at most the context that it was trained for."""
-    estimates = [estimate_memory(info, min(context, info.context_length or context)) for info in models]
+def _need(context: int, models: Sequence[ModelInfo], draft: ModelInfo | None) -> MemoryNeed:
+    """Of all `models`, each with at most the context that it was trained for; `draft` has the first one's."""
+    contexts = [min(context, info.context_length or context) for info in models]
+    pairs = zip([*models, *([draft] if draft else [])], [*contexts, contexts[0]], strict=False)
+    estimates = [estimate_memory(info, context) for info, context in pairs]
     return MemoryNeed(
         context=context,
         weights=sum(estimate.weights for estimate in estimates),
@@ -207,7 +215,7 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
 
 def _part_line(bundle: Bundle, part: Model) -> str:
     size = human_size(bundle.place_of(part.entry).size)
-    what = f"{part.name}, scale {part.scale:g}" if part.role == "lora" else f"{part.name}, not used yet"
+    what = f"{part.name}, scale {part.scale:g}" if part.role == "lora" else part.name
     return _line(_PART_NAMES[part.role], f"{what} ({part.entry}, {size})")
 
 

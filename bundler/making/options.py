@@ -182,7 +182,7 @@ _COMPANIONS = (
             multiple=True),
     _option("--mmproj", "Projector, with which the model sees.", PartFile("projector")),
     click.Option(["--no-mmproj"], is_flag=True, help="Leave out a projector that comes with the model."),
-    _option("--draft", "Draft model: kept in the bundle, not used yet.", PartFile("draft")),
+    _option("--draft", "Draft model, which guesses what the model says next [the source's own].", PartFile("draft")),
 )  # fmt: skip
 
 _DEFAULTS = (

@@ -27,9 +27,16 @@ class Fit(msgspec.Struct, frozen=True):
 
 
 def fit(
-    sizes: LayerSizes, n_ctx: int | None, kept: Callable[[int], Kept], free: Sequence[int], shares: Sequence[float] = ()
+    sizes: LayerSizes,
+    n_ctx: int | None,
+    kept: Callable[[int], Kept],
+    free: Sequence[int],
+    shares: Sequence[float] = (),
+    draft: LayerSizes | None = None,
 ) -> Fit:
     """The most layers that fit. `n_ctx` None: the model's own context, less if only then all layers fit.
+
+    All of them only where the `draft` model does, too.
 
     `kept` is what a context of so many tokens keeps. `free` are the bytes of each device, `shares` what of the layers
     each is to get (empty: by what is free).
@@ -37,10 +44,10 @@ def fit(
     contexts = [n_ctx] if n_ctx is not None else _contexts(sizes.n_ctx_train)
     whole = len(sizes.layers) + 1
     for context in contexts:
-        if _fits(sizes, whole, kept(context), free, shares):
+        if _fits(sizes, whole, kept(context), free, shares, draft):
             return Fit(whole, context)
     context = contexts[-1]
-    most = (n for n in range(whole - 1, 0, -1) if _fits(sizes, n, kept(context), free, shares))
+    most = (n for n in range(whole - 1, 0, -1) if _fits(sizes, n, kept(context), free, shares, None))
     return Fit(next(most, 0), context)
 
 
@@ -52,9 +59,20 @@ def _contexts(n_ctx_train: int) -> list[int]:
     return contexts
 
 
-def _fits(sizes: LayerSizes, n_layers: int, kept: Kept, free: Sequence[int], shares: Sequence[float]) -> bool:
+def _fits(
+    sizes: LayerSizes,
+    n_layers: int,
+    kept: Kept,
+    free: Sequence[int],
+    shares: Sequence[float],
+    draft: LayerSizes | None,
+) -> bool:
     named = [*shares, *[0.0] * len(free)][: len(free)]  # a device for which none is named gets nothing
-    needs = _needs(sizes, n_layers, kept, named if shares else list(map(float, free)))
+    divided = named if shares else list(map(float, free))
+    needs = _needs(sizes, n_layers, kept, divided)
+    if draft is not None:
+        beside = _needs(draft, len(draft.layers) + 1, kept, divided)
+        needs = [need + more for need, more in zip(needs, beside, strict=True)]
     return all(need <= left for need, left in zip(needs, free, strict=True))
 
 

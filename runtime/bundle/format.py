@@ -216,6 +216,10 @@ class Bundle(msgspec.Struct, frozen=True):
         """The LoRA adapters of the first model."""
         return tuple(model for model in self.manifest.models if model.role == "lora")
 
+    def draft(self) -> Model | None:
+        """What guesses for the first model; None where nothing does."""
+        return next((model for model in self.manifest.models if model.role == "draft"), None)
+
     def text(self, name: str) -> str | None:
         """The text of the entry `name`; None where there is none. Raises `OSError`."""
         span = self.spans.get(name)

@@ -193,7 +193,11 @@ def _engine(flags: dict[str, Any]) -> EngineSettings:
             flags["ctx_checkpoints"], flags["checkpoint_min_step"], _shelf_bytes(flags["cache_ram"])
         ),
         swa_full=flags["swa_full"],
-        max_draft=flags["draft_max"] if flags["lookup"] else 0,
+        max_draft=flags["draft_max"],
+        looks_up=flags["lookup"],
+        draft=flags["draft"],
+        min_draft=flags["draft_min"],
+        least_probability=flags["draft_p_min"],
         projector=_projector(flags["mmproj"], flags["no_mmproj"]),
         projects=not flags["no_mmproj"],
         looking=_looking(flags["image_min_tokens"], flags["image_max_tokens"]),

@@ -13,6 +13,7 @@ _ALWAYS = None
 
 _ON_THE_GPU = "what belongs to a layer on the GPU is there, too"
 _ONE_COUNT = "--threads counts for prompts and answers alike"
+_WITH_THE_MODEL = "the draft model computes where the whole model does, else on the processor"
 _LINES = "--log-format says how lines of the log look"
 _OF_LLAMAFILE = "llamafile's, without a meaning here"
 
@@ -59,6 +60,10 @@ _SWITCHES: tuple[tuple[str, str | None], ...] = (
 _VALUES: tuple[tuple[str, str | None], ...] = (
     ("-tb --threads-batch", _ONE_COUNT),
     ("--threads-http", _ONE_COUNT),
+    ("-td --threads-draft --spec-draft-threads", "--threads counts for the draft model, too"),
+    ("-tbd --threads-batch-draft --spec-draft-threads-batch", "--threads counts for the draft model, too"),
+    ("-ngld --gpu-layers-draft --n-gpu-layers-draft --spec-draft-ngl", _WITH_THE_MODEL),
+    ("-devd --device-draft --spec-draft-device", _WITH_THE_MODEL),
     ("-C --cpu-mask", "the system's affinity is kept to (taskset)"),
     ("--prio", "the system's priority is kept (nice)"),
     ("--poll", "threads wait as llama.cpp has them wait"),

@@ -6,6 +6,7 @@ scheduler → what goes into the next batch         turns → whose request is n
 guessing, lookup → guesses of what comes next
 cache, pool → what each KV sequence holds         shelf, storage → what was moved out of the pool
 checkpoints → states to go back to                prefixes → what a request begins from, of all of these
+drafting → guesses of a draft model               worth, step_cost → whether they are worth it
 beginnings → what two texts have in common        pieces → what stands for pictures among tokens
 sequence → one request's state                    wording, text, lines → tokens into text, stop strings
 types → what a request and its events are         stats → numbers of all of it

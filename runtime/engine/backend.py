@@ -52,17 +52,32 @@ class StateFile(msgspec.Struct, frozen=True):
     size: int | None = None
 
 
+class PartialState(msgspec.Struct, frozen=True, eq=False):
+    """What a memory cannot go back to by being cut, as it was after the first `length` tokens of a sequence."""
+
+    length: int
+    state: memoryview
+
+
+class SavedSequence(msgspec.Struct, frozen=True):
+    """What was in a file: a sequence of `tokens`, and what can be gone back to along them, ascending."""
+
+    tokens: tuple[int, ...]
+    checkpoints: tuple[PartialState, ...] = ()
+
+
 class Warmth(msgspec.Struct, frozen=True):
     """What was computed before the launch of prompts that begin with `tokens`, with the adapters at `scales`.
 
-    Its state is in `file`; None: there is nothing that can be used. `line` tells people of it, "" where there is
-    nothing to say.
+    Its state is in `file`; None: there is nothing that can be used. It can be gone back to the first so many tokens as
+    `checkpoints` say, where the memory cannot be cut. `line` tells people of it, "" where there is nothing to say.
     """
 
     tokens: tuple[int, ...] = ()
     scales: tuple[float, ...] = ()
     file: StateFile | None = None
     line: str = ""
+    checkpoints: tuple[int, ...] = ()
 
 
 NOTHING_WARM = Warmth()
@@ -220,9 +235,10 @@ ContextSource = Literal["flag", "model", "memory", "device"]
 class ContextSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens; `n_slots` sequences share `n_ctx` of them. `flash_attention` None: where it can be used.
 
-    `max_draft` tokens may be guessed for each sequence and step; `pooling` None: what the model says. With `swa_full`,
-    layers with a sliding window keep all tokens, too. With `gives_way` fewer than `n_threads` compute while others need
-    the processors.
+    `max_draft` tokens may be guessed for each sequence and step, from its own text where it `looks_up`; `pooling` None:
+    what the model says. A draft model guesses no token of less than `least_probability`, nor fewer than `min_draft` at
+    once. With `swa_full`, layers with a sliding window keep all tokens, too. With `gives_way` fewer than `n_threads`
+    compute while others need the processors.
     """
 
     n_ctx: int
@@ -234,6 +250,9 @@ class ContextSettings(msgspec.Struct, frozen=True):
     cache_type_k: CacheType = "f16"
     cache_type_v: CacheType = "f16"
     max_draft: int = 0
+    looks_up: bool = False
+    min_draft: int = 0
+    least_probability: float = 0.0
     swa_full: bool = False
     pooling: Pooling | None = None
     n_ctx_source: ContextSource = "flag"
@@ -391,9 +410,21 @@ class Generator(Protocol):
     def state_size(self, slot: int) -> int: ...
     def state(self, slot: int) -> memoryview | None: ...
     def set_state(self, slot: int, state: memoryview) -> bool: ...
-    def save(self, slot: int, tokens: Sequence[int], path: Path) -> int: ...
+    def save(self, slot: int, saved: SavedSequence, path: Path) -> int: ...
     def saved_tokens(self, file: StateFile) -> tuple[int, ...]: ...
-    def restore(self, slot: int, file: StateFile) -> tuple[int, ...]: ...
+    def saved_checkpoints(self, file: StateFile) -> tuple[int, ...]: ...
+    def restore(self, slot: int, file: StateFile) -> SavedSequence: ...
+
+
+class Drafter(msgspec.Struct, frozen=True):
+    """A model that guesses what another one says next, with a pool of its own for as many sequences.
+
+    It was loaded from `weights`.
+    """
+
+    weights: Weights
+    model: Model
+    context: Generator
 
 
 class Embedder(Protocol):
@@ -413,7 +444,8 @@ class Backend(Protocol):
 
     `generator` is None for a model that only makes vectors. `adapters` can be applied to either. `placement` says where
     it computes, `scratch` how many bytes computing takes besides weights and context, by the name of each memory.
-    `warmth` is what need not be computed any more. `n_threads` compute now. `projector` None: it does not see or hear.
+    `warmth` is what need not be computed any more; `drafter` guesses for the generator. `n_threads` compute now.
+    `projector` None: it does not see or hear.
     `longest_text` in tokens is the longest that can be turned into a vector.
     """
 
@@ -431,6 +463,8 @@ class Backend(Protocol):
     def scratch(self) -> tuple[tuple[str, int], ...]: ...
     @property
     def warmth(self) -> Warmth: ...
+    @property
+    def drafter(self) -> Drafter | None: ...
     @property
     def n_threads(self) -> int: ...
     @property

@@ -100,6 +100,10 @@ class Checkpoints:
         self._kept.append(new)
         return True
 
+    def along(self, tokens: Tokens[int], scales: Scales) -> list[Checkpoint]:
+        """Those of `tokens` themselves, the longest first."""
+        return self._along(tokens, scales, len(tokens))
+
     def before(self, prompt: Tokens[int], scales: Scales) -> list[Checkpoint]:
         """Those that `prompt` can go on from, the longest first. One token at least is left to compute."""
         return self._along(prompt, scales, len(prompt) - 1)

@@ -9,6 +9,7 @@ LoafError
     ├── PictureUnusable      the projector cannot look at the picture
     ├── PictureLast          nothing comes after the picture
     ├── PictureTooLarge      it takes more cells than can be computed at once
+    ├── DraftMisfit          the draft model cannot guess for the model
     ├── ContextFailed        no context of this size can be made
     ├── StillLoading         no request can be taken yet
     ├── WorkerLost           another machine that computed a part of the model is gone
@@ -80,6 +81,18 @@ class ProjectorFailed(EngineError):
         super().__init__(
             f"{path}: llama.cpp cannot load this projector: {reason or 'it gave no reason'}",
             "It must be a GGUF made for the very model it is used with.",
+        )
+        self.path = path
+        self.reason = reason
+
+
+class DraftMisfit(EngineError):
+    """The draft model in `path` cannot guess for the model, for `reason`."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path.name} cannot be the draft model: {reason}",
+            "A draft model has the tokens of the model that it guesses for: take a smaller one of the same family.",
         )
         self.path = path
         self.reason = reason

@@ -13,9 +13,10 @@ from typing import TypeVar
 
 import msgspec
 
-from runtime.engine.backend import NOTHING_WARM, BatchItem, Generator, Model, PoolFull, Sampler, Warmth
+from runtime.engine.backend import NOTHING_WARM, BatchItem, Drafter, Generator, Model, PoolFull, Sampler, Warmth
 from runtime.engine.beginnings import Scales
 from runtime.engine.checkpoints import CheckpointLimits
+from runtime.engine.drafting import Drafting
 from runtime.engine.errors import DecodeFailed, EngineError, EngineStopped
 from runtime.engine.guessing import Guessing
 from runtime.engine.jobs import Generation, Job, Outbox
@@ -23,6 +24,7 @@ from runtime.engine.prefixes import Prefixes
 from runtime.engine.scheduler import Chunk, Limits, plan_batch
 from runtime.engine.sequence import Sequence
 from runtime.engine.stats import Counters, Occupant, SlotState
+from runtime.engine.step_cost import StepCost
 from runtime.engine.turns import Asker, Turns, gives_way
 from runtime.engine.types import FinishedEvent, FinishReason, TokenEvent
 
@@ -43,6 +45,7 @@ class Generations:
     `shifts` where a full context forgets its oldest tokens and goes on. What nobody uses is kept beside the pool, in
     up to `shelf_bytes`; states to go back to, where the memory cannot be cut, within the limits of `checkpoints`.
     `breathe` takes in what is new in the middle of something long, and says whether to go on with it.
+    `drafter` guesses what comes next.
     """
 
     def __init__(
@@ -57,18 +60,22 @@ class Generations:
         checkpoints: CheckpointLimits | None = None,
         warmth: Warmth = NOTHING_WARM,
         breathe: Callable[[], bool] = lambda: True,
+        drafter: Drafter | None = None,
     ) -> None:
         self._breathe = breathe
         settings = context.settings
-        self._prefixes = Prefixes(context, model.facts, shelf_bytes=shelf_bytes, limits=checkpoints, warmth=warmth)
-        self.cache = self._prefixes.cache
+        self.prefixes = Prefixes(context, model.facts, shelf_bytes=shelf_bytes, limits=checkpoints, warmth=warmth)
+        self.cache = self.prefixes.cache
         self._context = context
         self._model = model
         self._outbox = outbox
         self._counters = counters
         self._shifts = shifts
-        self._storage = self._prefixes.storage
-        self._guessing = Guessing(0 if model.facts.keeps_state else settings.max_draft)
+        self._storage = self.prefixes.storage
+        cost = StepCost()
+        drafting = None if drafter is None else Drafting(drafter, settings, cost, model.facts.vocabulary_size)
+        at_most = 0 if model.facts.keeps_state else settings.max_draft
+        self._guessing = Guessing(at_most, cost, looks_up=settings.looks_up, drafting=drafting)
         self._limits = Limits(batch=settings.n_batch, beside_streams=settings.n_ubatch)
         self._waiting: deque[_Run] = deque()
         self._running: list[_Run] = []
@@ -161,8 +168,8 @@ class Generations:
             self._streaming = runs
         for run, chunk in zip(runs, chunks, strict=True):
             sequence = run.sequence
-            self._prefixes.computed(sequence, sequence.tokens[chunk.start : chunk.start + chunk.count])
-            self._prefixes.take_checkpoint(sequence)
+            self.prefixes.computed(sequence, sequence.tokens[chunk.start : chunk.start + chunk.count])
+            self.prefixes.take_checkpoint(sequence)
             self._report(run)
             output = outputs.get(_slot(sequence))
             if output is not None:
@@ -177,7 +184,7 @@ class Generations:
             return
         self._count(len(runs), max([len(run.sequence.tokens) for run in runs]))
         for run, output in zip(runs, outputs, strict=True):
-            self._prefixes.computed(run.sequence, run.sequence.tokens[-1:])
+            self.prefixes.computed(run.sequence, run.sequence.tokens[-1:])
             ending = self._sample_next(run, output)
             if ending is not None:
                 self._conclude(run, ending)
@@ -214,7 +221,7 @@ class Generations:
             place = sequence.position(sequence.computed)
             self._context.decode_piece(_slot(sequence), place, piece, sequence.scales)
         except PoolFull:
-            self._prefixes.cut(sequence, sequence.computed)  # a part of it may have found room
+            self.prefixes.cut(sequence, sequence.computed)  # a part of it may have found room
             self._make_room()
         except EngineStopped:
             pass
@@ -222,8 +229,8 @@ class Generations:
             self._fail_batch((run,), error)
         else:
             self._last_scales = sequence.scales
-            self._prefixes.computed(sequence, list(piece.tokens))
-            self._prefixes.take_checkpoint(sequence)
+            self.prefixes.computed(sequence, list(piece.tokens))
+            self.prefixes.take_checkpoint(sequence)
             self._report(run)
 
     def _compute_others(self, run: _Run) -> bool:
@@ -293,8 +300,7 @@ class Generations:
 
     def _has_to_wait(self, sequence: Sequence) -> bool:
         return self._waits_for_its_slot(sequence) or (
-            sequence.request.reuse_prefix
-            and self._prefixes.is_coming(sequence, [run.sequence for run in self._running])
+            sequence.request.reuse_prefix and self.prefixes.is_coming(sequence, [run.sequence for run in self._running])
         )
 
     def _waits_for_its_slot(self, sequence: Sequence) -> bool:
@@ -310,7 +316,7 @@ class Generations:
             except EngineError as error:
                 self._outbox.put(run.generation, error)
                 return
-        self._prefixes.begin(sequence)
+        self.prefixes.begin(sequence)
         if sequence.started_at is None:
             sequence.started_at = time.monotonic()
             sequence.cached = sequence.computed
@@ -319,12 +325,13 @@ class Generations:
         self._report(run)
 
     def _guess(self) -> None:
-        """Let streams guess what comes next, as long as the pool has room for all of it."""
+        """Let streams guess what comes next, as long as the pool and the batch have room for all."""
         if not self._guessing.is_on:
             return
         streams = [run.sequence for run in self._running if not run.sequence.is_prefilling]
         n_ctx = self._context.n_ctx
-        self._guessing.propose(streams, n_ctx - self.cache.cells - len(streams), n_ctx)
+        room = min(n_ctx - self.cache.cells, self._limits.batch) - len(streams)
+        self._guessing.propose(streams, room, n_ctx)
 
     # -- after a batch ----------------------------------------------------------------------------------------
 
@@ -387,9 +394,9 @@ class Generations:
 
     def _settle(self, sequence: Sequence, draft: tuple[int, ...], accepted: int) -> None:
         """Keep what was computed of the guesses that were right, and drop the others."""
-        self._prefixes.computed(sequence, list(draft[:accepted]))
+        self.prefixes.computed(sequence, list(draft[:accepted]))
         if accepted < len(draft):
-            self._prefixes.cut(sequence, sequence.computed)
+            self.prefixes.cut(sequence, sequence.computed)
         self._counters.count_guesses(accepted)
         self._guessing.settle(sequence, len(draft), accepted)
 
@@ -470,7 +477,7 @@ class Generations:
 
     def _shift(self, run: _Run) -> None:
         """Forget the older half, and go on. The rest is computed anew."""
-        self._prefixes.cut(run.sequence, run.sequence.shift())
+        self.prefixes.cut(run.sequence, run.sequence.shift())
         self._streaming = ()
         self._guessing.forget(run.sequence)
 

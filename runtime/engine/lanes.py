@@ -43,6 +43,7 @@ class Lanes:
                 checkpoints=checkpoints,
                 warmth=backend.warmth,
                 breathe=breathe,
+                drafter=backend.drafter,
             )
         self._embeddings = Embeddings(backend, outbox, counters)
 

@@ -24,64 +24,6 @@ _WON_AT_MOST = 32.0
 """In times of a token: what a sequence begins with, and how much of its allowance and of its luck it can put by."""
 
 
-class StepCost:
-    """How long a step takes, by the tokens in its batch: a line through those measured, older ones fading.
-
-    seconds = fixed + per_token * tokens. Until steps of different sizes have been seen, `per_token` is assumed.
-    """
-
-    _FADE = 0.97
-    _ASSUMED = 0.25
-    """Of a step with one token: what one more is assumed to cost."""
-
-    def __init__(self) -> None:
-        self._weight = self._x = self._y = self._xx = self._xy = 0.0
-        self._plain: dict[int, float] = {}
-        """Seconds of steps without guesses, by how many streams they had."""
-
-    def observe(self, streams: int, guesses: int, seconds: float) -> float:
-        """A step over `streams` and their `guesses`, and nothing else, took so long.
-
-        Returns what each guess of it has cost, in the measure of `of_guess`: the line tells what to expect, but the
-        second token of a batch may cost more than the third.
-        """
-        self._fit(streams + guesses, seconds)
-        plain = self._plain.get(streams)
-        if not guesses:
-            self._plain[streams] = seconds if plain is None else self._FADE * plain + (1 - self._FADE) * seconds
-            return 0.0
-        if not plain:
-            return self.of_guess(streams)
-        return min(max((seconds / plain - 1) * streams / guesses, 0.0), 1.0)
-
-    def _fit(self, tokens: int, seconds: float) -> None:
-        fade = self._FADE
-        self._weight = fade * self._weight + 1
-        self._x = fade * self._x + tokens
-        self._y = fade * self._y + seconds
-        self._xx = fade * self._xx + tokens * tokens
-        self._xy = fade * self._xy + tokens * seconds
-
-    def of_guess(self, streams: int) -> float:
-        """What a guessed token costs, beside `streams` sequences: as a share of the time of one token of one of them.
-
-        That is also the share of guesses that must be right for guessing to be worth it.
-        """
-        if not self._weight:
-            return self._ASSUMED
-        mean = self._x / self._weight
-        variance = self._xx / self._weight - mean * mean
-        time = self._y / self._weight
-        if variance < 0.25:
-            per_token = self._ASSUMED * time / (1 + self._ASSUMED * (mean - 1))
-        else:
-            per_token = (self._xy / self._weight - mean * time) / variance
-        step = time + per_token * (streams - mean)
-        if step <= 0:
-            return 1.0
-        return min(max(per_token * streams / step, 0.02), 1.0)
-
-
 class Lookup:
     """The guesses of one sequence, over its `tokens` (shared with it, and growing)."""
 

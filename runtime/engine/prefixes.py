@@ -8,8 +8,10 @@ worker thread only.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Sequence as Tokens
 
-from runtime.engine.backend import NOTHING_WARM, Generator, ModelFacts, Warmth
+from runtime.engine.backend import NOTHING_WARM, Generator, ModelFacts, PartialState, SavedSequence, Warmth
+from runtime.engine.beginnings import Scales
 from runtime.engine.cache import PrefixCache
 from runtime.engine.checkpoints import Checkpoint, CheckpointLimits, Checkpoints, longest
 from runtime.engine.pieces import position_after
@@ -119,6 +121,16 @@ class Prefixes:
         """Whether the first `length` tokens of `slot` can be continued from."""
         tokens = self.cache.tokens(slot)
         return self._context.holds(slot, position_after(tokens, length) if self._facts.skips_positions else length)
+
+    def checkpoints_along(self, tokens: Tokens[int], scales: Scales) -> tuple[PartialState, ...]:
+        """What can be gone back to from `tokens`, ascending; with a memory that can be cut there is nothing."""
+        kept = self._checkpoints.along(tokens, scales) if self._checkpoints is not None else []
+        by_length = {one.length: one.state for one in reversed(kept)}
+        return tuple(PartialState(length, state) for length, state in by_length.items())
+
+    def keep_checkpoints(self, saved: SavedSequence, scales: Scales) -> None:
+        """Keep what was saved with a sequence that is in the pool now."""
+        self.storage.keep_checkpoints(saved, scales)
 
     def _go_back(self, sequence: Sequence, checkpoint: Checkpoint) -> None:
         assert self._checkpoints is not None

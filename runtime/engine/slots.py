@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.engine.backend import Generator, StateFile
+from runtime.engine.backend import Generator, SavedSequence, StateFile
 from runtime.engine.errors import SlotBusy, StateFailed, UnknownSlot
 from runtime.engine.generating import Generations
 
@@ -22,12 +22,16 @@ class SavedState(msgspec.Struct, frozen=True):
 
 
 def save_slot(generations: Generations, context: Generator, slot: int, path: Path) -> SavedState:
-    """Write what `slot` holds to `path`. Raises `SlotBusy`, `UnknownSlot`, `StateFailed`, `OSError`."""
+    """Write what `slot` holds to `path`, and what it can go back to.
+
+    Raises `SlotBusy`, `UnknownSlot`, `StateFailed`, `OSError`.
+    """
     _must_be_free(generations, slot)
     tokens = tuple(generations.cache.tokens(slot))
     if not tokens:
         raise StateFailed(path, f"cannot be written: slot {slot} holds nothing")
-    return SavedState(len(tokens), context.save(slot, tokens, path))
+    saved = SavedSequence(tokens, generations.prefixes.checkpoints_along(tokens, generations.cache.scales(slot)))
+    return SavedState(len(tokens), context.save(slot, saved, path))
 
 
 def restore_slot(
@@ -45,12 +49,13 @@ def restore_slot(
     while generations.cache.cells + needed > context.n_ctx and generations.make_cache_room():
         pass
     try:
-        tokens = context.restore(slot, file)
+        saved = context.restore(slot, file)
     except StateFailed:
         generations.empty(slot)
         raise
-    generations.cache.put(slot, tokens, scales)
-    return SavedState(len(tokens), size)
+    generations.cache.put(slot, saved.tokens, scales)
+    generations.prefixes.keep_checkpoints(saved, scales)
+    return SavedState(len(saved.tokens), size)
 
 
 def erase_slot(generations: Generations, _context: Generator, slot: int) -> int:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from collections.abc import Sequence as Tokens
 from functools import partial
 
-from runtime.engine.backend import NOTHING_WARM, Generator, ModelFacts, Warmth
+from runtime.engine.backend import NOTHING_WARM, Generator, ModelFacts, SavedSequence, Warmth
 from runtime.engine.beginnings import Scales, common_prefix
 from runtime.engine.cache import WORTH_WAITING, PrefixCache
-from runtime.engine.checkpoints import Checkpoints, longest
+from runtime.engine.checkpoints import Checkpoint, Checkpoints, longest
 from runtime.engine.errors import StateFailed
 from runtime.engine.shelf import Kept, Shelf
 
@@ -91,8 +91,12 @@ class Storage:
             checkpoint = longest(before, common)
             return checkpoint.length if checkpoint is not None else 0
 
+        def usable_when_warm(held: int, common: int) -> int:
+            along = max((length for length in self._warmth.checkpoints if length <= common), default=0)
+            return max(usable(held, common), along)
+
         kept, length = self._shelf.longest_prefix(prompt, scales, usable)
-        warm = self._warm_prefix(prompt, scales, usable)
+        warm = self._warm_prefix(prompt, scales, usable_when_warm)
         if max(length, warm) < self._cache.present(prompt, scales) + WORTH_WAITING:
             return
         if warm > length:
@@ -121,11 +125,21 @@ class Storage:
         """Let `slot`, which is empty, hold what is warm; False where the file turns out to be of no use."""
         assert self._warmth.file is not None
         try:
-            self._context.restore(slot, self._warmth.file)
+            saved = self._context.restore(slot, self._warmth.file)
         except (StateFailed, OSError):  # damaged, or changed while it was in use: then it is computed, as ever
             self._warmth = NOTHING_WARM
             return False
+        self.keep_checkpoints(saved, self._warmth.scales)
         return True
+
+    def keep_checkpoints(self, saved: SavedSequence, scales: Scales) -> None:
+        """Keep what was saved with a sequence, so far as it is not there."""
+        if self._checkpoints is None:
+            return
+        there = {one.length for one in self._checkpoints.along(saved.tokens, scales)}
+        for one in saved.checkpoints:
+            if one.length not in there:
+                self._checkpoints.put(Checkpoint(saved.tokens, one.length, scales, one.state))
 
     def _put(self, tokens: Tokens[int], scales: Scales, fill: Callable[[int], bool]) -> None:
         """Let a free slot hold `tokens`, which `fill` puts there."""

@@ -19,7 +19,7 @@ from runtime.engine.llama.binding import loaded_variant, variants_there
 from runtime.engine.llama.layers import NO_LAYERS, layer_sizes
 from runtime.errors import LoafError
 from runtime.explaining.machine import describe_cache, describe_devices, describe_machine
-from runtime.explaining.report import Machine, Model, Report
+from runtime.explaining.report import DraftModel, Machine, Model, Report
 from runtime.machine.resources import processors
 from runtime.models.loading import look_at_models
 from runtime.offloading.placing import own_backend
@@ -95,7 +95,17 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
         context=sum(cache),
         context_on_gpus=sum((*cache, 0)[n_layers - on_gpus :]),
         scratch=backend.scratch,
+        draft=_draft(backend),
     )
+
+
+def _draft(backend: Backend) -> DraftModel | None:
+    drafter = backend.drafter
+    if drafter is None:
+        return None
+    facts = drafter.model.facts
+    sizes = _sizes_once(drafter.weights) or NO_LAYERS
+    return DraftModel(_kind(facts), facts.size, sum(sizes.cache(drafter.context.settings.kept())))
 
 
 _sizes_once = functools.lru_cache(layer_sizes)

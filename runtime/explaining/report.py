@@ -34,12 +34,21 @@ class Machine(msgspec.Struct, frozen=True):
     memory: Memory
 
 
+class DraftModel(msgspec.Struct, frozen=True):
+    """What guesses for a model: what it is, and the bytes of its weights and of its own context."""
+
+    description: str
+    weights: int
+    context: int
+
+
 class Model(msgspec.Struct, frozen=True):
     """What was decided for a model, and what it takes.
 
     `lines` say where it computes and why, and what is computed already. Of `weights`, `weights_on_gpus` are there, and
     `repacked` are in memory a second time; the others are `mapped` from the file, or read. `context` is for `n_ctx`
     tokens; 0 for a model that keeps none. `scratch`, by the name of the memory, is what computing takes besides.
+    `draft` None: nothing guesses for it.
     `license` "" where none is named; `has_chat_template`: its own, or one that it was given.
     """
 
@@ -65,6 +74,7 @@ class Model(msgspec.Struct, frozen=True):
     context: int
     context_on_gpus: int
     scratch: tuple[tuple[str, int], ...]
+    draft: DraftModel | None = None
 
 
 class Report(msgspec.Struct, frozen=True):

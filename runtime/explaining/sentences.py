@@ -67,6 +67,12 @@ def _model(model: Model, machine: Machine) -> Iterator[str]:
     if model.n_ctx:
         yield f"The context has {model.n_ctx:,} tokens for {model.n_slots} requests at once: {_context_source(model)}."
     yield from _memory(model)
+    if model.draft is not None:
+        draft = model.draft
+        yield (
+            f"A draft model guesses what it says next, while that is worth it: {draft.description}. Its weights are "
+            f"{_size(draft.weights)}, and its context takes {_size(draft.context)}."
+        )
 
 
 def _threads(model: Model) -> str:

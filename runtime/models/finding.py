@@ -21,8 +21,15 @@ class NoModel(LoafError):
         super().__init__("no model", "Name one with -m FILE.gguf, or run a bundle.")
 
 
+class Draft(msgspec.Struct, frozen=True):
+    """Weights of `size` bytes that guess for others."""
+
+    weights: Weights
+    size: int
+
+
 class Found(msgspec.Struct, frozen=True):
-    """Weights to be served, with the adapters and the projector that lie beside them.
+    """Weights to be served, with the adapters, the draft model and the projector that lie beside them.
 
     `keeps_cache`: whether computing with them takes memory for each token. `is_first` of the bundle's models.
     """
@@ -33,6 +40,7 @@ class Found(msgspec.Struct, frozen=True):
     digest: str
     keeps_cache: bool
     adapters: tuple[Adapter, ...] = ()
+    draft: Draft | None = None
     is_first: bool = False
     projector: Weights | None = None
 
@@ -40,14 +48,24 @@ class Found(msgspec.Struct, frozen=True):
 def find_weights(bundle: Bundle | None, outside: Path | None) -> list[Found]:
     """Those in the file `outside`, else the bundle's. Raises `NoModel`, `WeightsNotBeside`, `OSError`."""
     if outside is not None:
-        with outside.open("rb"):  # says now what is wrong with it, in the system's words
-            pass
-        weights = Weights(outside)
-        return [Found(outside.stem, weights, _size(weights), "", keeps_cache=True)]
+        weights, size = _outside(outside)
+        return [Found(outside.stem, weights, size, "", keeps_cache=True)]
     if bundle is None:
         raise NoModel
     check_beside(bundle)
     return [_found(bundle, model, is_first=number == 0) for number, model in enumerate(bundle.served_models())]
+
+
+def find_draft(path: Path) -> Draft:
+    """Those in the file `path`. Raises `OSError`."""
+    return Draft(*_outside(path))
+
+
+def _outside(path: Path) -> tuple[Weights, int]:
+    with path.open("rb"):  # says now what is wrong with it, in the system's words
+        pass
+    weights = Weights(path)
+    return weights, _size(weights)
 
 
 def _found(bundle: Bundle, model: Model, *, is_first: bool) -> Found:
@@ -56,7 +74,9 @@ def _found(bundle: Bundle, model: Model, *, is_first: bool) -> Found:
     digest = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
     adapters = _adapters(bundle) if is_first else ()
     projector = _projector(bundle) if is_first else None
-    return Found(model.name, weights, size, digest, model.keeps_cache, adapters, is_first, projector)
+    draft = bundle.draft() if is_first else None
+    guesses = None if draft is None else Draft(_weights(bundle, draft), bundle.place_of(draft.entry).size)
+    return Found(model.name, weights, size, digest, model.keeps_cache, adapters, guesses, is_first, projector)
 
 
 def _size(weights: Weights) -> int:

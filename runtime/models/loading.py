@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
+from contextlib import ExitStack
 
 import msgspec
 
@@ -16,16 +17,18 @@ from runtime.engine.backend import Adapter, Backend, LoadSettings, Offload, Plac
 from runtime.engine.engine import Engine
 from runtime.engine.errors import LoadAborted, WorkerLost
 from runtime.engine.llama.backend import LlamaBackend
+from runtime.engine.llama.drafter import Draft, check_draft
 from runtime.engine.llama.layers import NO_LAYERS, layer_sizes
 from runtime.engine.llama.loading import load_model, look_at_model
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.worker import Worker
 from runtime.errors import LoafError
 from runtime.machine.resources import memory
+from runtime.models.drafts import draft_of, draft_offload
 from runtime.models.finding import Found, find_weights
 from runtime.models.seeing import open_projector, with_room_for
 from runtime.models.served import Loading, ModelUnusable, ServedModel
-from runtime.models.sharing import context_settings, share_memory
+from runtime.models.sharing import Sized, context_settings, share_memory
 from runtime.models.warmth import warmth_of
 from runtime.offloading.placing import open_where_it_fits, placements
 from runtime.settings import Settings
@@ -88,7 +91,9 @@ def _find_all(bundle: Bundle | None, settings: Settings) -> tuple[list[Found], _
     found = find_weights(bundle, settings.model)
     if settings.prompt is not None or not settings.serves:
         found = [next((one for one in found if one.keeps_cache), found[0])]
-    free = share_memory(memory().available, [one.size for one in found], sum(one.keeps_cache for one in found))
+    draft = draft_of(found[0], settings.engine)
+    sizes = [one.size for one in found] + ([] if draft is None else [draft.size])
+    free = share_memory(memory().available, sizes, sum(one.keeps_cache for one in found))
     return found, _Shared(bundle, free, len(found) > 1)
 
 
@@ -97,24 +102,33 @@ _Load = Callable[[Weights, LoadSettings, Sequence[Adapter], Offload | None], Lla
 
 def _open_backend(found: Found, settings: Settings, shared: _Shared, load: _Load) -> Backend:
     """The model where it fits, as `load` gives it: `look_at_model`, or `load_model` with a way to end it."""
-    adapters = (*found.adapters, *settings.engine.adapters)
+    engine = settings.engine
+    adapters = (*found.adapters, *engine.adapters)
+    guesses = draft_of(found, engine)
 
     def open_with(placement: Placement) -> Backend:
-        model = load(found.weights, settings.engine.load, adapters, placement.offload)
-        try:
-            sizes = layer_sizes(found.weights) or NO_LAYERS
-            context = context_settings(settings.engine, model.facts, sizes, placement, shared.free)
-            projector = open_projector(found, shared.bundle, settings.engine, model, context, placement)
+        with ExitStack() as opened:
+            model = load(found.weights, engine.load, adapters, placement.offload)
+            opened.callback(model.close)
+            sized = Sized(model.facts, layer_sizes(found.weights) or NO_LAYERS)
+            draft, draft_sized = None, None
+            if guesses is not None and not model.facts.keeps_state:  # else no wrong guess could be taken back
+                sizes = layer_sizes(guesses.weights) or NO_LAYERS
+                guessing = load(guesses.weights, engine.load, (), draft_offload(placement, sizes))
+                opened.callback(guessing.close)
+                draft, draft_sized = Draft(guesses.weights, guessing), Sized(guessing.facts, sizes)
+                check_draft(draft, model)
+            context = context_settings(engine, sized, draft_sized, placement, shared.free)
+            projector = open_projector(found, shared.bundle, engine, model, context, placement)
             context = with_room_for(projector, context)
-            backend = LlamaBackend(model, context, placement, projector)
-        except BaseException:
-            model.close()
-            raise
+            backend = LlamaBackend(model, context, placement, projector, draft)
+            opened.pop_all()
         if shared.bundle is not None and found.is_first:
-            backend.warmth = warmth_of(shared.bundle, settings.engine, backend)
+            backend.warmth = warmth_of(shared.bundle, engine, backend)
         return backend
 
-    return open_where_it_fits(placements(shared.bundle, settings.gpu, settings.engine, found.weights), open_with)
+    beside = None if guesses is None else guesses.weights
+    return open_where_it_fits(placements(shared.bundle, settings.gpu, engine, found.weights, beside), open_with)
 
 
 def _open(found: Found, settings: Settings, shared: _Shared, worker: Worker, after: Engine | None) -> ServedModel:

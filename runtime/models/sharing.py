@@ -7,16 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from runtime.engine.backend import ContextSettings, ContextSource, LayerSizes, ModelFacts, Placement
 from runtime.machine.resources import processors
 from runtime.settings import EngineSettings
 
 
+class Sized(msgspec.Struct, frozen=True):
+    """A model, by what counts for how much of the machine it gets."""
+
+    facts: ModelFacts
+    sizes: LayerSizes
+
+
 def context_settings(
-    settings: EngineSettings, facts: ModelFacts, sizes: LayerSizes, placement: Placement, free: int
+    settings: EngineSettings, model: Sized, draft: Sized | None, placement: Placement, free: int
 ) -> ContextSettings:
-    """What is asked for, and where nothing is, what `free` bytes of memory allow."""
-    n_ctx = settings.n_ctx or _context(settings, facts, sizes, placement, free)
+    """What is asked for, and where nothing is, what `free` bytes of memory allow `model` and what guesses for it."""
+    facts, sizes = model.facts, model.sizes
+    n_ctx = settings.n_ctx or _context(settings, model, draft, placement, free)
     if not settings.beyond_training:
         n_ctx = min(n_ctx, facts.n_ctx_train)
     source: ContextSource = "device" if n_ctx == placement.n_ctx else "memory"
@@ -33,17 +43,20 @@ def context_settings(
         flash_attention=settings.flash_attention,
         cache_type_k=settings.cache_type_k,
         cache_type_v=settings.cache_type_v,
-        max_draft=settings.max_draft,
+        max_draft=settings.max_draft if settings.looks_up or draft is not None else 0,
+        looks_up=settings.looks_up,
+        min_draft=settings.min_draft,
+        least_probability=settings.least_probability,
         swa_full=settings.swa_full,
         pooling=settings.pooling,
         n_ctx_source=source,
     )
 
 
-def _context(settings: EngineSettings, facts: ModelFacts, sizes: LayerSizes, placement: Placement, free: int) -> int:
+def _context(settings: EngineSettings, model: Sized, draft: Sized | None, placement: Placement, free: int) -> int:
     if placement.is_whole and placement.n_ctx is not None:
         return placement.n_ctx
-    n_ctx = choose_context(settings, facts, sizes, free)
+    n_ctx = choose_context(settings, model, draft, free)
     return n_ctx if placement.n_ctx is None else min(n_ctx, placement.n_ctx)
 
 
@@ -56,15 +69,19 @@ def share_memory(available: int, weights: Sequence[int], sharers: int) -> int:
     return max(available - sum(weights), 0) // max(sharers, 1)
 
 
-def choose_context(settings: EngineSettings, facts: ModelFacts, sizes: LayerSizes, free: int) -> int:
+def choose_context(settings: EngineSettings, model: Sized, draft: Sized | None, free: int) -> int:
     """The model's own context, or as much of it as fits half of the memory that is free for it besides the weights.
 
-    The other half is for computing, and for the rest of the machine. `free` in bytes; tokens out.
+    The other half is for computing, and for the rest of the machine. What the draft model keeps counts as the model's.
+    `free` in bytes; tokens out.
     """
-    room = max(free - facts.repacked, 0) // 2
+    facts = model.facts
+    both = (model,) if draft is None else (model, draft)
+    room = max(free - sum(one.facts.repacked for one in both), 0) // 2
 
     def fits(n_ctx: int) -> bool:
-        return sum(sizes.cache(settings.kept(sizes, n_ctx))) <= room
+        kept = settings.kept(model.sizes, n_ctx)
+        return sum(sum(one.sizes.cache(kept)) for one in both) <= room
 
     if fits(facts.n_ctx_train):
         return max(facts.n_ctx_train, 1)

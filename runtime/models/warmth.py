@@ -33,12 +33,12 @@ def warmth_of(bundle: Bundle, settings: EngineSettings, backend: Backend) -> War
     if reason:
         return Warmth(line=_ignored(reason))
     try:
-        tokens = generator.saved_tokens(file)
+        tokens, checkpoints = generator.saved_tokens(file), generator.saved_checkpoints(file)
     except StateFailed as error:
         return Warmth(line=_ignored(f"it {error.reason}"))
     scales = tuple(adapter.scale for adapter in backend.adapters)
     line = f"Prompts may begin with {warm.tokens:,} tokens that are computed already"
-    return Warmth(tokens, scales, file, line)
+    return Warmth(tokens, scales, file, line, checkpoints)
 
 
 def conditions(bundle: Bundle, settings: EngineSettings) -> Warm:

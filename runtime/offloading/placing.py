@@ -43,11 +43,12 @@ def open_where_it_fits(placements: Iterable[Placement], open_with: Callable[[Pla
 
 
 def placements(
-    bundle: Bundle | None, gpu: GpuSettings, engine: EngineSettings, weights: Weights
+    bundle: Bundle | None, gpu: GpuSettings, engine: EngineSettings, weights: Weights, draft: Weights | None = None
 ) -> Iterator[Placement]:
     """What to try, in this order: as many layers as fit, half of them, none.
 
-    Raises `GpuUnavailable` where a flag names what is not there, and `WorkerUnreachable`.
+    Where the model is there as a whole, there is room for the `draft` model, too. Raises `GpuUnavailable` where a flag
+    names what is not there, and `WorkerUnreachable`.
     """
     has_no_pack = bundle is None or not bundle.manifest.packs
     if has_no_pack and gpu.backend in ("auto", "disable") and not gpu.devices and not gpu.workers:
@@ -67,7 +68,8 @@ def placements(
     sizes = layer_sizes(weights)
     if sizes is not None:  # else ggml cannot read them, and loading will say why
         whole = len(sizes.layers) + 1
-        fitting = fit(sizes, engine.n_ctx, partial(engine.kept, sizes), used, shares)
+        beside = layer_sizes(draft) if draft is not None else None
+        fitting = fit(sizes, engine.n_ctx, partial(engine.kept, sizes), used, shares, beside)
         first = fitting.n_layers if gpu.n_layers is None else min(gpu.n_layers, whole)
         for n_layers in dict.fromkeys((first, first // 2)):
             if n_layers:

@@ -183,8 +183,10 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
         f"LoRA adapter {i}: {adapter.name}, scale {adapter.scale:g}" for i, adapter in enumerate(backend.adapters)
     ]
     lines += filter(None, [backend.warmth.line, fallback_line(backend.model, settings.chat.template)])
-    if used.max_draft and facts.keeps_state:
-        lines.append("Lookup is off: this model's memory cannot take back a wrong guess")
+    if (used.max_draft or settings.engine.draft is not None) and facts.keeps_state:
+        lines.append("Guessing is off: this model's memory cannot take back a wrong guess")
+    if (drafter := backend.drafter) is not None:
+        lines.append(f"Guessing with {_kind(drafter.model.facts)}")
     return lines
 
 

@@ -6,6 +6,7 @@ import batching
 import building
 import busy
 import click
+import drafts
 import launching
 import painting
 import serving
@@ -26,6 +27,7 @@ bench.add_command(painting.page)
 bench.add_command(serving.serve)
 bench.add_command(stepping.engine)
 bench.add_command(busy.busy)
+bench.add_command(drafts.draft)
 bench.add_command(sharing.sharing)
 bench.add_command(warming.warm)
 bench.add_command(batching.batch)

@@ -3,6 +3,7 @@
     demo       the bundle's own demo: 1.9 million parameters, 1,280 tokens; a step of it is mostly overhead
     100m       a Llama of 105 million parameters that counts, Q8_0, 32,000 tokens
     1b         a Llama of 1.1 billion parameters that counts, in the shape of Llama 3.2 1B, Q4_0, 32,000 tokens
+    100m-draft, 100m-wrong   drafts for 100m: a twentieth of what it computes, right after 4 tokens of 5, and never
     bert-33m   a BERT in the shape of MiniLM-L12 and bge-small, Q8_0, 30,000 tokens
 
 Those of noise are made anew each time, in a second or two; `shapes.py` tells what it means that a Llama counts.
@@ -32,6 +33,19 @@ def _make_100m(path: Path) -> int:
     return write_noise(path, shape, sentence_pieces(32_000), Q8_0)
 
 
+def _make_100m_draft(path: Path) -> int:
+    return _make_draft(path, errs=0.2)
+
+
+def _make_100m_wrong(path: Path) -> int:
+    return _make_draft(path, errs=1.0)
+
+
+def _make_draft(path: Path, errs: float) -> int:
+    shape = Llama(layers=1, width=128, hidden=256, heads=4, kv_heads=4, context=16384, counts=True, errs=errs)
+    return write_noise(path, shape, sentence_pieces(32_000), Q8_0)
+
+
 def _make_1b(path: Path) -> int:
     shape = Llama(layers=16, width=2048, hidden=8192, heads=32, kv_heads=8, context=16384, counts=True)
     return write_noise(path, shape, sentence_pieces(32_000), Q4_0)
@@ -41,7 +55,13 @@ def _make_bert(path: Path) -> int:
     return write_noise(path, Bert(), word_pieces(30_000), Q8_0)
 
 
-_MAKERS: dict[str, Callable[[Path], int]] = {"100m": _make_100m, "1b": _make_1b, "bert-33m": _make_bert}
+_MAKERS: dict[str, Callable[[Path], int]] = {
+    "100m": _make_100m,
+    "100m-draft": _make_100m_draft,
+    "100m-wrong": _make_100m_wrong,
+    "1b": _make_1b,
+    "bert-33m": _make_bert,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ to know how they are stored.
 
 A Llama that `counts` continues every text by the next token of its vocabulary: after token n comes n + 1. Its output
 matrix holds the embeddings, each one row further down, and its layers add little to the embedding that they are given.
-It computes as much as any other of its shape, and what it will say is known beforehand.
+It computes as much as any other of its shape, and what it will say is known beforehand. One that `errs` says something
+else after that share of the tokens: a draft model for one that counts, as right as the measurement wants it.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ class Tensor:
     """Its name and dimensions, the fastest first.
 
     `value`: with one dimension, that of every element; otherwise the noise's standard deviation. `rows_of` another
-    tensor, written before and of the same shape, are what it holds, each one row further down.
+    tensor, written before and of the same shape, are what it holds, each one row further down; but for a share of
+    `mixed`, which change places.
     """
 
     name: str
     shape: tuple[int, ...]
     value: float
     rows_of: str | None = None
+    mixed: float = 0.0
 
 
 class Shape(Protocol):
@@ -55,6 +58,7 @@ class Llama:
     kv_heads: int = 8
     context: int = 4096
     counts: bool = False
+    errs: float = 0.0
 
     @property
     def architecture(self) -> str:
@@ -77,7 +81,7 @@ class Llama:
         small = _small(hidden)
         yield Tensor("token_embd.weight", (width, vocabulary_size), _EMBEDDING)
         if self.counts:
-            yield Tensor("output.weight", (width, vocabulary_size), _EMBEDDING, rows_of="token_embd.weight")
+            yield Tensor("output.weight", (width, vocabulary_size), _EMBEDDING, "token_embd.weight", self.errs)
         for layer in range(self.layers):
             block = f"blk.{layer}"
             yield Tensor(f"{block}.attn_norm.weight", (width,), 1)

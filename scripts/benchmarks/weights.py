@@ -119,9 +119,16 @@ class _Noise:
         self._began[tensor.name] = begin
         self._position = begin + self._quantization.bytes_of(tensor.shape)
         run = self._run(tensor.value)
-        period = len(run) // 2
-        while begin < self._position:
-            piece = min(self._position - begin, _WRITE_BYTES, period)
+        if tensor.mixed:
+            for number in _mixed_rows(tensor.shape[1], tensor.mixed):
+                self._copy(file, run, begin + number * row, row)
+        else:
+            self._copy(file, run, begin, self._position - begin)
+
+    def _copy(self, file: BinaryIO, run: memoryview, begin: int, size: int) -> None:
+        period, end = len(run) // 2, begin + size
+        while begin < end:
+            piece = min(end - begin, _WRITE_BYTES, period)
             file.write(run[begin % period : begin % period + piece])
             begin += piece
 
@@ -130,6 +137,16 @@ class _Noise:
         if deviation not in self._runs:
             self._runs[deviation] = memoryview(self._quantization.noise(deviation) * 2)
         return self._runs[deviation]
+
+
+def _mixed_rows(count: int, share: float) -> list[int]:
+    """0 to `count`, of which a random `share` have each taken the place of the one before it among them."""
+    chance = random.Random(0)
+    rows = list(range(count))
+    places = [row for row in rows if chance.random() < share]
+    for place, row in zip(places, [*places[1:], *places[:1]], strict=True):
+        rows[place] = row
+    return rows
 
 
 def _write_header(

@@ -22,10 +22,13 @@ from runtime.engine.backend import (
     Adapter,
     BatchItem,
     ContextSettings,
+    Drafter,
     ModelFacts,
+    PartialState,
     Placement,
     PoolFull,
     Sampled,
+    SavedSequence,
     StateFile,
     Warmth,
 )
@@ -135,6 +138,8 @@ class FakeContext:
     placement: Placement = ON_THE_PROCESSOR
     scratch: tuple[tuple[str, int], ...] = ()
     warmth: Warmth = NOTHING_WARM
+    drafter: Drafter | None = None
+    looks_up: bool = True
     n_threads: int = 1
     fail_at: int | None = None
     gate: threading.Semaphore | None = None
@@ -144,12 +149,19 @@ class FakeContext:
 
     def __post_init__(self) -> None:
         self.settings = ContextSettings(
-            self.n_ctx, self.n_slots, self.n_batch, self.n_ubatch, 1, max_draft=self.max_draft
+            self.n_ctx,
+            self.n_slots,
+            self.n_batch,
+            self.n_ubatch,
+            1,
+            max_draft=self.max_draft,
+            looks_up=self.looks_up,
         )
         self.held: list[list[tuple[int, object]]] = [[] for _ in range(self.n_slots)]
         self.batches: list[list[BatchItem]] = []
         self.scales: list[tuple[float, ...]] = []
         self.computed: list[int] = []
+        self.saved: dict[Path, tuple[PartialState, ...]] = {}
         self.closed = False
 
     @property
@@ -238,14 +250,18 @@ class FakeContext:
         self.held[slot] = [(token, object()) for token in state.cast("q")[: self.n_ctx - self.used()]]
         return len(self.held[slot]) == len(state) // 8
 
-    def save(self, slot: int, tokens: Sequence[int], path: Path) -> int:
-        assert [token for token, _cell in self.held[slot]] == list(tokens)
-        return path.write_text(" ".join(map(str, tokens)))
+    def save(self, slot: int, saved: SavedSequence, path: Path) -> int:
+        assert [token for token, _cell in self.held[slot]] == list(saved.tokens)
+        self.saved[path] = saved.checkpoints
+        return path.write_text(" ".join(map(str, saved.tokens)))
 
     def saved_tokens(self, file: StateFile) -> tuple[int, ...]:
         return tuple(map(int, re.findall(r"\d+", file.path.read_text())))
 
-    def restore(self, slot: int, file: StateFile) -> tuple[int, ...]:
+    def saved_checkpoints(self, file: StateFile) -> tuple[int, ...]:
+        return tuple(one.length for one in self.saved.get(file.path, ()))
+
+    def restore(self, slot: int, file: StateFile) -> SavedSequence:
         assert not self.held[slot], "states go into empty sequences"
         try:
             tokens = tuple(map(int, file.path.read_text().split()))
@@ -255,7 +271,7 @@ class FakeContext:
         if self.used() + len(tokens) > self.n_ctx:
             raise StateFailed(file.path, "no room")
         self.held[slot] = [(token, object()) for token in tokens]
-        return tokens
+        return SavedSequence(tokens, self.saved.get(file.path, ()))
 
     def interrupt(self) -> None:
         self.interrupted = True

@@ -17,7 +17,7 @@ PROMPT = "The first man on the moon was"
 
 def open_backend(gguf: Path, pooling: Pooling | None = None, n_ctx: int = 512) -> LlamaBackend:
     model = load_model(Weights(gguf), LoadSettings(), threading.Event())
-    return LlamaBackend(model, ContextSettings(n_ctx, 4, 128, 64, 1, max_draft=8, pooling=pooling))
+    return LlamaBackend(model, ContextSettings(n_ctx, 4, 128, 64, 1, max_draft=8, looks_up=True, pooling=pooling))
 
 
 def tokens_of(backend: LlamaBackend, text: str) -> tuple[int, ...]:

@@ -5,8 +5,18 @@ Knows how much each is given. Refuses to know where the weights came from.
 
 from __future__ import annotations
 
-from runtime.engine.backend import NOTHING_WARM, ON_THE_PROCESSOR, Adapter, ContextSettings, Generator, Placement
+from runtime.engine.backend import (
+    NOTHING_WARM,
+    ON_THE_PROCESSOR,
+    Adapter,
+    ContextSettings,
+    Drafter,
+    Generator,
+    Placement,
+)
+from runtime.engine.errors import ContextFailed
 from runtime.engine.llama.context import Context, Interrupt
+from runtime.engine.llama.drafter import Draft, draft_settings
 from runtime.engine.llama.embedder import EmbedderSettings, LlamaEmbedder
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.projector import Projector
@@ -21,7 +31,9 @@ TEXTS_BESIDE_A_STATE = 8
 
 
 class LlamaBackend:
-    """Owns `model`, its `projector`, and what is made from them. Raises `ContextFailed` when made.
+    """Owns `model`, its `projector`, `draft`, which guesses for it, and what is made from them.
+
+    Raises `ContextFailed` when made.
 
     Who made it may say its `warmth`.
     """
@@ -32,6 +44,7 @@ class LlamaBackend:
         settings: ContextSettings,
         placement: Placement = ON_THE_PROCESSOR,
         projector: Projector | None = None,
+        draft: Draft | None = None,
     ) -> None:
         self.projector = projector
         self.placement = placement
@@ -45,7 +58,18 @@ class LlamaBackend:
         self._team = Team(settings.n_threads, OthersWork().measure if gives_way else None)
         context = Context(model, settings, self._interrupt, self._team, projector)
         self._context: Context | None = context
-        self.scratch = model.logs.scratch()
+        scratch = dict(model.logs.scratch())
+        self._draft = draft
+        self._draft_context: Context | None = None
+        if draft is not None:
+            try:
+                self._draft_context = Context(draft.model, draft_settings(settings), self._interrupt, self._team)
+            except ContextFailed:
+                context.close()
+                raise
+            for memory, size in draft.model.logs.scratch():
+                scratch[memory] = scratch.get(memory, 0) + size
+        self.scratch = tuple(scratch.items())
         if not context.keeps_sequences:  # an encoder: nothing can be continued
             context.close()
             self._context = None
@@ -67,6 +91,13 @@ class LlamaBackend:
     def generator(self) -> Generator | None:
         """None for a model that only makes vectors."""
         return self._context
+
+    @property
+    def drafter(self) -> Drafter | None:
+        """None where there is no draft model."""
+        if self._draft is None or self._draft_context is None:
+            return None
+        return Drafter(self._draft.weights, self._draft.model, self._draft_context)
 
     @property
     def n_threads(self) -> int:
@@ -92,10 +123,14 @@ class LlamaBackend:
             return
         if self._embedder is not None:
             self._embedder.close()
+        if self._draft_context is not None:
+            self._draft_context.close()
         if self._context is not None:
             self._context.close()
         if self.projector is not None:
             self.projector.close()
+        if self._draft is not None:
+            self._draft.model.close()
         self._model.close()
 
     def _embedder_settings(self) -> EmbedderSettings:

@@ -14,13 +14,13 @@ from typing import Any
 
 import msgspec
 
-from runtime.engine.backend import BatchItem, ContextSettings, PoolFull, StateFile
+from runtime.engine.backend import BatchItem, ContextSettings, PoolFull, SavedSequence, StateFile
 from runtime.engine.errors import ContextFailed, DecodeFailed, EngineStopped
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.projector import Projector
 from runtime.engine.llama.sampler import ChainSampler
-from runtime.engine.llama.states import get_state, read_tokens, restore_state, save_state, set_state
+from runtime.engine.llama.states import get_state, read_checkpoints, read_tokens, restore_state, save_state, set_state
 from runtime.engine.pieces import Piece, texts_only
 from runtime.engine.team import Team
 from runtime.engine.types import Sampling
@@ -170,15 +170,19 @@ class Context:
         """As `states.set_state`."""
         return set_state(self._lib, self._handle, slot, state)
 
-    def save(self, slot: int, tokens: Sequence[int], path: Path) -> int:
+    def save(self, slot: int, saved: SavedSequence, path: Path) -> int:
         """As `states.save_state`."""
-        return save_state(self._lib, self._handle, self._fingerprint(), slot, tokens, path)
+        return save_state(self._lib, self._handle, self._fingerprint(), slot, saved, path)
 
     def saved_tokens(self, file: StateFile) -> tuple[int, ...]:
         """As `states.read_tokens`."""
         return read_tokens(self._fingerprint(), file)
 
-    def restore(self, slot: int, file: StateFile) -> tuple[int, ...]:
+    def saved_checkpoints(self, file: StateFile) -> tuple[int, ...]:
+        """As `states.read_checkpoints`."""
+        return read_checkpoints(self._fingerprint(), file)
+
+    def restore(self, slot: int, file: StateFile) -> SavedSequence:
         """As `states.restore_state`."""
         return restore_state(self._lib, self._handle, self._fingerprint(), slot, file)
 

@@ -7,6 +7,8 @@
     8 bytes   size of the data
     …         the tokens, 4 bytes each
     …         the data of llama_state_seq_get_data
+    …         what the memory can go back to, where it cannot be cut, ascending: for each
+              4 bytes number of tokens, 8 bytes size, and the data of llama_state_seq_get_data_ext, which is partial
 
 llama.cpp's own files of this kind carry no checksum, and a truncated one ends the process with an assertion: so the
 file is ours, and what is in it reaches llama.cpp only when it is whole. Nothing is copied: both ways the file is
@@ -22,17 +24,19 @@ import mmap
 import os
 import stat
 import struct
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from runtime.engine.backend import StateFile
+import msgspec
+
+from runtime.engine.backend import PartialState, SavedSequence, StateFile
 from runtime.engine.errors import StateFailed
 
 _MAGIC = b"LOAFKV1\n"
 _DIGEST = 32
 _NUMBERS = struct.Struct("<IQ")
 _HEADER = len(_MAGIC) + 2 * _DIGEST + _NUMBERS.size
+_CHECKPOINT = struct.Struct("<IQ")
 _TOKEN = 4
 
 
@@ -60,30 +64,36 @@ def set_state(lib: Any, context: Any, slot: int, state: memoryview, *, partial: 
     return bool(lib.llama_state_seq_set_data_ext(context, buffer, len(state), slot, int(partial)) == len(state))
 
 
-def save_state(lib: Any, context: Any, fits: bytes, slot: int, tokens: Sequence[int], path: Path) -> int:
-    """Write the state of `slot`, which holds `tokens`, to `path`; returns bytes. `fits` is 32 bytes.
+def save_state(lib: Any, context: Any, fits: bytes, slot: int, saved: SavedSequence, path: Path) -> int:
+    """Write the state of `slot`, which holds what is `saved`, to `path`; returns bytes. `fits` is 32 bytes.
 
     A file that is there already is replaced when all is written. The new one is its owner's alone: it holds what was
     said. Raises `StateFailed`, `OSError`.
     """
+    tokens = saved.tokens
     size: int = lib.llama_state_seq_get_size(context, slot)
     start = _HEADER + _TOKEN * len(tokens)
+    whole = start + size + sum(_CHECKPOINT.size + len(one.state) for one in saved.checkpoints)
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     try:
         with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b") as file:
-            os.posix_fallocate(file.fileno(), 0, start + size)  # says now that the disk is full, not while it is mapped
-            with mmap.mmap(file.fileno(), start + size) as content:
+            os.posix_fallocate(file.fileno(), 0, whole)  # says now that the disk is full, not while it is mapped
+            with mmap.mmap(file.fileno(), whole) as content:
                 if _get_data(lib, context, slot, content, start, size) != size:
                     raise StateFailed(path, "cannot be written: llama.cpp did not give the state")
                 content[len(_MAGIC) + _DIGEST : _HEADER] = fits + _NUMBERS.pack(len(tokens), size)
                 content[_HEADER:start] = struct.pack(f"<{len(tokens)}i", *tokens)
+                content.seek(start + size)
+                for one in saved.checkpoints:
+                    content.write(_CHECKPOINT.pack(one.length, len(one.state)))
+                    content.write(one.state)
                 content[: len(_MAGIC)] = _MAGIC
                 content[len(_MAGIC) : len(_MAGIC) + _DIGEST] = _digest(content)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    return start + size
+    return whole
 
 
 def read_tokens(fits: bytes, state: StateFile) -> tuple[int, ...]:
@@ -92,25 +102,37 @@ def read_tokens(fits: bytes, state: StateFile) -> tuple[int, ...]:
     Raises `StateFailed`, `OSError`.
     """
     with _opened(state) as file:
-        n_tokens, _size = _check_header(fits, state, file)
-        return struct.unpack(f"<{n_tokens}i", file.read(_TOKEN * n_tokens))
+        layout = _read_layout(fits, state, file)
+        file.seek(state.offset + _HEADER)
+        return struct.unpack(f"<{layout.n_tokens}i", file.read(_TOKEN * layout.n_tokens))
 
 
-def restore_state(lib: Any, context: Any, fits: bytes, slot: int, state: StateFile) -> tuple[int, ...]:
-    """Read into `slot`, which is empty, what `save_state` wrote; returns its tokens.
+def read_checkpoints(fits: bytes, state: StateFile) -> tuple[int, ...]:
+    """After how many of the tokens there is something to go back to, ascending. As `read_tokens`."""
+    with _opened(state) as file:
+        return tuple(length for length, _start, _end in _read_layout(fits, state, file).checkpoints)
+
+
+def restore_state(lib: Any, context: Any, fits: bytes, slot: int, state: StateFile) -> SavedSequence:
+    """Read into `slot`, which is empty, what `save_state` wrote; returns what else was saved.
 
     Raises `StateFailed`, `OSError`. After an error `slot` may hold a part of it. An offset in a file must be one at
     which it can be mapped.
     """
     with _opened(state) as file:
-        n_tokens, size = _check_header(fits, state, file)
-        start = _HEADER + _TOKEN * n_tokens
-        with mmap.mmap(file.fileno(), start + size, access=mmap.ACCESS_COPY, offset=state.offset) as content:
+        layout = _read_layout(fits, state, file)
+        start = _HEADER + _TOKEN * layout.n_tokens
+        with mmap.mmap(file.fileno(), layout.end, access=mmap.ACCESS_COPY, offset=state.offset) as content:
             if content[len(_MAGIC) : len(_MAGIC) + _DIGEST] != _digest(content):
                 raise StateFailed(state.path, "is damaged")
-            if _set_data(lib, context, slot, content, start, size) != size:
+            if _set_data(lib, context, slot, content, start, layout.size) != layout.size:
                 raise StateFailed(state.path, "does not fit into the memory that is free")
-            return struct.unpack(f"<{n_tokens}i", content[_HEADER:start])
+            tokens = struct.unpack(f"<{layout.n_tokens}i", content[_HEADER:start])
+            checkpoints = (
+                PartialState(length, memoryview(bytearray(content[begin:end])))
+                for length, begin, end in layout.checkpoints
+            )
+            return SavedSequence(tokens, tuple(checkpoints))
 
 
 def _opened(state: StateFile) -> BinaryIO:
@@ -131,19 +153,39 @@ def _opened(state: StateFile) -> BinaryIO:
     return os.fdopen(fd, "rb")
 
 
-def _check_header(fits: bytes, state: StateFile, file: BinaryIO) -> tuple[int, int]:
-    """(tokens, bytes of data). `file` is read up to the first token."""
+class _Layout(msgspec.Struct, frozen=True):
+    """Where things are: `size` bytes of data behind `n_tokens`, up to the `end`. Of `checkpoints`: (tokens, begin, end)
+    each. Places count from the beginning of the state."""
+
+    n_tokens: int
+    size: int
+    end: int
+    checkpoints: tuple[tuple[int, int, int], ...]
+
+
+def _read_layout(fits: bytes, state: StateFile, file: BinaryIO) -> _Layout:
+    """As the state's numbers have it, each held against how long it is. Raises `StateFailed`."""
     file.seek(state.offset)
     header = file.read(_HEADER)
     if len(header) < _HEADER or not header.startswith(_MAGIC):
         raise StateFailed(state.path, "is not a saved state")
     n_tokens, size = _NUMBERS.unpack(header[-_NUMBERS.size :])
     whole = os.fstat(file.fileno()).st_size if state.size is None else state.size
-    if _HEADER + _TOKEN * n_tokens + size != whole:
+    place = _HEADER + _TOKEN * n_tokens + size
+    checkpoints: list[tuple[int, int, int]] = []
+    while place + _CHECKPOINT.size < whole:
+        file.seek(state.offset + place)
+        length, more = _CHECKPOINT.unpack(file.read(_CHECKPOINT.size))
+        begin = place + _CHECKPOINT.size
+        place = begin + more
+        checkpoints.append((length, begin, place))
+        if not (checkpoints[-2][0] if len(checkpoints) > 1 else 0) < length <= n_tokens:
+            break
+    if place != whole:
         raise StateFailed(state.path, "is damaged: it is not as long as it says")
     if header[len(_MAGIC) + _DIGEST : -_NUMBERS.size] != fits:
         raise StateFailed(state.path, "was saved with another model, or other cache types")
-    return n_tokens, size
+    return _Layout(n_tokens, size, whole, tuple(checkpoints))
 
 
 def _digest(content: mmap.mmap) -> bytes:

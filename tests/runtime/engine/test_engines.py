@@ -20,7 +20,7 @@ from runtime.engine.llama.loading import load_model
 from runtime.engine.types import EmbeddingRequest, FinishedEvent, GenerationRequest
 from runtime.engine.worker import Worker
 from runtime.memory.layers import LayerCache
-from runtime.models.sharing import choose_context, share_memory
+from runtime.models.sharing import Sized, choose_context, share_memory
 from runtime.settings import EngineSettings
 from support.fakes import FACTS, FakeContext, FakeEmbedder, FakeSampler
 
@@ -168,18 +168,24 @@ def test_what_is_free_is_divided_among_those_that_keep_a_cache() -> None:
     facts = msgspec.structs.replace(FACTS, n_ctx_train=10**6)
     free = share_memory(4096 * MIB, [1024 * MIB, 1024 * MIB], 2)
     assert free == 1024 * MIB
-    assert choose_context(EngineSettings(), facts, A_KIBIBYTE, free) == 512 * 1024
-    assert (
-        choose_context(EngineSettings(), msgspec.structs.replace(facts, repacked=512 * MIB), A_KIBIBYTE, free)
-        == 256 * 1024
-    )
+    assert choose_context(EngineSettings(), Sized(facts, A_KIBIBYTE), None, free) == 512 * 1024
+    repacked = Sized(msgspec.structs.replace(facts, repacked=512 * MIB), A_KIBIBYTE)
+    assert choose_context(EngineSettings(), repacked, None, free) == 256 * 1024
+
+
+def test_what_a_draft_model_keeps_counts_as_much() -> None:
+    model = Sized(msgspec.structs.replace(FACTS, n_ctx_train=10**6), A_KIBIBYTE)
+    smaller = LayerSizes((0,), 0, (LayerCache(64, 64, None, 0),), 0, 0)
+    n_ctx = choose_context(EngineSettings(), model, Sized(FACTS, smaller), 1024 * MIB)
+    assert n_ctx == 512 * 1024 * 4 // 5 // 256 * 256
 
 
 @pytest.mark.parametrize("free", [0, 1, 512 * 1024])
 def test_little_memory_still_gives_a_context(free: int) -> None:
     facts = msgspec.structs.replace(FACTS, n_ctx_train=4096)
-    assert choose_context(EngineSettings(), facts, A_KIBIBYTE, free) == 512
-    assert choose_context(EngineSettings(), msgspec.structs.replace(facts, n_ctx_train=100), A_KIBIBYTE, free) == 100
+    shorter = msgspec.structs.replace(facts, n_ctx_train=100)
+    assert choose_context(EngineSettings(), Sized(facts, A_KIBIBYTE), None, free) == 512
+    assert choose_context(EngineSettings(), Sized(shorter, A_KIBIBYTE), None, free) == 100
 
 
 def test_weights_beyond_the_memory_leave_nothing() -> None:

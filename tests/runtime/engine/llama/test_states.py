@@ -15,6 +15,8 @@ from runtime.engine.backend import (
     BatchItem,
     ContextSettings,
     LoadSettings,
+    PartialState,
+    SavedSequence,
     StateFile,
     Weights,
 )
@@ -31,14 +33,14 @@ def test_a_restored_state_goes_on_as_the_saved_one_would_have(
     prompt = tokens_of(backend, PROMPT)
     said = go_on(context, 0, 0, prompt, 5)
     held = (*prompt, *said[:-1])
-    size = context.save(0, held, tmp_path / "state")
+    size = context.save(0, SavedSequence(held), tmp_path / "state")
     assert size == (tmp_path / "state").stat().st_size
     assert list(tmp_path.iterdir()) == [tmp_path / "state"], "nothing is left beside it"
     expected = go_on(context, 0, len(held), (said[-1],), 5)
     (tmp_path / "within").write_bytes(bytes(65536) + (tmp_path / "state").read_bytes() + b"more")
     for slot, file in ((2, StateFile(tmp_path / "state")), (1, StateFile(tmp_path / "within", 65536, size))):
         assert context.saved_tokens(file) == held
-        assert context.restore(slot, file) == held
+        assert context.restore(slot, file).tokens == held
     context.keep_prefix(1, 0)
     assert context.holds(2, len(held))
     assert go_on(context, 2, len(held), (said[-1],), 5) == expected
@@ -64,10 +66,31 @@ def test_a_state_kept_in_memory_goes_on_too(backend: LlamaBackend, context: Cont
     assert not context.set_state(3, state), "there is no room for it"
 
 
+def test_what_can_be_gone_back_to_comes_back(backend: LlamaBackend, context: Context, tmp_path: Path) -> None:
+    """Whatever it is: a model that needs nothing of the kind shows how it is written and read."""
+    prompt = tokens_of(backend, PROMPT)
+    go_on(context, 0, 0, prompt, 1)
+    path = tmp_path / "state"
+    parts = tuple(PartialState(length, memoryview(bytes([length]) * 100 * length)) for length in (1, 3, len(prompt)))
+    assert context.save(0, SavedSequence(prompt, parts), path) == path.stat().st_size
+    assert context.saved_checkpoints(StateFile(path)) == (1, 3, len(prompt))
+    saved = context.restore(1, StateFile(path))
+    assert saved.tokens == prompt
+    assert [(one.length, bytes(one.state)) for one in saved.checkpoints] == [
+        (one.length, bytes(one.state)) for one in parts
+    ]
+    context.keep_prefix(1, 0)
+    whole = path.read_bytes()
+    for odd in (whole[:-1], whole[:-150], whole + bytes(12), whole + bytes(40), whole[:-400] + bytes(400)):
+        path.write_bytes(odd)
+        with pytest.raises(StateFailed):
+            _read(context, path)
+
+
 def test_a_damaged_state_is_refused(backend: LlamaBackend, context: Context, tmp_path: Path) -> None:
     prompt = tokens_of(backend, PROMPT)
     go_on(context, 0, 0, prompt, 1)
-    context.save(0, prompt, tmp_path / "state")
+    context.save(0, SavedSequence(prompt), tmp_path / "state")
     whole = (tmp_path / "state").read_bytes()
     cut = [whole[:size] for size in (0, 3, 8, 40, 83, 84, 90, len(whole) // 2, len(whole) - 1)]
     changed = [whole[:place] + b"\xff\xfe" + whole[place + 2 :] for place in (0, 10, 50, 72, 76, 90, len(whole) - 9)]
@@ -76,7 +99,7 @@ def test_a_damaged_state_is_refused(backend: LlamaBackend, context: Context, tmp
         with pytest.raises(StateFailed):
             _read(context, tmp_path / "odd")
     context.keep_prefix(1, 0)
-    assert context.restore(1, StateFile(tmp_path / "state")) == prompt, "the pool is as it was"
+    assert context.restore(1, StateFile(tmp_path / "state")).tokens == prompt, "the pool is as it was"
 
 
 def _read(context: Context, path: Path) -> None:
@@ -89,7 +112,7 @@ def test_a_state_of_another_model_is_refused(
 ) -> None:
     prompt = tokens_of(backend, PROMPT)
     go_on(context, 0, 0, prompt, 1)
-    context.save(0, prompt, tmp_path / "state")
+    context.save(0, SavedSequence(prompt), tmp_path / "state")
     model = load_model(Weights(demo_gguf), LoadSettings(), threading.Event())
     other = LlamaBackend(model, ContextSettings(512, 1, 128, 64, 1, cache_type_k="q8_0"))
     try:
@@ -104,7 +127,7 @@ def test_a_state_that_cannot_be_written_says_so(backend: LlamaBackend, context: 
     prompt = tokens_of(backend, PROMPT)
     go_on(context, 0, 0, prompt, 1)
     with pytest.raises(FileNotFoundError):
-        context.save(0, prompt, tmp_path / "no" / "folder")
+        context.save(0, SavedSequence(prompt), tmp_path / "no" / "folder")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,174 @@
+"""Whether a draft model's guesses are worth what they cost, and how many at a time: pure policy.
+
+A guess costs a step of the draft model and a token more in the batch; what it brings is the time of a token, as often
+as it is right. Both are learnt, so the depth is chosen that gives most tokens in a time; none where the best of them
+gives no more than going on without. Time is counted in times of a token: what one token of one stream takes, in a step
+over all streams without guesses.
+
+All streams pay out of one account, since one draft model guesses for all of them: it begins with the time of two
+tokens, gets `ALLOWANCE` of a token with each token, what the draft took, and the tokens that it brought. So a model
+that is never right costs 1 % at most, and once the time of two tokens and of reading a first prompt.
+
+The choice of the depth is that of Y. Leviathan, M. Kalman, Y. Matias: Fast Inference from Transformers via Speculative
+Decoding (2023), section 3.3: with a share of `rate` right, k guesses bring (1 - rate^(k+1)) / (1 - rate) tokens.
+Refuses to know what is guessed, and the clock.
+"""
+
+from __future__ import annotations
+
+from runtime.engine.lookup import ALLOWANCE
+from runtime.engine.step_cost import Mean, StepCost
+
+_FIRST_BALANCE = 2.0
+_SAVED_AT_MOST = 4.0
+_WON_AT_MOST = 256.0
+"""In times of a token: what the account begins with, how much of the allowance and how much of luck is put by."""
+
+_WORTHWHILE = 1.03
+"""How much sooner the text must be expected for guesses to be made."""
+
+_FIRST_RATE = 0.7
+"""The share of guesses that is taken to be right while nothing is known, on which as much is given as on `_TRUST`
+guesses."""
+
+_TRUST = 4.0
+_FADE = 0.97
+_FADE_OF_ALL = 0.995
+"""How long a stream's guesses are remembered, and those of all."""
+
+_PAUSE, _LONGEST_PAUSE = 16, 1024
+"""Tokens after which a stream tries again for which guesses are not worth it, doubled each time."""
+
+_UNKNOWN_STEP = 0.25
+_UNKNOWN_READING = 0.05
+"""Of the time of a step: what one of the draft model, and a token that it reads, are taken to cost before any has."""
+
+
+class Record:
+    """What came of one stream's guesses."""
+
+    def __init__(self) -> None:
+        self.right = 0.0
+        self.tried = 0.0
+        self.waited = 0
+        self.pause = _PAUSE
+        self.is_reading = False
+
+    def note(self, drafted: int, accepted: int) -> None:
+        """Of `drafted` guesses the first `accepted` were right. Nobody knows of those after the first wrong one."""
+        self.right = _FADE * self.right + accepted
+        self.tried = _FADE * self.tried + accepted + (accepted < drafted)
+        self.waited = 0
+        self.pause = _PAUSE if accepted else min(2 * self.pause, _LONGEST_PAUSE)
+
+
+class Worth:
+    """The account, and what is known of the draft model. `cost` of the model's own steps is shared with others."""
+
+    def __init__(self, cost: StepCost) -> None:
+        self._cost = cost
+        self._balance = _FIRST_BALANCE
+        self._promised = 0.0
+        """Of it, to streams whose guesses are still to be made."""
+        self._right = self._tried = 0.0
+        self._steps: dict[int, Mean] = {}
+        """Seconds of the draft model's steps, by how many streams they had."""
+        self._reading = Mean(_FADE)
+        """Seconds of each token that it read."""
+        self._has_read = False
+
+    def begin(self) -> None:
+        """A new step: what streams were allowed in the last one has been paid."""
+        self._promised = 0.0
+
+    def depth(self, record: Record, streams: int, behind: int, generated: int, at_most: int) -> int:
+        """How many tokens to guess, up to `at_most`, for one of `streams`; the draft model must read `behind` before.
+
+        The stream has said `generated` tokens. 0 where it is not worth it, or not known yet what a step takes.
+        """
+        step = self._cost.plain(streams)
+        if not step or at_most < 1:
+            return 0
+        each = self._cost.of_guess(streams) + self._step(streams, step) / step
+        reading = behind * (self._reading.value or _UNKNOWN_READING * step) * streams / step
+        depth, gain = _best_depth(self._rate(record), each, at_most)
+        if not depth and record.waited >= record.pause:
+            depth = 1
+        depth = max(min(depth, int((self._balance - self._promised) / each)), 0)
+        if not depth or not behind:
+            record.is_reading = False
+        elif not record.is_reading and not self._buy_reading(record, reading, depth * each, generated * gain):
+            depth = 0
+        self._promised += depth * each
+        return depth
+
+    def _buy_reading(self, record: Record, price: float, guesses: float, missed: float) -> bool:
+        """Pay for what is to be read, if that is worth it: the first is free, since one must be to know.
+
+        `missed` is what guesses would have brought the stream by now: to spend that is no worse than half of the best
+        that could have been done, as with skis that are rented until they could have been bought.
+        """
+        left = max(self._balance - self._promised - guesses, 0.0)
+        if self._has_read:
+            if price > left + missed:
+                return False
+            self._balance -= min(price, left)
+        record.is_reading = True
+        return True
+
+    def pass_over(self, record: Record) -> None:
+        """The stream gets a token without guesses."""
+        record.waited += 1
+        self._earn()
+
+    def note_reading(self, tokens: int, seconds: float) -> None:
+        """The draft model read so many `tokens`."""
+        self._has_read = True
+        self._reading.add(seconds / tokens)
+
+    def note_step(self, drafting: int, streams: int, seconds: float) -> None:
+        """It took a step for `drafting` of `streams`, for which all of them pay: no more than one of the model's own.
+
+        A longer one waited for another process, or is known by then to be no bargain.
+        """
+        self._steps.setdefault(drafting, Mean(_FADE)).add(seconds)
+        step = self._cost.plain(streams)
+        self._balance -= streams * min(seconds / step, 1.0) if step else 0.0
+
+    def settle(self, record: Record, drafted: int, accepted: int, cost: float) -> None:
+        """Of `drafted` guesses, each of which made the step longer by `cost`, `accepted` were right."""
+        record.note(drafted, accepted)
+        self._right = _FADE_OF_ALL * self._right + accepted
+        self._tried = _FADE_OF_ALL * self._tried + accepted + (accepted < drafted)
+        self._balance = min(self._balance + accepted - drafted * cost, _WON_AT_MOST)
+        self._earn()
+
+    def _earn(self) -> None:
+        if self._balance < _SAVED_AT_MOST:
+            self._balance += ALLOWANCE
+
+    def _rate(self, record: Record) -> float:
+        """The share of guesses that are expected to be right, each after right ones."""
+        of_all = (self._right + _FIRST_RATE * _TRUST) / (self._tried + _TRUST)
+        return (record.right + of_all * _TRUST) / (record.tried + _TRUST)
+
+    def _step(self, drafting: int, step: float) -> float:
+        """Seconds of a step of the draft model: of one over as many streams, or nearly."""
+        if not self._steps:
+            return _UNKNOWN_STEP * step
+        return self._steps[min(self._steps, key=lambda known: abs(known - drafting))].value
+
+
+def _best_depth(rate: float, each: float, at_most: int) -> tuple[int, float]:
+    """How many guesses give most tokens in a time where one costs `each`, and which share of a token's time that saves.
+
+    (0, 0.0) where it is not worthwhile.
+    """
+    best, speed = 0, _WORTHWHILE
+    tokens = right = 1.0
+    for depth in range(1, at_most + 1):
+        right *= rate
+        tokens += right
+        if tokens / (1 + depth * each) > speed:
+            best, speed = depth, tokens / (1 + depth * each)
+    return best, (1 - 1 / speed if best else 0.0)
