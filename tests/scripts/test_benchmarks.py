@@ -101,7 +101,8 @@ def test_one_that_errs_says_something_else_so_often(tmp_path: Path) -> None:
     path = tmp_path / "noise.gguf"
     shape = Llama(layers=1, width=128, hidden=256, heads=4, kv_heads=4, counts=True, errs=0.2)
     write_noise(path, shape, sentence_pieces(2000), Q8_0)
-    backend = LlamaBackend(load(path), ContextSettings(n_ctx=512, n_slots=1, n_batch=512, n_ubatch=512, n_threads=1))
+    settings = ContextSettings(n_ctx=512, n_slots=1, n_batch=512, n_ubatch=512, n_threads=1, max_draft=400)
+    backend = LlamaBackend(load(path), settings)
     context = backend.generator
     assert context is not None
     context.decode([BatchItem(0, 0, tuple(range(1000, 1400)), 400)], ())
