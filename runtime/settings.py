@@ -156,12 +156,23 @@ class EngineSettings(msgspec.Struct, frozen=True):
         return Kept(n_ctx, n_slots, min(self.n_ubatch, n_ctx), self.swa_full, bits_k, bits_v)
 
 
+class MediaSources(msgspec.Struct, frozen=True):
+    """Where pictures are fetched from, besides the request: from public `urls`, and files below `folder`."""
+
+    urls: bool = False
+    folder: Path | None = None
+
+
+NOTHING_FETCHED = MediaSources()
+
+
 class ChatSettings(msgspec.Struct, frozen=True):
     """How conversations become prompts, and answers become turns.
 
     `template` is Jinja source, None for the model's own; `template_values` are given to it. `reasoning` None: as the
     template has it. `splits_reasoning`: thoughts are given apart from the answer. After `thought_tokens` of them they
-    are ended, with `thought_message` before their end; None: they may be as long as they like.
+    are ended, with `thought_message` before their end; None: they may be as long as they like. `media`: where pictures
+    are fetched from.
     """
 
     template: str | None = None
@@ -170,6 +181,7 @@ class ChatSettings(msgspec.Struct, frozen=True):
     splits_reasoning: bool = True
     thought_tokens: int | None = None
     thought_message: str = ""
+    media: MediaSources = NOTHING_FETCHED
 
 
 class LogSettings(msgspec.Struct, frozen=True):

@@ -36,6 +36,7 @@ from runtime.settings import (
     GpuSettings,
     HubModel,
     LogSettings,
+    MediaSources,
     Secret,
     ServerSettings,
     Settings,
@@ -340,6 +341,7 @@ def _chat(flags: dict[str, Any], template: str | None) -> ChatSettings:
         splits_reasoning=flags["reasoning_format"] != "none",
         thought_tokens=flags["reasoning_budget"] if flags["reasoning_budget"] > 0 else None,
         thought_message=flags["reasoning_budget_message"] or "",
+        media=MediaSources(flags["media_urls"], _folder(flags["media_path"])),
     )
 
 

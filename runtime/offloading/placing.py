@@ -16,6 +16,7 @@ import msgspec
 from runtime.bundle import Backend, Bundle
 from runtime.engine.backend import LayerSizes, Offload, Placement, Verdict, Weights, WorkerAddress
 from runtime.engine.errors import BackendFailed, ContextFailed, ModelLoadFailed
+from runtime.machine.gpus import has_gpu
 from runtime.memory.sizes import Kept
 from runtime.settings import EngineSettings, GpuSettings
 
@@ -55,8 +56,8 @@ def placements(
     has_no_pack = bundle is None or not bundle.manifest.packs
     if has_no_pack and gpu.backend in ("auto", "disable") and not gpu.devices and not gpu.workers:
         no_pack = "this file has no pack for GPUs (loaf build --backend vulkan)"
-        idle = _without_devices(gpu)
-        line = f"{idle} changes nothing: {no_pack}" if idle else f"Computing on the processor: {no_pack}"
+        idle, reason = _without_devices(gpu), f": {no_pack}" if has_gpu() else ""
+        line = f"{idle} changes nothing: {no_pack}" if idle else f"Computing on the processor{reason}"
         yield Placement(lines=(line,))  # at once: nothing more is imported
         return
     from runtime.backends.fitting import fit
