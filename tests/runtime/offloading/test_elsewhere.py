@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.architectures import write_mixture
+from support.mixtures import write_mixture
 from support.places import ROOT
 
 PROGRAM = [sys.executable, "-m", "runtime"]
