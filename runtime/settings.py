@@ -53,7 +53,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer;
     `drain_seconds` are for what runs when the server is told to stop.
     `shows_props_changes`: whether `POST /props` is taken. `slot_save_path` None: states of slots are not kept.
-    `file_keys` are those of `api_keys` that were in `key_file`, which may be read anew.
+    `sandbox`: what the server does not need any more once it is ready, it gives up. `file_keys` are those of
+    `api_keys` that were in `key_file`, which may be read anew.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -73,6 +74,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
     slot_save_path: Path | None = None
     key_file: Path | None = None
     file_keys: tuple[Secret, ...] = ()
+    sandbox: bool = False
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
@@ -143,17 +145,29 @@ class EngineSettings(msgspec.Struct, frozen=True):
         return Kept(n_ctx, n_slots, min(self.n_ubatch, n_ctx), self.swa_full, bits_k, bits_v)
 
 
+class MediaSources(msgspec.Struct, frozen=True):
+    """Where pictures are fetched from, besides the request: from public `urls`, and files below `folder`."""
+
+    urls: bool = False
+    folder: Path | None = None
+
+
+NOTHING_FETCHED = MediaSources()
+
+
 class ChatSettings(msgspec.Struct, frozen=True):
     """How conversations become prompts, and answers become turns.
 
     `template` is Jinja source, None for the model's own; `template_values` are given to it. `reasoning` None: as the
-    template has it. `splits_reasoning`: thoughts are given apart from the answer.
+    template has it. `splits_reasoning`: thoughts are given apart from the answer. `media`: where pictures are fetched
+    from.
     """
 
     template: str | None = None
     template_values: dict[str, Any] = msgspec.field(default_factory=dict)
     reasoning: bool | None = None
     splits_reasoning: bool = True
+    media: MediaSources = NOTHING_FETCHED
 
 
 class LogSettings(msgspec.Struct, frozen=True):
@@ -198,8 +212,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Everything. `model` None: the weights in the bundle; `remote` are those that are to be fetched first. `worker`
     None: this machine has the model, rather than computing for one that has.
 
-    Where there is a `prompt` or a `batch`, that is answered and nothing else done. Otherwise the program `serves` over
-    HTTP, and `chats` in the terminal: None, where there is one.
+    Where there is a `prompt` or a `batch`, that is answered and nothing else done; `images` belong to the prompt.
+    Otherwise the program `serves` over HTTP, and `chats` in the terminal: None, where there is one.
 
     `aliases` are further names of the model, `tags` words about it, both for clients. Where the bundle has several
     models, both are the first one's; see `of_another_model`.
@@ -210,6 +224,7 @@ class Settings(msgspec.Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     prompt: str | None = None
+    images: tuple[Path, ...] = ()
     serves: bool = True
     chats: bool | None = None
     raw: bool = False
@@ -227,7 +242,7 @@ class Settings(msgspec.Struct, frozen=True):
     def of_another_model(self) -> Settings:
         """What of this holds for the further models of a bundle: all but what can only be meant for the first one.
 
-        That is its names, what its adapters, its draft model, its projector, its pooling and its template are, and a
+        That is its names, what its adapters, its projector, its draft model, its pooling and its template are, and a
         context that it was not trained for.
         """
         replace = msgspec.structs.replace
@@ -235,6 +250,6 @@ class Settings(msgspec.Struct, frozen=True):
             self,
             aliases=(),
             tags=(),
-            engine=replace(self.engine, adapters=(), draft=None, projector=None, pooling=None, beyond_training=False),
+            engine=replace(self.engine, adapters=(), projector=None, draft=None, pooling=None, beyond_training=False),
             chat=replace(self.chat, template=None, template_values={}),
         )

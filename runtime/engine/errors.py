@@ -5,11 +5,11 @@ LoafError
     ├── ModelLoadFailed      llama.cpp does not take the weights
     ├── BackendFailed        a GPU's backend cannot be used
     ├── AdapterFailed        llama.cpp does not take the adapter
-    ├── DraftMisfit          the draft model cannot guess for the model
     ├── ProjectorFailed      llama.cpp does not take the projector
     ├── PictureUnusable      the projector cannot look at the picture
     ├── PictureLast          nothing comes after the picture
     ├── PictureTooLarge      it takes more cells than can be computed at once
+    ├── DraftMisfit          the draft model cannot guess for the model
     ├── ContextFailed        no context of this size can be made
     ├── StillLoading         no request can be taken yet
     ├── WorkerLost           another machine that computed a part of the model is gone
@@ -31,6 +31,7 @@ LoafError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,18 +75,6 @@ class AdapterFailed(EngineError):
         self.reason = reason
 
 
-class DraftMisfit(EngineError):
-    """The draft model in `path` cannot guess for the model, for `reason`."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"{path.name} cannot be the draft model: {reason}",
-            "A draft model has the tokens of the model that it guesses for: take a smaller one of the same family.",
-        )
-        self.path = path
-        self.reason = reason
-
-
 class ProjectorFailed(EngineError):
     """`reason` is what libmtmd logged last."""
 
@@ -93,6 +82,18 @@ class ProjectorFailed(EngineError):
         super().__init__(
             f"{path}: llama.cpp cannot load this projector: {reason or 'it gave no reason'}",
             "It must be a GGUF made for the very model it is used with.",
+        )
+        self.path = path
+        self.reason = reason
+
+
+class DraftMisfit(EngineError):
+    """The draft model in `path` cannot guess for the model, for `reason`."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path.name} cannot be the draft model: {reason}",
+            "A draft model has the tokens of the model that it guesses for: take a smaller one of the same family.",
         )
         self.path = path
         self.reason = reason
@@ -126,15 +127,24 @@ class PictureTooLarge(EngineError):
 
 
 class ContextFailed(EngineError):
-    """`n_ctx` in tokens, `reason` what llama.cpp logged."""
+    """`n_ctx` in tokens, `reason` what llama.cpp logged, `free` the bytes of memory that were available."""
 
-    def __init__(self, n_ctx: int, reason: str) -> None:
+    def __init__(self, n_ctx: int, reason: str, free: int = 0) -> None:
         super().__init__(
-            f"cannot make a context of {n_ctx:,} tokens: {reason or 'not enough memory'}",
-            "Ask for a smaller one with --ctx-size." if not reason or "alloc" in reason else "",
+            f"cannot make a context of {n_ctx:,} tokens: {_what_it_needs(reason, free)}",
+            "Ask for a smaller one with --ctx-size, or for smaller keys and values with --cache-type-k and -v.",
         )
         self.n_ctx = n_ctx
         self.reason = reason
+        self.free = free
+
+
+def _what_it_needs(reason: str, free: int) -> str:
+    """In numbers, where llama.cpp names one: ggml_aligned_malloc in ggml/src/ggml.c says how many MiB it wanted."""
+    wanted = re.search(r"attempted to allocate ([\d.]+) MB", reason)
+    if wanted is None:
+        return reason or "not enough memory"
+    return f"it needs {float(wanted[1]) * 2**20 / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
 
 
 class StillLoading(EngineError):

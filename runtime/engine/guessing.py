@@ -7,9 +7,11 @@ The cheaper guess comes first: what `lookup.py` finds in the text, and where it 
 from __future__ import annotations
 
 from collections.abc import Sequence as Items
+from itertools import takewhile
 
 from runtime.engine.drafting import Drafting, Wanted
 from runtime.engine.lookup import Lookup
+from runtime.engine.pieces import is_of_piece
 from runtime.engine.scheduler import Chunk
 from runtime.engine.sequence import Sequence
 from runtime.engine.step_cost import StepCost
@@ -37,7 +39,7 @@ class Guessing:
 
     @property
     def is_on(self) -> bool:
-        return self._at_most > 0
+        return self._at_most > 0 and (self._looks_up or self._drafting is not None)
 
     def propose(self, streams: Items[Sequence], room: int, n_ctx: int) -> None:
         """Let `streams` guess what comes next, each in a context of `n_ctx` tokens, and all of them `room` at most."""
@@ -50,9 +52,10 @@ class Guessing:
         for sequence in streams:
             at_most = min(self._at_most, sequence.tokens_left(n_ctx) - 1)
             if self._looks_up:
-                sequence.draft = self._lookup(sequence).propose(min(at_most, room), cost)
+                guesses = self._lookup(sequence).propose(min(at_most, room), cost)
+                sequence.draft = tuple(takewhile(lambda token: not is_of_piece(token), guesses))
                 room -= len(sequence.draft)
-            if not sequence.draft and not sequence.pieces:  # a draft model sees no pictures
+            if not sequence.draft and not sequence.pieces:  # a draft model does not see
                 wanted.append(Wanted(sequence, at_most))
         if self._drafting is not None and wanted:
             self._drafting.propose(wanted, len(streams), room)

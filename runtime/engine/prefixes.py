@@ -106,14 +106,21 @@ class Prefixes:
 
     def take_checkpoint(self, sequence: Sequence) -> None:
         """Keep the state that `sequence` is in, if that is worth going back to."""
+        if self._checkpoints is None:
+            return
         prompt, length = sequence.request.prompt, sequence.computed
-        if self._checkpoints is None or length >= len(prompt) or sequence.shifted:
+        if length >= len(prompt) or sequence.shifted:
             return
         if not self._checkpoints.is_due(prompt, sequence.scales, length, is_stop=length in sequence.stops):
             return
         state = self._context.checkpoint(_slot(sequence))
         if state is not None:
             self._checkpoints.put(Checkpoint(prompt, length, sequence.scales, state))
+
+    def _holds(self, slot: int, length: int) -> bool:
+        """Whether the first `length` tokens of `slot` can be continued from."""
+        tokens = self.cache.tokens(slot)
+        return self._context.holds(slot, position_after(tokens, length) if self._facts.skips_positions else length)
 
     def checkpoints_along(self, tokens: Tokens[int], scales: Scales) -> tuple[PartialState, ...]:
         """What can be gone back to from `tokens`, ascending; with a memory that can be cut there is nothing."""
@@ -124,11 +131,6 @@ class Prefixes:
     def keep_checkpoints(self, saved: SavedSequence, scales: Scales) -> None:
         """Keep what was saved with a sequence that is in the pool now."""
         self.storage.keep_checkpoints(saved, scales)
-
-    def _holds(self, slot: int, length: int) -> bool:
-        """Whether the first `length` tokens of `slot` can be continued from."""
-        tokens = self.cache.tokens(slot)
-        return self._context.holds(slot, position_after(tokens, length) if self._facts.skips_positions else length)
 
     def _go_back(self, sequence: Sequence, checkpoint: Checkpoint) -> None:
         assert self._checkpoints is not None

@@ -73,9 +73,9 @@ def _found(bundle: Bundle, model: Model, *, is_first: bool) -> Found:
     size = _size(weights) if weights.is_split() else bundle.place_of(model.entry).size
     digest = next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
     adapters = _adapters(bundle) if is_first else ()
+    projector = _projector(bundle) if is_first else None
     draft = bundle.draft() if is_first else None
     guesses = None if draft is None else Draft(_weights(bundle, draft), bundle.place_of(draft.entry).size)
-    projector = _projector(bundle) if is_first else None
     return Found(model.name, weights, size, digest, model.keeps_cache, adapters, guesses, is_first, projector)
 
 

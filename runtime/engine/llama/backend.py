@@ -127,10 +127,10 @@ class LlamaBackend:
             self._draft_context.close()
         if self._context is not None:
             self._context.close()
-        if self._draft is not None:
-            self._draft.model.close()
         if self.projector is not None:
             self.projector.close()
+        if self._draft is not None:
+            self._draft.model.close()
         self._model.close()
 
     def _embedder_settings(self) -> EmbedderSettings:

@@ -109,7 +109,7 @@ def read_tokens(fits: bytes, state: StateFile) -> tuple[int, ...]:
 
 def read_checkpoints(fits: bytes, state: StateFile) -> tuple[int, ...]:
     """After how many of the tokens there is something to go back to, ascending. As `read_tokens`."""
-    with state.path.open("rb") as file:
+    with _opened(state) as file:
         return tuple(length for length, _start, _end in _read_layout(fits, state, file).checkpoints)
 
 

@@ -69,7 +69,13 @@ def test_what_is_inside(baked: Path, parts: Path) -> None:
 
 def test_inspect_tells_of_it(baked: Path) -> None:
     text = loaf("inspect", str(baked), check=True).stdout
-    for line in ("one, scale 0.5", "other, not used yet", "licenses/model.txt", "README.md", "not the model's own"):
+    for line in (
+        "one, scale 0.5",
+        "other (models/other.gguf",
+        "licenses/model.txt",
+        "README.md",
+        "not the model's own",
+    ):
         assert line in text
     found = json.loads(loaf("inspect", "--json", str(baked), check=True).stdout)
     assert [part["role"] for part in found["bundle"]["parts"]] == ["lora", "lora", "draft"]

@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.engine.guessing import Guessing
 from runtime.engine.lookup import ALLOWANCE, Lookup
+from runtime.engine.pieces import piece_tokens
+from runtime.engine.sequence import Sequence
 from runtime.engine.step_cost import StepCost
+from runtime.engine.types import GenerationRequest
 
 CHEAP = 0.1
 
@@ -109,3 +113,17 @@ def test_the_cost_is_a_share_whatever_was_measured(steps: list[tuple[int, int, f
     for tokens, guesses, seconds in steps:
         assert 0 <= cost.observe(tokens, guesses, seconds) <= 1
     assert 0.02 <= cost.of_guess(streams) <= 1
+
+
+def test_a_picture_is_never_guessed() -> None:
+    """It stands among the tokens as numbers, and what comes before it may be said again."""
+    said = [*range(10, 20), *piece_tokens(b"a picture", 4, 4), 20, *range(10, 20)]
+    sequence = Sequence(GenerationRequest(prompt=tuple(said), max_tokens=50))
+    guessing = Guessing(8, StepCost(), looks_up=True)
+    guessing.propose([sequence], 8, 1000)
+    assert sequence.draft == ()
+    sequence.tokens += said[:5]
+    guessing.forget(sequence)
+    guessing.propose([sequence], 8, 1000)
+    assert sequence.draft
+    assert min(sequence.draft) > 0
