@@ -90,6 +90,8 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, Any]]:
         yield from _fields(f"builder {builder.platform}", builder)
     for pack in manifest.packs:
         yield from _fields(f"{pack.backend} {pack.platform}", pack)
+    for media in manifest.media:
+        yield from _fields(f"media {media.platform}", media)
     for entry in (*manifest.entries[1:], manifest.entries[0]):
         yield entry.name or "launcher", entry
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from aiohttp import web
 
 from runtime.engine.wanted import check_wanted, wanted_until
+from runtime.machine.resources import processors
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,8 @@ SMALL = 4096
 LARGE = 256 * 1024
 """Bytes from which on a body is dealt with in one of the threads for large ones: some fifty thousand tokens."""
 
-_THREADS_FOR_LARGE = 2
+_MOST_FOR_LARGE = 4
+"""Threads, and one for every two processors: llama.cpp computes with all of them, and others wait for that."""
 
 _PICTURE = b"image"
 """What all dialects have in the name of a field with a picture, which takes longer than its size tells."""
@@ -68,4 +70,4 @@ def use_new_threads() -> None:
 def _for_large() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
-    return ThreadPoolExecutor(_THREADS_FOR_LARGE, "large")
+    return ThreadPoolExecutor(max(1, min(processors().usable // 2, _MOST_FOR_LARGE)), "large")
