@@ -145,17 +145,29 @@ class EngineSettings(msgspec.Struct, frozen=True):
         return Kept(n_ctx, n_slots, min(self.n_ubatch, n_ctx), self.swa_full, bits_k, bits_v)
 
 
+class MediaSources(msgspec.Struct, frozen=True):
+    """Where pictures are fetched from, besides the request: from public `urls`, and files below `folder`."""
+
+    urls: bool = False
+    folder: Path | None = None
+
+
+NOTHING_FETCHED = MediaSources()
+
+
 class ChatSettings(msgspec.Struct, frozen=True):
     """How conversations become prompts, and answers become turns.
 
     `template` is Jinja source, None for the model's own; `template_values` are given to it. `reasoning` None: as the
-    template has it. `splits_reasoning`: thoughts are given apart from the answer.
+    template has it. `splits_reasoning`: thoughts are given apart from the answer. `media`: where pictures are fetched
+    from.
     """
 
     template: str | None = None
     template_values: dict[str, Any] = msgspec.field(default_factory=dict)
     reasoning: bool | None = None
     splits_reasoning: bool = True
+    media: MediaSources = NOTHING_FETCHED
 
 
 class LogSettings(msgspec.Struct, frozen=True):

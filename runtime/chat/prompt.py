@@ -29,6 +29,7 @@ from runtime.chat.writing import as_openai_has_it, instructions
 from runtime.engine.backend import Projector
 from runtime.engine.pieces import PlacedPiece, Seen
 from runtime.engine.types import Triggers
+from runtime.settings import NOTHING_FETCHED, MediaSources
 
 _CONTINUED = "qcontinuedq"
 """Stands in the template where the answer that is to be continued ends."""
@@ -64,12 +65,18 @@ class Prepared(msgspec.Struct, frozen=True):
 class PromptBuilder:
     """Renders conversations for one model. `template` replaces the model's own. Raises `TemplateFailed`.
 
-    With `projector` it sees. `thinks` and `takes_tools` say what the template knows.
+    With `projector` it sees, from `sources` too. `thinks` and `takes_tools` say what the template knows.
     """
 
     def __init__(
-        self, model: Tokenizer, system: str | None, template: str | None = None, projector: Projector | None = None
+        self,
+        model: Tokenizer,
+        system: str | None,
+        template: str | None = None,
+        projector: Projector | None = None,
+        sources: MediaSources = NOTHING_FETCHED,
     ) -> None:
+        self._sources = sources
         self._projector = projector
         facts = model.facts
         self._model = model
@@ -99,7 +106,7 @@ class PromptBuilder:
             if self._projector is None or not self._projector.sees:
                 conversation = as_text(conversation)
             else:
-                seen = look_at(conversation.media, self._projector)
+                seen = look_at(conversation.media, self._projector, self._sources)
         tools = _offered(conversation)
         text = self._render(conversation, tools)
         begun = self._begins_reasoning(text, conversation)

@@ -29,8 +29,8 @@ class Prompts:
             from runtime.chat.prompt import PromptBuilder
 
             backend = self._engine.backend()
-            template = self._settings.template
-            self._builder = PromptBuilder(backend.model, self._system, template, backend.projector)
+            chat = self._settings
+            self._builder = PromptBuilder(backend.model, self._system, chat.template, backend.projector, chat.media)
         return self._builder
 
     def prepare(self, conversation: Conversation) -> Prepared:

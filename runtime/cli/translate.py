@@ -27,6 +27,7 @@ from runtime.settings import (
     GpuSettings,
     HubModel,
     LogSettings,
+    MediaSources,
     Secret,
     ServerSettings,
     Settings,
@@ -282,6 +283,7 @@ def _chat(flags: dict[str, Any], template: str | None) -> ChatSettings:
         template_values=_object(flags["chat_template_kwargs"], "--chat-template-kwargs"),
         reasoning=reasoning,
         splits_reasoning=flags["reasoning_format"] != "none",
+        media=MediaSources(flags["media_urls"], _folder(flags["media_path"])),
     )
 
 

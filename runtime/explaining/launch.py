@@ -83,6 +83,7 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
     sizes = _sizes_once(weights) or NO_LAYERS
     cache = sizes.cache(generator.settings.kept()) if generator is not None else (0,) * len(sizes.layers)
     asked_in = fallback_line(backend.model, settings.chat.template) if generator is not None else ""
+    sees = backend.projector.line if backend.projector is not None else ""
     n_ctx = generator.n_ctx if generator is not None else 0
     n_layers = len(sizes.layers) + 1
     on_gpus = min(placement.n_layers, n_layers)
@@ -91,7 +92,10 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
         description=_kind(facts),
         license=facts.license,
         has_chat_template=bool(settings.chat.template or facts.chat_template),
-        lines=(*(placement.lines or ("Computing on the processor",)), *filter(None, [backend.warmth.line, asked_in])),
+        lines=(
+            *(placement.lines or ("Computing on the processor",)),
+            *filter(None, [backend.warmth.line, sees, asked_in]),
+        ),
         n_layers=n_layers,
         n_layers_on_gpus=on_gpus,
         n_ctx=n_ctx,

@@ -24,6 +24,7 @@ from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
 from runtime.engine.backend import ModelFacts, WorkerAddress
 from runtime.errors import LoafError, escaped
+from runtime.machine.resources import processors
 from runtime.machine.supervised import is_supervised, notify, notify_reloading, reap_orphans
 from runtime.models.served import ServedModel
 from runtime.server.app import build_app
@@ -200,6 +201,8 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
         f"{used.n_slots} requests at once, {used.n_threads} threads",
         *backend.placement.lines,
     ]
+    if used.n_threads > (there := processors().usable):
+        lines.append(f"{used.n_threads} threads share {there} processors, and wait for each other (--threads {there})")
     if settings.engine.n_ctx is None and generator.n_ctx < facts.n_ctx_train:
         lines.append(
             f"The model could have a context of {facts.n_ctx_train:,}; memory allows less (--ctx-size sets it)"

@@ -12,7 +12,7 @@ import string
 import struct
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -41,6 +41,8 @@ class Architecture(Enum):
 
     ATTENTION = "llama"
     """A cell for each token."""
+    SECTIONS = "qwen2vl"
+    """The same; a place has several numbers (M-RoPE), and a picture's cells go on in some of them only."""
     SLIDING_WINDOW = "gemma2"
     """The same; in the first of its two layers a token sees only the last `WINDOW`."""
     RECURRENT = "mamba"
@@ -126,6 +128,11 @@ def _attention() -> Blueprint:
     for block in ("blk.0", "blk.1"):
         tensors += [*_attention_layer(block), *_feed_forward(block)]
     return Blueprint(keys, tuple(tensors), _demo_tokenizer())
+
+
+def _sections() -> Blueprint:
+    attention = _attention()
+    return replace(attention, keys={**attention.keys, "rope.dimension_sections": Array(INT32, [2, 1, 1, 0])})
 
 
 def _sliding_window() -> Blueprint:
@@ -214,6 +221,7 @@ def _reranker() -> Blueprint:
 
 _BLUEPRINTS = {
     Architecture.ATTENTION: _attention,
+    Architecture.SECTIONS: _sections,
     Architecture.SLIDING_WINDOW: _sliding_window,
     Architecture.RECURRENT: _recurrent,
     Architecture.HYBRID: _hybrid,

@@ -24,6 +24,7 @@ from runtime.engine.llama.states import get_state, read_checkpoints, read_tokens
 from runtime.engine.pieces import Piece, texts_only
 from runtime.engine.team import Team
 from runtime.engine.types import Sampling
+from runtime.machine.resources import memory
 
 _ABORTED = 2
 """What llama_decode and llama_encode return when their abort callback said so (llama.h)."""
@@ -264,7 +265,7 @@ def new_handle(model: LlamaModel, params: Any, n_ctx: int) -> Any:
     model.logs.clear()
     handle = model.lib.llama_init_from_model(model.handle, params)
     if not handle:
-        raise ContextFailed(n_ctx, model.logs.last_error())
+        raise ContextFailed(n_ctx, model.logs.last_error(), memory().available)
     return handle
 
 
