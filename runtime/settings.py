@@ -53,7 +53,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer;
     `drain_seconds` are for what runs when the server is told to stop.
     `shows_props_changes`: whether `POST /props` is taken. `slot_save_path` None: states of slots are not kept.
-    `file_keys` are those of `api_keys` that were in `key_file`, which may be read anew.
+    `sandbox`: what the server does not need any more once it is ready, it gives up. `file_keys` are those of
+    `api_keys` that were in `key_file`, which may be read anew.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -73,6 +74,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
     slot_save_path: Path | None = None
     key_file: Path | None = None
     file_keys: tuple[Secret, ...] = ()
+    sandbox: bool = False
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
@@ -210,8 +212,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Everything. `model` None: the weights in the bundle; `remote` are those that are to be fetched first. `worker`
     None: this machine has the model, rather than computing for one that has.
 
-    Where there is a `prompt` or a `batch`, that is answered and nothing else done. Otherwise the program `serves` over
-    HTTP, and `chats` in the terminal: None, where there is one.
+    Where there is a `prompt` or a `batch`, that is answered and nothing else done; `images` belong to the prompt.
+    Otherwise the program `serves` over HTTP, and `chats` in the terminal: None, where there is one.
 
     `aliases` are further names of the model, `tags` words about it, both for clients. Where the bundle has several
     models, both are the first one's; see `of_another_model`.
@@ -222,6 +224,7 @@ class Settings(msgspec.Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     prompt: str | None = None
+    images: tuple[Path, ...] = ()
     serves: bool = True
     chats: bool | None = None
     raw: bool = False

@@ -245,13 +245,18 @@ def _model_lines(model: InspectedModel) -> list[str]:
         ("quantization", f"{info.quantization}, weights {human_size(info.weights_size)}"),
         ("context", f"{info.context_length:,} tokens" if info.context_length else "not stated"),
         ("vocabulary", f"{info.vocabulary_size:,} tokens" if info.vocabulary_size else "not stated"),
-        ("chat template", f"{len(info.chat_template):,} characters" if info.chat_template else "none"),
+        ("chat template", f"{len(info.chat_template):,} characters" if info.chat_template else _no_template(info)),
         ("licence", info.license or info.license_name or info.license_link or "not stated"),
     ]
     if model.origin:
         facts.append(("from", model.origin))
     lines = [_line(name, text) for name, text in facts]
     return lines + [_memory_line(need) for need in model.memory]
+
+
+def _no_template(info: ModelInfo) -> str:
+    generates = info.kind is FileKind.MODEL and info.layers and not info.is_embedding_model
+    return "none: a base model, which goes on with text and was not taught to answer" if generates else "none"
 
 
 def _memory_line(need: MemoryNeed) -> str:

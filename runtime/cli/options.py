@@ -92,6 +92,7 @@ SERVING = (
            "Folder below which requests may name pictures, as file:///FOLDER/…"),
     _value("--slot-save-path", click.Path(file_okay=False, path_type=Path),
            "Folder where the states of slots may be saved, and restored from."),
+    _switch("--sandbox", "Give up what a server does not need: files of others, starting programs, connecting."),
 )  # fmt: skip
 
 ACCESS = (
@@ -110,6 +111,7 @@ ANSWERS = (
     _value("-p --prompt", str, "Answer once, to standard output, and exit. What is piped in belongs to the prompt."),
     _value("-f --file", click.Path(path_type=Path, allow_dash=True),
            "The same, with the prompt from a file, or '-' for standard input."),
+    _value("--image", _FILE, "Show this picture with the prompt, to a model that sees; repeatable.", multiple=True),
     _switch("--raw", "Take the prompt as bare text, without the chat template."),
     _value("--system -sys --system-prompt", str, "System prompt of chats that bring none."),
     _value("-n --n-predict --predict", Whole(-1),

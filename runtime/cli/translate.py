@@ -63,6 +63,7 @@ def settings_from(manifest: Manifest | None, flags: dict[str, Any]) -> Settings:
         aliases=flags["alias"] or (),
         tags=flags["tags"] or (),
         prompt=prompt,
+        images=_images(flags),
         serves=flags["server"] or not flags["chat"],
         chats=_chats(flags),
         raw=flags["raw"],
@@ -97,6 +98,15 @@ def _prompt(flags: dict[str, Any]) -> str | None:
     return text if flags["file"] is None or text is None else text.removesuffix("\n")
 
 
+def _images(flags: dict[str, Any]) -> tuple[Path, ...]:
+    images: tuple[Path, ...] = flags["image"] or ()
+    if images and flags["prompt"] is None and flags["file"] is None:
+        raise click.UsageError("--image goes with a prompt (-p, -f).")
+    if images and flags["raw"]:
+        raise click.UsageError("Either --image or --raw, not both: bare text has no place for a picture.")
+    return images
+
+
 def _batch(flags: dict[str, Any]) -> BatchSettings | None:
     given, output = flags["batch"], flags["output"]
     if given is None and output is None:
@@ -124,6 +134,7 @@ def _server(flags: dict[str, Any]) -> ServerSettings:
         api_keys=(*given, *file_keys),
         key_file=flags["api_key_file"],
         file_keys=file_keys,
+        sandbox=flags["sandbox"],
         cors_origins=flags["cors_origins"] or (),
         socket_mode=flags["socket_mode"],
         api_prefix=flags["api_prefix"] or "",

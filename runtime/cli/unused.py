@@ -76,7 +76,7 @@ _VALUES: tuple[tuple[str, str | None], ...] = (
     ("--log-colors", _LINES),
 )
 
-_REFUSED: tuple[tuple[str, str], ...] = (("--image", "images are not supported yet"),)
+_REFUSED: tuple[tuple[str, str], ...] = (("--audio", "sounds are not heard yet"),)
 
 
 def refused_options() -> list[click.Option]:

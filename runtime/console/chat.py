@@ -19,20 +19,25 @@ from runtime.chat.conversation import Conversation
 from runtime.chat.job import ChatFinished, ChatJob, chat_job
 from runtime.chat.prompts import Prompts
 from runtime.console.answering import Answering
-from runtime.console.commands import Command, Mistake, help_lines, parse
+from runtime.console.aside import Aside
+from runtime.console.commands import Command, Mistake, help_groups, parse
 from runtime.console.keyboard import silent_keyboard
 from runtime.console.markdown.span import Look, Span
 from runtime.console.saving import load, save
 from runtime.console.screen import Screen
+from runtime.console.showing import dropped, show
 from runtime.console.speed import speed_of
 from runtime.console.transcript import Transcript
+from runtime.console.waiting import Waiting
+from runtime.console.written import WrittenAnswer
 from runtime.engine.types import FinishReason, GenerationRequest
 from runtime.errors import LoafError
+from runtime.media.given import Gathering, Given
 from runtime.models.served import ServedModel
 from runtime.settings import Settings
 
 _CUT_OFF = {
-    FinishReason.ABORTED: "stopped",
+    FinishReason.ABORTED: "stopped after {tokens}",
     FinishReason.CONTEXT_FULL: "the context is full: /undo and /clear make room",
     FinishReason.MAX_TOKENS: "that is all that --n-predict allows",
 }
@@ -70,6 +75,8 @@ class Chat:
         self._tries = 0
         self._measured: _Measured | None = None
         self._files: set[Path] = set()
+        self._gathering = Gathering()
+        self._shown: tuple[Given, ...] = ()
 
     async def run(self) -> None:
         """Until the person ends it."""
@@ -98,11 +105,27 @@ class Chat:
             if isinstance(meant, Mistake):
                 self._complain(meant.reason)
             elif text:
-                self._tries = 0
-                await self._answer(self._transcript.asked(text.strip()))
+                await self._ask(text)
         except LoafError as error:
             self._complain(str(error))
         return True
+
+    async def _ask(self, text: str) -> None:
+        """What is typed, about the pictures that were shown before it or are dropped at its beginning."""
+        if self._sees():
+            found = dropped(text)
+            for path in found.paths:
+                self._show(path)
+            text = found.text
+        if text:
+            self._tries = 0
+            asked = self._transcript.asked(text.strip(), self._shown)
+            self._shown = ()
+            await self._answer(asked)
+
+    def _sees(self) -> bool:
+        projector = self._served.engine.backend().projector
+        return projector is not None and projector.sees
 
     def _stop_answer(self) -> None:
         self._is_stopped = True
@@ -127,28 +150,34 @@ class Chat:
         sampling = self._settings.sampling
         if sampling.seed is not None:  # another try is another answer
             sampling = msgspec.structs.replace(sampling, seed=(sampling.seed + self._tries) & 0xFFFFFFFF)
-        wanted = GenerationRequest((), self._settings.max_tokens, sampling=sampling)
-        return chat_job(self._prompts, Conversation(asked.messages), wanted)
+        wanted = GenerationRequest((), self._settings.max_tokens, sampling=sampling, reports_progress=True)
+        return chat_job(self._prompts, Conversation(asked.messages, media=asked.media), wanted)
 
     async def _write(self, asked: Transcript, started: float) -> None:
         assert self._answering is not None
-        answer = _WrittenAnswer(self._screen)
+        answering, answer = self._answering, WrittenAnswer(self._screen)
         first_after: float | None = None
-        async with aclosing(self._answering.parts()) as parts:
-            async for part in parts:
-                if first_after is None:
-                    first_after = time.monotonic() - started
-                if isinstance(part, ChatFinished):
-                    answer.finish()
-                    self._measured = _Measured(part, first_after)
-                    self._transcript = asked.answered(answer.content, answer.reasoning)
-                    if part.reason in _CUT_OFF:
-                        self._say(f"({_CUT_OFF[part.reason]})")
-                    self._screen.line("")
-                elif isinstance(part, ReasoningDelta):
-                    answer.think(part.text)
-                elif not isinstance(part, CallDelta):  # nobody offered it any tools
-                    answer.say(part.text)
+        self._screen.line("")  # between the question and its answer
+        with Waiting(Aside(), lambda: answering.read) as waiting:
+            async with aclosing(answering.parts()) as parts:
+                async for part in parts:
+                    if first_after is None:
+                        waiting.end()
+                        first_after = time.monotonic() - started
+                    if isinstance(part, ChatFinished):
+                        answer.finish()
+                        self._measured = _Measured(part, first_after)
+                        self._transcript = asked.answered(answer.content, answer.reasoning)
+                        self._say_cut_off(part)
+                        self._screen.line("")
+                    elif isinstance(part, ReasoningDelta):
+                        answer.think(part.text)
+                    elif not isinstance(part, CallDelta):  # nobody offered it any tools
+                        answer.say(part.text)
+
+    def _say_cut_off(self, finished: ChatFinished) -> None:
+        if finished.reason in _CUT_OFF:
+            self._say(f"({_CUT_OFF[finished.reason].format(tokens=_tokens(finished.usage.generated_tokens))})")
 
     async def _obey(self, command: Command) -> bool:
         match command.name:
@@ -159,12 +188,14 @@ class Chat:
             case "system":
                 self._system(command.argument)
             case "clear":
-                self._transcript = self._transcript.cleared()
+                self._transcript, self._shown = self._transcript.cleared(), ()
                 self._say("a new conversation")
             case "undo":
                 self._undo()
             case "retry":
                 await self._retry()
+            case "image":
+                self._image(_path(command.argument))
             case "save":
                 self._save(_path(command.argument))
             case "load":
@@ -176,10 +207,12 @@ class Chat:
         return True
 
     def _help(self) -> None:
-        lines = help_lines()
-        width = max(len(written) for written, _does in lines)
-        for written, does in lines:
-            self._screen.line(does, first=Span(f"{written:{width}}  ", Look.BOLD))
+        groups = help_groups()
+        width = max(len(written) for lines in groups.values() for written, _does in lines)
+        for group, lines in groups.items():
+            self._say(group)
+            for written, does in lines:
+                self._screen.line(does, first=Span(f"  {written:{width}}  ", Look.BOLD))
 
     def _system(self, text: str) -> None:
         if text:
@@ -202,6 +235,21 @@ class Chat:
         self._tries += 1
         await self._answer(asked)
 
+    def _image(self, path: Path) -> None:
+        if self._sees():
+            self._show(path)
+        else:
+            self._complain("this model does not see pictures")
+
+    def _show(self, path: Path) -> None:
+        try:
+            show(path, self._gathering)
+        except OSError as error:
+            self._complain(f"{path}: {error.strerror or error}")
+            return
+        self._shown = (*self._shown, self._gathering.given[-1])
+        self._say(f"{path.name} goes with what is asked next" if len(self._shown) == 1 else f"{path.name}, too")
+
     def _save(self, path: Path) -> None:
         if path.exists() and path.resolve() not in self._files:
             self._complain(f"{path} exists: name another file, or remove that one")
@@ -216,7 +264,7 @@ class Chat:
 
     def _load(self, path: Path) -> None:
         try:
-            self._transcript = load(path)
+            self._transcript = load(path, self._gathering)
         except OSError as error:
             self._complain(f"{path}: {error.strerror or error}")
             return
@@ -225,7 +273,7 @@ class Chat:
         if self._transcript.question is not None:
             self._say(f"> {self._transcript.question}")
         if self._transcript.answer is not None:
-            answer = _WrittenAnswer(self._screen)
+            answer = WrittenAnswer(self._screen)
             answer.say(self._transcript.answer.content)
             answer.finish()
 
@@ -245,11 +293,11 @@ class Chat:
         generator = self._served.engine.backend().generator
         assert generator is not None
         if self._measured is None:
-            self._say(f"context: none of {generator.n_ctx:,} tokens in use; nothing was answered yet")
+            self._say(f"context 0 of {generator.n_ctx:,} tokens; nothing was answered yet")
             return
         usage = self._measured.finished.usage
         used = usage.prompt_tokens + usage.generated_tokens
-        self._say(f"context: {used:,} of {generator.n_ctx:,} tokens at the last answer ({used / generator.n_ctx:.0%})")
+        self._say(f"context {used:,} of {generator.n_ctx:,} tokens at the last answer ({used / generator.n_ctx:.0%})")
         self._say(f"last answer: {speed_of(usage)}")
         self._say(f"its first word came after {self._measured.first_after:.2f} s")
 
@@ -260,34 +308,8 @@ class Chat:
         self._screen.line(text, Look.BOLD)
 
 
-class _WrittenAnswer:
-    """An answer on the screen, and what was said in it: thoughts are faint, and stand apart."""
-
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-        self._writing = screen.markdown()
-        self._thinks = False
-        self.content = ""
-        self.reasoning = ""
-
-    def think(self, text: str) -> None:
-        self.reasoning += text
-        self._thinks = True
-        self._screen.show([Span(text, Look.FAINT | Look.ITALIC)])
-
-    def say(self, text: str) -> None:
-        self._end_thoughts()
-        self.content += text
-        self._writing.push(text)
-
-    def finish(self) -> None:
-        self._end_thoughts()
-        self._writing.finish()
-
-    def _end_thoughts(self) -> None:
-        if self._thinks:
-            self._screen.show([Span("\n\n")])
-            self._thinks = False
+def _tokens(count: int) -> str:
+    return f"{count:,} token{'' if count == 1 else 's'}"
 
 
 def _path(text: str) -> Path:

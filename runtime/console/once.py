@@ -7,7 +7,8 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 
 import msgspec
 
@@ -17,15 +18,22 @@ from runtime.chat.fallback import fallback_of
 from runtime.chat.job import ChatFinished, chat_job
 from runtime.chat.messages import Message
 from runtime.chat.prompts import Prompts
+from runtime.console.abilities import columns
 from runtime.console.answering import Answering
 from runtime.console.aside import Aside
 from runtime.console.errors import AnswerCutOff, NoPrompt
 from runtime.console.loading import loading_shown
+from runtime.console.markdown.span import Span
+from runtime.console.markdown.wrapping import Wrapped
 from runtime.console.printable import printable
+from runtime.console.showing import show
 from runtime.console.speed import speed_of
 from runtime.console.standard_input import read_text, repaired
+from runtime.console.waiting import Waiting
 from runtime.engine.errors import CannotGenerate
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest
+from runtime.media.errors import MediaUnsupported
+from runtime.media.given import Gathering, Given, joined
 from runtime.models.served import ServedModel
 from runtime.settings import Settings
 
@@ -38,7 +46,7 @@ def answer_once(served: ServedModel, settings: Settings) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     assert settings.prompt is not None
     prompt = _with_input(settings.prompt)
-    if not prompt and not settings.raw:
+    if not prompt and not settings.raw and not settings.images:
         raise NoPrompt
     asyncio.run(_answer(served, msgspec.structs.replace(settings, prompt=prompt), Aside()))
 
@@ -57,17 +65,22 @@ async def _answer(served: ServedModel, settings: Settings, aside: Aside) -> None
         backend = await asyncio.wrap_future(served.engine.ready)
     if backend.generator is None:
         raise CannotGenerate
-    if settings.system is None and fallback_of(backend.model, settings.chat.template) is not None:
+    has_template = fallback_of(backend.model, settings.chat.template) is None
+    if not has_template and settings.system is None and not settings.images:
         aside.say("The model has no chat template: the text is gone on with as it is\n")
         settings = msgspec.structs.replace(settings, raw=True)
-    answer = _raw(served, settings) if settings.raw else _chat(served, settings, aside)
     out = _Output(aside)
     try:
-        async for event in answer:
-            if isinstance(event, str):
-                out.write(event)
-            else:
-                _end(event, settings, out, aside)
+        with Waiting(aside) as waiting:
+            answer = _raw(served, settings) if settings.raw else _chat(served, settings, waiting, aside)
+            async for event in answer:
+                if isinstance(event, str):
+                    if event:
+                        waiting.end()
+                    out.write(event)
+                else:
+                    waiting.end()
+                    _end(event, settings, out, aside)
     except asyncio.CancelledError:
         out.end()
         raise
@@ -83,15 +96,22 @@ async def _raw(served: ServedModel, settings: Settings) -> AsyncIterator[str | F
             yield event
 
 
-async def _chat(served: ServedModel, settings: Settings, aside: Aside) -> AsyncIterator[str | FinishedEvent]:
-    """The answer to the prompt as a user's message. What the model thinks before it is said aside."""
+async def _chat(
+    served: ServedModel, settings: Settings, waiting: Waiting, aside: Aside
+) -> AsyncIterator[str | FinishedEvent]:
+    """The answer to the prompt as a user's message, below its pictures. What is thought before it is said aside."""
     assert settings.prompt is not None
     prompts = Prompts(served.engine, settings.system, settings.chat)
-    conversation = Conversation((Message("user", settings.prompt),))
+    pictures = _pictures(served, settings.images)
+    content = joined((*(one.mark for one in pictures), settings.prompt or None))
+    conversation = Conversation((Message("user", content),), media=pictures)
     job = chat_job(prompts, conversation, _wanted(settings, ()))
     thinks = False
-    async for part in Answering(served.engine, job).parts():
+    answering = Answering(served.engine, job)
+    waiting.read = lambda: answering.read
+    async for part in answering.parts():
         if isinstance(part, ReasoningDelta):
+            waiting.end()
             aside.say(part.text)
             thinks = True
         elif isinstance(part, ContentDelta):
@@ -103,8 +123,19 @@ async def _chat(served: ServedModel, settings: Settings, aside: Aside) -> AsyncI
             yield part
 
 
+def _pictures(served: ServedModel, paths: tuple[Path, ...]) -> tuple[Given, ...]:
+    """Raises `MediaError`, also where the model sees none: what decodes them is there only where one does."""
+    projector = served.engine.backend().projector
+    if paths and (projector is None or not projector.sees):
+        raise MediaUnsupported(str(paths[0]), "image")
+    gathering = Gathering()
+    for path in paths:
+        show(path, gathering)
+    return gathering.given
+
+
 def _wanted(settings: Settings, prompt: tuple[int, ...]) -> GenerationRequest:
-    return GenerationRequest(prompt, settings.max_tokens, sampling=settings.sampling)
+    return GenerationRequest(prompt, settings.max_tokens, sampling=settings.sampling, reports_progress=True)
 
 
 def _end(event: FinishedEvent, settings: Settings, out: _Output, aside: Aside) -> None:
@@ -125,7 +156,7 @@ class _Output:
         if sys.stdout is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
         self._stream = sys.stdout.buffer
-        self._is_terminal = sys.stdout.isatty()
+        self._lines = Wrapped(columns(sys.stdout)) if sys.stdout.isatty() else None
         self._aside = aside
         self._last = ""
 
@@ -133,10 +164,20 @@ class _Output:
         if text:
             self._aside.clear()
             self._last = text[-1]
-            self._stream.write((printable(text) if self._is_terminal else text).encode(errors="replace"))
-            self._stream.flush()
+            self._put(text if self._lines is None else _text(self._lines.push([Span(printable(text))])))
 
     def end(self) -> None:
         """An answer ends with its line."""
+        if self._lines is not None:
+            self._put(_text(self._lines.finish()))
         if self._last != "\n":
-            self.write("\n")
+            self._put("\n")
+            self._last = "\n"
+
+    def _put(self, text: str) -> None:
+        self._stream.write(text.encode(errors="replace"))
+        self._stream.flush()
+
+
+def _text(spans: Iterable[Span]) -> str:
+    return "".join(span.text for span in spans)

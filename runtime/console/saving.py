@@ -14,16 +14,27 @@ import msgspec
 from runtime.chat.messages import Message
 from runtime.console.errors import ConversationUnreadable
 from runtime.console.transcript import Transcript
+from runtime.media.given import Gathering, apart, joined
 
-LARGEST_FILE = 16 * 2**20
-"""Bytes; no context holds more."""
+LARGEST_FILE = 128 * 2**20
+"""Bytes; no context holds more, with its pictures."""
 
 _ROLES = ("user", "assistant")
 
 
+class _Address(msgspec.Struct):
+    url: str
+
+
+class _SavedPart(msgspec.Struct, omit_defaults=True):
+    type: str
+    text: str | None = None
+    image_url: _Address | None = None
+
+
 class _SavedMessage(msgspec.Struct, omit_defaults=True):
     role: str
-    content: str | None
+    content: str | list[_SavedPart] | None
     reasoning_content: str | None = None
 
 
@@ -33,8 +44,10 @@ class _Saved(msgspec.Struct):
 
 def save(transcript: Transcript, path: Path) -> None:
     """Write a file that nobody else may read: whole or not at all. Raises `OSError`."""
+    sources = {given.mark: given.source for given in transcript.pictures}
     messages = [
-        _SavedMessage(message.role, message.content, message.reasoning or None) for message in transcript.messages
+        _SavedMessage(message.role, _content(message.content, sources), message.reasoning or None)
+        for message in transcript.messages
     ]
     data = msgspec.json.format(msgspec.json.encode(_Saved(messages)), indent=2)
     handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # for its owner only
@@ -47,8 +60,11 @@ def save(transcript: Transcript, path: Path) -> None:
         raise
 
 
-def load(path: Path) -> Transcript:
-    """What `save` wrote, or a bare list of messages. Raises `ConversationUnreadable` and `OSError`."""
+def load(path: Path, gathering: Gathering) -> Transcript:
+    """What `save` wrote, or a bare list of messages; `gathering` has its pictures then.
+
+    Raises `ConversationUnreadable` and `OSError`.
+    """
     with path.open("rb") as file:
         data = file.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
@@ -58,9 +74,32 @@ def load(path: Path) -> Transcript:
     except (msgspec.DecodeError, RecursionError) as error:
         raise ConversationUnreadable(path, str(error)) from error
     messages = found.messages if isinstance(found, _Saved) else found
-    system = messages.pop(0).content if messages and messages[0].role in ("system", "developer") else None
+    has_system = bool(messages) and messages[0].role in ("system", "developer")
+    system = _text(messages.pop(0).content, gathering) if has_system else None
     strange = next((message.role for message in messages if message.role not in _ROLES), None)
     if strange is not None:
         raise ConversationUnreadable(path, f"a chat has no turns of the role {strange!r} here")
-    turns = (Message(each.role, each.content or "", each.reasoning_content or "") for each in messages)
-    return Transcript(system or None, tuple(turns))
+    turns = tuple(Message(each.role, _text(each.content, gathering), each.reasoning_content or "") for each in messages)
+    return Transcript(system or None, turns, gathering.given)
+
+
+def _content(text: str, sources: dict[str, str]) -> str | list[_SavedPart]:
+    """`text`, in parts where marks of pictures are in it."""
+    pieces = apart(text)
+    if len(pieces) == 1:
+        return text
+    return [
+        _SavedPart("image_url", image_url=_Address(sources[piece])) if i % 2 else _SavedPart("text", text=piece)
+        for i, piece in enumerate(pieces)
+        if piece
+    ]
+
+
+def _text(content: str | list[_SavedPart] | None, gathering: Gathering) -> str:
+    """The same back: a mark for each picture."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return joined(
+        gathering.add("", part.image_url.url, part.type, is_now=False) if part.image_url is not None else part.text
+        for part in content
+    )

@@ -5,13 +5,20 @@ from __future__ import annotations
 import msgspec
 
 from runtime.chat.messages import Message
+from runtime.media.given import Given, joined, with_words
+
+_PICTURE = "[image]"
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """`turns` are the user's and the model's, in turn; `system` is said before them, None for nothing."""
+    """`turns` are the user's and the model's, in turn; `system` is said before them, None for nothing.
+
+    `pictures` are those whose marks may stand in turns; what a picture is asked about comes after its mark.
+    """
 
     system: str | None = None
     turns: tuple[Message, ...] = ()
+    pictures: tuple[Given, ...] = ()
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -19,9 +26,20 @@ class Transcript(msgspec.Struct, frozen=True):
         return (Message("system", self.system), *self.turns) if self.system else self.turns
 
     @property
+    def media(self) -> tuple[Given, ...]:
+        """The pictures that still stand in turns; those of the last question are shown just now."""
+        asked = [turn.content for turn in self.turns if turn.role == "user"]
+        return tuple(
+            msgspec.structs.replace(one, is_now=one.mark in asked[-1])
+            for one in self.pictures
+            if any(one.mark in text for text in asked)
+        )
+
+    @property
     def question(self) -> str | None:
-        """What the user said last."""
-        return next((turn.content for turn in reversed(self.turns) if turn.role == "user"), None)
+        """What the user said last, for people."""
+        asked = next((turn.content for turn in reversed(self.turns) if turn.role == "user"), None)
+        return None if asked is None else with_words(asked, _PICTURE)
 
     @property
     def answer(self) -> Message | None:
@@ -29,13 +47,16 @@ class Transcript(msgspec.Struct, frozen=True):
         return self.turns[-1] if self.turns and self.turns[-1].role == "assistant" else None
 
     def with_system(self, text: str | None) -> Transcript:
-        return Transcript(text or None, self.turns)
+        return msgspec.structs.replace(self, system=text or None)
 
-    def asked(self, text: str) -> Transcript:
-        return Transcript(self.system, (*self.turns, Message("user", text)))
+    def asked(self, text: str, pictures: tuple[Given, ...] = ()) -> Transcript:
+        """With a question, about `pictures` where there are any."""
+        content = joined((*(one.mark for one in pictures), text or None))
+        turns = (*self.turns, Message("user", content))
+        return Transcript(self.system, turns, (*self.pictures, *pictures))
 
     def answered(self, content: str, reasoning: str = "") -> Transcript:
-        return Transcript(self.system, (*self.turns, Message("assistant", content, reasoning)))
+        return msgspec.structs.replace(self, turns=(*self.turns, Message("assistant", content, reasoning)))
 
     def cleared(self) -> Transcript:
         """From the beginning; the system prompt stays."""
@@ -51,4 +72,4 @@ class Transcript(msgspec.Struct, frozen=True):
 
     def _up_to_question(self, *, keeps_it: bool) -> Transcript | None:
         places = [i for i, turn in enumerate(self.turns) if turn.role == "user"]
-        return Transcript(self.system, self.turns[: places[-1] + keeps_it]) if places else None
+        return msgspec.structs.replace(self, turns=self.turns[: places[-1] + keeps_it]) if places else None

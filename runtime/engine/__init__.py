@@ -8,7 +8,7 @@ cache, pool → what each KV sequence holds         shelf, storage → what was 
 checkpoints → states to go back to                prefixes → what a request begins from, of all of these
 drafting → guesses of a draft model               worth, step_cost → whether they are worth it
 beginnings → what two texts have in common        pieces → what stands for pictures among tokens
-sequence → one request's state                    text, lines → tokens' bytes into text, stop strings
+sequence → one request's state                    wording, text, lines → tokens into text, stop strings
 types → what a request and its events are         stats → numbers of all of it
 slots → states of sequences, saved and restored   worker → whose turn it is, among several engines
 wanted → whether anybody waits for a thread's work

@@ -60,16 +60,18 @@ class Drafting:
         self._guessed.clear()
         if self._has_failed:
             return
-        self._worth.begin()
+        if not wanted:
+            return
+        self._worth.begin(streams, len(wanted), max(max(one.at_most for one in wanted), 1))
         depths: dict[Sequence, int] = {}
         for one in wanted:
-            depth = self._depth(one.sequence, streams, min(one.at_most, room))
+            depth = self._depth(one.sequence, min(one.at_most, room))
             if depth:
                 depths[one.sequence] = depth
                 room -= depth
         try:
             if depths:
-                self._guess(depths, streams)
+                self._guess(depths)
         except PoolFull:
             self._make_room(depths)
         except EngineError:  # the draft model's own: the text goes on without it
@@ -96,15 +98,13 @@ class Drafting:
             if reader.of is sequence:
                 reader.of = None
 
-    def _depth(self, sequence: Sequence, streams: int, at_most: int) -> int:
-        if sequence.pieces:  # a draft model sees nothing
-            return 0
+    def _depth(self, sequence: Sequence, at_most: int) -> int:
         record = self._records.setdefault(sequence, Record())
         reader = self._reader(sequence)
         if reader.of is not sequence:
             self._take_over(reader, sequence)
         missing = reader.follow(sequence.tokens)
-        depth = self._worth.depth(record, streams, max(missing - _AT_ONCE, 0), sequence.generated, at_most)
+        depth = self._worth.depth(record, max(missing - _AT_ONCE, 0), sequence.generated, at_most)
         if depth and max(sequence.tokens[-missing:]) < self._knows:
             return depth
         self._worth.pass_over(record)
@@ -124,7 +124,7 @@ class Drafting:
             reader.go_back(shared[reader.slot])
         reader.of = sequence
 
-    def _guess(self, depths: dict[Sequence, int], streams: int) -> None:
+    def _guess(self, depths: dict[Sequence, int]) -> None:
         """Read what has been said since, then guess, one token of each stream in a batch. Raises `PoolFull`."""
         items, whole = self._unread(depths)
         guesses: dict[Sequence, list[int]] = {sequence: [] for sequence in whole}
@@ -134,7 +134,7 @@ class Drafting:
             for item in items:
                 self._readers[item.slot].tokens += item.tokens
             going_on = [sequence for sequence in whole if self._guess_next(sequence, outputs, guesses[sequence])]
-            self._note(items, streams, time.perf_counter() - began)
+            self._note(items, time.perf_counter() - began)
             whole = [sequence for sequence in going_on if len(guesses[sequence]) < depths[sequence]]
             items = [self._item(sequence, guesses[sequence][-1:], 1) for sequence in whole]
         for sequence, tokens in guesses.items():
@@ -169,12 +169,12 @@ class Drafting:
         guesses.append(token)
         return not self._ends_generation(token)
 
-    def _note(self, items: Items[BatchItem], streams: int, seconds: float) -> None:
+    def _note(self, items: Items[BatchItem], seconds: float) -> None:
         tokens = sum(len(item.tokens) for item in items)
         if tokens > _AT_ONCE * len(items):
             self._worth.note_reading(tokens, seconds)
         else:
-            self._worth.note_step(len(items), streams, seconds)
+            self._worth.note_step(len(items), seconds)
 
     def _next(self, output: int) -> int | None:
         """What most probably comes next; None where that is not probable enough, or not a token of both."""

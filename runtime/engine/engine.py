@@ -1,6 +1,6 @@
 """The engine: requests from any event loop in, and a thread that loads the model and computes for them.
 
-Each turn: take in what was submitted and aborted, compute one batch of generations or of texts, hand the results over.
+Each turn: take in what was submitted and aborted, compute batches of generations or of texts, hand the results over.
 Knows threads. Whose turn it is, `worker.py` knows; what is done in one, `lanes.py`.
 """
 
@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import math
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -43,12 +44,17 @@ from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
 from runtime.engine.stats import Counters, EngineStats
 from runtime.engine.turns import Asker
 from runtime.engine.types import EmbeddingRequest, GenerationRequest
+from runtime.engine.wording import Wording
 from runtime.engine.worker import Worker
+from runtime.errors import LoafError
 
 T = TypeVar("T")
 
 MAX_WAITING = 512
 """Requests that may wait before new ones are refused."""
+
+TURN = 0.002
+"""Seconds: where batches are shorter, a turn has several. To ask whose turn it is costs as much as four streams do."""
 
 
 class Engine:
@@ -130,7 +136,7 @@ class Engine:
         Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PictureLast`, `PromptTooLong`,
         `UnknownSlot`, `QueueFull`, or what made loading fail.
         """
-        generator = self.generator()
+        generator, model = self.generator(), self.backend().model
         n_ctx, n_slots = generator.n_ctx, generator.settings.n_slots
         if request.slot is not None and not 0 <= request.slot < n_slots:
             raise UnknownSlot(request.slot, n_slots)
@@ -141,7 +147,7 @@ class Engine:
         if len(request.prompt) >= n_ctx:
             raise PromptTooLong(len(request.prompt), n_ctx)
         sequence = Sequence(request, self._scales_of(request.scales), next(self._numbers), asker)
-        generation = Generation(sequence, self._mailbox(), self._abort)
+        generation = Generation(sequence, Wording(request, model), self._mailbox(), self._abort)
         self._queue(generation)
         return generation
 
@@ -283,8 +289,15 @@ class Engine:
             self._wake.notify()
 
     def _do(self, action: Callable[[], T]) -> Future[T]:
-        """Let the worker thread do `action` between two steps, as soon as it finds its slot free."""
+        """The same for what is done with slots. Raises `CannotGenerate` too."""
         self.generator()
+        return self.in_worker(action)
+
+    def in_worker(self, action: Callable[[], T]) -> Future[T]:
+        """Let the worker thread do `action` between two steps, as soon as it finds its slot free.
+
+        Raises `EngineStopped`, or why the engine was given up.
+        """
         done: Future[T] = Future()
         done.set_running_or_notify_cancel()
 
@@ -294,7 +307,7 @@ class Engine:
             except SlotBusy:
                 with self._wake:
                     self._tasks.append(task)
-            except (EngineError, OSError) as error:
+            except (LoafError, OSError) as error:
                 _settle(done, error)
 
         with self._wake:
@@ -344,18 +357,18 @@ class Engine:
         return not self._is_tidy
 
     def take_turn(self, *, beside_others: bool) -> bool:
-        """Take in what is new and compute a batch, a short one where others wait; False when this was the last."""
+        """Take in what is new and compute batches, short ones where others wait; False when this was the last."""
         if self._loss is not None:
             return False
         try:
             if not self._stopping:
                 self._take_in()
                 if self._has_work():
-                    self._loaded_lanes().step(beside_others=beside_others)
+                    self._work(beside_others=beside_others)
                     self._is_tidy = False
                 else:
                     self._is_tidy = not self._loaded_lanes().tidy()
-                self._outbox.deliver()
+                    self._outbox.deliver()
                 return True
         except BaseException as bug:
             self._fail_everything()
@@ -364,6 +377,17 @@ class Engine:
             self._fail_everything()
             _settle(self.finished, None)
         return False
+
+    def _work(self, *, beside_others: bool) -> None:
+        """Batches for as long as a turn lasts, until there is news or others wait."""
+        lanes, began = self._loaded_lanes(), time.perf_counter()
+        while True:
+            lanes.step(beside_others=beside_others)
+            self._outbox.deliver()
+            if self._has_news() or not lanes.has_work() or self._worker.others_wait(self):
+                return
+            if time.perf_counter() - began >= TURN:
+                return
 
     def _has_news(self) -> bool:
         return bool(self._submitted or self._aborted or self._tasks or self._stopping) or self._loss is not None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import msgspec
 
@@ -27,16 +28,15 @@ from runtime.engine.step_cost import StepCost
 from runtime.engine.turns import Asker, Turns, gives_way
 from runtime.engine.types import FinishedEvent, FinishReason, TokenEvent
 
+T = TypeVar("T")
+
 
 class _Run(msgspec.Struct, eq=False):
     """A request that waits or runs. It keeps its sampler, and so its random numbers, when it has to wait again."""
 
     generation: Generation
+    sequence: Sequence
     sampler: Sampler | None = None
-
-    @property
-    def sequence(self) -> Sequence:
-        return self.generation.sequence
 
 
 class Generations:
@@ -81,6 +81,8 @@ class Generations:
         self._running: list[_Run] = []
         self._pool_is_short = False
         self._last_scales: Scales | None = None
+        self._streaming: tuple[_Run, ...] = ()
+        """Who had one token each in the last batch, if that was all, and nobody has come or gone since."""
         self._turns = Turns()
         self._may_be_unfair = False
 
@@ -94,7 +96,7 @@ class Generations:
 
     def add(self, generation: Generation) -> None:
         """Let a new request wait for a slot."""
-        self._waiting.append(_Run(generation))
+        self._waiting.append(_Run(generation, generation.sequence))
         self._may_be_unfair = True
 
     def drop(self, aborted: set[Job]) -> None:
@@ -117,7 +119,7 @@ class Generations:
 
     def slots(self) -> tuple[SlotState, ...]:
         """Every KV sequence, in order."""
-        running = {run.sequence.slot: run.sequence for run in self._running}
+        running = {run.sequence.slot: run for run in self._running}
         return tuple(
             _slot_state(slot, len(self.cache.tokens(slot)), running.get(slot))
             for slot in range(self._context.settings.n_slots)
@@ -133,6 +135,9 @@ class Generations:
         `beside_others`: other models wait for their turn.
         """
         self._admit_waiting()
+        if self._streaming:
+            self._stream_on(self._streaming)
+            return
         self._guess()
         if self._compute_tokens(beside_others=beside_others):
             self._compute_piece()
@@ -141,6 +146,7 @@ class Generations:
 
     def _compute_tokens(self, *, beside_others: bool) -> bool:
         """One batch, if there is anything for it; False where it could not be computed."""
+        self._streaming = ()
         running = [run.sequence for run in self._running]
         chunks = plan_batch(running, self._limits, self._last_scales, beside_others=beside_others)
         if not chunks:
@@ -148,30 +154,54 @@ class Generations:
         self._last_scales = chunks[0].sequence.scales
         if any(chunk.count > 1 for chunk in chunks):
             self._outbox.deliver(now=True)  # a batch with a prompt takes long: nothing waits for it
+        run_of = {run.sequence: run for run in self._running}
+        runs = tuple([run_of[chunk.sequence] for chunk in chunks])
+        items = [_item(chunk) for chunk in chunks]
         began = time.perf_counter()
-        try:
-            outputs = self._context.decode([_item(chunk) for chunk in chunks], self._last_scales)
-        except PoolFull:
-            self._make_room()
-            return False
-        except EngineStopped:
-            return False  # in the middle of a batch; the engine ends its loop
-        except DecodeFailed as error:
-            self._fail_batch({chunk.sequence for chunk in chunks}, error)
+        outputs = self._compute(runs, lambda scales: self._context.decode(items, scales))
+        if outputs is None:
             return False
         self._measure(chunks, time.perf_counter() - began)
         if len(chunks) < len(running):
             _note_yielding(running, chunks)
-        runs = {run.sequence.slot: run for run in self._running}
-        for chunk in chunks:
-            self.prefixes.computed(chunk.sequence, chunk.sequence.tokens[chunk.start : chunk.start + chunk.count])
-            self.prefixes.take_checkpoint(chunk.sequence)
-            slot = chunk.sequence.slot
-            assert slot is not None, "a chunk is of a running sequence"
-            self._report(runs[slot])
-            if slot in outputs:
-                self._go_on(runs[slot], chunk, outputs[slot])
+        elif not self._guessing.is_on and not any(sequence.is_prefilling for sequence in running):
+            self._streaming = runs
+        for run, chunk in zip(runs, chunks, strict=True):
+            sequence = run.sequence
+            self.prefixes.computed(sequence, sequence.tokens[chunk.start : chunk.start + chunk.count])
+            self.prefixes.take_checkpoint(sequence)
+            self._report(run)
+            output = outputs.get(_slot(sequence))
+            if output is not None:
+                self._go_on(run, chunk, output)
         return True
+
+    def _stream_on(self, runs: tuple[_Run, ...]) -> None:
+        """The batch before once more, each sequence one token on: most are like that, and need not be planned anew."""
+        tokens = [run.sequence.tokens[-1] for run in runs]
+        outputs = self._compute(runs, lambda scales: self._context.decode_next(tokens, scales))
+        if outputs is None:
+            return
+        self._count(len(runs), max([len(run.sequence.tokens) for run in runs]))
+        for run, output in zip(runs, outputs, strict=True):
+            self.prefixes.computed(run.sequence, run.sequence.tokens[-1:])
+            ending = self._sample_next(run, output)
+            if ending is not None:
+                self._conclude(run, ending)
+
+    def _compute(self, runs: tuple[_Run, ...], decode: Callable[[Scales], T]) -> T | None:
+        """What `decode` returns of the batch of `runs`; None where it could not be computed."""
+        assert self._last_scales is not None, "a batch has been planned"
+        try:
+            return decode(self._last_scales)
+        except PoolFull:
+            self._streaming = ()  # the batch was filled, and not computed
+            self._make_room()
+        except EngineStopped:
+            pass  # in the middle of a batch; the engine ends its loop
+        except DecodeFailed as error:
+            self._fail_batch(runs, error)
+        return None
 
     def _compute_piece(self) -> None:
         """One step with the first picture that is waited for: what it shows is found out, or put into the memory.
@@ -196,7 +226,7 @@ class Generations:
         except EngineStopped:
             pass
         except DecodeFailed as error:
-            self._fail_batch({sequence}, error)
+            self._fail_batch((run,), error)
         else:
             self._last_scales = sequence.scales
             self.prefixes.computed(sequence, list(piece.tokens))
@@ -291,6 +321,7 @@ class Generations:
             sequence.started_at = time.monotonic()
             sequence.cached = sequence.computed
         self._running.append(run)
+        self._streaming = ()
         self._report(run)
 
     def _guess(self) -> None:
@@ -318,11 +349,16 @@ class Generations:
             ending = self._sample_next(run, output + accepted)
         if chunk.draft:
             self._settle(run.sequence, chunk.draft, accepted)
+        if ending is not None:
+            self._conclude(run, ending)
+
+    def _conclude(self, run: _Run, ending: FinishReason | EngineError) -> None:
+        """Nothing more can be sampled; a full context may be shifted."""
         if isinstance(ending, EngineError):
             self._end(run, ending)
         elif ending is FinishReason.CONTEXT_FULL and self._shifts:
             self._shift(run)
-        elif ending is not None:
+        else:
             self._finish(run, ending)
 
     def _sample_next(self, run: _Run, output: int) -> FinishReason | EngineError | None:
@@ -340,15 +376,15 @@ class Generations:
         sequence.append(sampled.token)
         if self._model.ends_generation(sampled.token):
             return FinishReason.END_OF_TEXT
-        is_shown = sampled.token in sequence.request.shown
-        text = sequence.lines.push(sequence.assembler.push(self._model.piece(sampled.token, special=is_shown)))
-        probabilities = () if sampled.probabilities is None else (sampled.probabilities,)
+        wording = run.generation.wording
+        text = wording.push(sampled.token) if wording.can_end else None
         progress = sequence.progress() if sequence.request.reports_progress else None
-        event = TokenEvent(text, (sampled.token,), probabilities, progress)
-        self._outbox.put(run.generation, event, urgent=sequence.generated == 1)
-        if sequence.assembler.stopped:
-            return FinishReason.STOP_STRING
-        return sequence.reason_to_stop(self._context.n_ctx, time.monotonic())
+        self._outbox.tell(run.generation, sampled, text, progress)
+        if sequence.generated == 1:
+            self._outbox.hurry()
+        if wording.can_end and wording.ending is not None:
+            return wording.ending
+        return sequence.reason_to_stop(self._context.n_ctx)
 
     def _report(self, run: _Run) -> None:
         """How far the prompt has come, where that is wanted."""
@@ -366,22 +402,26 @@ class Generations:
 
     def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> None:
         """Note that the batch took so long."""
-        self._counters.batches += 1
-        self._counters.busy_slots += len(chunks)
-        self._counters.most_tokens = max(
-            self._counters.most_tokens, max(len(chunk.sequence.tokens) for chunk in chunks)
-        )
+        self._count(len(chunks), max([len(chunk.sequence.tokens) for chunk in chunks]))
         if self._guessing.is_on:
             self._guessing.measure(chunks, seconds)
+
+    def _count(self, sequences: int, longest: int) -> None:
+        """Note a batch of so many, the longest of which has so many tokens."""
+        counters = self._counters
+        counters.batches += 1
+        counters.busy_slots += sequences
+        counters.most_tokens = max(counters.most_tokens, longest)
 
     # -- endings ----------------------------------------------------------------------------------------------
 
     def _finish(self, run: _Run, reason: FinishReason) -> None:
         """End a sequence with the text that was held back, which may turn out to hold a stop string."""
-        text = run.sequence.lines.push(run.sequence.assembler.finish())
-        if run.sequence.assembler.stopped:
+        wording = run.generation.wording
+        text = wording.finish() if wording.can_end else ""
+        if wording.can_end and wording.stop_string:
             reason = FinishReason.STOP_STRING
-        self._end(run, run.sequence.finished(reason, text))
+        self._end(run, run.sequence.finished(reason, text, wording.stop_string))
 
     def _end(self, run: _Run, event: FinishedEvent | EngineError) -> None:
         self._release(run)
@@ -393,14 +433,15 @@ class Generations:
 
     def _release(self, run: _Run) -> None:
         self._running.remove(run)
+        self._streaming = ()
         self._may_be_unfair = True
         self._guessing.forget(run.sequence)
         self.cache.release(_slot(run.sequence))
         run.sequence.slot = None
 
-    def _fail_batch(self, failed: set[Sequence], error: DecodeFailed) -> None:
+    def _fail_batch(self, runs: Iterable[_Run], error: DecodeFailed) -> None:
         """End the requests of a batch that could not be computed; what the memory holds of them is unknown."""
-        for run in [run for run in self._running if run.sequence in failed]:
+        for run in [run for run in runs if run in self._running]:
             slot = _slot(run.sequence)
             self._end(run, error)
             self.empty(slot)
@@ -437,6 +478,7 @@ class Generations:
     def _shift(self, run: _Run) -> None:
         """Forget the older half, and go on. The rest is computed anew."""
         self.prefixes.cut(run.sequence, run.sequence.shift())
+        self._streaming = ()
         self._guessing.forget(run.sequence)
 
 
@@ -456,9 +498,9 @@ def _note_yielding(running: list[Sequence], chunks: tuple[Chunk, ...]) -> None:
 
 
 def _item(chunk: Chunk) -> BatchItem:
-    sequence = chunk.sequence
-    tokens = sequence.tokens[chunk.start : chunk.start + chunk.count]
-    return BatchItem(_slot(sequence), sequence.position(chunk.start), (*tokens, *chunk.draft), chunk.outputs)
+    sequence, start = chunk.sequence, chunk.start
+    tokens = sequence.tokens[start : start + chunk.count]
+    return BatchItem(_slot(sequence), sequence.position(start), (*tokens, *chunk.draft), chunk.outputs)
 
 
 def _slot(sequence: Sequence) -> int:
@@ -466,14 +508,14 @@ def _slot(sequence: Sequence) -> int:
     return sequence.slot
 
 
-def _slot_state(slot: int, held: int, sequence: Sequence | None) -> SlotState:
-    return SlotState(slot, held, None if sequence is None else _occupant(sequence))
+def _slot_state(slot: int, held: int, run: _Run | None) -> SlotState:
+    return SlotState(slot, held, None if run is None else _occupant(run))
 
 
-def _occupant(sequence: Sequence) -> Occupant:
+def _occupant(run: _Run) -> Occupant:
     return Occupant(
-        number=sequence.number,
-        request=sequence.request,
-        progress=sequence.progress(),
-        has_ended_line=sequence.lines.has_ended_one,
+        number=run.sequence.number,
+        request=run.sequence.request,
+        progress=run.sequence.progress(),
+        has_ended_line=run.generation.wording.has_ended_line,
     )

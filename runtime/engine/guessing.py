@@ -33,12 +33,13 @@ class Guessing:
         self._drafting = drafting
         self._lookups: dict[Sequence, Lookup] = {}
         self._guess_cost = 0.0
-        """Of each guess in the last batch, in the measure of `StepCost.of_guess`."""
+        self._usual_cost = 0.0
+        """Of each guess in the last batch, in the measure of `StepCost.of_guess`: as it was, and mostly is."""
         self._with_guesses = 0
 
     @property
     def is_on(self) -> bool:
-        return self._at_most > 0
+        return self._at_most > 0 and (self._looks_up or self._drafting is not None)
 
     def propose(self, streams: Items[Sequence], room: int, n_ctx: int) -> None:
         """Let `streams` guess what comes next, each in a context of `n_ctx` tokens, and all of them `room` at most."""
@@ -67,13 +68,14 @@ class Guessing:
             self._guess_cost = self._step_cost.of_guess(len(chunks))  # prompts took their part of the time
         else:
             self._guess_cost = self._step_cost.observe(len(chunks), guesses, seconds)
+        self._usual_cost = self._step_cost.of_guesses(len(chunks), guesses)
 
     def settle(self, sequence: Sequence, drafted: int, accepted: int) -> None:
         """Of `drafted` guesses that were computed for `sequence`, the first `accepted` were right."""
         sequence.draft = ()
         sequence.drafted += drafted
         sequence.accepted += accepted
-        if self._drafting is not None and self._drafting.settle(sequence, drafted, accepted, self._guess_cost):
+        if self._drafting is not None and self._drafting.settle(sequence, drafted, accepted, self._usual_cost):
             return
         self._lookup(sequence).settle(drafted, accepted, self._guess_cost)
 

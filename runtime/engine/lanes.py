@@ -54,7 +54,8 @@ class Lanes:
 
     def has_work(self) -> bool:
         """Whether any request waits or runs."""
-        return bool(self.waiting or (self.generations and self.generations.running))
+        generations = self.generations
+        return bool((generations and (generations.running or generations.waiting)) or self._embeddings.waiting)
 
     def add(self, job: Job) -> None:
         """Let a new request wait for its turn."""

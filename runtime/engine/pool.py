@@ -11,7 +11,7 @@ from itertools import count
 import msgspec
 
 
-class _Run(msgspec.Struct, frozen=True):
+class _Run(msgspec.Struct):
     """The first `length` cells of the run numbered `id`."""
 
     id: int
@@ -24,7 +24,7 @@ class Pool:
     def __init__(self, n_slots: int) -> None:
         self._runs: list[list[_Run]] = [[] for _ in range(n_slots)]
         self._ids = count()
-        self._open: list[int | None] = [None] * n_slots
+        self._open: list[_Run | None] = [None] * n_slots
         """The run of each sequence that goes on when it grows: its last, while that is neither cut nor shared."""
 
     @property
@@ -38,14 +38,12 @@ class Pool:
 
     def grow(self, slot: int, n: int) -> None:
         """`n` new cells at the end of `slot`."""
-        if not n:
-            return
-        runs = self._runs[slot]
-        if runs and self._open[slot] == runs[-1].id:
-            runs[-1] = _Run(runs[-1].id, runs[-1].length + n)
-        else:
-            runs.append(_Run(next(self._ids), n))
-            self._open[slot] = runs[-1].id
+        run = self._open[slot]
+        if run is not None:
+            run.length += n
+        elif n:
+            self._open[slot] = run = _Run(next(self._ids), n)
+            self._runs[slot].append(run)
 
     def cut(self, slot: int, length: int) -> None:
         """Only the first `length` cells of `slot` are left to it."""

@@ -106,8 +106,10 @@ class Prefixes:
 
     def take_checkpoint(self, sequence: Sequence) -> None:
         """Keep the state that `sequence` is in, if that is worth going back to."""
+        if self._checkpoints is None:
+            return
         prompt, length = sequence.request.prompt, sequence.computed
-        if self._checkpoints is None or length >= len(prompt) or sequence.shifted:
+        if length >= len(prompt) or sequence.shifted:
             return
         if not self._checkpoints.is_due(prompt, sequence.scales, length, is_stop=length in sequence.stops):
             return

@@ -65,10 +65,19 @@ def plan_batch(
     before, after which other ones come first. `beside_others`: other models wait.
     """
     sequences = _of_next_scales(tuple(running), last)
-    streams = [sequence for sequence in sequences if not sequence.is_prefilling][: limits.batch]
-    prompts = _in_turn([one for one in sequences if one.is_prefilling and one.piece is None])
+    streams: list[Sequence] = []
+    begun: list[Sequence] = []
+    for sequence in sequences:
+        if not sequence.is_prefilling:
+            streams.append(sequence)
+        elif sequence.piece is None:
+            begun.append(sequence)
+    del streams[limits.batch :]
+    prompts = _in_turn(begun)
     in_one_go = not streams and not beside_others
-    if _ends_several(prompts, _room_for_prompts(sum(1 + len(stream.draft) for stream in streams), limits)):
+    if len(prompts) > 1 and _ends_two(
+        prompts, _room_for_prompts(sum(1 + len(stream.draft) for stream in streams), limits)
+    ):
         streams = [stream for stream in streams if not _lets_go_first(stream, limits)]
     room = limits.batch - len(streams)
     chunks = []
@@ -106,9 +115,9 @@ def _room_for_prompts(streaming: int, limits: Limits) -> int:
     return min(limits.batch - streaming, max(limits.beside_streams - streaming, limits.beside_streams // 2))
 
 
-def _ends_several(prompts: Items[Sequence], room: int) -> bool:
-    """Whether two prompts at least are computed to their ends in `room` tokens: one alone holds up no other."""
-    return len(prompts) > 1 and prompts[0].pending + prompts[1].pending <= room
+def _ends_two(prompts: Items[Sequence], room: int) -> bool:
+    """Whether the first two prompts are computed to their ends in `room` tokens: one alone holds up no other."""
+    return prompts[0].pending + prompts[1].pending <= room
 
 
 def _lets_go_first(stream: Sequence, limits: Limits) -> bool:
@@ -118,7 +127,7 @@ def _lets_go_first(stream: Sequence, limits: Limits) -> bool:
 
 def _of_next_scales(sequences: tuple[Sequence, ...], last: Scales | None) -> Items[Sequence]:
     """Those that can be computed together: the ones after `last` in the order in which their scales first appear."""
-    kinds = list(dict.fromkeys(sequence.scales for sequence in sequences))
+    kinds = list(dict.fromkeys([sequence.scales for sequence in sequences]))
     if len(kinds) < 2:
         return sequences
     turn = kinds[(kinds.index(last) + 1) % len(kinds)] if last in kinds else kinds[0]

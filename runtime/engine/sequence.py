@@ -9,9 +9,7 @@ import time
 
 import msgspec
 
-from runtime.engine.lines import Lines
 from runtime.engine.pieces import Piece, PlacedPiece, whole
-from runtime.engine.text import TextAssembler
 from runtime.engine.turns import Asker
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest, Progress, Usage
 
@@ -49,8 +47,6 @@ class Sequence:
         self.shifted = False
         self.started_at: float | None = None
         self.first_token_at: float | None = None
-        self.assembler = TextAssembler(request.stop)
-        self.lines = Lines(request.n_indent)
 
     @property
     def pending(self) -> int:
@@ -76,7 +72,7 @@ class Sequence:
     @property
     def is_prefilling(self) -> bool:
         """Whether more than the last sampled token is still to be computed."""
-        return self.pending > 1 or self.generated == 0
+        return not self.generated or len(self.tokens) - self.computed > 1
 
     def tokens_left(self, n_ctx: int) -> int:
         """How many tokens may still be sampled in a context of `n_ctx`."""
@@ -108,15 +104,12 @@ class Sequence:
         self.shifted = True
         return self.computed
 
-    def reason_to_stop(self, n_ctx: int, now: float) -> FinishReason | None:
-        """Why nothing more is to be sampled, if so; `now` as from `time.monotonic`."""
+    def reason_to_stop(self, n_ctx: int) -> FinishReason | None:
+        """Why nothing more is to be sampled, if so, whatever the text says."""
         request = self.request
-        if self.lines.is_outside:
-            return FinishReason.INDENTATION
         if request.max_tokens is not None and self.generated >= request.max_tokens:
             return FinishReason.MAX_TOKENS
-        began = self.first_token_at
-        if request.time_limit is not None and began is not None and now - began >= request.time_limit:
+        if request.time_limit is not None and self._seconds_since_first_token() >= request.time_limit:
             return FinishReason.TIME_LIMIT
         if len(self.tokens) >= n_ctx:
             return FinishReason.CONTEXT_FULL
@@ -126,10 +119,12 @@ class Sequence:
         """How far it has come by now."""
         return Progress(min(self.computed, len(self.request.prompt)), self._usage(time.monotonic()))
 
-    def finished(self, reason: FinishReason, text: str = "") -> FinishedEvent:
+    def finished(self, reason: FinishReason, text: str = "", stop_string: str = "") -> FinishedEvent:
         """The event that ends this sequence now."""
-        usage = self._usage(time.monotonic())
-        return FinishedEvent(reason, usage, text, self.assembler.stop_string, self.shifted, self.slot)
+        return FinishedEvent(reason, self._usage(time.monotonic()), text, stop_string, self.shifted, self.slot)
+
+    def _seconds_since_first_token(self) -> float:
+        return 0.0 if self.first_token_at is None else time.monotonic() - self.first_token_at
 
     def _usage(self, now: float) -> Usage:
         started = self.started_at or now

@@ -29,6 +29,21 @@ class Mean:
         return self._sum / self._weight if self._weight else 0.0
 
 
+class _Size:
+    """Steps with so many tokens: how long they took, and which was the last."""
+
+    def __init__(self, seconds: Mean) -> None:
+        self.seconds = seconds
+        self.seen = 0
+
+
+_FRESH = 512
+"""Steps after which one of a size counts as never seen."""
+
+_UNSEEN = 0.1
+"""Of what each token before costs: what one more is taken to cost where no step of the size has been seen."""
+
+
 class StepCost:
     """How long a step takes, by the tokens in its batch: a line through those measured, older ones fading.
 
@@ -41,6 +56,8 @@ class StepCost:
 
     def __init__(self) -> None:
         self._weight = self._x = self._y = self._xx = self._xy = 0.0
+        self._steps = 0
+        self._sizes: dict[int, _Size] = {}
         self._plain: dict[int, Mean] = {}
         """Seconds of steps without guesses, by how many streams they had."""
 
@@ -51,6 +68,10 @@ class StepCost:
         second token of a batch may cost more than the third.
         """
         self._fit(streams + guesses, seconds)
+        self._steps += 1
+        size = self._sizes.setdefault(streams + guesses, _Size(Mean(self._FADE)))
+        size.seconds.add(seconds)
+        size.seen = self._steps
         if not guesses:
             self._plain.setdefault(streams, Mean(self._FADE)).add(seconds)
             return 0.0
@@ -63,6 +84,30 @@ class StepCost:
         """How many seconds a step over `streams` without guesses takes; 0.0 where no such step has been seen."""
         mean = self._plain.get(streams)
         return mean.value if mean is not None else 0.0
+
+    def of_guesses(self, streams: int, guesses: int) -> float:
+        """What each of so many guesses costs in a step over `streams`, in the measure of `of_guess`, by `of_step`."""
+        plain = self.plain(streams)
+        if not plain or not guesses:
+            return self.of_guess(streams)
+        return max(self.of_step(streams + guesses) / plain - 1, 0.0) * streams / guesses
+
+    def of_step(self, tokens: int) -> float:
+        """How many seconds a step with so many tokens in its batch takes; 0.0 where none has been seen.
+
+        As it was when one was seen, which need not lie on a line: on a processor the second token may cost as much as
+        the first, and the next three together as much again. Between two that were seen, on the line between them;
+        beyond, a token more is taken to cost next to nothing, so that it is tried once.
+        """
+        known = {size: one.seconds.value for size, one in self._sizes.items() if self._steps - one.seen < _FRESH}
+        below = max((size for size in known if size <= tokens), default=0)
+        above = min((size for size in known if size >= tokens), default=0)
+        if not below:
+            return known.get(above, 0.0)
+        if not above:
+            return known[below] + (tokens - below) * _UNSEEN * known[below] / below
+        share = (tokens - below) / (above - below) if above > below else 0.0
+        return known[below] + share * (known[above] - known[below])
 
     def _fit(self, tokens: int, seconds: float) -> None:
         fade = self._FADE

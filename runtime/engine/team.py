@@ -31,11 +31,16 @@ class Team:
         self._seconds = 0.0
         self._worked = 0.0
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it never gives way: then nobody need measure its steps."""
+        return self._others is None or self.most == 1
+
     def note(self, seconds: float, worked: float) -> None:
         """A step took `seconds`, and this process `worked` so many seconds of processors in them."""
         self._seconds += seconds
         self._worked += worked
-        if self._others is None or self.most == 1 or self._seconds < WINDOW:
+        if self._others is None or self.is_fixed or self._seconds < WINDOW:
             return
         got = self._worked / self._seconds
         self._seconds = self._worked = 0.0

@@ -59,6 +59,10 @@ class Worker:
         while ready := self._wait_for_work():
             self._give_turn(ready)
 
+    def others_wait(self, client: Client) -> bool:
+        """Whether any other than `client`, whose turn it is, wants one."""
+        return any(share.client.wants_turn() for share in self._shares if share.client is not client)
+
     def _wait_for_work(self) -> list[_Share]:
         """Those that want a turn, as soon as there are any; none when all have ended."""
         ready = self._ready()

@@ -70,6 +70,10 @@ class Worth:
         self._balance = _FIRST_BALANCE
         self._promised = 0.0
         """Of it, to streams whose guesses are still to be made."""
+        self._step = self._token = 0.0
+        """Seconds of the next step without guesses, and of one token of one stream in it; 0.0: not known."""
+        self._prices: list[float] = []
+        """What each guess costs where one, two, … are made at once by all who may, in times of a token."""
         self._right = self._tried = 0.0
         self._steps: dict[int, Mean] = {}
         """Seconds of the draft model's steps, by how many streams they had."""
@@ -77,28 +81,39 @@ class Worth:
         """Seconds of each token that it read."""
         self._has_read = False
 
-    def begin(self) -> None:
-        """A new step: what streams were allowed in the last one has been paid."""
+    def begin(self, streams: int, drafting: int, at_most: int) -> None:
+        """A new step, over so many `streams`, of which `drafting` may guess up to `at_most` tokens."""
         self._promised = 0.0
+        self._step = step = self._cost.plain(streams)
+        self._token = step / streams
+        if step:
+            own = self._own_step(drafting, step) / drafting
+            of_steps = (self._cost.of_step(streams + drafting * depth) for depth in range(1, at_most + 1))
+            self._prices = [
+                (max(longer - step, 0.0) / (drafting * depth) + own) / self._token
+                for depth, longer in enumerate(of_steps, start=1)
+            ]
 
-    def depth(self, record: Record, streams: int, behind: int, generated: int, at_most: int) -> int:
-        """How many tokens to guess, up to `at_most`, for one of `streams`; the draft model must read `behind` before.
+    def depth(self, record: Record, behind: int, generated: int, at_most: int) -> int:
+        """How many tokens to guess, up to `at_most`, for a stream; the draft model must read `behind` before.
 
         The stream has said `generated` tokens. 0 where it is not worth it, or not known yet what a step takes.
         """
-        step = self._cost.plain(streams)
-        if not step or at_most < 1:
+        if not self._step or at_most < 1:
             return 0
-        each = self._cost.of_guess(streams) + self._step(streams, step) / step
-        reading = behind * (self._reading.value or _UNKNOWN_READING * step) * streams / step
-        depth, gain = _best_depth(self._rate(record), each, at_most)
-        if not depth and record.waited >= record.pause:
-            depth = 1
-        depth = max(min(depth, int((self._balance - self._promised) / each)), 0)
+        best, speed = self._best_depth(self._rate(record), at_most)
+        each = self._prices[best - 1]
+        reading = behind * (self._reading.value or _UNKNOWN_READING * self._step) / self._token
+        is_worth_it = speed > _WORTHWHILE
+        if not is_worth_it and record.waited < record.pause:
+            return 0
+        depth = max(min(best, int((self._balance - self._promised) / each)), 0)
         if not depth or not behind:
             record.is_reading = False
-        elif not record.is_reading and not self._buy_reading(record, reading, depth * each, generated * gain):
-            depth = 0
+        elif not record.is_reading:
+            missed = generated * (1 - 1 / speed) if is_worth_it else 0.0
+            if not self._buy_reading(record, reading, depth * each, missed):
+                depth = 0
         self._promised += depth * each
         return depth
 
@@ -126,14 +141,11 @@ class Worth:
         self._has_read = True
         self._reading.add(seconds / tokens)
 
-    def note_step(self, drafting: int, streams: int, seconds: float) -> None:
-        """It took a step for `drafting` of `streams`, for which all of them pay: no more than one of the model's own.
-
-        A longer one waited for another process, or is known by then to be no bargain.
-        """
-        self._steps.setdefault(drafting, Mean(_FADE)).add(seconds)
-        step = self._cost.plain(streams)
-        self._balance -= streams * min(seconds / step, 1.0) if step else 0.0
+    def note_step(self, drafting: int, seconds: float) -> None:
+        """It took a step for `drafting` streams: what steps mostly take is paid for, since one may have waited long."""
+        steps = self._steps.setdefault(drafting, Mean(_FADE))
+        steps.add(seconds)
+        self._balance -= steps.value / self._token if self._token else 0.0
 
     def settle(self, record: Record, drafted: int, accepted: int, cost: float) -> None:
         """Of `drafted` guesses, each of which made the step longer by `cost`, `accepted` were right."""
@@ -152,23 +164,20 @@ class Worth:
         of_all = (self._right + _FIRST_RATE * _TRUST) / (self._tried + _TRUST)
         return (record.right + of_all * _TRUST) / (record.tried + _TRUST)
 
-    def _step(self, drafting: int, step: float) -> float:
+    def _best_depth(self, rate: float, at_most: int) -> tuple[int, float]:
+        """How many guesses give most tokens in a time, and how many times as many as none do."""
+        best, speed = 1, 0.0
+        tokens = right = 1.0
+        for depth in range(1, at_most + 1):
+            right *= rate
+            tokens += right
+            faster = tokens / (1 + depth * self._prices[depth - 1])
+            if faster > speed:
+                best, speed = depth, faster
+        return best, speed
+
+    def _own_step(self, drafting: int, step: float) -> float:
         """Seconds of a step of the draft model: of one over as many streams, or nearly."""
         if not self._steps:
             return _UNKNOWN_STEP * step
         return self._steps[min(self._steps, key=lambda known: abs(known - drafting))].value
-
-
-def _best_depth(rate: float, each: float, at_most: int) -> tuple[int, float]:
-    """How many guesses give most tokens in a time where one costs `each`, and which share of a token's time that saves.
-
-    (0, 0.0) where it is not worthwhile.
-    """
-    best, speed = 0, _WORTHWHILE
-    tokens = right = 1.0
-    for depth in range(1, at_most + 1):
-        right *= rate
-        tokens += right
-        if tokens / (1 + depth * each) > speed:
-            best, speed = depth, tokens / (1 + depth * each)
-    return best, (1 - 1 / speed if best else 0.0)

@@ -13,6 +13,8 @@ from runtime.backends.devices import TITLES
 from runtime.backends.preparing import packs_for_here
 from runtime.bundle import Bundle
 from runtime.chat.fallback import fallback_line
+from runtime.confining.confinement import IN_FORCE, check_possible
+from runtime.confining.errors import CannotConfine
 from runtime.console.meter import large
 from runtime.engine.backend import Backend, ModelFacts, Verdict, Weights
 from runtime.engine.llama.binding import loaded_variant, variants_there
@@ -46,6 +48,17 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
     told += describe_devices(told)
     if not settings.gpu.workers:
         told += (Verdict("RPC", False, "--rpc names no worker"),)
+    sandbox = ""
+    if settings.server.sandbox:
+        try:
+            check_possible(
+                chats=bool(settings.chats),
+                has_workers=bool(settings.gpu.workers),
+                offloads=any(model.n_layers_on_gpus for model in models),
+            )
+            sandbox = IN_FORCE
+        except CannotConfine as error:
+            problem = problem or str(error)
     return Report(
         __version__,
         _machine(),
@@ -53,6 +66,7 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
         tuple(models),
         describe_cache(),
         problem,
+        sandbox,
     )
 
 

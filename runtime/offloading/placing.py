@@ -16,6 +16,7 @@ import msgspec
 from runtime.bundle import Backend, Bundle
 from runtime.engine.backend import Offload, Placement, Verdict, Weights, WorkerAddress
 from runtime.engine.errors import BackendFailed, ContextFailed, ModelLoadFailed
+from runtime.machine.gpus import has_gpu
 from runtime.settings import EngineSettings, GpuSettings
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def placements(
     has_no_pack = bundle is None or not bundle.manifest.packs
     if has_no_pack and gpu.backend in ("auto", "disable") and not gpu.devices and not gpu.workers:
         no_pack = "this file has no pack for GPUs (loaf build --backend vulkan)"
-        line = f"-ngl changes nothing: {no_pack}" if gpu.n_layers else f"Computing on the processor: {no_pack}"
+        reason = f": {no_pack}" if has_gpu() else ""
+        line = f"-ngl changes nothing: {no_pack}" if gpu.n_layers else f"Computing on the processor{reason}"
         yield Placement(lines=(line,))  # at once: nothing more is imported
         return
     from runtime.backends.fitting import fit

@@ -222,21 +222,22 @@ def _submit(engine: Engine, wanted: Sequence[GenerationRequest], asker: Asker) -
 async def _stream(request: web.Request, generations: Sequence[Generation], writer: Writer) -> web.StreamResponse:
     async with streaming(request, writer.framing) as out:
         try:
-            await _send_as_they_come(request, out, generations, writer)
+            last = await _send_as_they_come(request, out, generations, writer)
         except LoafError as error:
-            await out.send_all(writer.failed(failure_of(error)))
-        await out.end()
+            last = writer.failed(failure_of(error))
+        await out.end(last)
     return out.response
 
 
 async def _send_as_they_come(
     request: web.Request, out: Stream, generations: Sequence[Generation], writer: Writer
-) -> None:
-    """All events of all, as `writer` writes them. Raises what one of the generations does."""
+) -> Iterable[Any]:
+    """All events of all, as `writer` writes them; returns the last objects. Raises what one of the generations does."""
     begun: set[int] = set()
     finished: dict[int, FinishedEvent] = {}
+    objects: list[Any] = []
     async for index, burst in _interleaved(generations):
-        objects: list[Any] = []
+        objects = []
         if index not in begun:
             begun.add(index)
             objects += writer.opening(index)
@@ -246,9 +247,10 @@ async def _send_as_they_come(
                 objects += writer.last(index, event)
             else:
                 objects += writer.token(index, event)
-        await out.send_all(objects)
+        if len(finished) < len(generations):
+            await out.send_all(objects)
     note_tokens(request, finished.values())
-    await out.send_all(writer.closing([finished[index] for index in sorted(finished)]))
+    return [*objects, *writer.closing([finished[index] for index in sorted(finished)])]
 
 
 async def _collect(generation: Generation) -> Answer:

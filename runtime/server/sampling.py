@@ -102,14 +102,13 @@ _CLAMPED: dict[str, tuple[float, float]] = {
 _TRANSLATED = {"logit_bias", "samplers", "dry_sequence_breakers", "grammar_lazy", "grammar_triggers", "json_schema"}
 """Fields that do not become one of `Sampling` as they are."""
 
+_TAKEN = tuple(name for name in SamplingFields.__struct_fields__ if name not in _TRANSLATED)
+"""Those that do."""
+
 
 def resolve_sampling(fields: SamplingFields, defaults: Sampling, model: Model) -> Sampling:
     """`defaults`, with every field that the request gives. Raises `BadRequest` for values without a meaning."""
-    given = {
-        field.name: value
-        for field in msgspec.structs.fields(SamplingFields)
-        if field.name not in _TRANSLATED and (value := getattr(fields, field.name)) is not None
-    }
+    given = {name: value for name in _TAKEN if (value := getattr(fields, name)) is not None}
     if "seed" in given:
         given["seed"] = _seed(given["seed"])
     for name, value in given.items():

@@ -102,10 +102,10 @@ class Stream:
         if data:
             await self._write(data)
 
-    async def end(self) -> None:
-        """What comes after the last."""
-        if self._framing.end:
-            await self._write(self._framing.end)
+    async def end(self, values: Iterable[Any]) -> None:
+        """The last `values`, what comes after them, and the end of the answer, all in one piece."""
+        self._sent_at = self._clock()
+        await self.response.write_eof(b"".join([*map(self._framing.frame, values), self._framing.end]))
 
     async def ping(self, seconds: float) -> None:
         """For ever: send a ping whenever nothing else was sent for so long."""

@@ -30,9 +30,9 @@ from runtime.engine.llama.loading import load_model
 from runtime.engine.types import FinishedEvent, GenerationRequest, Sampling
 from runtime.settings import EngineSettings
 
-MODEL = "100m"
+MODEL = "370m"
 WITHOUT, OFTEN, NEVER = "without", "right 4 times in 5", "never right"
-DRAFTS = {WITHOUT: None, OFTEN: f"{MODEL}-draft", NEVER: f"{MODEL}-wrong"}
+DRAFTS = {WITHOUT: None, OFTEN: "draft-80", NEVER: "draft-0"}
 STREAMS = (1, 4, 16)
 _PROMPT = 64
 
@@ -57,7 +57,7 @@ for _streams in STREAMS:
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Rounds; all are counted.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every sample to this file.")
 def draft(tokens: int, runs: int, json_file: Path | None) -> None:
-    """A model of 100 million parameters alone, and with draft models that are right, and that are not."""
+    """A model of 370 million parameters alone, and with draft models that are right, and that are not."""
     samples = Samples(ROWS, tuple(DRAFTS))
     with tempfile.TemporaryDirectory(prefix="loaf-bench-") as folder, ExitStack() as closing:
         models = Models(Path(folder))

@@ -3,7 +3,9 @@
     demo       the bundle's own demo: 1.9 million parameters, 1,280 tokens; a step of it is mostly overhead
     100m       a Llama of 105 million parameters that counts, Q8_0, 32,000 tokens
     1b         a Llama of 1.1 billion parameters that counts, in the shape of Llama 3.2 1B, Q4_0, 32,000 tokens
-    100m-draft, 100m-wrong   drafts for 100m: a twentieth of what it computes, right after 4 tokens of 5, and never
+    370m       a Llama of 370 million parameters that counts, F16: too large for a processor's caches, as most are
+    draft-80, draft-0   draft models for those that count: right after 4 tokens of 5, and never
+    hybrid, recurrent, windows   small ones whose memory cannot be cut: `memories.py`
     bert-33m   a BERT in the shape of MiniLM-L12 and bge-small, Q8_0, 30,000 tokens
 
 Those of noise are made anew each time, in a second or two; `shapes.py` tells what it means that a Llama counts.
@@ -13,11 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from shapes import Bert, Llama
+from memories import Hybrid, Recurrent, Windows
+from shapes import Bert, Llama, Shape
 from vocabularies import sentence_pieces, word_pieces
-from weights import Q4_0, Q8_0, write_noise
+from weights import F16, F32, Q4_0, Q8_0, write_noise
 
 from bundler.gguf.header import ArrayValue
 from bundler.gguf.reader import read_gguf
@@ -33,12 +37,9 @@ def _make_100m(path: Path) -> int:
     return write_noise(path, shape, sentence_pieces(32_000), Q8_0)
 
 
-def _make_100m_draft(path: Path) -> int:
-    return _make_draft(path, errs=0.2)
-
-
-def _make_100m_wrong(path: Path) -> int:
-    return _make_draft(path, errs=1.0)
+def _make_370m(path: Path) -> int:
+    shape = Llama(layers=4, width=2048, hidden=8192, heads=32, kv_heads=8, context=16384, counts=True)
+    return write_noise(path, shape, sentence_pieces(32_000), F16)
 
 
 def _make_draft(path: Path, errs: float) -> int:
@@ -51,15 +52,23 @@ def _make_1b(path: Path) -> int:
     return write_noise(path, shape, sentence_pieces(32_000), Q4_0)
 
 
+def _make_memory(path: Path, shape: Shape) -> int:
+    return write_noise(path, shape, sentence_pieces(4_000), F32)
+
+
 def _make_bert(path: Path) -> int:
     return write_noise(path, Bert(), word_pieces(30_000), Q8_0)
 
 
 _MAKERS: dict[str, Callable[[Path], int]] = {
     "100m": _make_100m,
-    "100m-draft": _make_100m_draft,
-    "100m-wrong": _make_100m_wrong,
+    "370m": _make_370m,
+    "draft-80": partial(_make_draft, errs=0.2),
+    "draft-0": partial(_make_draft, errs=1.0),
     "1b": _make_1b,
+    "hybrid": partial(_make_memory, shape=Hybrid()),
+    "recurrent": partial(_make_memory, shape=Recurrent()),
+    "windows": partial(_make_memory, shape=Windows()),
     "bert-33m": _make_bert,
 }
 

@@ -151,6 +151,12 @@ class _TimedGenerator:
         self._calls.append(Call(began, time.perf_counter(), tokens))
         return outputs
 
+    def decode_next(self, tokens: Sequence[int], scales: tuple[float, ...]) -> range:
+        began = time.perf_counter()
+        outputs = self._generator.decode_next(tokens, scales)
+        self._calls.append(Call(began, time.perf_counter(), len(tokens)))
+        return outputs
+
     def new_sampler(self, sampling: Sampling, prompt: Sequence[int]) -> _TimedSampler:
         return _TimedSampler(self._generator.new_sampler(sampling, prompt), self._calls)
 

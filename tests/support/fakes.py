@@ -202,6 +202,15 @@ class FakeContext:
                 outputs[item.slot] = len(self.computed) - item.outputs
         return outputs
 
+    def decode_next(self, tokens: Sequence[int], scales: tuple[float, ...]) -> range:
+        before = self.batches[-1]
+        assert all(len(item.tokens) == item.outputs == 1 for item in before), "each had one token"
+        items = [
+            BatchItem(item.slot, item.position + 1, (token,), 1) for item, token in zip(before, tokens, strict=True)
+        ]
+        self.decode(items, scales)
+        return range(len(items))
+
     def used(self) -> int:
         """Cells in use; shared ones count once."""
         return len({id(cell) for cells in self.held for _token, cell in cells})

@@ -76,8 +76,7 @@ class Pool:
 
     def decode(self, *items: BatchItem) -> list[float]:
         """The logits after the last token of the last of `items`, which are one batch. Raises `Refused`."""
-        self._batch.clear()
-        output = [self._batch.add(item.slot, item.position, item.tokens, 1) for item in items][-1]
+        output = self._batch.fill(items)[items[-1].slot]
         if code := self._lib.llama_decode(self.handle, self._batch.handle):
             raise Refused(code)
         return list(self._lib.llama_get_logits_ith(self.handle, output)[: self._n_vocab])

@@ -73,5 +73,5 @@ class _Commands(Completer):
             return
         if not space:
             yield from (Completion(name, -len(command) + 1) for name in COMMANDS if name.startswith(command[1:]))
-        elif command in ("/save", "/load"):
+        elif command in ("/image", "/save", "/load"):
             yield from self._paths.get_completions(Document(argument, len(argument)), complete_event)

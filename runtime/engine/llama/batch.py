@@ -1,4 +1,4 @@
-"""A `llama_batch` over arrays of our own, filled slice by slice.
+"""A `llama_batch` over arrays of our own, filled column by column.
 
 Through the pointers of `llama_batch_init` each token would cost five lookups in Python.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from typing import Any
+
+from runtime.engine.backend import BatchItem
 
 
 class Batch:
@@ -19,6 +21,7 @@ class Batch:
         self._slots = (lib.llama_seq_id * capacity)()
         self._counts = (ctypes.c_int32 * capacity)(*([1] * capacity))
         self._outputs: Any = (ctypes.c_int8 * capacity)()
+        self._last_positions: list[int] = []
         width = ctypes.sizeof(lib.llama_seq_id)
         first = ctypes.addressof(self._slots)
         pointer = ctypes.POINTER(lib.llama_seq_id)
@@ -33,20 +36,42 @@ class Batch:
             logits=ctypes.cast(self._outputs, ctypes.POINTER(ctypes.c_int8)),
         )
 
-    def clear(self) -> None:
-        self.handle.n_tokens = 0
+    def fill(self, items: Sequence[BatchItem]) -> dict[int, int]:
+        """Let it hold `items` and nothing else, with logits or vectors after the last `outputs` of each.
 
-    def add(self, slot: int, position: int, tokens: Sequence[int], outputs: int) -> int:
-        """Append `tokens` of sequence `slot`, the first at `position`; logits or vectors after the last `outputs`.
-
-        Returns the index of the first of those outputs.
+        Returns {slot: index of the first of its outputs, if it has any}.
         """
-        n = len(tokens)
-        start: int = self.handle.n_tokens
-        end: int = start + n
-        self._tokens[start:end] = tokens
-        self._positions[start:end] = range(position, position + n)
-        self._slots[start:end] = [slot] * n
-        self._outputs[start:end] = [0] * (n - outputs) + [1] * outputs
+        tokens: list[int] = []
+        positions: list[int] = []
+        slots: list[int] = []
+        flags: list[int] = []
+        firsts: dict[int, int] = {}
+        for item in items:
+            n, outputs = len(item.tokens), item.outputs
+            tokens += item.tokens
+            if n == 1:  # the next token of a stream, as nearly all are
+                positions.append(item.position)
+                slots.append(item.slot)
+                flags.append(outputs)
+            else:
+                positions += range(item.position, item.position + n)
+                slots += [item.slot] * n
+                flags += [0] * (n - outputs) + [1] * outputs
+            if outputs:
+                firsts[item.slot] = len(tokens) - outputs
+        end = len(tokens)
+        self._tokens[:end] = tokens
+        self._positions[:end] = self._last_positions = positions
+        self._slots[:end] = slots
+        self._outputs[:end] = flags
         self.handle.n_tokens = end
-        return end - outputs
+        return firsts
+
+    def go_on(self, tokens: Sequence[int]) -> range:
+        """Let it hold `tokens`, each one position after that which it held in its place, with logits after each."""
+        end = len(tokens)
+        assert end == self.handle.n_tokens, "each sequence goes on"
+        self._last_positions = [position + 1 for position in self._last_positions]
+        self._tokens[:end] = tokens
+        self._positions[:end] = self._last_positions
+        return range(end)

@@ -24,6 +24,7 @@ from runtime.engine.llama.states import get_state, read_checkpoints, read_tokens
 from runtime.engine.pieces import Piece, texts_only
 from runtime.engine.team import Team
 from runtime.engine.types import Sampling
+from runtime.machine.resources import memory
 
 _ABORTED = 2
 """What llama_decode and llama_encode return when their abort callback said so (llama.h)."""
@@ -71,18 +72,17 @@ class Context:
         Returns {slot: index of the first of its outputs, if it has any}, one more for each further, to sample at.
         Raises `PoolFull` (then nothing was kept of the batch), `EngineStopped` after `interrupt`, or `DecodeFailed`.
         """
-        self._model.logs.clear()
-        use_adapters(self._model, self._handle, scales)
-        self._batch.clear()
-        outputs = {}
-        for item in items:
-            first = self._batch.add(item.slot, item.position, item.tokens, item.outputs)
-            if item.outputs:
-                outputs[item.slot] = first
-        code = self._compute(self._lib.llama_decode, self._batch.handle)
-        if code == 1:
-            raise PoolFull
-        check_computed(self._model, code)
+        outputs = self._batch.fill(items)
+        self._decode(scales)
+        return outputs
+
+    def decode_next(self, tokens: Sequence[int], scales: tuple[float, ...]) -> range:
+        """Compute `tokens`, which come next in the sequences of the batch before: it had one token of each.
+
+        Returns an index to sample at for each. Raises as `decode`.
+        """
+        outputs = self._batch.go_on(tokens)
+        self._decode(scales)
         return outputs
 
     def is_encoded(self, piece: Piece) -> bool:
@@ -191,6 +191,14 @@ class Context:
         """Free the pool. Samplers made for it must be gone."""
         self._lib.llama_free(self._handle)
 
+    def _decode(self, scales: tuple[float, ...]) -> None:
+        self._model.logs.clear()
+        use_adapters(self._model, self._handle, scales)
+        code = self._compute(self._lib.llama_decode, self._batch.handle)
+        if code == 1:
+            raise PoolFull
+        check_computed(self._model, code)
+
     def _fingerprint(self) -> bytes:
         """What a state must have been computed with to fit here, so far as llama.cpp does not look itself."""
         facts, settings = self._model.facts, self.settings
@@ -216,6 +224,13 @@ class Interrupt:
         self._flag[0] = b"\1"
 
 
+_SHORT = 0.002
+"""Seconds: where steps are shorter, one of `_OF_SHORT` stands for all. To ask the system how long all threads of the
+process have worked costs 0.5 µs, and ten times that on some virtual machines, twice a step."""
+
+_OF_SHORT = 8
+
+
 class Computing:
     """Calls what computes in a context, with as many threads as the `team` has, and tells the team how it went."""
 
@@ -224,6 +239,8 @@ class Computing:
         self._handle = handle
         self._team = team
         self._size = team.most
+        self._stands_for = 1
+        self._untold = 0
 
     def __call__(self, function: Any, batch: Any) -> int:
         """What `function`, which is llama_decode or llama_encode or calls one, returns for `batch`."""
@@ -231,9 +248,15 @@ class Computing:
         if self._size != team.size:
             self._size = team.size
             self._set_threads(self._handle, team.size, team.size)
+        self._untold += 1
+        if team.is_fixed or self._untold < self._stands_for:
+            return int(function(self._handle, batch))
         worked, began = time.process_time(), time.perf_counter()
         code: int = function(self._handle, batch)
-        team.note(time.perf_counter() - began, time.process_time() - worked)
+        seconds = time.perf_counter() - began
+        team.note(seconds * self._untold, (time.process_time() - worked) * self._untold)
+        self._untold = 0
+        self._stands_for = _OF_SHORT if seconds < _SHORT else 1
         return code
 
 
@@ -242,7 +265,7 @@ def new_handle(model: LlamaModel, params: Any, n_ctx: int) -> Any:
     model.logs.clear()
     handle = model.lib.llama_init_from_model(model.handle, params)
     if not handle:
-        raise ContextFailed(n_ctx, model.logs.last_error())
+        raise ContextFailed(n_ctx, model.logs.last_error(), memory().available)
     return handle
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from runtime.engine.backend import POOLINGS, Pooling, Vectors
+from runtime.engine.backend import POOLINGS, BatchItem, Pooling, Vectors
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.context import Computing, Interrupt, check_computed, new_handle, use_adapters
 from runtime.engine.llama.model import LlamaModel
@@ -56,15 +56,15 @@ class LlamaEmbedder:
         """
         self._model.logs.clear()
         use_adapters(self._model, self._handle, scales)
-        self._batch.clear()
-        starts = [self._batch.add(slot, 0, text, outputs=len(text)) for slot, text in enumerate(texts)]
+        items = [BatchItem(slot, 0, text, outputs=len(text)) for slot, text in enumerate(texts)]
+        starts = self._batch.fill(items)
         if self._memory:
             self._lib.llama_memory_clear(self._memory, False)
             code = self._compute(self._lib.llama_decode, self._batch.handle)
         else:
             code = self._compute(self._lib.llama_encode, self._batch.handle)
         check_computed(self._model, code)
-        return tuple(self._vectors(slot, start, len(texts[slot])) for slot, start in enumerate(starts))
+        return tuple(self._vectors(slot, start, len(texts[slot])) for slot, start in starts.items())
 
     def close(self) -> None:
         """Free the context."""

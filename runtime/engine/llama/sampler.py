@@ -36,6 +36,7 @@ class ChainSampler:
         prompt: Sequence[int],
     ) -> None:
         self._lib = lib
+        self._sample = lib.llama_sampler_sample
         self._context = context
         self._n_vocab = vocabulary.size
         self._n_probs = min(sampling.n_probs, vocabulary.size)
@@ -51,7 +52,7 @@ class ChainSampler:
     def sample(self, output: int) -> Sampled:
         """The next token, after token number `output` of the last batch. Raises `GrammarStuck`."""
         if self._grammar is None and not self._n_probs:
-            return Sampled(int(self._lib.llama_sampler_sample(self._chain, self._context, output)))
+            return Sampled(self._sample(self._chain, self._context, output))
         candidates = Candidates(self._lib, self._context, output, self._n_vocab)
         token = self._choose(candidates)
         probabilities = self._probabilities(candidates, token) if self._n_probs else None

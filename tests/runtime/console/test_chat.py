@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import stat
 import threading
@@ -18,13 +19,14 @@ from hypothesis import strategies as st
 
 from runtime.chat.messages import Message
 from runtime.console.chat import Chat
-from runtime.console.commands import COMMANDS, Command, Mistake, help_lines, parse
+from runtime.console.commands import COMMANDS, Command, Mistake, help_groups, parse
 from runtime.console.errors import ConversationUnreadable
 from runtime.console.saving import load, save
 from runtime.console.screen import Screen
 from runtime.console.transcript import Transcript
 from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
+from runtime.media.given import Gathering
 from runtime.models.served import ServedModel
 from runtime.settings import ChatSettings, Settings
 from support.fakes import FakeContext, FakeModel
@@ -34,6 +36,11 @@ LINES: list[tuple[str, Command | Mistake | None]] = [
     ("hello", None),
     ("/help", Command("help")),
     ("/HELP", Command("help")),
+    ("/bye", Command("exit")),
+    ("/quit", Command("exit")),
+    ("quit", Command("exit")),
+    ("Exit ", Command("exit")),
+    ("exit strategies?", None),
     ("/system be brief\nand kind", Command("system", "be brief\nand kind")),
     ("/system", Command("system")),
     ("/save  a b.json ", Command("save", "a b.json")),
@@ -57,7 +64,7 @@ def test_a_command_that_is_none_is_told_with_the_nearest() -> None:
 
 
 def test_the_help_names_every_command() -> None:
-    written = " ".join(written for written, _does in help_lines())
+    written = " ".join(written for lines in help_groups().values() for written, _does in lines)
     assert all(f"/{name}" in written for name in COMMANDS)
     documented = (ROOT / "docs" / "chat.md").read_text()
     assert all(f"`/{name}" in documented for name in COMMANDS)
@@ -92,7 +99,7 @@ def test_undoing_leads_back(turns: Sequence[tuple[str, str]]) -> None:
 
 def test_what_is_saved_is_loaded_again_and_is_private(tmp_path: Path) -> None:
     save(TALK, tmp_path / "talk.json")
-    assert load(tmp_path / "talk.json") == TALK
+    assert load(tmp_path / "talk.json", Gathering()) == TALK
     assert stat.S_IMODE((tmp_path / "talk.json").stat().st_mode) == 0o600
     assert os.listdir(tmp_path) == ["talk.json"]
     assert json.loads((tmp_path / "talk.json").read_bytes())["messages"][2] == {
@@ -102,7 +109,7 @@ def test_what_is_saved_is_loaded_again_and_is_private(tmp_path: Path) -> None:
 
 def test_a_bare_list_of_messages_is_loaded_too(tmp_path: Path) -> None:
     (tmp_path / "talk.json").write_text('[{"role":"user","content":"a"},{"role":"assistant","content":null}]')
-    assert load(tmp_path / "talk.json") == Transcript().asked("a").answered("")
+    assert load(tmp_path / "talk.json", Gathering()) == Transcript().asked("a").answered("")
 
 
 UNREADABLE = [
@@ -119,7 +126,7 @@ UNREADABLE = [
 def test_no_conversation_is_told_as_such(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "talk.json").write_bytes(data)
     with pytest.raises(ConversationUnreadable, match="no conversation"):
-        load(tmp_path / "talk.json")
+        load(tmp_path / "talk.json", Gathering())
 
 
 class Speaker(FakeModel):
@@ -193,7 +200,9 @@ def _dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_questions_are_answered_with_all_that_was_said_before() -> None:
     speaker = Speaker("**Hel", "lo**", " there")
     said = chat(speaker, "hi", "and now?", settings=Settings(system="be kind"))
-    assert "> hi\n**Hello** there\n\n> and now?\n**Hello** there\n" in said, "a terminal without looks gets Markdown"
+    assert "> hi\n\n**Hello** there\n\n> and now?\n\n**Hello** there\n" in said, (
+        "a terminal without looks gets Markdown"
+    )
     first, second = speaker.asked
     assert [word in first for word in ("be kind", "hi", "Hello")] == [True, True, False]
     assert [word in second for word in ("be kind", "hi", "**Hello** there", "and now?")] == [True] * 4
@@ -248,8 +257,8 @@ def test_another_model_goes_on() -> None:
     first, second = Speaker("one"), Speaker("two")
     said = chat(first, "/model", "hi", "/model another", "and you?", "/model third", "/stats", another=second)
     assert "> /model\nmodel: fake; others: another\n" in said
-    assert "> hi\none\n" in said
-    assert "> /model another\nmodel: another; others: fake\n> and you?\ntwo\n" in said
+    assert "> hi\n\none\n" in said
+    assert "> /model another\nmodel: another; others: fake\n> and you?\n\ntwo\n" in said
     assert "there is no model third that writes text; /model lists those that do" in said
     assert [("hi" in asked, "one" in asked) for asked in second.asked] == [(True, True)], "with all that was said"
     assert "model: fake\n" in chat(Speaker("one"), "/model"), "where there is one only"
@@ -257,7 +266,7 @@ def test_another_model_goes_on() -> None:
 
 def test_numbers_are_told() -> None:
     said = chat(Speaker("yes", " no"), "/stats", "a", "/stats")
-    assert "context: none of 500 tokens in use" in said
+    assert "context 0 of 500 tokens" in said
     assert "of 500 tokens at the last answer (" in said
     assert "last answer: 3 tokens" in said
     assert "its first word came after " in said
@@ -268,7 +277,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat() -> None:
     speaker.interrupts_at = 3
     said = chat(speaker, "sing", "/undo", n_ctx=1_000_000)  # not full before the signal is seen, on any machine
     assert "la li " in said
-    assert "(stopped)" in said
+    assert re.search(r"\(stopped after [\d,]+ tokens?\)", said)
     assert "taken back: sing" in said
 
 

@@ -74,7 +74,7 @@ FAILURES: list[tuple[str, list[str], bytes, int, str]] = [
     ("a full context", ["-p", MOON, "--ignore-eos", "-c", "64"], b"", 1, "the context is full"),
     ("a grammar that is none", ["-p", MOON, "--grammar", "root ::= ("], b"", 1, "the grammar cannot be parsed"),
     ("no such file", ["-f", "/no/such"], b"", 1, "/no/such: No such file"),
-    ("images", ["-p", MOON, "--image", "cat.png"], b"", 2, "--image: images are not supported yet"),
+    ("images", ["-p", MOON, "--image", "cat.png"], b"", 1, "cat.png: this model takes text only"),
 ]
 
 

@@ -22,7 +22,7 @@ from support.fakes import FakeContext, FakeModel
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guess whenever it is possible: what is worth it is no question of the fakes' clock."""
 
-    def depth(_self: Worth, _record: Record, _streams: int, _behind: int, _generated: int, at_most: int) -> int:
+    def depth(_self: Worth, _record: Record, _behind: int, _generated: int, at_most: int) -> int:
         return at_most
 
     monkeypatch.setattr(Worth, "depth", depth)

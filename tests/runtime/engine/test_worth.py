@@ -22,8 +22,11 @@ class Machine:
     draft: float = 0.1
     reading: float = 0.01
 
+    jump: float = 0.0
+    """What every second, sixth, tenth … token costs besides: matrices are multiplied in blocks."""
+
     def step(self, tokens: int) -> float:
-        return self.fixed + self.per_token * tokens
+        return self.fixed + self.per_token * tokens + self.jump * ((tokens + 2) // 4)
 
 
 class Played:
@@ -50,19 +53,20 @@ class Played:
 
     def _step(self, said: list[int]) -> float:
         machine, n = self._machine, self._streams
-        self._worth.begin()
+        self._worth.begin(n, n, 16)
         depths = [
-            self._worth.depth(record, n, behind, count, 16)
+            self._worth.depth(record, behind, count, 16)
             for record, behind, count in zip(self._records, self._behind, said, strict=True)
         ]
         clock = self._read(depths)
         for depth in range(max(depths)):
             drafting = sum(one > depth for one in depths)
             clock += machine.draft
-            self._worth.note_step(drafting, n, machine.draft)
+            self._worth.note_step(drafting, machine.draft)
         self.depths += depths
         seconds = machine.step(n + sum(depths))
-        cost = self._cost.observe(n, sum(depths), seconds)
+        self._cost.observe(n, sum(depths), seconds)
+        cost = self._cost.of_guesses(n, sum(depths))
         for stream, depth in enumerate(depths):
             accepted = next((i for i in range(depth) if self._right.random() >= self._rate), depth)
             if depth:
@@ -99,7 +103,21 @@ def test_the_better_it_is_the_further_it_guesses() -> None:
     assert depths[0] < depths[-1]
 
 
-WRONG = [Machine(), Machine(draft=0.5), Machine(draft=3.0), Machine(per_token=1.0), Machine(draft=0.02)]
+def test_a_cost_that_is_no_line_is_found_out() -> None:
+    """The second token costs as much as the first, the next three nearly nothing: several guesses, and never one."""
+    played = Played(Machine(fixed=1.0, per_token=0.1, draft=0.02, jump=1.0), 0.8)
+    assert played.seconds(1500) < 1 / 1.25
+    assert 1 not in played.depths[-200:]
+
+
+WRONG = [
+    Machine(),
+    Machine(draft=0.5),
+    Machine(draft=3.0),
+    Machine(per_token=1.0),
+    Machine(draft=0.02),
+    Machine(jump=5.0),
+]
 
 
 @pytest.mark.parametrize("machine", WRONG, ids=str)
@@ -108,12 +126,12 @@ def test_one_that_is_never_right_costs_next_to_nothing(machine: Machine, streams
     assert Played(machine, 0.0, streams).seconds(400) < 1.03
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     rate=st.floats(0, 1), draft=st.floats(0.01, 2), per_token=st.floats(0.001, 1), streams=st.sampled_from([1, 2, 8])
 )
 def test_it_never_costs_more_than_that(rate: float, draft: float, per_token: float, streams: int) -> None:
-    assert Played(Machine(per_token=per_token, draft=draft), rate, streams).seconds(600) < 1.03
+    assert Played(Machine(per_token=per_token, draft=draft), rate, streams).seconds(400) < 1.03
 
 
 def test_a_first_prompt_is_read_and_no_more_of_them_for_nothing() -> None:
@@ -127,7 +145,9 @@ def test_a_first_prompt_is_read_and_no_more_of_them_for_nothing() -> None:
 
 
 def test_nothing_is_guessed_before_a_step_has_been_seen() -> None:
-    assert Worth(StepCost()).depth(Record(), 1, 0, 0, 16) == 0
+    worth = Worth(StepCost())
+    worth.begin(1, 1, 16)
+    assert worth.depth(Record(), 0, 0, 16) == 0
 
 
 def test_it_stops_where_many_streams_make_tokens_cheap_and_guesses_dear() -> None:

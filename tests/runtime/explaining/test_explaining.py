@@ -203,9 +203,9 @@ def test_nothing_is_said_of_what_is_not_there() -> None:
 def test_the_bundle_explains_itself(demo: Path, run: Run, server: Server) -> None:
     explained = run(demo, "--explain")
     assert (explained.returncode, explained.stderr) == (0, "")
-    for says in ("Vulkan: ", "CUDA: ", "ROCm: ", "Computing on the processor: this file has no pack for GPUs"):
+    for says in ("Vulkan: ", "CUDA: ", "ROCm: ", "Computing on the processor"):
         assert says in explained.stdout
-    assert "Computing on the processor: this file has no pack for GPUs" in "".join(server.said)
+    assert "Computing on the processor" in "".join(server.said)
 
 
 def test_a_launch_that_fails_is_explained(demo: Path, run: Run, tmp_path: Path) -> None:

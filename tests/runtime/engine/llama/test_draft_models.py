@@ -36,7 +36,7 @@ TOKENS = 40
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guess whenever it is possible: on a machine with other things to do, what is worth it is anybody's guess."""
 
-    def depth(_self: Worth, _record: Record, _streams: int, _behind: int, _generated: int, at_most: int) -> int:
+    def depth(_self: Worth, _record: Record, _behind: int, _generated: int, at_most: int) -> int:
         return at_most
 
     monkeypatch.setattr(Worth, "depth", depth)

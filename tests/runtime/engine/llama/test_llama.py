@@ -17,6 +17,7 @@ from runtime.engine.backend import (
     LoadSettings,
     NumaStrategy,
     PoolFull,
+    Sampled,
     Weights,
 )
 from runtime.engine.llama.backend import LlamaBackend
@@ -160,6 +161,32 @@ def test_sequences_that_share_a_pool_are_as_if_alone(demo_gguf: Path, streams: i
     finally:
         sampler.close()
         backend.close()
+
+
+def test_the_next_tokens_need_not_be_described(backend: LlamaBackend, context: Context) -> None:
+    """`decode_next` goes on where the batch before ended, whatever that held, and whoever is in it."""
+    prompts = [tokens_of(backend, text) for text in (PROMPT, "Another one", "And a third")]
+    told = msgspec.structs.replace(GREEDY, n_probs=5)
+
+    def continued(described: bool) -> list[Sampled]:
+        samplers = [context.new_sampler(told, prompt) for prompt in prompts]
+        items = [BatchItem(slot, 0, prompt, 1) for slot, prompt in enumerate(prompts)]
+        outputs = context.decode(items, ())
+        said = [sampler.sample(outputs[slot]) for slot, sampler in enumerate(samplers)]
+        for step in range(4):
+            last = [one.token for one in said[-len(prompts) :]]
+            if described or not step:
+                items = [BatchItem(slot, len(prompts[slot]) + step, (token,), 1) for slot, token in enumerate(last)]
+                context.decode(items, ())
+            else:
+                assert list(context.decode_next(last, ())) == [0, 1, 2]
+            said += [sampler.sample(place) for place, sampler in enumerate(samplers)]
+        for slot, sampler in enumerate(samplers):
+            sampler.close()
+            context.keep_prefix(slot, 0)
+        return said
+
+    assert continued(described=False) == continued(described=True)
 
 
 # -- vectors --------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine.backend import BatchItem, StateFile
+from runtime.engine.backend import BatchItem, SavedSequence, StateFile
 from runtime.engine.llama.states import restore_state, save_state
 from support.architectures import Architecture
 from support.pools import OTHER, TEXT, Library, Refused, goes_on
@@ -94,8 +94,8 @@ def test_a_restored_state_goes_on(library: Library, architecture: Architecture, 
     pool = library.pool(architecture, swa_full=swa_full)
     lib = library.model(architecture).lib
     pool.fill(0, TEXT[:400])
-    save_state(lib, pool.handle, bytes(32), 0, TEXT[:400], tmp_path / "state")
-    assert restore_state(lib, pool.handle, bytes(32), 1, StateFile(tmp_path / "state")) == TEXT[:400]
+    save_state(lib, pool.handle, bytes(32), 0, SavedSequence(TEXT[:400]), tmp_path / "state")
+    assert restore_state(lib, pool.handle, bytes(32), 1, StateFile(tmp_path / "state")).tokens == TEXT[:400]
     assert goes_on(library, pool, 1, TEXT[:400]) == "right"
 
 

@@ -168,7 +168,7 @@ def test_saving_replaces_it_with_a_file_of_its_owners_alone(
     make(tmp_path / ".state.part")
     before = os.umask(0)
     try:
-        context.save(0, prompt, tmp_path / "state")
+        context.save(0, SavedSequence(prompt), tmp_path / "state")
     finally:
         os.umask(before)
     assert not (tmp_path / "state").is_symlink()
