@@ -17,8 +17,9 @@ from runtime.engine.backend import Pixels
 from runtime.media.errors import MediaTooLarge, MediaUnreadable
 
 MOST_BYTES = 64 * 2**20
-MOST_PIXELS = 40_000_000
-"""Of the largest pictures that phones take, some have more: those are asked to be sent smaller."""
+MOST_PIXELS = 20_000_000
+MOST_PIXELS_OF_JPEG = 50_000_000
+"""What phones take has as many; a JPEG is read smaller at once, which others cannot be."""
 
 _ENOUGH = 12_000_000
 """Pixels: no projector looks at more. Larger pictures are made smaller before they are copied from one part of the
@@ -70,8 +71,9 @@ def _decode(field: str, data: bytes) -> Pixels:
         Image.MAX_IMAGE_PIXELS = None  # ours is checked below, of each picture
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             width, height = image.size
-            if width * height > MOST_PIXELS:
-                raise MediaTooLarge(field, "pixels", MOST_PIXELS)
+            most = MOST_PIXELS_OF_JPEG if image.format in ("JPEG", "MPO") else MOST_PIXELS
+            if width * height > most:
+                raise MediaTooLarge(field, "pixels", most)
             orientation = image.getexif()
             factor = _factor(width, height)
             image.draft(image.mode, (width // factor, height // factor))  # a JPEG is read smaller at once
