@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import difflib
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,17 @@ EXIT_INTERRUPTED = 130
 
 _LINES = "\n"
 """A message may have several of them; names in it that come from a file have none."""
+_HINTS = {
+    errno.ENOENT: "Check the name: what does not begin with / is looked for in the folder that this was started in.",
+    errno.ENOTDIR: "Check the name: a part of it that should be a folder is a file.",
+    errno.EISDIR: "Name a file in it.",
+    errno.EACCES: "Ask for the permission, or name another place (ls -ld tells whose it is).",
+    errno.EPERM: "Ask for the permission, or name another place (ls -ld tells whose it is).",
+    errno.EROFS: "Name a place on a disk that can be written to.",
+    errno.ENOSPC: "Make room, or name a place on another disk.",
+    errno.EDQUOT: "Make room, or name a place on another disk.",
+}
+"""What to do about what the system says."""
 
 
 @contextmanager
@@ -25,6 +38,11 @@ def errors_as_exit_codes() -> Iterator[None]:
     """Around a whole command line: what it raises is told on stderr, in its own words, and ends the program."""
     try:
         yield
+    except click.NoSuchOption as error:
+        likely = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1, cutoff=0)
+        meant = f" Did you mean {likely[0]}?" if likely else ""
+        click.UsageError(f"No such option {error.option_name!r}.{meant}", error.ctx).show()
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -33,7 +51,8 @@ def errors_as_exit_codes() -> Iterator[None]:
     except LoafError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+        hint = _HINTS.get(error.errno or 0, "")
+        _fail(f"{error.filename or 'system'}: {error.strerror or error}" + (f"\n{hint}" if hint else ""))
 
 
 def _fail(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from runtime.cli.command import GroupedCommand
 
 if TYPE_CHECKING:
     from bundler.errors import SourceAmbiguous
+    from runtime.bundle import Model
 
 
 def _read_recipe(context: click.Context, _option: click.Parameter, path: Path | None) -> None:
@@ -98,6 +100,8 @@ def build(
         f"{built.path}: {human_size(built.size)}, of it weights {human_size(built.weights_size)}, "
         f"for {' and '.join(built.platforms)}"
     )
+    if not given["chat_template"]:
+        _tell_of_base_models(built.models)
 
 
 @click.command(
@@ -167,6 +171,16 @@ def _tell_of_change(file: Path) -> None:
     click.echo(f"{file}: {human_size(file.stat().st_size)}, build {open_bundle(file).manifest.build_id[:16]}")
     if signature_of(file).exists():
         click.echo(f"Note: {signature_of(file)} is of what it was: sign it again.", err=True)
+
+
+def _tell_of_base_models(models: Sequence[Model]) -> None:
+    for model in models:
+        if model.role == "model" and model.keeps_cache and not model.has_chat_template:
+            click.echo(
+                f"Note: {model.name} has no chat template: it goes on with text, and was not taught to answer. "
+                "Where it is none, give it its template with --chat-template.",
+                err=True,
+            )
 
 
 def _ask_which(error: SourceAmbiguous) -> str:

@@ -24,6 +24,7 @@ LoafError
 │   └── QuantizingFailed
 ├── TargetError          the bundle cannot be written where it was asked for
 │   ├── TargetIsSource
+│   ├── TargetHasNoFolder
 │   ├── TargetIsNoFile
 │   ├── NoRoom
 │   ├── NoRoomToChange
@@ -133,6 +134,7 @@ from bundler.errors.targets import (
     NoRoomToChange,
     RuntimeOlder,
     TargetError,
+    TargetHasNoFolder,
     TargetIsNoBundle,
     TargetIsNoFile,
     TargetIsSource,
@@ -218,6 +220,7 @@ __all__ = [
     "SplitError",
     "StepFailed",
     "TargetError",
+    "TargetHasNoFolder",
     "TargetIsNoBundle",
     "TargetIsNoFile",
     "TargetIsSource",

@@ -11,7 +11,7 @@ class UnusableText(LoafError):
     """The text of `option` cannot be stored in a bundle."""
 
     def __init__(self, option: str, problem: str) -> None:
-        super().__init__(f"{option}: {problem}")
+        super().__init__(f"{option}: {problem}", f"Give {option} another one. Nothing was written.")
         self.option = option
 
 

@@ -23,6 +23,17 @@ class TargetIsSource(TargetError):
         super().__init__(path, f"{path}: is the file with the weights", "Name another file with -o.")
 
 
+class TargetHasNoFolder(TargetError):
+    """The folder that the target would be in is not there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            f"{path}: there is no folder {path.parent}",
+            f"Make it (mkdir -p {path.parent}), or name another file with -o.",
+        )
+
+
 class TargetIsNoBundle(TargetError):
     """The target is a file that something else has written."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -118,7 +119,9 @@ class NoSuchFileType(QuantizeError):
 
     def __init__(self, name: str, near: str | None, known: Sequence[str]) -> None:
         meant = f"; {near} is the nearest" if near else ""
-        super().__init__(f"there is no quantization {name!r}{meant}", f"There are: {', '.join(known)}")
+        likely = [] if near is None else difflib.get_close_matches(near, known, n=6, cutoff=0.5)
+        some = f"{', '.join(likely)} and others" if likely else ", ".join(known)
+        super().__init__(f"there is no quantization {name!r}{meant}", f"There are {some}: docs/build.md has them all")
         self.name = name
         self.near = near
 

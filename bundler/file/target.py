@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from bundler.errors import NoRoom, TargetIsNoBundle, TargetIsNoFile, TargetIsSource
+from bundler.errors import NoRoom, TargetHasNoFolder, TargetIsNoBundle, TargetIsNoFile, TargetIsSource
 from bundler.file.content import Content, FileRange
 from runtime.bundle.head import HEAD_SIZE, parse_head
 
@@ -18,8 +18,10 @@ def check_target(target: Path, contents: Iterable[Content], *, force: bool) -> N
     """Refuse early what would fail late, or destroy something: a folder, a device, what is read from, a file of others.
 
     A file that is neither empty nor a bundle is replaced with `force` only.
-    Raises `TargetIsNoFile`, `TargetIsSource`, `TargetIsNoBundle`.
+    Raises `TargetHasNoFolder`, `TargetIsNoFile`, `TargetIsSource`, `TargetIsNoBundle`.
     """
+    if not target.parent.is_dir():
+        raise TargetHasNoFolder(target)
     if not target.exists():
         return
     if not target.is_file():

@@ -22,6 +22,10 @@ from runtime.memory.layers import ENCODERS, MAX_LAYERS, LayerCache, attention_sh
 _PART_SUFFIX = re.compile(r"-\d{5}-of-\d{5}$")  # llama_split_path
 
 
+_SENSES = {"sees": "clip.has_vision_encoder", "hears": "clip.has_audio_encoder"}
+"""Keys of projectors (tools/mtmd/clip-impl.h in llama.cpp's sources)."""
+
+
 class FileKind(Enum):
     """What a GGUF is for."""
 
@@ -46,6 +50,7 @@ class ModelInfo:
     expert_count          0 for dense models
     sliding_window        tokens; of the layers that have one (see `layers`)
     chat_template         Jinja2; `named_template_count` counts the alternatives to it
+    senses                of a projector: what a model does with it, "sees" and "hears"
     weights_size          bytes of all tensors; `file_size` of the whole GGUF
     layers                what each layer keeps in memory
     """
@@ -75,6 +80,7 @@ class ModelInfo:
     chat_template: str | None
     named_template_count: int
     is_embedding_model: bool
+    senses: tuple[str, ...]
     weights_size: int
     file_size: int
     layers: tuple[LayerCache, ...]
@@ -120,6 +126,7 @@ def summarize(gguf: GGUF) -> ModelInfo:
         chat_template=fields.text("tokenizer.chat_template"),
         named_template_count=fields.keys_below("tokenizer.chat_template."),
         is_embedding_model=_is_embedding_model(fields),
+        senses=tuple(word for word, key in _SENSES.items() if fields.flag(key)),
         weights_size=sum(tensor.size for tensor in gguf.tensors),
         file_size=gguf.size,
         layers=layer_caches(fields, shape, embedding_length or 0),

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from bundler.text import as_json, human_size
-from runtime.bundle import Bundle, Entry
+from bundler.text import as_json, human_count, human_size
+from runtime.bundle import Bundle, Entry, Model
 from runtime.cli.arguments import shown_arguments
 from runtime.errors import escaped
 
@@ -42,6 +42,22 @@ def differences(a: Bundle, b: Bundle) -> tuple[Difference, ...]:
         if first.get(what) != second.get(what)
     ]
     return tuple(found)
+
+
+def headline(a: Bundle, b: Bundle) -> str:
+    """What is to be known before all else: that they hold different models; "" where the first of each is the same."""
+    first, second = a.served_models()[0], b.served_models()[0]
+    if _sha256(a, first) == _sha256(b, second):
+        return ""
+    return f"They hold different models: {_model(first)}, and {_model(second)}."
+
+
+def _sha256(bundle: Bundle, model: Model) -> str:
+    return next(entry.sha256 for entry in bundle.manifest.entries if entry.name == model.entry)
+
+
+def _model(model: Model) -> str:
+    return f"{model.name} ({model.architecture}, {human_count(model.parameter_count)} parameters, {model.quantization})"
 
 
 def to_json(found: tuple[Difference, ...]) -> str:
@@ -74,6 +90,8 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, Any]]:
         yield from _fields(f"builder {builder.platform}", builder)
     for pack in manifest.packs:
         yield from _fields(f"{pack.backend} {pack.platform}", pack)
+    for media in manifest.media:
+        yield from _fields(f"media {media.platform}", media)
     for entry in (*manifest.entries[1:], manifest.entries[0]):
         yield entry.name or "launcher", entry
 

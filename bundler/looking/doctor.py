@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -42,15 +42,33 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A sentence on something that building takes. `is_fatal`: without it, nothing can be built."""
+    """A sentence on something that building takes. `is_fatal`: without it, nothing can be built.
+
+    `backend`: whose pack it is on, as `--backend` names it; `is_ready`: that can be had here.
+    """
 
     sentence: str
     is_fatal: bool = False
+    backend: str = ""
+    is_ready: bool = True
 
 
 def describe_this_machine() -> Iterator[str]:
     """What `--explain` says of it, whatever the bundle."""
     return sentences(Report(__version__, describe_machine(), describe_devices(), cache=describe_cache()))
+
+
+def summary(found: Sequence[Finding]) -> str:
+    """All of it in a sentence."""
+    fatal = next((one for one in found if one.is_fatal), None)
+    if fatal is not None:
+        return f"Not ready to build. {fatal.sentence}"
+    packs = [one for one in found if one.backend]
+    ready = [one.backend for one in packs if one.is_ready]
+    missing = [one.backend for one in packs if not one.is_ready]
+    gpus = f" and for GPUs with {' and '.join(ready)}" if ready else ""
+    rest = f"; what {' and '.join(missing)} would take is said below" if missing else ""
+    return f"Ready to build for the processor{gpus}{rest}."
 
 
 def findings() -> Iterator[Finding]:
@@ -64,7 +82,7 @@ def findings() -> Iterator[Finding]:
     yield _look_for(find_compiler, lambda found: f"The compiler is {found.cxx}: {found.version}.")
     yield _packages()
     yield _build_cache("compiling", NEEDED_BYTES)
-    yield from map(_pack, RECIPES)
+    yield from (_pack(recipe) for recipe in RECIPES if recipe.backend != "metal" or sys.platform == "darwin")
 
 
 def _venv() -> Finding:
@@ -110,13 +128,13 @@ def _build_cache(what: str, needed: int) -> Finding:
 
 def _pack(recipe: Recipe) -> Finding:
     if any(pack.backend == recipe.backend for pack in packs_made()):
-        return Finding(f"The {recipe.backend} pack has been compiled already.")
+        return Finding(f"The {recipe.backend} pack has been compiled already.", backend=recipe.backend)
     untested = "" if recipe.tested else ", though what that makes has never been run"
     found = _look_for(
         recipe.find_toolchain,
         lambda toolchain: f"The {recipe.backend} pack can be compiled with {toolchain.version}{untested}.",
     )
-    return Finding(found.sentence)  # bundles can be built without
+    return Finding(found.sentence, backend=recipe.backend, is_ready=not found.is_fatal)  # bundles can be built without
 
 
 def _look_for(find: Callable[[], Found], sentence: Callable[[Found], str]) -> Finding:

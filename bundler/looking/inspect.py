@@ -14,6 +14,7 @@ from typing import Any
 from bundler.errors import SourceNotFound
 from bundler.freeze.variants import describe_variants
 from bundler.gguf import (
+    FileKind,
     ModelInfo,
     contexts_of_interest,
     estimate_memory,
@@ -115,6 +116,7 @@ def to_json(report: Report) -> str:
             "runtimes": [_program_fields(one) for one in manifest.runtimes],
             "builders": [_program_fields(one) for one in manifest.builders],
             "packs": [{"platform": one.platform, "backend": one.backend, "needs": one.needs} for one in manifest.packs],
+            "media": [{"platform": one.platform, "entry": one.entry} for one in manifest.media],
             "entries": {
                 entry.name or "launcher": {"size": entry.size, "sha256": entry.sha256, "file": entry.file}
                 for entry in manifest.entries
@@ -199,6 +201,9 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
     for pack in manifest.packs:
         size = human_size(bundle.spans[pack.entry].size)
         lines.append(_line("on GPUs", f"{pack.backend} on {pack.platform}, needs {', '.join(pack.needs)} ({size})"))
+    for media in manifest.media:
+        size = human_size(bundle.spans[media.entry].size)
+        lines.append(_line("for pictures", f"on {media.platform} ({size})"))
     for entry in bundle.beside():
         lines.append(_line("beside it", f"{entry.file} ({entry.name}, {human_size(entry.size)})"))
     if bundle.args.strip():
@@ -219,27 +224,43 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
 
 def _part_line(bundle: Bundle, part: Model) -> str:
     size = human_size(bundle.place_of(part.entry).size)
-    what = f"{part.name}, scale {part.scale:g}" if part.role == "lora" else part.name
+    what = f"{part.name}, {_of_part(bundle, part)}"
     return _line(_PART_NAMES[part.role], f"{what} ({part.entry}, {size})")
+
+
+def _of_part(bundle: Bundle, part: Model) -> str:
+    if part.role == "projector":
+        place = bundle.place_of(part.entry)
+        return _senses(summarize(read_gguf(place.path, offset=place.offset, size=place.size)))
+    return f"scale {part.scale:g}" if part.role == "lora" else "which guesses what comes next"
+
+
+def _senses(info: ModelInfo) -> str:
+    return f"with which the model {' and '.join(info.senses) or 'neither sees nor hears'}"
 
 
 def _model_lines(model: InspectedModel) -> list[str]:
     info = model.info
     facts = [
         ("model", info.name if model.entry is None else f"{model.name}: {info.name} ({model.entry})"),
-        ("kind", info.kind.value),
+        ("kind", f"{info.kind.value}, {_senses(info)}" if info.kind is FileKind.PROJECTOR else info.kind.value),
         ("architecture", f"{info.architecture}, {info.block_count or '?'} layers"),
         ("parameters", f"{human_count(info.parameter_count)} ({info.parameter_count:,})"),
         ("quantization", f"{info.quantization}, weights {human_size(info.weights_size)}"),
         ("context", f"{info.context_length:,} tokens" if info.context_length else "not stated"),
         ("vocabulary", f"{info.vocabulary_size:,} tokens" if info.vocabulary_size else "not stated"),
-        ("chat template", f"{len(info.chat_template):,} characters" if info.chat_template else "none"),
+        ("chat template", f"{len(info.chat_template):,} characters" if info.chat_template else _no_template(info)),
         ("licence", info.license or info.license_name or info.license_link or "not stated"),
     ]
     if model.origin:
         facts.append(("from", model.origin))
     lines = [_line(name, text) for name, text in facts]
     return lines + [_memory_line(need) for need in model.memory]
+
+
+def _no_template(info: ModelInfo) -> str:
+    generates = info.kind is FileKind.MODEL and info.layers and not info.is_embedding_model
+    return "none: a base model, which goes on with text and was not taught to answer" if generates else "none"
 
 
 def _memory_line(need: MemoryNeed) -> str:

@@ -31,10 +31,12 @@ def to_sbom(bundle: Bundle) -> str:
         *(_program(bundle, builder, "loaf") for builder in manifest.builders),
     ]
     packs = [_pack(bundle, pack.entry, f"{pack.backend} backend of ggml") for pack in manifest.packs]
+    packs += [_pack(bundle, media.entry, "what pictures need") for media in manifest.media]
     software = {
         program.entry: [*map(_package, program.packages), *map(_library, program.libraries)]
         for program in (*manifest.runtimes, *manifest.builders)
     }
+    software |= {media.entry: [*map(_package, media.packages)] for media in manifest.media}
     depends = [
         {"ref": "bundle", "dependsOn": [one["bom-ref"] for one in (*models, *programs, *packs)]},
         *({"ref": entry, "dependsOn": [one["bom-ref"] for one in parts]} for entry, parts in software.items()),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bundler.errors import Found
 from bundler.progress import Progress
 from bundler.sources import demo, file
 from bundler.sources.resolved import Resolved
@@ -52,6 +53,32 @@ def resolve(model: str, progress: Progress) -> Resolved:
     return file.resolve(model)
 
 
+def offered(model: str) -> list[Found] | Path:
+    """What MODEL is, without fetching it: a file of this disk, or what it could mean and how large that is in bytes.
+
+    Raises `SourceError` as `resolve` does.
+    """
+    scheme, colon, rest = model.partition(":")
+    path = Path(model).expanduser()
+    if path.is_dir():
+        models = file.models_in(path)
+        return models[0] if len(models) == 1 else [Found(str(one), file.size_of(one)) for one in models]
+    if colon and not path.exists():
+        if scheme == "hf":
+            from bundler.sources import hub
+
+            return hub.offered(rest)
+        if scheme == "ollama":
+            from bundler.sources import ollama
+
+            return ollama.offered(rest)
+        if scheme == "gpt4all":
+            from bundler.sources import gpt4all
+
+            return gpt4all.resolve(rest).path
+    return demo.resolve().path if model == demo.NAME and not path.exists() else path
+
+
 def seen_from(folder: Path, model: str) -> str:
     """MODEL as it is written in a file in `folder`: a relative path begins there."""
     scheme, colon, _rest = model.partition(":")
@@ -60,4 +87,4 @@ def seen_from(folder: Path, model: str) -> str:
     return model if is_elsewhere else str(path)
 
 
-__all__ = ["Resolved", "resolve", "seen_from"]
+__all__ = ["Resolved", "offered", "resolve", "seen_from"]

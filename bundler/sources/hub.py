@@ -27,7 +27,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.tqdm import tqdm
 
-from bundler.errors import DownloadFailed, SourceError, SourceNotFound
+from bundler.errors import DownloadFailed, Found, SourceError, SourceNotFound
 from bundler.progress import Progress
 from bundler.sources.choosing import choose, choose_projector
 from bundler.sources.file import (
@@ -92,6 +92,23 @@ def resolve(text: str, progress: Progress) -> Resolved:
         baked=with_projector(_fetch(reference, files[projector], progress) if projector else None),
         origin=f"{PREFIX}{reference.repo}:{chosen}@{commit}",
     )
+
+
+def offered(text: str) -> list[Found] | Path:
+    """What `hf:TEXT` could mean, with sizes in bytes; where the hub cannot be reached, what its cache has of it.
+
+    Raises as `resolve` does.
+    """
+    reference = parse(text)
+    try:
+        _commit, files = _list(reference)
+    except (OfflineModeIsEnabled, HTTPError):
+        return _from_cache(reference).path
+    sizes = {name: sum(part.size for part in _parts(name, files)) for name in files if is_model_name(name)}
+    names = [choose(sizes, reference.selector, reference.with_selector)] if reference.selector else sorted(sizes)
+    if not names:
+        raise SourceNotFound(str(reference), "there is no .gguf file in this repository", "Name one that has GGUFs.")
+    return [Found(reference.with_selector(name), sizes[name]) for name in names]
 
 
 def parse(text: str) -> Reference:

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from bundler.errors import SourceNotFound
+from bundler.errors import Found, SourceNotFound
 from bundler.file.baked import Baked, Part, PartRole
 from bundler.progress import Progress
 from bundler.sources.resolved import Resolved
@@ -105,6 +105,19 @@ def resolve(text: str, progress: Progress) -> Resolved:
     return _from_registry(reference, progress)
 
 
+def offered(text: str) -> list[Found] | Path:
+    """The weights of `ollama:TEXT` where the store has them; else what its registry has, part by part.
+
+    Raises as `resolve` does.
+    """
+    reference = parse(text)
+    for store in stores():
+        if (store / reference.path).is_file():
+            return _from_store(reference, store).path
+    layers = _registered(reference).layers
+    return [Found(f"{reference} ({layer.media_type.removeprefix(_MEDIA)})", layer.size) for layer in layers]
+
+
 def parse(text: str) -> Reference:
     """`[http://][HOST/][NAMESPACE/]MODEL[:TAG]`, as Ollama takes it. Raises `SourceNotFound`."""
     scheme, separator, rest = text.rpartition("://")
@@ -167,9 +180,23 @@ def _from_store(reference: Reference, store: Path) -> Resolved:
 
 
 def _from_registry(reference: Reference, progress: Progress) -> Resolved:
-    from bundler.store.downloads import Download, ask, fetch, request_failed
+    from bundler.store.downloads import Download, fetch
 
-    address = f"{reference.base}/v2/{reference.namespace}/{reference.model}"
+    manifest = _registered(reference)
+
+    def blob(layer: Layer) -> Path:
+        digest = layer.digest.removeprefix("sha256:")
+        address = f"{_address(reference)}/blobs/{layer.digest}"
+        return fetch(Download(address, f"sha256-{digest}", digest, layer.size), progress)
+
+    return _resolved(reference, manifest, blob)
+
+
+def _registered(reference: Reference) -> Manifest:
+    """What the registry says of it."""
+    from bundler.store.downloads import ask, request_failed
+
+    address = _address(reference)
     answer = ask(f"{address}/manifests/{reference.tag}", "application/vnd.docker.distribution.manifest.v2+json")
     if answer.status_code == 404:
         raise SourceNotFound(
@@ -177,13 +204,11 @@ def _from_registry(reference: Reference, progress: Progress) -> Resolved:
         )
     if answer.status_code != 200:
         raise request_failed(f"{address}/manifests/{reference.tag}", answer.status_code)
-    manifest = _decode(reference, answer.content)
+    return _decode(reference, answer.content)
 
-    def blob(layer: Layer) -> Path:
-        digest = layer.digest.removeprefix("sha256:")
-        return fetch(Download(f"{address}/blobs/{layer.digest}", f"sha256-{digest}", digest, layer.size), progress)
 
-    return _resolved(reference, manifest, blob)
+def _address(reference: Reference) -> str:
+    return f"{reference.base}/v2/{reference.namespace}/{reference.model}"
 
 
 def _resolved(reference: Reference, manifest: Manifest, blob: Callable[[Layer], Path]) -> Resolved:

@@ -10,6 +10,7 @@ Refuses to know what the files are.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def ask(url: str, accept: str) -> httpx2.Response:
         with new_client() as client:
             return client.get(url, headers={"Accept": accept})
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise DownloadFailed(url.partition("?")[0], str(error) or type(error).__name__) from error
+        raise DownloadFailed(url.partition("?")[0], _told(error)) from error
 
 
 def request_failed(url: str, status: int) -> SourceNotFound | DownloadFailed:
@@ -100,7 +101,7 @@ def _download(wanted: Download, target: Path, progress: Progress) -> None:
                 _go_on(client, wanted, part, progress)
                 break
             except httpx2.TransportError as error:  # what is there is gone on with
-                reason = str(error) or type(error).__name__
+                reason = _told(error)
             except _Unfinished as error:
                 reason = error.reason
         else:
@@ -186,3 +187,8 @@ def _etag_file(part: Path) -> Path:
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _told(error: Exception) -> str:
+    """What a transport error says, without the number that the system has for it."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__

@@ -29,7 +29,10 @@ class PackUnusable(LoafError):
     """The pack called `name` cannot be unpacked; `reason` says why."""
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"the {name} pack cannot be unpacked: {reason}")
+        super().__init__(
+            f"the {name} pack cannot be unpacked: {reason}",
+            "Name another folder in LOAF_CACHE_DIR; where the file is damaged, get it again (loaf verify).",
+        )
         self.name = name
         self.reason = reason
 

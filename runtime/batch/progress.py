@@ -1,8 +1,9 @@
-"""What a person sees of a batch: a bar while it runs, a line when it is over."""
+"""What a person sees of a batch: a bar while it runs, what failed as it does, a line when it is over."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ import msgspec
 
 from runtime.console.aside import Aside
 from runtime.console.meter import bar, clock
+from runtime.console.printable import printable
 from runtime.engine.engine import Engine
 from runtime.errors import LoafError
 
@@ -27,6 +29,24 @@ class Tally(msgspec.Struct):
     @property
     def seen(self) -> int:
         return self.answered + self.failed + self.before
+
+
+class Failures:
+    """Names what fails as it does, on standard error: the first of them, as results have all."""
+
+    _MOST = 20
+
+    def __init__(self, aside: Aside) -> None:
+        self._aside = aside
+        self._said = 0
+
+    def say(self, which: str, reason: str) -> None:
+        self._said += 1
+        if self._said > self._MOST + 1:
+            return
+        self._aside.clear()
+        text = f"{which}: {reason}" if self._said <= self._MOST else "more have failed: the results name them all"
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 class Meter:

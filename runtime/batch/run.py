@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import msgspec
 
 from runtime.batch.errors import AnsweringStopped, LineRefused, RequestsFailed
-from runtime.batch.progress import Meter, Tally
+from runtime.batch.progress import Failures, Meter, Tally
 from runtime.batch.reading import LONGEST, Line, ReadAhead, count_lines, opened
 from runtime.batch.requests import BatchRequest, parse_request
 from runtime.batch.results import Results
@@ -56,7 +56,7 @@ async def _run(served: Sequence[ServedModel], settings: Settings, batch: BatchSe
         meter = Meter([one.engine for one in served], tally, total)
         async with answering(served, settings) as ask, meter.shown(aside):
             try:
-                await _together(_Run(lines, results, ask, tally), _requests_at_once(served))
+                await _together(_Run(lines, results, ask, tally, Failures(aside)), _requests_at_once(served))
             finally:
                 aside.clear()
                 print(meter.summary(str(batch.output)), file=sys.stderr)
@@ -99,6 +99,7 @@ class _Run(msgspec.Struct):
     results: Results
     ask: Ask
     tally: Tally
+    failures: Failures
     seen: set[str] = msgspec.field(default_factory=set)
 
 
@@ -129,6 +130,12 @@ async def _answer_lines(run: _Run) -> None:
             run.tally.answered += 1
         else:
             run.tally.failed += 1
+            run.failures.say(request.custom_id, _message(answered))
+
+
+def _message(answered: Answered) -> str:
+    error = msgspec.json.decode(answered.body).get("error")
+    return str(error.get("message", error) if isinstance(error, dict) else error)
 
 
 def _request_of(line: Line, seen: set[str]) -> BatchRequest:
@@ -158,6 +165,7 @@ def _tell(line: Line, refused: LineRefused, run: _Run) -> None:
         return
     results.add_refusal(line.number, refused)
     run.tally.failed += 1
+    run.failures.say(f"line {line.number:,}", refused.message)
 
 
 async def _answer(request: BatchRequest, ask: Ask) -> Answered:

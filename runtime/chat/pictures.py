@@ -18,6 +18,7 @@ from runtime.media.decoding import MOST_PICTURES, decode, digest_of
 from runtime.media.errors import MediaTooMany, MediaUnsupported
 from runtime.media.finding import bytes_of
 from runtime.media.given import SHOWN_AS, Given, apart, with_words
+from runtime.settings import MediaSources
 
 
 class Tokenizing(Protocol):
@@ -38,11 +39,11 @@ def as_text(conversation: Conversation) -> Conversation:
     return msgspec.structs.replace(conversation, messages=messages, media=())
 
 
-def look_at(media: tuple[Given, ...], projector: Projector) -> dict[str, Seen]:
+def look_at(media: tuple[Given, ...], projector: Projector, sources: MediaSources) -> dict[str, Seen]:
     """What the model makes of each picture, by its mark. Takes long. Raises `MediaError`, `PictureUnusable`."""
     if len(media) > MOST_PICTURES:
         raise MediaTooMany(media[MOST_PICTURES].field, MOST_PICTURES)
-    return {given.mark: _look_at(given, projector) for given in media}
+    return {given.mark: _look_at(given, projector, sources) for given in media}
 
 
 def tokens_with_pictures(
@@ -70,8 +71,8 @@ def shown(text: str) -> str:
     return with_words(text, SHOWN_AS)
 
 
-def _look_at(given: Given, projector: Projector) -> Seen:
-    data = bytes_of(given)
+def _look_at(given: Given, projector: Projector, sources: MediaSources) -> Seen:
+    data = bytes_of(given, sources)
     return projector.seen(digest_of(data)) or projector.see(decode(given.field, data))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,8 +26,18 @@ class GroupedCommand(click.Command):
         grouped = [option for _name, options in self._groups for option in options]
         arguments = [param for param in params if isinstance(param, click.Argument)]
         super().__init__(
-            name, params=[*arguments, *grouped, *hidden], context_settings={"max_content_width": 110}, **attributes
+            name,
+            params=[*arguments, *grouped, *hidden],
+            context_settings={"max_content_width": 110, "allow_extra_args": True},
+            **attributes,
         )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Raises `click.UsageError` for a word that no flag takes, with the flag that is meant."""
+        rest = super().parse_args(ctx, args)
+        if ctx.args and not ctx.resilient_parsing:
+            raise click.UsageError(_no_flag_takes(ctx.args), ctx)
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One list of definitions a group, instead of a long one."""
@@ -34,3 +45,9 @@ class GroupedCommand(click.Command):
             records = [option.get_help_record(ctx) for option in options]
             with formatter.section(name):
                 formatter.write_dl([record for record in records if record is not None])
+
+
+def _no_flag_takes(words: Sequence[str]) -> str:
+    if words[0].lower().endswith(".gguf"):
+        return f"{words[0]}: weights go behind -m: -m {shlex.quote(words[0])}"
+    return f"{words[0]!r} belongs to no flag. A prompt goes behind -p: -p {shlex.quote(' '.join(words))}"

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 
 def has_terminal() -> bool:
     """Whether a person can be talked to."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+_FALLBACK = 80
+"""Columns, where the terminal does not say."""
+
+
+def columns(stream: TextIO) -> int:
+    """For text. The last one stays free: a line that ends there ends differently in each terminal."""
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        width = 0
+    return (width or _FALLBACK) - 1
 
 
 def can_style() -> bool:

@@ -17,6 +17,8 @@ class Answering:
         """Raises what the engine does."""
         self._generation = engine.submit(job.request)
         self._taking = TakingApart(job.prepared.parser())
+        self.read: float | None = None
+        """How much of the prompt is computed, from 0 to 1, where the request asks for it."""
 
     def stop(self) -> None:
         """Whatever comes next is the end; harmless after it."""
@@ -26,6 +28,8 @@ class Answering:
         """The last is a `ChatFinished`. Raises what the engine does."""
         async for event in self._generation:
             if isinstance(event, TokenEvent):
+                if event.progress is not None:
+                    self.read = event.progress.processed / event.progress.usage.prompt_tokens
                 for delta in self._taking.token(event):
                     yield delta
             else:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from typing import TextIO
 
-from runtime.console.abilities import can_style
+from runtime.console.abilities import can_style, columns
 from runtime.console.printable import printable
 
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
@@ -37,7 +38,12 @@ class Aside:
         """Something that stays."""
         self.clear()
         if self.is_heard:
-            self._write(f"{_DIM}{printable(text)}{_PLAIN}" if self._styled else printable(text))
+            shown = printable(text)
+            if shown.endswith("\n") and "\n" not in shown[:-1]:  # a line; else a piece of one that grows
+                shown = (
+                    f"{textwrap.fill(shown, columns(self._stream), break_long_words=False, break_on_hyphens=False)}\n"
+                )
+            self._write(f"{_DIM}{shown}{_PLAIN}" if self._styled else shown)
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

@@ -19,7 +19,8 @@ from runtime.chat.conversation import Conversation
 from runtime.chat.job import ChatFinished, ChatJob, chat_job
 from runtime.chat.prompts import Prompts
 from runtime.console.answering import Answering
-from runtime.console.commands import Command, Mistake, help_lines, parse
+from runtime.console.aside import Aside
+from runtime.console.commands import Command, Mistake, help_groups, parse
 from runtime.console.keyboard import silent_keyboard
 from runtime.console.markdown.span import Look, Span
 from runtime.console.saving import load, save
@@ -27,6 +28,7 @@ from runtime.console.screen import Screen
 from runtime.console.showing import dropped, show
 from runtime.console.speed import speed_of
 from runtime.console.transcript import Transcript
+from runtime.console.waiting import Waiting
 from runtime.console.written import WrittenAnswer
 from runtime.engine.types import FinishReason, GenerationRequest
 from runtime.errors import LoafError
@@ -35,7 +37,7 @@ from runtime.models.served import ServedModel
 from runtime.settings import Settings
 
 _CUT_OFF = {
-    FinishReason.ABORTED: "stopped",
+    FinishReason.ABORTED: "stopped after {tokens}",
     FinishReason.CONTEXT_FULL: "the context is full: /undo and /clear make room",
     FinishReason.MAX_TOKENS: "that is all that --n-predict allows",
 }
@@ -148,28 +150,34 @@ class Chat:
         sampling = self._settings.sampling
         if sampling.seed is not None:  # another try is another answer
             sampling = msgspec.structs.replace(sampling, seed=(sampling.seed + self._tries) & 0xFFFFFFFF)
-        wanted = GenerationRequest((), self._settings.max_tokens, sampling=sampling)
+        wanted = GenerationRequest((), self._settings.max_tokens, sampling=sampling, reports_progress=True)
         return chat_job(self._prompts, Conversation(asked.messages, media=asked.media), wanted)
 
     async def _write(self, asked: Transcript, started: float) -> None:
         assert self._answering is not None
-        answer = WrittenAnswer(self._screen)
+        answering, answer = self._answering, WrittenAnswer(self._screen)
         first_after: float | None = None
-        async with aclosing(self._answering.parts()) as parts:
-            async for part in parts:
-                if first_after is None:
-                    first_after = time.monotonic() - started
-                if isinstance(part, ChatFinished):
-                    answer.finish()
-                    self._measured = _Measured(part, first_after)
-                    self._transcript = asked.answered(answer.content, answer.reasoning)
-                    if part.reason in _CUT_OFF:
-                        self._say(f"({_CUT_OFF[part.reason]})")
-                    self._screen.line("")
-                elif isinstance(part, ReasoningDelta):
-                    answer.think(part.text)
-                elif not isinstance(part, CallDelta):  # nobody offered it any tools
-                    answer.say(part.text)
+        self._screen.line("")  # between the question and its answer
+        with Waiting(Aside(), lambda: answering.read) as waiting:
+            async with aclosing(answering.parts()) as parts:
+                async for part in parts:
+                    if first_after is None:
+                        waiting.end()
+                        first_after = time.monotonic() - started
+                    if isinstance(part, ChatFinished):
+                        answer.finish()
+                        self._measured = _Measured(part, first_after)
+                        self._transcript = asked.answered(answer.content, answer.reasoning)
+                        self._say_cut_off(part)
+                        self._screen.line("")
+                    elif isinstance(part, ReasoningDelta):
+                        answer.think(part.text)
+                    elif not isinstance(part, CallDelta):  # nobody offered it any tools
+                        answer.say(part.text)
+
+    def _say_cut_off(self, finished: ChatFinished) -> None:
+        if finished.reason in _CUT_OFF:
+            self._say(f"({_CUT_OFF[finished.reason].format(tokens=_tokens(finished.usage.generated_tokens))})")
 
     async def _obey(self, command: Command) -> bool:
         match command.name:
@@ -199,10 +207,12 @@ class Chat:
         return True
 
     def _help(self) -> None:
-        lines = help_lines()
-        width = max(len(written) for written, _does in lines)
-        for written, does in lines:
-            self._screen.line(does, first=Span(f"{written:{width}}  ", Look.BOLD))
+        groups = help_groups()
+        width = max(len(written) for lines in groups.values() for written, _does in lines)
+        for group, lines in groups.items():
+            self._say(group)
+            for written, does in lines:
+                self._screen.line(does, first=Span(f"  {written:{width}}  ", Look.BOLD))
 
     def _system(self, text: str) -> None:
         if text:
@@ -283,11 +293,11 @@ class Chat:
         generator = self._served.engine.backend().generator
         assert generator is not None
         if self._measured is None:
-            self._say(f"context: none of {generator.n_ctx:,} tokens in use; nothing was answered yet")
+            self._say(f"context 0 of {generator.n_ctx:,} tokens; nothing was answered yet")
             return
         usage = self._measured.finished.usage
         used = usage.prompt_tokens + usage.generated_tokens
-        self._say(f"context: {used:,} of {generator.n_ctx:,} tokens at the last answer ({used / generator.n_ctx:.0%})")
+        self._say(f"context {used:,} of {generator.n_ctx:,} tokens at the last answer ({used / generator.n_ctx:.0%})")
         self._say(f"last answer: {speed_of(usage)}")
         self._say(f"its first word came after {self._measured.first_after:.2f} s")
 
@@ -296,6 +306,10 @@ class Chat:
 
     def _complain(self, text: str) -> None:
         self._screen.line(text, Look.BOLD)
+
+
+def _tokens(count: int) -> str:
+    return f"{count:,} token{'' if count == 1 else 's'}"
 
 
 def _path(text: str) -> Path:

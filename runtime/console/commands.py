@@ -25,30 +25,38 @@ class Mistake(msgspec.Struct, frozen=True):
 
 
 class _Form(msgspec.Struct, frozen=True):
+    group: str
     takes: str
     help: str
 
 
+_TALK, _FILES, _MODEL, _CHAT, _KEYS = "The conversation", "Files", "The model", "The chat", "Keys"
+
 COMMANDS: dict[Name, _Form] = {
-    "help": _Form("", "These lines."),
-    "system": _Form("[TEXT]", "The system prompt: show it, set it, or remove it with a single -."),
-    "clear": _Form("", "Begin a new conversation; the system prompt stays."),
-    "undo": _Form("", "Take the last question and its answer back."),
-    "retry": _Form("", "Answer the last question anew."),
-    "image": _Form("FILE", "Show a picture with what is asked next; so does dropping it here."),
-    "save": _Form("FILE", "Write the conversation to a file, as JSON."),
-    "load": _Form("FILE", "Go on with the conversation of a file."),
-    "model": _Form("[NAME]", "Go on with another model of this file; without a name, say which there are."),
-    "stats": _Form("", "How full the context is, and how fast the last answer was."),
-    "exit": _Form("", "End the chat; so does Ctrl-D."),
+    "system": _Form(_TALK, "[TEXT]", "The system prompt: show it, set it, or remove it with a single -."),
+    "retry": _Form(_TALK, "", "Answer the last question anew."),
+    "undo": _Form(_TALK, "", "Take the last question and its answer back."),
+    "clear": _Form(_TALK, "", "Begin a new conversation; the system prompt stays."),
+    "save": _Form(_FILES, "FILE", "Write the conversation to a file, as JSON."),
+    "load": _Form(_FILES, "FILE", "Go on with the conversation of a file."),
+    "image": _Form(_FILES, "FILE", "Show a picture with what is asked next; so does dropping it here."),
+    "model": _Form(_MODEL, "[NAME]", "Go on with another model of this file; without a name, say which there are."),
+    "stats": _Form(_MODEL, "", "How full the context is, and how fast the last answer was."),
+    "help": _Form(_CHAT, "", "These lines."),
+    "exit": _Form(_CHAT, "", "End it; so do /bye, quit and exit."),
 }
 """All of them; an argument in brackets may be left out."""
+
+_GOODBYES = frozenset({"/bye", "/quit", "quit", "exit"})
+"""How other programs' chats are ended, which nobody says to a model."""
 
 _LINE = re.compile(r"/([A-Za-z]+)(?:\s+(.*))?", re.DOTALL)
 
 
 def parse(text: str) -> Command | Mistake | None:
     """What `text` asks for; None where it is said to the model, as paths are (`/etc/passwd holds what?`)."""
+    if text.strip().lower() in _GOODBYES:
+        return Command("exit")
     found = _LINE.fullmatch(text)
     if found is None:
         return None
@@ -63,15 +71,17 @@ def parse(text: str) -> Command | Mistake | None:
     return Command(name, argument)
 
 
-def help_lines() -> list[tuple[str, str]]:
-    """(what is written, what it does), for commands and keys."""
-    commands = [(f"/{name} {form.takes}".rstrip(), form.help) for name, form in COMMANDS.items()]
-    return [
-        *commands,
+def help_groups() -> dict[str, list[tuple[str, str]]]:
+    """(what is written, what it does), for commands and keys, by the name of their group."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name, form in COMMANDS.items():
+        groups.setdefault(form.group, []).append((f"/{name} {form.takes}".rstrip(), form.help))
+    groups[_KEYS] = [
         ("Alt-Enter", "A new line; so does \\ at the end of one, and lines that are pasted stay lines."),
         ("Ctrl-C", "Stop the answer, or forget what is typed."),
         ("Ctrl-D", "End the chat."),
     ]
+    return groups
 
 
 def _unknown(name: str) -> str:

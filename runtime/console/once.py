@@ -7,7 +7,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import msgspec
@@ -18,14 +18,18 @@ from runtime.chat.fallback import fallback_of
 from runtime.chat.job import ChatFinished, chat_job
 from runtime.chat.messages import Message
 from runtime.chat.prompts import Prompts
+from runtime.console.abilities import columns
 from runtime.console.answering import Answering
 from runtime.console.aside import Aside
 from runtime.console.errors import AnswerCutOff, NoPrompt
 from runtime.console.loading import loading_shown
+from runtime.console.markdown.span import Span
+from runtime.console.markdown.wrapping import Wrapped
 from runtime.console.printable import printable
 from runtime.console.showing import show
 from runtime.console.speed import speed_of
 from runtime.console.standard_input import read_text, repaired
+from runtime.console.waiting import Waiting
 from runtime.engine.errors import CannotGenerate
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest
 from runtime.media.errors import MediaUnsupported
@@ -65,14 +69,18 @@ async def _answer(served: ServedModel, settings: Settings, aside: Aside) -> None
     if not has_template and settings.system is None and not settings.images:
         aside.say("The model has no chat template: the text is gone on with as it is\n")
         settings = msgspec.structs.replace(settings, raw=True)
-    answer = _raw(served, settings) if settings.raw else _chat(served, settings, aside)
     out = _Output(aside)
     try:
-        async for event in answer:
-            if isinstance(event, str):
-                out.write(event)
-            else:
-                _end(event, settings, out, aside)
+        with Waiting(aside) as waiting:
+            answer = _raw(served, settings) if settings.raw else _chat(served, settings, waiting, aside)
+            async for event in answer:
+                if isinstance(event, str):
+                    if event:
+                        waiting.end()
+                    out.write(event)
+                else:
+                    waiting.end()
+                    _end(event, settings, out, aside)
     except asyncio.CancelledError:
         out.end()
         raise
@@ -88,7 +96,9 @@ async def _raw(served: ServedModel, settings: Settings) -> AsyncIterator[str | F
             yield event
 
 
-async def _chat(served: ServedModel, settings: Settings, aside: Aside) -> AsyncIterator[str | FinishedEvent]:
+async def _chat(
+    served: ServedModel, settings: Settings, waiting: Waiting, aside: Aside
+) -> AsyncIterator[str | FinishedEvent]:
     """The answer to the prompt as a user's message, below its pictures. What is thought before it is said aside."""
     assert settings.prompt is not None
     prompts = Prompts(served.engine, settings.system, settings.chat)
@@ -97,8 +107,11 @@ async def _chat(served: ServedModel, settings: Settings, aside: Aside) -> AsyncI
     conversation = Conversation((Message("user", content),), media=pictures)
     job = chat_job(prompts, conversation, _wanted(settings, ()))
     thinks = False
-    async for part in Answering(served.engine, job).parts():
+    answering = Answering(served.engine, job)
+    waiting.read = lambda: answering.read
+    async for part in answering.parts():
         if isinstance(part, ReasoningDelta):
+            waiting.end()
             aside.say(part.text)
             thinks = True
         elif isinstance(part, ContentDelta):
@@ -122,7 +135,7 @@ def _pictures(served: ServedModel, paths: tuple[Path, ...]) -> tuple[Given, ...]
 
 
 def _wanted(settings: Settings, prompt: tuple[int, ...]) -> GenerationRequest:
-    return GenerationRequest(prompt, settings.max_tokens, sampling=settings.sampling)
+    return GenerationRequest(prompt, settings.max_tokens, sampling=settings.sampling, reports_progress=True)
 
 
 def _end(event: FinishedEvent, settings: Settings, out: _Output, aside: Aside) -> None:
@@ -143,7 +156,7 @@ class _Output:
         if sys.stdout is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
         self._stream = sys.stdout.buffer
-        self._is_terminal = sys.stdout.isatty()
+        self._lines = Wrapped(columns(sys.stdout)) if sys.stdout.isatty() else None
         self._aside = aside
         self._last = ""
 
@@ -151,10 +164,20 @@ class _Output:
         if text:
             self._aside.clear()
             self._last = text[-1]
-            self._stream.write((printable(text) if self._is_terminal else text).encode(errors="replace"))
-            self._stream.flush()
+            self._put(text if self._lines is None else _text(self._lines.push([Span(printable(text))])))
 
     def end(self) -> None:
         """An answer ends with its line."""
+        if self._lines is not None:
+            self._put(_text(self._lines.finish()))
         if self._last != "\n":
-            self.write("\n")
+            self._put("\n")
+            self._last = "\n"
+
+    def _put(self, text: str) -> None:
+        self._stream.write(text.encode(errors="replace"))
+        self._stream.flush()
+
+
+def _text(spans: Iterable[Span]) -> str:
+    return "".join(span.text for span in spans)

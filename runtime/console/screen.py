@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from typing import Protocol, TextIO
 
-from runtime.console.abilities import can_style, has_colour
+from runtime.console.abilities import can_style, columns, has_colour
 from runtime.console.ansi import styled
 from runtime.console.markdown.span import Look, Span, merged, width_of_spans
 from runtime.console.markdown.stream import MarkdownStream
 from runtime.console.markdown.wrapping import Wrapped
 from runtime.console.printable import printable
 
-_FALLBACK, _NARROWEST, _WIDEST = 80, 20, 100
-"""Columns: where the terminal does not say, what is written for at least, and what lines can still be read in."""
+_NARROWEST, _WIDEST = 20, 100
+"""Columns that are written for at least, and in which lines can still be read."""
 
 
 class Writing(Protocol):
@@ -34,12 +33,8 @@ class Screen:
         self._is_coloured = has_colour()
 
     def width(self) -> int:
-        """Columns for text. The last one stays free: a line that ends there ends differently in each terminal."""
-        try:
-            columns = os.get_terminal_size(self._stream.fileno()).columns
-        except OSError:
-            columns = 0
-        return min(max((columns or _FALLBACK) - 1, _NARROWEST), _WIDEST)
+        """Columns for text."""
+        return min(max(columns(self._stream), _NARROWEST), _WIDEST)
 
     def show(self, spans: Iterable[Span]) -> None:
         text = styled(spans, coloured=self._is_coloured) if self._is_styled else printable(_text(spans))

@@ -46,6 +46,7 @@ from runtime.engine.turns import Asker
 from runtime.engine.types import EmbeddingRequest, GenerationRequest
 from runtime.engine.wording import Wording
 from runtime.engine.worker import Worker
+from runtime.errors import LoafError
 
 T = TypeVar("T")
 
@@ -288,8 +289,15 @@ class Engine:
             self._wake.notify()
 
     def _do(self, action: Callable[[], T]) -> Future[T]:
-        """Let the worker thread do `action` between two steps, as soon as it finds its slot free."""
+        """The same for what is done with slots. Raises `CannotGenerate` too."""
         self.generator()
+        return self.in_worker(action)
+
+    def in_worker(self, action: Callable[[], T]) -> Future[T]:
+        """Let the worker thread do `action` between two steps, as soon as it finds its slot free.
+
+        Raises `EngineStopped`, or why the engine was given up.
+        """
         done: Future[T] = Future()
         done.set_running_or_notify_cancel()
 
@@ -299,7 +307,7 @@ class Engine:
             except SlotBusy:
                 with self._wake:
                     self._tasks.append(task)
-            except (EngineError, OSError) as error:
+            except (LoafError, OSError) as error:
                 _settle(done, error)
 
         with self._wake:

@@ -31,6 +31,7 @@ LoafError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,6 +72,18 @@ class AdapterFailed(EngineError):
             "It must be a GGUF made for the very model it is used with.",
         )
         self.name = name
+        self.reason = reason
+
+
+class ControlVectorFailed(EngineError):
+    """`reason` continues a sentence that begins with the file's `path`."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path}: the file of a control vector {reason}",
+            "It must be a GGUF made for the very model it is used with.",
+        )
+        self.path = path
         self.reason = reason
 
 
@@ -126,15 +139,24 @@ class PictureTooLarge(EngineError):
 
 
 class ContextFailed(EngineError):
-    """`n_ctx` in tokens, `reason` what llama.cpp logged."""
+    """`n_ctx` in tokens, `reason` what llama.cpp logged, `free` the bytes of memory that were available."""
 
-    def __init__(self, n_ctx: int, reason: str) -> None:
+    def __init__(self, n_ctx: int, reason: str, free: int = 0) -> None:
         super().__init__(
-            f"cannot make a context of {n_ctx:,} tokens: {reason or 'not enough memory'}",
-            "Ask for a smaller one with --ctx-size." if not reason or "alloc" in reason else "",
+            f"cannot make a context of {n_ctx:,} tokens: {_what_it_needs(reason, free)}",
+            "Ask for a smaller one with --ctx-size, or for smaller keys and values with --cache-type-k and -v.",
         )
         self.n_ctx = n_ctx
         self.reason = reason
+        self.free = free
+
+
+def _what_it_needs(reason: str, free: int) -> str:
+    """In numbers, where llama.cpp names one: ggml_aligned_malloc in ggml/src/ggml.c says how many MiB it wanted."""
+    wanted = re.search(r"attempted to allocate ([\d.]+) MB", reason)
+    if wanted is None:
+        return reason or "not enough memory"
+    return f"it needs {float(wanted[1]) * 2**20 / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
 
 
 class StillLoading(EngineError):

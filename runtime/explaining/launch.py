@@ -13,6 +13,8 @@ from runtime.backends.devices import TITLES
 from runtime.backends.preparing import packs_for_here
 from runtime.bundle import Bundle
 from runtime.chat.fallback import fallback_line
+from runtime.confining.confinement import IN_FORCE, check_possible
+from runtime.confining.errors import CannotConfine
 from runtime.console.meter import large
 from runtime.engine.backend import Backend, ModelFacts, Verdict, Weights
 from runtime.engine.llama.binding import loaded_variant, variants_there
@@ -46,6 +48,17 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
     told += describe_devices(told)
     if not settings.gpu.workers:
         told += (Verdict("RPC", False, "--rpc names no worker"),)
+    sandbox = ""
+    if settings.server.sandbox:
+        try:
+            check_possible(
+                chats=bool(settings.chats),
+                has_workers=bool(settings.gpu.workers),
+                offloads=any(model.n_layers_on_gpus for model in models),
+            )
+            sandbox = IN_FORCE
+        except CannotConfine as error:
+            problem = problem or str(error)
     return Report(
         __version__,
         _machine(),
@@ -53,6 +66,7 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
         tuple(models),
         describe_cache(),
         problem,
+        sandbox,
     )
 
 
@@ -69,6 +83,7 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
     sizes = _sizes_once(weights) or NO_LAYERS
     cache = sizes.cache(generator.settings.kept()) if generator is not None else (0,) * len(sizes.layers)
     asked_in = fallback_line(backend.model, settings.chat.template) if generator is not None else ""
+    sees = backend.projector.line if backend.projector is not None else ""
     n_ctx = generator.n_ctx if generator is not None else 0
     n_layers = len(sizes.layers) + 1
     on_gpus = min(placement.n_layers, n_layers)
@@ -77,7 +92,10 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
         description=_kind(facts),
         license=facts.license,
         has_chat_template=bool(settings.chat.template or facts.chat_template),
-        lines=(*(placement.lines or ("Computing on the processor",)), *filter(None, [backend.warmth.line, asked_in])),
+        lines=(
+            *(placement.lines or ("Computing on the processor",)),
+            *filter(None, [backend.warmth.line, sees, asked_in]),
+        ),
         n_layers=n_layers,
         n_layers_on_gpus=on_gpus,
         n_ctx=n_ctx,

@@ -81,7 +81,10 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All of it. `problem` is the error that a launch ends with, if it does. `cache` None: not for whoever asks."""
+    """All of it. `problem` is the error that a launch ends with, if it does. `cache` None: not for whoever asks.
+
+    `sandbox` says what a server gives up, "" where nobody wants it to.
+    """
 
     version: str
     machine: Machine
@@ -89,3 +92,4 @@ class Report(msgspec.Struct, frozen=True):
     models: tuple[Model, ...] = ()
     cache: Cache | None = None
     problem: str = ""
+    sandbox: str = ""

@@ -24,6 +24,8 @@ def _parts(report: Report) -> Iterator[Iterable[str]]:
         yield ("A launch loads the models one after the other: on the GPU, each finds what those before it have left.",)
     if report.cache is not None:
         yield _cache(report.cache)
+    if report.sandbox:
+        yield (f"{report.sandbox}.",)
     if report.problem:
         yield (f"It would not start: {report.problem}",)
 

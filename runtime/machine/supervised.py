@@ -36,6 +36,11 @@ def handed_sockets() -> list[socket.socket]:
     return sockets
 
 
+def is_supervised() -> bool:
+    """Whether there is a supervisor that wants to be told."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def notify(state: str) -> None:
     """Tell the supervisor, if there is one that wants to know: `READY=1`, `STOPPING=1`, …"""
     path = os.environ.get("NOTIFY_SOCKET", "")

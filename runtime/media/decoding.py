@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import threading
 import warnings
 from typing import Any
@@ -16,8 +17,16 @@ from runtime.engine.backend import Pixels
 from runtime.media.errors import MediaTooLarge, MediaUnreadable
 
 MOST_BYTES = 64 * 2**20
-MOST_PIXELS = 40_000_000
-"""Of the largest pictures that phones take, some have more: those are asked to be sent smaller."""
+MOST_PIXELS = 20_000_000
+MOST_PIXELS_OF_JPEG = 50_000_000
+"""What phones take has as many; a JPEG is read smaller at once, which others cannot be."""
+
+_ENOUGH = 12_000_000
+"""Pixels: no projector looks at more. Larger pictures are made smaller before they are copied from one part of the
+program to the next."""
+
+_WHOLE = ("L", "RGB", "RGBA", "CMYK")
+"""Modes whose pixels can be averaged as they are."""
 
 MOST_PICTURES = 64
 """Of one request."""
@@ -62,12 +71,26 @@ def _decode(field: str, data: bytes) -> Pixels:
         Image.MAX_IMAGE_PIXELS = None  # ours is checked below, of each picture
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             width, height = image.size
-            if width * height > MOST_PIXELS:
-                raise MediaTooLarge(field, "pixels", MOST_PIXELS)
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            plain = _rgb(upright)
+            most = MOST_PIXELS_OF_JPEG if image.format in ("JPEG", "MPO") else MOST_PIXELS
+            if width * height > most:
+                raise MediaTooLarge(field, "pixels", most)
+            orientation = image.getexif()
+            factor = _factor(width, height)
+            image.draft(image.mode, (width // factor, height // factor))  # a JPEG is read smaller at once
+            smaller = _reduced(image) if image.mode in _WHOLE else image
+            smaller.getexif().update(orientation)
+            plain = _reduced(_rgb(ImageOps.exif_transpose(smaller)))
             return Pixels(digest_of(data), plain.width, plain.height, plain.tobytes())
+
+
+def _factor(width: int, height: int) -> int:
+    """By how much a picture is made smaller, in each direction."""
+    return math.ceil(math.sqrt(max(width * height / _ENOUGH, 1)))
+
+
+def _reduced(image: Any) -> Any:
+    factor = _factor(*image.size)
+    return image if factor == 1 else image.reduce(factor)
 
 
 def _rgb(image: Any) -> Any:
@@ -78,8 +101,9 @@ def _rgb(image: Any) -> Any:
         return image.convert("F").point(lambda value: value / 257).convert("L").convert("RGB")
     if "A" in image.getbands() or "transparency" in image.info:
         with_alpha = image.convert("RGBA")
-        paper = Image.new("RGBA", with_alpha.size, (255, 255, 255, 255))
-        return Image.alpha_composite(paper, with_alpha).convert("RGB")
+        paper = Image.new("RGB", with_alpha.size, (255, 255, 255))
+        paper.paste(with_alpha, mask=with_alpha.getchannel("A"))
+        return paper
     return image.convert("RGB")
 
 

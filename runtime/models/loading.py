@@ -26,7 +26,7 @@ from runtime.errors import LoafError
 from runtime.machine.resources import memory
 from runtime.models.drafts import draft_of, draft_offload
 from runtime.models.finding import Found, find_weights
-from runtime.models.seeing import open_projector, with_room_for
+from runtime.models.seeing import open_projector, projector_size, with_room_for
 from runtime.models.served import Loading, ModelUnusable, ServedModel
 from runtime.models.sharing import Sized, context_settings, share_memory
 from runtime.models.warmth import warmth_of
@@ -92,7 +92,7 @@ def _find_all(bundle: Bundle | None, settings: Settings) -> tuple[list[Found], _
     if settings.prompt is not None or not settings.serves:
         found = [next((one for one in found if one.keeps_cache), found[0])]
     draft = draft_of(found[0], settings.engine)
-    sizes = [one.size for one in found] + ([] if draft is None else [draft.size])
+    sizes = [one.size + projector_size(one, settings.engine) for one in found] + ([] if draft is None else [draft.size])
     free = share_memory(memory().available, sizes, sum(one.keeps_cache for one in found))
     return found, _Shared(bundle, free, len(found) > 1)
 
@@ -114,12 +114,15 @@ def _open_backend(found: Found, settings: Settings, shared: _Shared, load: _Load
             draft, draft_sized = None, None
             if guesses is not None and not model.facts.keeps_state:  # else no wrong guess could be taken back
                 sizes = layer_sizes(guesses.weights) or NO_LAYERS
-                guessing = load(guesses.weights, engine.load, (), draft_offload(placement, sizes))
+                own = msgspec.structs.replace(engine.load, overrides=())
+                guessing = load(guesses.weights, own, (), draft_offload(placement, sizes))
                 opened.callback(guessing.close)
                 draft, draft_sized = Draft(guesses.weights, guessing), Sized(guessing.facts, sizes)
                 check_draft(draft, model)
             context = context_settings(engine, sized, draft_sized, placement, shared.free)
             projector = open_projector(found, shared.bundle, engine, model, context, placement)
+            if projector is not None:
+                opened.callback(projector.close)
             context = with_room_for(projector, context)
             backend = LlamaBackend(model, context, placement, projector, draft)
             opened.pop_all()

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import platform
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from runtime.backends.unpacking import cache_folder, unpacked_media
 from runtime.bundle import Bundle
 from runtime.engine.backend import ContextSettings, Placement, Weights
+from runtime.engine.errors import ProjectorFailed
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.projector import Projector
 from runtime.errors import LoafError
@@ -41,11 +42,21 @@ def open_projector(
     placement: Placement,
 ) -> Projector | None:
     """What `model` sees with; None where there is nothing. Raises `NoMediaPack`, `ProjectorFailed`, `OSError`."""
-    weights = settings.projector or (found.projector if settings.projects else None)
+    weights = _chosen(found, settings)
     if weights is None:
         return None
-    looking = msgspec.structs.replace(settings.looking, use_gpu=placement.offload is not None)
-    return Projector(model, weights, looking, context.n_threads, _media(weights, bundle))
+    media = _media(weights, bundle)
+    if placement.offload is not None:
+        with suppress(ProjectorFailed):  # where the GPU has no room for it, the processor has
+            looking = msgspec.structs.replace(settings.looking, use_gpu=True)
+            return Projector(model, weights, looking, context.n_threads, media)
+    return Projector(model, weights, settings.looking, context.n_threads, media)
+
+
+def projector_size(found: Found, settings: EngineSettings) -> int:
+    """Bytes that it takes: all of it is read into memory."""
+    weights = _chosen(found, settings)
+    return 0 if weights is None else weights.size or weights.path.stat().st_size
 
 
 def with_room_for(projector: Projector | None, context: ContextSettings) -> ContextSettings:
@@ -54,6 +65,10 @@ def with_room_for(projector: Projector | None, context: ContextSettings) -> Cont
         return context
     n = min(projector.fits, context.n_ctx)
     return msgspec.structs.replace(context, n_ubatch=n, n_batch=max(context.n_batch, n))
+
+
+def _chosen(found: Found, settings: EngineSettings) -> Weights | None:
+    return settings.projector or (found.projector if settings.projects else None)
 
 
 def _media(weights: Weights, bundle: Bundle | None) -> Path | None:
@@ -65,6 +80,8 @@ def _media(weights: Weights, bundle: Bundle | None) -> Path | None:
     pack = next((pack for pack in packs if pack.platform == here), None)
     if bundle is None or pack is None:
         raise NoMediaPack(weights)
+    from runtime.backends.unpacking import cache_folder, unpacked_media
+
     folder = unpacked_media(bundle, pack, cache_folder())
     if str(folder) not in sys.path:
         sys.path.append(str(folder))

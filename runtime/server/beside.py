@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from aiohttp import web
 
 from runtime.engine.wanted import check_wanted, wanted_until
+from runtime.machine.resources import processors
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,8 @@ SMALL = 4096
 LARGE = 256 * 1024
 """Bytes from which on a body is dealt with in one of the threads for large ones: some fifty thousand tokens."""
 
-_THREADS_FOR_LARGE = 2
+_MOST_FOR_LARGE = 4
+"""Threads, and one for every two processors: llama.cpp computes with all of them, and others wait for that."""
 
 _PICTURE = b"image"
 """What all dialects have in the name of a field with a picture, which takes longer than its size tells."""
@@ -56,8 +58,16 @@ async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_
         left.set()
 
 
+def use_new_threads() -> None:
+    """From now on. Threads have rights of their own, those of who started them; the old ones end when they are idle."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="beside"))
+    _for_large.cache_clear()
+
+
 @cache
 def _for_large() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
-    return ThreadPoolExecutor(_THREADS_FOR_LARGE, "large")
+    return ThreadPoolExecutor(max(1, min(processors().usable // 2, _MOST_FOR_LARGE)), "large")

@@ -50,8 +50,12 @@ REFUSAL_SECONDS = 5.0
 
 
 def most_connections() -> int:
-    """How many this process can hold, by the limit of files that it was started with."""
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """How many this process can hold, by the limit of files, which is raised if the system lets it be."""
+    wanted = MOST_CONNECTIONS + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < wanted:
+        soft = wanted if hard < 0 else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return MOST_CONNECTIONS if soft < 0 else max(1, min(MOST_CONNECTIONS, soft - SPARE_FILES))
 
 
@@ -61,7 +65,7 @@ class Connection(RequestHandler):
     `root` is the path below which everything is.
     """
 
-    __slots__ = ("_has_asked", "_head_timer", "_leaving_timer", "_most", "_patience", "_write_timer")
+    __slots__ = ("_has_asked", "_head_timer", "_is_silent", "_leaving_timer", "_most", "_patience", "_write_timer")
 
     def __init__(self, server: web.Server, patience: float, most: int, root: str = "/") -> None:
         loop = asyncio.get_running_loop()
@@ -81,18 +85,30 @@ class Connection(RequestHandler):
         self._write_timer = _Timer(loop, self._abort)
         self._leaving_timer = _Timer(loop, self._look_whether_it_left)
         self._has_asked = False
+        self._is_silent = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         read_in_pieces(transport)
         assert self._manager is not None
-        if len(self._manager.connections) > self._most:
+        if len(self._manager.connections) > self._most and not self._takes_an_idle_ones_place():
             self._request_handler = self._refuse
             self._head_timer.start(REFUSAL_SECONDS)
         else:
             self._head_timer.start(self._patience)
 
+    def _takes_an_idle_ones_place(self) -> bool:
+        """End the oldest connection on which nothing is asked, first of those that never asked, if there is any."""
+        assert self._manager is not None
+        others = [one for one in self._manager.connections if isinstance(one, Connection) and one is not self]
+        idle = [one for one in others if one._is_silent or one._is_between_requests()]
+        oldest = min(idle, key=lambda one: one._next_keepalive_close_time > 0, default=None)
+        if oldest is not None:
+            oldest._abort()
+        return oldest is not None
+
     def data_received(self, data: bytes) -> None:
+        self._is_silent = False
         super().data_received(data)
         if self._messages:
             self._head_timer.stop()

@@ -15,6 +15,7 @@ from runtime.engine.pieces import PlacedPiece, begins_piece, is_of_piece
 from runtime.media.errors import MediaUnsupported
 from runtime.media.given import SHOWN_AS, Gathering
 from runtime.server.refusals import BadRequest
+from runtime.settings import NOTHING_FETCHED
 
 TokenLists = tuple[tuple[int, ...], ...]
 """The tokens of each prompt."""
@@ -78,7 +79,8 @@ def _prompt_of(
         whole += media.add(f"{field}.multimodal_data[{i}]", data, "image", is_now=True) + after
     if projector is None or not projector.sees:
         raise MediaUnsupported(f"{field}.multimodal_data", "image")
-    return Prompt(*tokens_with_pictures(whole, look_at(media.given, projector), model, add_special=True))
+    seen = look_at(media.given, projector, NOTHING_FETCHED)
+    return Prompt(*tokens_with_pictures(whole, seen, model, add_special=True))
 
 
 def _check_number(prompts: Sequence[object], field: str, at_most: int) -> None:

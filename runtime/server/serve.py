@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -23,9 +24,11 @@ from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
 from runtime.engine.backend import ModelFacts, WorkerAddress
 from runtime.errors import LoafError, escaped
-from runtime.machine.supervised import notify, notify_reloading, reap_orphans
+from runtime.machine.resources import processors
+from runtime.machine.supervised import is_supervised, notify, notify_reloading, reap_orphans
 from runtime.models.served import ServedModel
 from runtime.server.app import build_app
+from runtime.server.beside import use_new_threads
 from runtime.server.keys import READINESS, RENEWABLE
 from runtime.server.listening import Addresses, listening
 from runtime.server.renewing import Renewable
@@ -65,6 +68,8 @@ async def _serve(
         async with listening(runner, settings.server) as addresses:
             if await _load_unless(stop, served):
                 other = beside(served) if beside is not None else None
+                if settings.server.sandbox:
+                    _confine(served, settings, addresses, chats=other is not None)
                 _announce(served, addresses, settings, stops="Ctrl-C" if other is None else "Ctrl-D")
                 _serve_a_supervisor(runner)
                 begins_anew = await _until_stopped(stop, served, settings.gpu.workers, other)
@@ -122,11 +127,27 @@ async def _load_unless(stop: asyncio.Event, served: Sequence[ServedModel]) -> bo
     return False
 
 
+def _confine(served: Sequence[ServedModel], settings: Settings, addresses: Addresses, *, chats: bool) -> None:
+    """Give up what a server does not need. Raises `CannotConfine`, also where it does need more."""
+    from runtime.confining.confinement import check_possible, confine
+    from runtime.confining.places import places
+
+    offloads = any(one.engine.backend().placement.offload is not None for one in served)
+    check_possible(chats=chats, has_workers=bool(settings.gpu.workers), offloads=offloads)
+    server = settings.server
+    read_anew = [server.tls.certificate, server.tls.key] if server.tls is not None else []
+    read_anew += [server.key_file] if server.key_file is not None else []
+    weights = [one.weights.path for one in served]
+    needed = places(weights, read_anew, server.slot_save_path, map(Path, addresses.paths))
+    confine(needed, [one.engine.in_worker for one in served])
+    use_new_threads()
+
+
 def _serve_a_supervisor(runner: web.AppRunner) -> None:
     """Say that all is ready; read keys and certificates anew at SIGHUP; be the parent of whoever has none."""
     loop = asyncio.get_running_loop()
     renewable = runner.app[RENEWABLE]
-    if renewable.has_files:
+    if renewable.has_files or is_supervised():
         loop.add_signal_handler(signal.SIGHUP, _read_anew, renewable)
     reap_orphans(loop.add_signal_handler)
     notify("READY=1")
@@ -151,10 +172,15 @@ def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Set
         lines.append(
             f"Warning: whoever can reach {', '.join(addresses.exposed)} may use the model (--api-key asks for a key)"
         )
+    if settings.server.sandbox:
+        from runtime.confining.confinement import IN_FORCE
+
+        lines.append(IN_FORCE)
     lines.append(f"Serving on {', '.join((*addresses.urls, *addresses.paths))} ({stops} stops)")
     print("\n".join(map(escaped, lines)), file=sys.stderr)
     sys.stderr.flush()
-    shows_page = settings.server.open_browser and settings.server.serves_page and addresses.urls
+    server = settings.server
+    shows_page = server.open_browser and server.serves_page and not server.sandbox and addresses.urls
     if shows_page and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         from runtime.machine.desktop import open_page
 
@@ -175,6 +201,8 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
         f"{used.n_slots} requests at once, {used.n_threads} threads",
         *backend.placement.lines,
     ]
+    if used.n_threads > (there := processors().usable):
+        lines.append(f"{used.n_threads} threads share {there} processors, and wait for each other (--threads {there})")
     if settings.engine.n_ctx is None and generator.n_ctx < facts.n_ctx_train:
         lines.append(
             f"The model could have a context of {facts.n_ctx_train:,}; memory allows less (--ctx-size sets it)"

@@ -10,6 +10,7 @@ import click
 from access import SMUGGLING, WITH_KEYS, WITHOUT_KEYS
 from attack import Attack, Result, carry_out
 from bodies import ATTACKS as BODIES
+from crowd import ATTACKS as CROWD
 from files import LAUNCHING, LIES, SLOTS
 from target import KEY, ROOT, TargetFailed, served
 
@@ -17,6 +18,7 @@ _MEGABYTE = 1_000_000
 
 GROUPS: dict[str, tuple[Sequence[Attack], tuple[str, ...]]] = {
     "bodies": (BODIES, ()),
+    "crowd": (CROWD, ()),
     "names": (WITHOUT_KEYS, ()),
     "keys": (WITH_KEYS, ("--api-key", KEY)),
     "smuggling": (SMUGGLING, ()),

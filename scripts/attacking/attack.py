@@ -52,7 +52,7 @@ def carry_out(attack: Attack, target: Target) -> Result:
     if not attack.is_load:
         began = time.monotonic()
         return Result(attack, _problem(attack, target), time.monotonic() - began)
-    quiet = [_other(target) for _ in range(QUIET_REQUESTS)]
+    quiet = [other(target) for _ in range(QUIET_REQUESTS)]
     before = target.memory()
     target.begin_peak()
     resident = target.peak()
@@ -82,7 +82,7 @@ def _problem(attack: Attack, target: Target) -> str:
         return repr(error)
 
 
-def _other(target: Target) -> float:
+def other(target: Target) -> float:
     """Seconds that somebody waits who asks for a short answer."""
     began = time.monotonic()
     status, text = target.ask("/completion", {"prompt": "Once upon", "n_predict": 8, "temperature": 0})
@@ -110,7 +110,7 @@ class _Others:
     def _ask(self) -> None:
         while not self._times or not self._ends.wait(_OTHERS_PAUSE):
             try:
-                self._times.append(_other(self._target))
+                self._times.append(other(self._target))
             except OSError as error:
                 self.problem = str(error)
                 return

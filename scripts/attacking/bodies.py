@@ -105,7 +105,7 @@ def _many_answers(target: Target) -> str:
     return "" if status == 200 else f"{status}: {text[:200]}"
 
 
-_LARGE_TEXTS = {"content": ["word " * 150_000] * 20}
+_LARGE_TEXTS = {"content": ["word " * 150_000] * 4}
 _DOUBLING = 'root ::= "a" root "b" | "a" root "c"'
 _DEEP_SCHEMA: dict[str, Any] = {"type": "object"}
 for _level in range(60):

@@ -73,6 +73,10 @@ class Target:
         finally:
             connection.close()
 
+    def slots_running(self) -> list[bool]:
+        """Of each slot, whether a request runs in it."""
+        return [slot["is_processing"] for slot in json.loads(self.ask("/slots")[1])]
+
     def exchange(self, *pieces: bytes) -> bytes:
         """What comes back for bytes as they are, until the server closes the connection, or is silent for a second."""
         with self.connected() as raw:

@@ -5,6 +5,7 @@
     1b         a Llama of 1.1 billion parameters that counts, in the shape of Llama 3.2 1B, Q4_0, 32,000 tokens
     370m       a Llama of 370 million parameters that counts, F16: too large for a processor's caches, as most are
     draft-80, draft-0   draft models for those that count: right after 4 tokens of 5, and never
+    hybrid, recurrent, windows   small ones whose memory cannot be cut: `memories.py`
     bert-33m   a BERT in the shape of MiniLM-L12 and bge-small, Q8_0, 30,000 tokens
 
 Those of noise are made anew each time, in a second or two; `shapes.py` tells what it means that a Llama counts.
@@ -17,9 +18,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from shapes import Bert, Llama
+from memories import Hybrid, Recurrent, Windows
+from shapes import Bert, Llama, Shape
 from vocabularies import sentence_pieces, word_pieces
-from weights import F16, Q4_0, Q8_0, write_noise
+from weights import F16, F32, Q4_0, Q8_0, write_noise
 
 from bundler.gguf.header import ArrayValue
 from bundler.gguf.reader import read_gguf
@@ -50,6 +52,10 @@ def _make_1b(path: Path) -> int:
     return write_noise(path, shape, sentence_pieces(32_000), Q4_0)
 
 
+def _make_memory(path: Path, shape: Shape) -> int:
+    return write_noise(path, shape, sentence_pieces(4_000), F32)
+
+
 def _make_bert(path: Path) -> int:
     return write_noise(path, Bert(), word_pieces(30_000), Q8_0)
 
@@ -60,6 +66,9 @@ _MAKERS: dict[str, Callable[[Path], int]] = {
     "draft-80": partial(_make_draft, errs=0.2),
     "draft-0": partial(_make_draft, errs=1.0),
     "1b": _make_1b,
+    "hybrid": partial(_make_memory, shape=Hybrid()),
+    "recurrent": partial(_make_memory, shape=Recurrent()),
+    "windows": partial(_make_memory, shape=Windows()),
     "bert-33m": _make_bert,
 }
 

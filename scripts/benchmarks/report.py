@@ -16,7 +16,7 @@ from typing import Literal
 
 from bundler.progress import format_bytes
 
-Unit = Literal["s", "bytes", "x", "/s", "ms", "%"]
+Unit = Literal["s", "bytes", "x", "/s", "ms", "%", "tokens"]
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ def format_value(value: float, unit: Unit) -> str:
     """A figure with its unit and as many digits as mean something."""
     if unit == "bytes":
         return "-" * (value < 0) + format_bytes(round(abs(value)))
-    digits = {"s": 3, "ms": 3, "x": 2, "%": 1, "/s": 1}[unit]
+    digits = {"s": 3, "ms": 3, "x": 2, "%": 1, "/s": 1, "tokens": 0}[unit]
     return f"{value:,.{digits}f} {unit}"
 
 

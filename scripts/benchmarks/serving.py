@@ -18,6 +18,7 @@ from typing import Literal, get_args
 import click
 from cases import Case, Copying, Embeddings, LongPrompt, MemoryAfter, NewText, Prompts, Queued, SharedPrefix, Streams
 from contestants import LLAMA_SERVER, LOAF, LOOKUP, SPLIT, Contestant, Load, bundle_with, llama_server
+from conversing import TakingTurns, Turns
 from dialects import ASKED, Dialects, ManyStreams, first_of, speed_of
 from models import Models, vocabulary_size
 from processes import Disturbance, served
@@ -28,7 +29,9 @@ from bundler.making.build import build as build_bundle
 from bundler.programs import MadeHere
 from bundler.progress import Advance, Progress, progress_for
 
-CaseName = Literal["single", "8", "32", "64", "long", "queued", "prefix", "copy", "embeddings", "memory", "dialects"]
+CaseName = Literal[
+    "single", "8", "32", "64", "long", "queued", "prefix", "copy", "embeddings", "memory", "dialects", "turns"
+]
 CASES: tuple[CaseName, ...] = get_args(CaseName)
 _TESTS_EMBEDDER = Path(__file__).parents[2] / "tests" / "data" / "embedder.gguf"
 _MB = 1_000_000
@@ -123,6 +126,12 @@ def _matches(case: CaseName, model: str | None, models: Models) -> list[Match]:
             Match(Embeddings(name), path, load, peer_flags=("--embeddings",))
             for name, path in [*tests, ("bert-33m", models.file("bert-33m"))]
         ]
+    if case == "turns":
+        load = Load(context=8192, slots=4)
+        found = {name: models.file(name) for name in ("hybrid", "recurrent", "windows", "100m")}
+        turns = [Match(Turns(name, Prompts(vocabulary_size(file))), file, load) for name, file in found.items()]
+        few = Load(context=4096, slots=4)
+        return [*turns, Match(TakingTurns(Prompts(vocabulary_size(found["100m"]))), found["100m"], few)]
     if case == "single":
         return [_single(name, models) for name in ([model] if model else ["demo", "100m", "1b"])]
     # These know what a counting model will answer.
@@ -181,6 +190,10 @@ def held_against(samples: Samples) -> list[Target]:
     ratio("one prefix: 3 times sooner", SharedPrefix.ALL, LLAMA_SERVER, LOAF, 3)
     ratio("copying with --lookup: 1.5 times as fast", Copying.SPEED, LOOKUP, LOAF, 1.5)
     ratio("new text with --lookup: 0.97 of without", NewText.SPEED, LOOKUP, LOAF, 0.97)
+    for row, unit in samples.rows.items():
+        if unit == "tokens":
+            is_more = row == TakingTurns.REUSED
+            ratio(f"{row.strip()}, of llama-server's", row, LOAF, LLAMA_SERVER, 1 if is_more else 1.1, at_least=is_more)
     if (LongPrompt.RATIO, LOAF) in samples.values:
         gap = samples.median(LongPrompt.RATIO, LOAF)
         targets.append(Target("longest gap: 1.2 of a prefill chunk at most", gap, 1.2, "x"))

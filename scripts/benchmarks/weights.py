@@ -30,7 +30,7 @@ _WRITE_BYTES = 1_000_000
 class Quantization:
     """How a matrix is stored: `type` is its `ggml_type`, `file_type` its `llama_ftype`.
 
-    A block of `elements` takes `size` bytes. Of a single element it is a 16-bit float; else a 16-bit float d, then
+    A block of `elements` takes `size` bytes. Of a single element it is a float; else a 16-bit float d, then
     integers to be multiplied by d. `data` are the bytes that those may be made of: such that their mean is 0, and
     their standard deviation `unit`.
     """
@@ -50,11 +50,13 @@ class Quantization:
         """Blocks of random values around 0, the same each time."""
         generator = random.Random(0)
         if self.elements == 1:
-            return b"".join(struct.pack("<e", generator.gauss(0, deviation)) for _ in range(_NOISE_VALUES))
+            form = "<e" if self.size == 2 else "<f"
+            return b"".join(struct.pack(form, generator.gauss(0, deviation)) for _ in range(_NOISE_VALUES))
         scale = struct.pack("<e", deviation / self.unit)
         return b"".join(scale + bytes(generator.choices(self.data, k=self.size - 2)) for _ in range(_NOISE_BLOCKS))
 
 
+F32 = Quantization(type=_F32, file_type=0, elements=1, size=4)
 F16 = Quantization(type=1, file_type=1, elements=1, size=2)
 # A byte is an integer from -127 to 127, or two from -7 to 7, to each of which 8 is added.
 Q8_0 = Quantization(type=8, file_type=7, elements=32, size=34, data=bytes({*range(256)} - {128}), unit=73.6)

@@ -41,7 +41,10 @@ def files(server: Server) -> list[str]:
 def test_all_of_it_is_small(server: Server) -> None:
     sizes = {path: len(fetch(server, path, Accept_Encoding="gzip")[2]) for path in files(server)}
     assert len(sizes) > 4, "the page was built"
-    assert sum(sizes.values()) <= 250_000, sizes
+    readers = {path: size for path, size in sizes.items() if re.match("/assets/(pdf|word)-", path)}
+    assert len(readers) == 2
+    assert sum(readers.values()) <= 700_000, "of documents, loaded with the first one that is attached"
+    assert sum(sizes.values()) - sum(readers.values()) <= 250_000, sizes
 
 
 def test_files_are_compressed_for_those_who_take_it(server: Server) -> None:

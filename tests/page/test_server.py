@@ -1,4 +1,4 @@
-"""The page and its server: loading, gone and back, asking for a key; several models; files; raw completions."""
+"""The page and its server: loading, gone and back, asking for a key; several models; raw completions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from support.browsers import answering, endless, last_answer, opened, say
+from support.browsers import endless, last_answer, opened, say
 from support.bundles import DEMO_GGUF, Server, loaf
 
 QUESTION = "Who was the first man on the moon?"
@@ -172,40 +172,6 @@ def test_a_file_without_a_writer_says_so(browser: Browser, server: Server) -> No
 
     with opened(browser, server.url, before=vectors) as page:
         expect(page.get_by_text("No model in this file writes text.")).to_be_visible()
-
-
-# -- files ----------------------------------------------------------------------------------------------------
-
-
-def test_a_text_file_goes_along(browser: Browser, server: Server) -> None:
-    with opened(browser, server.url, before=answering({"content": "Read."})) as page:
-        file = {"name": "poem.txt", "mimeType": "text/plain", "buffer": "Röses ```\nare red\n".encode()}
-        page.get_by_label("Files to attach").set_input_files([file])
-        expect(page.locator(".composer .chips")).to_contain_text("poem.txt")
-        say(page, "What is in it?")
-        last_answer(page)
-        content = page.asked[0]["messages"][0]["content"]  # type: ignore[attr-defined]
-        assert content == "poem.txt:\n````\nRöses ```\nare red\n````\n\nWhat is in it?"
-        expect(page.locator(".bubble .chips")).to_contain_text("poem.txt")
-
-
-PICTURE = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63f8cfc0f01f0005000201a2c4a5c10000000049454e44ae426082"
-)
-REFUSED = [
-    ("x.bin", "application/octet-stream", b"\xff\xfe\x00", "it is not a text file"),
-    ("x.txt", "text/plain", b"a\0b", "it is not a text file"),
-    ("x.txt", "text/plain", b"a" * 2_000_001, "it is larger than 2 MB"),
-    ("x.png", "image/png", PICTURE, "this model does not see pictures"),
-]
-
-
-@pytest.mark.parametrize(("name", "kind", "content", "told"), REFUSED)
-def test_a_file_that_cannot_be_read_is_refused(page: Page, name: str, kind: str, content: bytes, told: str) -> None:
-    page.locator("header .model").get_by_text("demo").wait_for()
-    page.get_by_label("Files to attach").set_input_files([{"name": name, "mimeType": kind, "buffer": content}])
-    expect(page.get_by_role("alert").filter(has_text=f"{name}: {told}")).to_be_visible()
-    expect(page.locator(".composer .chips")).to_have_count(0)
 
 
 # -- completions ----------------------------------------------------------------------------------------------

@@ -20,12 +20,13 @@ from support.places import BENCHMARKS
 
 sys.path.append(str(BENCHMARKS))
 
+from memories import Hybrid, Recurrent, Windows
 from report import Samples, show
-from shapes import Bert, Llama
+from shapes import Bert, Llama, Shape
 from stepping import Call, Step, steps_of
 from streams import body_of, events_of
 from vocabularies import sentence_pieces, word_pieces
-from weights import Q4_0, Q8_0, Quantization, write_noise
+from weights import F32, Q4_0, Q8_0, Quantization, write_noise
 
 EVENTS = [{"content": "a\n", "tokens": [1]}, {"content": "é", "tokens": [2, 3]}, {"content": "", "stop": True}]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -94,6 +95,37 @@ def test_a_model_that_counts(quantization: Quantization, tmp_path: Path) -> None
     sampler.close()
     backend.close()
     assert tokens[3:] == list(range(901, 941))
+
+
+def test_one_that_errs_says_something_else_so_often(tmp_path: Path) -> None:
+    path = tmp_path / "noise.gguf"
+    shape = Llama(layers=1, width=128, hidden=256, heads=4, kv_heads=4, counts=True, errs=0.2)
+    write_noise(path, shape, sentence_pieces(2000), Q8_0)
+    settings = ContextSettings(n_ctx=512, n_slots=1, n_batch=512, n_ubatch=512, n_threads=1, max_draft=400)
+    backend = LlamaBackend(load(path), settings)
+    context = backend.generator
+    assert context is not None
+    context.decode([BatchItem(0, 0, tuple(range(1000, 1400)), 400)], ())
+    sampler = context.new_sampler(Sampling(temperature=0), ())
+    right = sum(sampler.sample(i).token == 1001 + i for i in range(400))
+    sampler.close()
+    backend.close()
+    assert 280 <= right <= 360
+
+
+@pytest.mark.parametrize("shape", [Hybrid(), Recurrent(), Windows()], ids=lambda shape: shape.architecture)
+def test_models_whose_memory_cannot_be_cut(shape: Shape, tmp_path: Path) -> None:
+    path = tmp_path / "noise.gguf"
+    write_noise(path, shape, sentence_pieces(500), F32)
+    model = load(path)
+    assert model.facts.keeps_state or model.facts.window
+    backend = LlamaBackend(model, ContextSettings(n_ctx=256, n_slots=1, n_batch=64, n_ubatch=64, n_threads=1))
+    assert backend.generator is not None
+    outputs = backend.generator.decode([BatchItem(0, 0, tuple(range(300, 340)), 1)], ())
+    sampler = backend.generator.new_sampler(Sampling(temperature=1.0, n_probs=1), ())
+    assert sampler.sample(outputs[0]).probabilities.top[0].probability > 0, "there are numbers in it"
+    sampler.close()
+    backend.close()
 
 
 def test_an_encoder_of_noise(tmp_path: Path) -> None:

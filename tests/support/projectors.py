@@ -24,7 +24,12 @@ def gemma(path: Path, width: int, *, side: int = 64) -> Path:
     return _written(path, "gemma3", width, side, _of_gemma(width))
 
 
-def _written(path: Path, family: str, width: int, side: int, more: Iterator[TensorSpec]) -> Path:
+def qwen(path: Path, width: int, *, side: int = 64) -> Path:
+    """Qwen2-VL's: pictures of any shape, 2 x 2 patches a cell; as many positions as the longer side has cells."""
+    return _written(path, "qwen2vl_merger", width, side, _of_qwen(width), fixed=False)
+
+
+def _written(path: Path, family: str, width: int, side: int, more: Iterator[TensorSpec], *, fixed: bool = True) -> Path:
     keys: Mapping[str, Meta] = {
         "general.architecture": "clip",
         "general.type": "mmproj",
@@ -42,15 +47,26 @@ def _written(path: Path, family: str, width: int, side: int, more: Iterator[Tens
         "clip.vision.image_mean": Array(FLOAT32, [0.5, 0.5, 0.5]),
         "clip.vision.image_std": Array(FLOAT32, [0.5, 0.5, 0.5]),
     }
-    return write_gguf(path, keys, [*_encoder((side // _PATCH) ** 2), *more])
+    patches = _patches((side // _PATCH) ** 2) if fixed else _patch_pairs()
+    return write_gguf(path, keys, [*patches, *_encoder(), *more])
 
 
-def _encoder(n_patches: int) -> Iterator[TensorSpec]:
+def _patches(n_patches: int) -> Iterator[TensorSpec]:
+    """So many, each with a place of its own."""
     yield _noise("v.patch_embd.weight", _PATCH, _PATCH, 3, _WIDTH, scale=0.1)
     yield _noise("v.patch_embd.bias", _WIDTH)
     yield _noise("v.position_embd.weight", _WIDTH, n_patches, scale=0.3)
-    for name in ("pre_ln", "post_ln"):
-        yield from _norm(f"v.{name}")
+    yield from _norm("v.pre_ln")
+
+
+def _patch_pairs() -> Iterator[TensorSpec]:
+    """Of two frames of a film, which a picture is both of."""
+    for name in ("weight", "weight.1"):
+        yield _noise(f"v.patch_embd.{name}", _PATCH, _PATCH, 3, _WIDTH, scale=0.1)
+
+
+def _encoder() -> Iterator[TensorSpec]:
+    yield from _norm("v.post_ln")
     for i in range(_LAYERS):
         for name in ("ln1", "ln2"):
             yield from _norm(f"v.blk.{i}.{name}")
@@ -68,6 +84,11 @@ def _of_llava(width: int) -> Iterator[TensorSpec]:
 def _of_gemma(width: int) -> Iterator[TensorSpec]:
     yield _noise("mm.input_projection.weight", width, _WIDTH, scale=_WIDTH**-0.5)
     yield Noise("mm.soft_emb_norm.weight", (_WIDTH,), deviation=0.1, mean=1.0)
+
+
+def _of_qwen(width: int) -> Iterator[TensorSpec]:
+    yield from _linear("mm.0", 4 * _WIDTH, 4 * _WIDTH)
+    yield from _linear("mm.2", 4 * _WIDTH, width)
 
 
 def _linear(name: str, n_in: int, n_out: int) -> Iterator[TensorSpec]:

@@ -69,6 +69,16 @@ class Projector:
         self.fits = 0
         if self.sees and mtmd.mtmd_decode_use_non_causal(self.handle, None):
             self.fits = max(self._largest(width, height) for width, height in _TRIALS)
+        self._place = "GPU" if settings.use_gpu else "processor"
+
+    @property
+    def line(self) -> str:
+        """What people are told of it."""
+        senses = " and ".join(
+            what for what, has in (("sees pictures", self.sees), ("hears, which is not used yet", self.hears)) if has
+        )
+        at_once = f"; all of a picture at once, so {self.fits:,} tokens are computed together" if self.fits else ""
+        return f"With a projector on the {self._place}, it {senses or 'neither sees nor hears'}{at_once}"
 
     def seen(self, digest: bytes) -> Seen | None:
         """What `see` has made of the picture of this digest, if it is still there."""

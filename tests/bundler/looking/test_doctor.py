@@ -18,8 +18,9 @@ def test_this_machine() -> None:
     assert (told.returncode, told.stderr) == (0, "")
     for says in ("This is loaf ", " of 14 variants.", "Vulkan: ", "Programs are unpacked into ", "The compiler is c"):
         assert says in told.stdout
+    assert told.stdout.startswith("Ready to build for the processor")
     for recipe in RECIPES:
-        assert f"The {recipe.backend} pack " in told.stdout
+        assert (f"The {recipe.backend} pack " in told.stdout) == (recipe.backend != "metal"), "nobody else's systems"
 
 
 MISSING = [
@@ -33,7 +34,7 @@ MISSING = [
 def test_what_is_missing_is_told_with_what_to_do(environment: dict[str, str], says: str) -> None:
     told = loaf("doctor", env=os.environ | environment)
     assert (told.returncode, told.stderr) == (1, "")
-    assert says in told.stdout
+    assert told.stdout.startswith(f"Not ready to build. {says}")
 
 
 def test_what_has_not_been_compiled(tmp_path: Path) -> None:
@@ -42,7 +43,6 @@ def test_what_has_not_been_compiled(tmp_path: Path) -> None:
     told = loaf("doctor", env=environment)
     assert told.returncode == 0
     assert "will be compiled once: pip fetches it" in told.stdout
-    assert "The metal pack cannot be compiled here: missing macOS" in told.stdout
     assert not (tmp_path / "new").exists(), "asking changes nothing"
 
 

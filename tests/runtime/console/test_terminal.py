@@ -181,7 +181,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(open_terminal: Open) -> Non
     chat.until("\x1b[?2004l")
     chat.until(" ")
     chat.type("typed meanwhile" + CTRL_C)
-    chat.until("(stopped)")
+    chat.until("(stopped after ")
     chat.until(READY)
     chat.type(CTRL_C)
     chat.until("Ctrl-D ends the chat")

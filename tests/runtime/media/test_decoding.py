@@ -95,6 +95,20 @@ def test_pictures_are_told_apart_by_their_files() -> None:
     assert decode("f", written(drawn())).digest != decode("f", written(drawn("blue"))).digest
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_what_is_larger_than_anything_looks_at_is_made_smaller(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_ENOUGH", WIDTH * HEIGHT)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    large = drawn().resize((4 * WIDTH, 4 * HEIGHT))
+    for image in (large, large.convert("P") if form == "PNG" else large, clear(large) if form == "PNG" else large):
+        data = written(image, form, exif=exif)
+        found = decode("f", data)
+        assert (found.width, found.height) == (HEIGHT, WIDTH)
+        at = 3 * (2 * found.width + 32)
+        assert is_near(tuple(found.data[at : at + 3]), (0, 0, 0)), "the bar is on top"
+
+
 def bomb(width: int, height: int) -> bytes:
     """A PNG that claims to be large, and has nothing in it."""
 

@@ -155,11 +155,16 @@ def test_one_client_too_many_is_told(demo: Path, warm_cache: Path) -> None:
     try:
         assert process.stderr is not None
         port = next(int(line.split(":")[-1].split()[0]) for line in process.stderr if "Serving on" in line)
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(16)]
+        assert ask(port, "/health")[0] == 200, "who says nothing makes room"
         crowd = [socket.create_connection(("127.0.0.1", port)) for _ in range(16)]
+        for one in crowd:
+            one.sendall(POST + b"Content-Length: 100\r\n\r\n{")
+            assert ask(port, "/health")[0] == 200 or one is crowd[-1]
         status, headers, answer = ask(port, "/health")
         assert (status, headers["retry-after"]) == (503, "1")
         assert json.loads(answer)["error"]["type"] == "unavailable_error"
-        for one in crowd:
+        for one in (*silent, *crowd):
             one.close()
         deadline = time.monotonic() + 20
         while ask(port, "/health")[0] != 200:

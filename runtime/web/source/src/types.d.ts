@@ -1,2 +1,3 @@
 declare module "*.css";
 declare module "*/assets/app.js"; // of main.tsx
+declare module "pdfjs-dist/legacy/build/pdf.worker.mjs";

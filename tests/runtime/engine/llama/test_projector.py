@@ -2,87 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from runtime.engine.backend import ContextSettings, LoadSettings, ProjectorSettings, Weights
+from runtime.engine.backend import LoadSettings, ProjectorSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import PictureTooLarge, ProjectorFailed
 from runtime.engine.llama import projector
-from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.projector import Projector
-from runtime.engine.pieces import Piece, PlacedPiece, Seen
-from runtime.engine.types import GenerationRequest, Sampling
+from runtime.engine.pieces import Piece
+from runtime.engine.types import GenerationRequest
 from runtime.media.decoding import decode
 from support.bundles import DEMO_GGUF
 from support.engine_runs import collect
 from support.pictures import png
 from support.projectors import gemma, llava
-
-FAMILIES = {"llava": llava, "gemma": gemma}
+from support.seeing import (
+    FAMILIES,
+    MODEL,
+    anew,
+    open_backend,
+    question,
+    seeing_files,
+    seen_by,
+    texts_of,
+    with_engine,
+)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def projector_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return FAMILIES[request.param](tmp_path_factory.mktemp("projectors") / f"{request.param}.gguf", 192)
-
-
-def open_backend(projector_file: Path, offset: int = 0) -> LlamaBackend:
-    model = load_model(Weights(DEMO_GGUF), LoadSettings(), threading.Event())
-    projector = Projector(model, Weights(projector_file, offset), ProjectorSettings(), 1, None)
-    return LlamaBackend(model, ContextSettings(1024, 4, 128, 64, 1), projector=projector)
-
-
-def seen_by(backend: LlamaBackend, colour: str) -> Seen:
-    assert backend.projector is not None
-    return backend.projector.see(decode("f", png(colour)))
-
-
-def question(backend: LlamaBackend, *parts: str | Seen) -> GenerationRequest:
-    """A greedy one of texts and pictures."""
-    tokens: list[int] = []
-    pieces: list[PlacedPiece] = []
-    for part in parts:
-        if isinstance(part, str):
-            tokens += backend.model.tokenize(part, add_special=not tokens, parse_special=True)
-            continue
-        for one in part:
-            if isinstance(one, Piece):
-                pieces.append(PlacedPiece(len(tokens), one))
-            tokens += one.tokens if isinstance(one, Piece) else one
-    return GenerationRequest(tuple(tokens), 12, sampling=Sampling(temperature=0), pieces=tuple(pieces))
-
-
-def with_engine(backend: LlamaBackend, body: Callable[[Engine], Awaitable[None]]) -> None:
-    """Run `body` with an engine over `backend`, which is of no use afterwards."""
-
-    async def main() -> None:
-        engine = Engine(lambda: backend, shelf_bytes=2**24)
-        engine.start()
-        await asyncio.wrap_future(engine.ready)
-        try:
-            await asyncio.wait_for(body(engine), 60)
-        finally:
-            engine.stop()
-            engine.join(10)
-
-    asyncio.run(main())
-
-
-async def texts_of(engine: Engine, requests: Iterable[GenerationRequest]) -> list[str]:
-    """What comes of each, one after the other."""
-    return [(await collect(engine.submit(request)))[0] for request in requests]
-
-
-def anew(requests: Iterable[GenerationRequest]) -> list[GenerationRequest]:
-    """The same, computed from the beginning."""
-    return [msgspec.structs.replace(request, reuse_prefix=False) for request in requests]
+    return seeing_files(tmp_path_factory.mktemp("projectors"), request.param)
 
 
 def test_a_picture_is_looked_at_once_and_matters(projector_file: Path) -> None:
@@ -138,6 +92,7 @@ def test_many_at_once_are_each_answered_as_alone(projector_file: Path) -> None:
 
 
 def test_a_projector_is_read_where_it_lies_in_a_larger_file(projector_file: Path, tmp_path: Path) -> None:
+    (tmp_path / MODEL).symlink_to(projector_file.with_name(MODEL))
     inside = tmp_path / "whole"
     inside.write_bytes(b"\0" * 65536 + projector_file.read_bytes())
     said: list[str] = []
@@ -153,7 +108,10 @@ def test_a_projector_is_read_where_it_lies_in_a_larger_file(projector_file: Path
 
 def test_what_is_no_projector_is_refused(tmp_path: Path) -> None:
     other = llava(tmp_path / "other.gguf", 64)
-    for file in (DEMO_GGUF, other):
+    (tmp_path / MODEL).symlink_to(DEMO_GGUF)
+    none = tmp_path / "none.gguf"
+    none.symlink_to(DEMO_GGUF)
+    for file in (none, other):
         with pytest.raises(ProjectorFailed, match=str(file.name)):
             open_backend(file)
 

@@ -62,6 +62,12 @@ export async function* chat(body: ChatBody, signal: AbortSignal): AsyncGenerator
   for await (const chunk of events<Chunk>(response)) yield* pieces(chunk);
 }
 
+/** How many tokens the prompt of `body` has. Raises what `request` raises. */
+export async function countTokens(body: ChatBody): Promise<number> {
+  const response = await request("v1/chat/completions/input_tokens", body);
+  return ((await response.json()) as { input_tokens: number }).input_tokens;
+}
+
 function* pieces(chunk: Chunk): Generator<Piece> {
   const choice = chunk.choices[0];
   if (chunk.prompt_progress) yield { kind: "progress", progress: chunk.prompt_progress };

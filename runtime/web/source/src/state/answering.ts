@@ -38,9 +38,15 @@ export async function askInstead(turn: Turn, text: string): Promise<void> {
 }
 
 async function askAfter(parent: string | null, text: string, attachments: Attachment[]): Promise<void> {
-  const turn: Turn = { id: newId(), chat: chat.value.id, parent, role: "user", text, created: Date.now() };
-  if (attachments.length) turn.attachments = attachments;
+  const turn = { ...draftOf(text, attachments), parent };
   await answerTo([...pathTo(turns.value, parent), turn], [turn]);
+}
+
+/** What would be added to the open conversation. */
+export function draftOf(text: string, attachments: Attachment[]): Turn {
+  const turn: Turn = { id: newId(), chat: chat.value.id, parent: chat.value.leaf, role: "user", text, created: Date.now() };
+  if (attachments.length) turn.attachments = attachments;
+  return turn;
 }
 
 /** Tells the model what its call came to, and has it go on once every call has a result. */
@@ -177,7 +183,8 @@ function clean(turn: Turn): Turn {
   return Object.fromEntries(Object.entries(turn).filter(([, value]) => value !== undefined)) as unknown as Turn;
 }
 
-function bodyOf(of: Chat, before: readonly Turn[]): ChatBody {
+/** What is asked of the server, so that the last turn of `before` is answered. */
+export function bodyOf(of: Chat, before: readonly Turn[]): ChatBody {
   const body: ChatBody = {
     ...sampling.value,
     model: model.value?.id ?? "",

@@ -9,6 +9,7 @@ import { chat, isComing, isLoaded } from "../state/chats";
 import { route } from "../state/route";
 import { condition, seesImages, writers } from "../state/server";
 import { Icon } from "../parts/Icon";
+import { type Fit, fitOf } from "../state/fitting";
 import { Chips } from "./Chips";
 
 /** What was being written in each conversation, while the page is open. */
@@ -28,19 +29,32 @@ export function isWriting(): boolean {
 export function Composer() {
   const text = useSignal(drafts.get(chat.value.id) ?? "");
   const attachments = useSignal<Attachment[]>([]);
+  /** Files that are being read. */
+  const reading = useSignal<readonly string[]>([]);
+  const fit = useSignal<Fit | null>(null);
   const isOver = useSignal(false);
   /** Whether the message goes off as soon as the model is there. */
   const isWaiting = useSignal(false);
   const field = useRef<HTMLTextAreaElement>(null);
   const isRunning = running.value.has(chat.value.id);
   const isReady = condition.value === "ready" && writers.value.length > 0 && isLoaded.value && !isComing.value;
-  const canSend = !isRunning && Boolean(text.value.trim() || attachments.value.length);
+  const canSend = !isRunning && !reading.value.length && Boolean(text.value.trim() || attachments.value.length);
 
   useLayoutEffect(() => field.current!.focus({ preventScroll: true }), []);
   useLayoutEffect(() => grow(field.current!), [text.value]);
   useEffect(() => {
     if (isReady && isWaiting.value) send();
   }, [isReady]);
+
+  useEffect(() => {
+    fit.value = null;
+    if (!isReady || !attachments.value.some((one) => one.kind === "text")) return;
+    let isWanted = true;
+    void fitOf(text.value, attachments.value).then((found) => isWanted && (fit.value = found));
+    return () => {
+      isWanted = false;
+    };
+  }, [attachments.value, isReady]);
 
   const write = (value: string): void => {
     text.value = value;
@@ -61,11 +75,14 @@ export function Composer() {
   const attach = async (files: Iterable<File>): Promise<void> => {
     problem.value = "";
     for (const file of files) {
+      reading.value = [...reading.value, file.name];
       try {
-        attachments.value = [...attachments.value, await attachmentOf(file, seesImages.value)];
+        const attachment = await attachmentOf(file, seesImages.value);
+        attachments.value = [...attachments.value, attachment];
       } catch (error) {
         problem.value = `${file.name}: ${(error as Error).message}`;
       }
+      reading.value = reading.value.filter((name) => name !== file.name);
     }
     field.current?.focus();
   };
@@ -96,6 +113,8 @@ export function Composer() {
       {problem.value && <p class="problem column" role="alert">{problem}</p>}
       <form class={`composer column${isOver.value ? " over" : ""}`} onSubmit={send}>
         <Chips attachments={attachments.value} onRemove={(one) => (attachments.value = attachments.value.filter((other) => other !== one))} />
+        {reading.value.length > 0 && <p class="fit" role="status">Reading {reading.value.join(", ")} …</p>}
+        {fit.value && <FitLine fit={fit.value} />}
         <textarea
           id="message"
           ref={field}
@@ -122,10 +141,23 @@ export function Composer() {
   );
 }
 
+/** How much of the context the message takes, said before it is sent. */
+function FitLine({ fit: { tokens, context } }: { fit: Fit }) {
+  if (tokens < context) {
+    return <p class="fit" role="status">With what is attached: {tokens.toLocaleString("en")} of {context.toLocaleString("en")} tokens of context.</p>;
+  }
+  return (
+    <p class="fit problem" role="alert">
+      This does not fit: with the conversation it is {tokens.toLocaleString("en")} tokens, and the context has {context.toLocaleString("en")}. Leave
+      something out, or start the file with a larger <code>--ctx-size</code>.
+    </p>
+  );
+}
+
 function FilePicker({ onFiles }: { onFiles: (files: File[]) => void }) {
   const picker = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
-  const label = seesImages.value ? "Attach a picture or a text file" : "Attach a text file";
+  const label = seesImages.value ? "Attach a picture, PDF, Word or text file" : "Attach a PDF, Word or text file";
   const take = (event: Event): void => {
     const from = event.currentTarget as HTMLInputElement;
     const files = Array.from(from.files ?? []);

@@ -1,0 +1,75 @@
+"""A bundle that sees: its projector used where it lies, and what pictures need in the file only with it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from runtime.bundle import open_bundle
+from support.bundles import Server, clean_environment, loaf
+from support.pictures import data_uri, png, written
+from support.pictures import drawn as picture
+from support.projectors import llava
+from support.small_bundles import HERE
+
+
+@pytest.fixture(scope="module")
+def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("seeing")
+    projector = llava(folder / "mmproj-tiny.gguf", 192)
+    loaf("build", "demo", f"--platform={HERE}", "--mmproj", str(projector), "-o", str(folder / "x.loaf"), check=True)
+    return folder / "x.loaf"
+
+
+def body(uri: str) -> dict[str, object]:
+    parts = [{"type": "image_url", "image_url": {"url": uri}}, {"type": "text", "text": "What is it?"}]
+    return {"temperature": 0, "max_tokens": 8, "messages": [{"role": "user", "content": parts}]}
+
+
+def test_only_a_bundle_with_a_projector_has_what_pictures_need(seeing: Path, demo: Path) -> None:
+    plain, sees = open_bundle(demo), open_bundle(seeing)
+    assert (plain.manifest.media, len(sees.manifest.media)) == ((), 1)
+    core = {entry.name: entry.sha256 for entry in plain.manifest.entries if "core" in entry.name}
+    assert core == {entry.name: entry.sha256 for entry in sees.manifest.entries if "core" in entry.name}
+    (pack,) = sees.manifest.media
+    assert {package.name for package in pack.packages} == {"pillow"}
+    assert loaf("verify", str(seeing)).returncode == 0
+
+
+def test_it_is_said_what_is_in_it(seeing: Path) -> None:
+    told = loaf("inspect", str(seeing), check=True).stdout
+    assert "mmproj-tiny, with which the model sees" in told
+    assert f"on {HERE}" in told
+
+
+def test_it_sees(seeing: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with Server(seeing, cache=cache) as server:
+        said = set()
+        for uri in (data_uri(png("red")), data_uri(written(picture(), "WEBP", lossless=True), "image/webp"),
+                    data_uri(written(picture(), "AVIF", quality=90), "image/avif")):  # fmt: skip
+            status, told = server.post("/v1/chat/completions", body(uri))
+            assert status == 200, told
+            said.add(told["choices"][0]["message"]["content"])
+        _status, props = server.get("/props")
+        assert props["modalities"]["vision"]
+    assert said
+    assert len(list(cache.glob("media-*"))) == 1
+
+
+def test_without_its_projector_it_is_a_text_model(seeing: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with Server(seeing, "--no-mmproj", cache=cache) as server:
+        status, told = server.post("/v1/chat/completions", body(data_uri(png())))
+        assert (status, "takes text only" in json.dumps(told)) == (400, True)
+    assert list(cache.glob("media-*")) == []
+
+
+def test_a_bundle_without_the_pack_says_what_to_do(demo: Path, tmp_path: Path) -> None:
+    projector = llava(tmp_path / "p.gguf", 192)
+    command, cache = [demo, "-p", "x", "--mmproj", projector], clean_environment(tmp_path / "cache")
+    done = subprocess.run(command, env=cache, capture_output=True, text=True)
+    assert (done.returncode, "no pack for pictures" in done.stderr) == (1, True)
