@@ -39,8 +39,9 @@ FLAGS = (
     "-DGGML_CPU_ALL_VARIANTS=ON",
     "-DGGML_RPC=ON",
     "-DLLAMA_OPENSSL=OFF",
+    "-DMTMD_VIDEO=OFF",
 )
-"""How llama.cpp is configured; part of the libraries' key."""
+"""How llama.cpp is configured; part of the libraries' key. With MTMD_VIDEO libmtmd would start the system's ffmpeg."""
 
 _FIRST = 'set(LLAMA_BUILD_COMMON OFF CACHE BOOL "not in the package" FORCE)\nset(CMAKE_BUILD_WITH_INSTALL_RPATH TRUE)\n'
 """CMake reads this right after `project("llama.cpp")`. llama-cpp-python's own CMakeLists forces llama.cpp's `common`
