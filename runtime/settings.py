@@ -16,11 +16,14 @@ from runtime.engine.backend import (
     CACHE_BITS,
     Adapter,
     CacheType,
+    ControlVectors,
     LayerSizes,
     LoadSettings,
     Pooling,
     ProjectorSettings,
+    Rope,
     SplitMode,
+    TensorBuffer,
     Weights,
     WorkerAddress,
 )
@@ -89,7 +92,8 @@ class GpuSettings(msgspec.Struct, frozen=True):
     `backend` "auto": the best that the file and the machine have; "disable": none. `devices` by their labels, None:
     chosen. `n_layers` None: as many as fit. `workers` are other machines, whose devices come before this one's.
     `main_gpu` counts among the devices that are used, `tensor_split` has a share for each of them; empty: by what is
-    free.
+    free. The experts of the first `cpu_experts` layers stay on the processor, None: of as many as do not fit.
+    `tensor_buffers` go elsewhere than their layer. `spare` bytes of each device are left alone.
     """
 
     backend: Backend | Literal["auto", "disable"] = "auto"
@@ -99,6 +103,9 @@ class GpuSettings(msgspec.Struct, frozen=True):
     main_gpu: int = 0
     tensor_split: tuple[float, ...] = ()
     workers: tuple[WorkerAddress, ...] = ()
+    cpu_experts: int | None = None
+    tensor_buffers: tuple[TensorBuffer, ...] = ()
+    spare: tuple[int, ...] = ()
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
@@ -109,6 +116,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
     `ContextSettings`.
     `shelf_bytes` of memory are for what was computed and nobody uses just now, besides the context's.
     `checkpoints` bound what is kept of memories that cannot be cut, `swa_full` is as in `ContextSettings`.
+    `cache_beside_layers`, `rope` and `control` too.
     `beyond_training`: whether `n_ctx` holds where it is more than the model was trained for, too. `projector` None: the
     bundle's own, where it has one and `projects`; `looking` is how pictures are looked at.
     """
@@ -134,6 +142,9 @@ class EngineSettings(msgspec.Struct, frozen=True):
     draft: Path | None = None
     min_draft: int = 0
     least_probability: float = 0.0
+    cache_beside_layers: bool = True
+    rope: Rope = Rope()
+    control: ControlVectors = ControlVectors()
     projector: Weights | None = None
     projects: bool = True
     looking: ProjectorSettings = ProjectorSettings()
@@ -159,14 +170,17 @@ class ChatSettings(msgspec.Struct, frozen=True):
     """How conversations become prompts, and answers become turns.
 
     `template` is Jinja source, None for the model's own; `template_values` are given to it. `reasoning` None: as the
-    template has it. `splits_reasoning`: thoughts are given apart from the answer. `media`: where pictures are fetched
-    from.
+    template has it. `splits_reasoning`: thoughts are given apart from the answer. After `thought_tokens` of them they
+    are ended, with `thought_message` before their end; None: they may be as long as they like. `media`: where pictures
+    are fetched from.
     """
 
     template: str | None = None
     template_values: dict[str, Any] = msgspec.field(default_factory=dict)
     reasoning: bool | None = None
     splits_reasoning: bool = True
+    thought_tokens: int | None = None
+    thought_message: str = ""
     media: MediaSources = NOTHING_FETCHED
 
 
@@ -242,14 +256,24 @@ class Settings(msgspec.Struct, frozen=True):
     def of_another_model(self) -> Settings:
         """What of this holds for the further models of a bundle: all but what can only be meant for the first one.
 
-        That is its names, what its adapters, its projector, its draft model, its pooling and its template are, and a
-        context that it was not trained for.
+        That is its names, adapters, projector, draft model, pooling and template, what is said of it and added to it,
+        and a context that it was not trained for.
         """
         replace = msgspec.structs.replace
         return replace(
             self,
             aliases=(),
             tags=(),
-            engine=replace(self.engine, adapters=(), projector=None, draft=None, pooling=None, beyond_training=False),
+            engine=replace(
+                self.engine,
+                adapters=(),
+                projector=None,
+                draft=None,
+                pooling=None,
+                beyond_training=False,
+                rope=Rope(),
+                control=ControlVectors(),
+                load=replace(self.engine.load, overrides=()),
+            ),
             chat=replace(self.chat, template=None, template_values={}),
         )

@@ -156,7 +156,7 @@ def runtime_key(platform: Platform, wheel: Path) -> str:
         environment=platform.key(wheel),
         runtime=content_of(runtime_dir(), without=(PAGE, PAGE_SOURCE)),
         page=page_key(),
-        spec=(templates_dir() / "runtime.spec").read_text(),
+        spec="".join((templates_dir() / name).read_text() for name in ("runtime.spec", "first.py", "patterns.py")),
         description=description_key(),
         compression=str(COMPRESSION),
     )

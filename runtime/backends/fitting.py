@@ -20,10 +20,15 @@ WORTHWHILE_CONTEXT = 8192
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """`n_layers` on the devices, counting the output as one, and `n_ctx` tokens of context."""
+    """`n_layers` on the devices, counting the output as one, and `n_ctx` tokens of context.
+
+    The experts of the first `cpu_experts` layers stay on the processor, where a mixture loses least: each token needs
+    few of them.
+    """
 
     n_layers: int
     n_ctx: int
+    cpu_experts: int = 0
 
 
 def fit(
@@ -33,22 +38,29 @@ def fit(
     free: Sequence[int],
     shares: Sequence[float] = (),
     draft: LayerSizes | None = None,
+    cpu_experts: int | None = None,
 ) -> Fit:
     """The most layers that fit. `n_ctx` None: the model's own context, less if only then all layers fit.
 
     All of them only where the `draft` model does, too.
 
     `kept` is what a context of so many tokens keeps. `free` are the bytes of each device, `shares` what of the layers
-    each is to get (empty: by what is free).
+    each is to get (empty: by what is free). `cpu_experts` None: before a layer is left out, experts are.
     """
+    least = 0 if cpu_experts is None else min(cpu_experts, len(sizes.layers))
+    most_experts = len(sizes.layers) if cpu_experts is None and any(sizes.experts) else least
     contexts = [n_ctx] if n_ctx is not None else _contexts(sizes.n_ctx_train)
     whole = len(sizes.layers) + 1
     for context in contexts:
-        if _fits(sizes, whole, kept(context), free, shares, draft):
-            return Fit(whole, context)
+        if _fits(sizes.without_experts(least), whole, kept(context), free, shares, draft):
+            return Fit(whole, context, least)
     context = contexts[-1]
-    most = (n for n in range(whole - 1, 0, -1) if _fits(sizes, n, kept(context), free, shares, None))
-    return Fit(next(most, 0), context)
+    for experts in range(least + 1, most_experts + 1):
+        if _fits(sizes.without_experts(experts), whole, kept(context), free, shares, draft):
+            return Fit(whole, context, experts)
+    left = sizes.without_experts(most_experts)
+    most = (n for n in range(whole - 1, 0, -1) if _fits(left, n, kept(context), free, shares, None))
+    return Fit(next(most, 0), context, most_experts)
 
 
 def _contexts(n_ctx_train: int) -> list[int]:

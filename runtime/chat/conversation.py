@@ -28,6 +28,7 @@ class Conversation(msgspec.Struct, frozen=True):
     Without `splits_reasoning`, reasoning stays in the content, tags included. `template_values` are handed to the
     template as they are. With `continues_last` the last message is the assistant's, and the answer goes on from it, or
     from its thoughts where it has said nothing yet. Without `opens_answer` the model begins its turn by itself.
+    `thought_tokens` and `thought_message` are as in `ChatSettings`, None: as those have it.
     """
 
     messages: tuple[Message, ...]
@@ -43,3 +44,5 @@ class Conversation(msgspec.Struct, frozen=True):
     continues_last: bool = False
     opens_answer: bool = True
     media: tuple[Given, ...] = ()
+    thought_tokens: int | None = None
+    thought_message: str | None = None

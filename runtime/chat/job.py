@@ -47,6 +47,8 @@ def chat_job(prompts: Preparing, conversation: Conversation, wanted: GenerationR
     prepared = prompts.prepare(conversation)
     if sampling.triggers is None:
         sampling = msgspec.structs.replace(sampling, grammar=prepared.grammar, triggers=prepared.triggers)
+    if prepared.thoughts is not None:
+        sampling = msgspec.structs.replace(sampling, thoughts=prepared.thoughts)
     request = msgspec.structs.replace(
         wanted,
         prompt=prepared.tokens,

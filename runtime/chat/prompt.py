@@ -28,6 +28,7 @@ from runtime.chat.template import ChatTemplate
 from runtime.chat.writing import as_openai_has_it, instructions
 from runtime.engine.backend import Projector
 from runtime.engine.pieces import PlacedPiece, Seen
+from runtime.engine.thoughts import ThoughtLimit
 from runtime.engine.types import Triggers
 from runtime.settings import NOTHING_FETCHED, MediaSources
 
@@ -41,10 +42,10 @@ _REMEMBERED = 32
 class Prepared(msgspec.Struct, frozen=True):
     """A prompt, and what the engine needs besides it.
 
-    `grammar` and `triggers` belong into `Sampling`, `shown` into `GenerationRequest`: special tokens whose text the
-    parser has to see. `stop`, which goes there too, are texts with which an answer to this prompt has ended; and so do
-    `turns`, tokens before what the user said last, and the `pieces` that pictures have become. `expected` is what the
-    parser knows beforehand.
+    `grammar`, `triggers` and `thoughts` belong into `Sampling`, `shown` into `GenerationRequest`: special tokens whose
+    text the parser has to see. `stop`, which goes there too, are texts with which an answer to this prompt has ended;
+    and so do `turns`, tokens before what the user said last, and the `pieces` that pictures have become. `expected` is
+    what the parser knows beforehand.
     """
 
     text: str
@@ -56,6 +57,7 @@ class Prepared(msgspec.Struct, frozen=True):
     turns: tuple[int, ...]
     expected: Expected
     pieces: tuple[PlacedPiece, ...] = ()
+    thoughts: ThoughtLimit | None = None
 
     def parser(self) -> AnswerParser:
         """A new one, for one answer to this prompt."""
@@ -137,6 +139,20 @@ class PromptBuilder:
             turns=self._turns(text, len(tokens), conversation.messages, seen),
             expected=expected,
             pieces=pieces,
+            thoughts=self._thought_limit(conversation, begun=begun),
+        )
+
+    def _thought_limit(self, conversation: Conversation, *, begun: bool) -> ThoughtLimit | None:
+        span = self._reasoning
+        if span is None or conversation.thought_tokens is None:
+            return None
+        closing = f"{conversation.thought_message or ''}{span.end}"
+        return ThoughtLimit(
+            conversation.thought_tokens,
+            core(span.begin),
+            core(span.end),
+            self._model.tokenize(closing, add_special=False, parse_special=True),
+            begun,
         )
 
     def _render(self, conversation: Conversation, tools: tuple[Tool, ...]) -> str:

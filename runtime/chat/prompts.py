@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -41,6 +41,15 @@ class Prompts:
                 conversation,
                 thinks=chat.reasoning if conversation.thinks is None else conversation.thinks,
                 splits_reasoning=conversation.splits_reasoning and chat.splits_reasoning,
+                thought_tokens=_either(conversation.thought_tokens, chat.thought_tokens),
+                thought_message=_either(conversation.thought_message, chat.thought_message),
                 template_values={**chat.template_values, **conversation.template_values},
             )
         )
+
+
+_Said = TypeVar("_Said")
+
+
+def _either(asked: _Said | None, default: _Said | None) -> _Said | None:
+    return default if asked is None else asked

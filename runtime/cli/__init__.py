@@ -4,6 +4,7 @@ main → from the first line to the last       options, command, values → ever
 translate → flags into settings              arguments → `.args`, in llamafile's format
 unused → flags that change nothing here      completion → words for the shell
 building → what a build asks (`asking/`)     info → what is in the file
+sooner → what nobody needs to begin with     version → `--version`, before all else
 
 Imports little, because `--version` and `--help` should answer at once. Refuses to know how anything is done.
 """

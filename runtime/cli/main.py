@@ -17,7 +17,9 @@ from runtime.backends import ASK_FOR_DEVICES
 from runtime.cli.command import GroupedCommand
 from runtime.cli.completion import SHELLS, VARIABLE, script
 from runtime.cli.options import GROUPS, QUANTIZE, REHEARSE, WARM_UP
+from runtime.cli.sooner import leave_tls_out
 from runtime.cli.unused import refused_options, unused_options
+from runtime.cli.version import NAME_FROM_SOURCE, VERSION_LINE
 from runtime.exits import errors_as_exit_codes
 from runtime.machine.program import restore_environment
 
@@ -48,7 +50,7 @@ def main() -> None:
         arguments, defaults = _merge_arguments(bundle, sys.argv[1:])
         command.main(
             args=arguments,
-            prog_name=Path(path).name if path else "python -m runtime",
+            prog_name=Path(path).name if path else NAME_FROM_SOURCE,
             obj=bundle,
             default_map=defaults,
             auto_envvar_prefix="LOAF",
@@ -80,7 +82,7 @@ def _print_completion(context: click.Context, _param: click.Parameter, shell: Sh
     allow_from_autoenv=False,
     help="Say what lets this shell complete flags, and exit.",
 )
-@click.version_option(__version__, message="%(prog)s, loaf %(version)s", allow_from_autoenv=False)
+@click.version_option(__version__, message=VERSION_LINE, allow_from_autoenv=False)
 @click.help_option("-h", "--help", allow_from_autoenv=False)
 @click.pass_obj
 def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: bool, **flags: Any) -> None:
@@ -147,6 +149,8 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
         from runtime.offloading.worker import work
 
         work(bundle, settings)
+    if settings.server.tls is None:
+        leave_tls_out()
     from runtime.models.loading import open_models
 
     stopped = threading.Event()
@@ -172,6 +176,9 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
             _begin_to_collect()
             chat(served, settings)
         else:
+            from runtime.server.sooner import import_app
+
+            import_app()
             from runtime.server.serve import serve
 
             _begin_to_collect()

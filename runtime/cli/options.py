@@ -19,9 +19,13 @@ from runtime.cli.values import (
     GpuName,
     HubName,
     LayerCount,
+    Mebibytes,
+    Metadata,
     Origins,
     PathPrefix,
     Shares,
+    SplitModeName,
+    TensorBuffers,
     Whole,
     WorkerAddresses,
 )
@@ -36,6 +40,7 @@ QUANTIZE = "--quantize-weights"
 
 _FILE = click.Path(path_type=Path)
 _COUNT = Whole()
+_LAYERS = Whole(0, 65535)
 _WINDOW = Whole(-1)
 _NUMBER = FiniteNumber()
 _ADDRESS_OF_A_SERVICE = re.compile("(?:tcp|udp|sctp)://")
@@ -122,7 +127,11 @@ ANSWERS = (
     _value("--chat-template-kwargs", str, "Values for the template, as a JSON object.", metavar="JSON"),
     _value("-rea --reasoning", click.Choice(["on", "off", "auto"]),
            "Let the model think before it answers; auto: as its template has it.", "auto"),
-    _value("--reasoning-budget", Whole(-1, 0), "0 is --reasoning off; -1: think as long as it takes.", -1),
+    _value("--reasoning-budget", Whole(-1), "Tokens that it may think for; 0 is --reasoning off, -1: any number.", -1),
+    _value("--reasoning-budget-message", str, "What ends its thoughts then, before the mark of their end.",
+           metavar="TEXT"),
+    _value("--reasoning-effort", str, "How hard the model should think, as its template knows it: low, medium, high.",
+           metavar="LEVEL"),
     _value("--reasoning-format", click.Choice(["auto", "deepseek", "deepseek-legacy", "none"]),
            "Give thoughts apart from the answer (reasoning_content), or with none: inside it.", "auto"),
 )  # fmt: skip
@@ -199,6 +208,8 @@ MODEL = (
            "States kept along each conversation, to go back to, where the model's memory cannot be cut; 0: none.", 32),
     _value("-cms --checkpoint-min-step", Whole(0),
            "Tokens between them in a long prompt, besides those before the last turn and at the end.", 8192),
+    _switch("--kv-offload/--no-kv-offload -kvo/-nkvo",
+            "Keep what a layer has of the text beside it, on a GPU; or in memory.", default=True),
     _switch("--swa-full", "Let layers with a sliding window keep the whole context, too."),
     _switch("--lookup", "Guess what repeats the prompt, for speed; the text stays the same."),
     _value("--draft -md --model-draft --spec-draft-model", _FILE,
@@ -210,6 +221,24 @@ MODEL = (
            "How probable it must find a token to guess it.", 0.0),
     _value("--lora", _FILE, "Apply this LoRA adapter (GGUF); repeatable.", multiple=True),
     _value("--lora-scaled", str, "The same, as strongly as SCALE says.", multiple=True, metavar="FILE:SCALE"),
+    _value("--control-vector", _FILE, "Add this control vector (GGUF) to what goes from layer to layer; repeatable.",
+           multiple=True),
+    _value("--control-vector-scaled", str, "The same, as strongly as SCALE says.", multiple=True, metavar="FILE:SCALE"),
+    _value("--control-vector-layer-range", Whole(1, 65535), "Only behind these layers, the first and the last.",
+           nargs=2, metavar="FIRST LAST"),
+    _value("--override-kv", Metadata(), "Take the model to say this of itself, whatever its GGUF says; repeatable.",
+           multiple=True),
+    _value("--rope-scaling", click.Choice(["none", "linear", "yarn"]),
+           "How positions beyond the training are told; otherwise as the model says."),
+    _value("--rope-scale", FiniteNumber(above=0),
+           "How many times as long a context that makes: 1 / --rope-freq-scale."),
+    _value("--rope-freq-base", FiniteNumber(0), "RoPE's base frequency; otherwise the model's."),
+    _value("--rope-freq-scale", FiniteNumber(above=0), "By what RoPE's frequencies are multiplied."),
+    _value("--yarn-orig-ctx", Whole(0), "YaRN: tokens of context that the model was trained with."),
+    _value("--yarn-ext-factor", _NUMBER, "YaRN: how much is extrapolated; 0: nothing."),
+    _value("--yarn-attn-factor", _NUMBER, "YaRN: by what attention is multiplied, where nothing is extrapolated."),
+    _value("--yarn-beta-fast", _NUMBER, "YaRN: rotations from which a dimension is left as it is."),
+    _value("--yarn-beta-slow", _NUMBER, "YaRN: rotations up to which it is interpolated."),
     _value("-mm --mmproj", _FILE, "See with this projector (GGUF), which belongs to the model."),
     _switch("--no-mmproj", "Leave the projector inside alone: pictures are refused."),
     _value("--image-min-tokens", Whole(1, 65_536),
@@ -226,10 +255,17 @@ GPUS = (
     _value("-dev --device", CommaList(), "Compute on these devices of --list-devices, comma-separated, or on none."),
     _value("-ngl --gpu-layers --n-gpu-layers", LayerCount(), "Layers on GPUs: a number, all, or auto: as many as fit.",
            "auto"),
-    _value("-sm --split-mode", click.Choice(["none", "layer", "row"]),
-           "How several GPUs share the model: not at all, by layers, or by rows of its matrices.", "layer"),
-    _value("-mg --main-gpu", Whole(0, 63), "Which of them, from 0 on, with --split-mode none and row.", 0),
+    _value("-sm --split-mode", SplitModeName(), "How several GPUs share the model: none: not at all, layer: by layers.",
+           "layer"),
+    _value("-mg --main-gpu", Whole(0, 63), "Which of them, from 0 on, with --split-mode none.", 0),
     _value("-ts --tensor-split", Shares(), "How much of the model each gets, as in 3,1; otherwise by what is free."),
+    _switch("-cmoe --cpu-moe", "Leave the experts of a mixture on the processor."),
+    _value("-ncmoe --n-cpu-moe", _LAYERS, "The same for its first N layers; otherwise of as many as do not fit."),
+    _value("-ot --override-tensor", TensorBuffers(),
+           "Put tensors whose names match elsewhere than their layer, comma-separated: '\\.ffn_.*=CPU'; repeatable.",
+           multiple=True),
+    _value("-fitt --fit-target", Mebibytes(),
+           "MiB of each device that auto leaves free, or comma-separated for one by one; otherwise 256."),
 )  # fmt: skip
 
 MACHINES = (

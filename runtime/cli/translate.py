@@ -17,9 +17,18 @@ import click
 
 from runtime.bundle import Manifest
 from runtime.cli.options import SAMPLING
-from runtime.engine.backend import Adapter, LoadSettings, Pooling, ProjectorSettings, Weights
+from runtime.engine.backend import (
+    Adapter,
+    ControlVectors,
+    LoadSettings,
+    Pooling,
+    ProjectorSettings,
+    Rope,
+    Weights,
+)
 from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.types import SAMPLERS, Sampling
+from runtime.memory.layers import MAX_LAYERS
 from runtime.settings import (
     BatchSettings,
     ChatSettings,
@@ -210,13 +219,46 @@ def _engine(flags: dict[str, Any]) -> EngineSettings:
         draft=flags["draft"],
         min_draft=flags["draft_min"],
         least_probability=flags["draft_p_min"],
+        cache_beside_layers=flags["kv_offload"],
+        rope=_rope(flags),
+        control=_control(flags),
         projector=_projector(flags["mmproj"], flags["no_mmproj"]),
         projects=not flags["no_mmproj"],
         looking=_looking(flags["image_min_tokens"], flags["image_max_tokens"]),
         load=LoadSettings(
-            mmap=not flags["no_mmap"], mlock=flags["mlock"], repack=not flags["no_repack"], numa=flags["numa"]
+            mmap=not flags["no_mmap"],
+            mlock=flags["mlock"],
+            repack=not flags["no_repack"],
+            numa=flags["numa"],
+            overrides=tuple(one for given in flags["override_kv"] for one in given),
         ),
     )
+
+
+def _rope(flags: dict[str, Any]) -> Rope:
+    scale, freq_scale = flags["rope_scale"], flags["rope_freq_scale"]
+    if scale is not None and freq_scale is not None:
+        raise click.UsageError("Either --rope-scale or --rope-freq-scale, not both.")
+    return Rope(
+        scaling=flags["rope_scaling"],
+        freq_base=flags["rope_freq_base"],
+        freq_scale=freq_scale if scale is None else 1 / scale,
+        yarn_orig_ctx=flags["yarn_orig_ctx"],
+        yarn_ext_factor=flags["yarn_ext_factor"],
+        yarn_attn_factor=flags["yarn_attn_factor"],
+        yarn_beta_fast=flags["yarn_beta_fast"],
+        yarn_beta_slow=flags["yarn_beta_slow"],
+    )
+
+
+def _control(flags: dict[str, Any]) -> ControlVectors:
+    scaled = [_scaled(text, "--control-vector-scaled") for text in flags["control_vector_scaled"]]
+    files = (*((path, 1.0) for path in flags["control_vector"]), *scaled)
+    first, last = flags["control_vector_layer_range"] or (1, None)
+    if last is not None and (last < first or not files):
+        reason = "has no layers in it" if files else "needs --control-vector too"
+        raise click.UsageError(f"--control-vector-layer-range {first} {last} {reason}.")
+    return ControlVectors(files, first, last)
 
 
 def _gpu(flags: dict[str, Any]) -> GpuSettings:
@@ -228,7 +270,19 @@ def _gpu(flags: dict[str, Any]) -> GpuSettings:
         main_gpu=flags["main_gpu"],
         tensor_split=flags["tensor_split"] or (),
         workers=flags["rpc"] or (),
+        cpu_experts=_cpu_experts(flags),
+        tensor_buffers=tuple(one for given in flags["override_tensor"] for one in given),
+        spare=flags["fit_target"] or (),
     )
+
+
+def _cpu_experts(flags: dict[str, Any]) -> int | None:
+    if not flags["cpu_moe"]:
+        number: int | None = flags["n_cpu_moe"]
+        return number
+    if flags["n_cpu_moe"] is not None:
+        raise click.UsageError("Either --cpu-moe or --n-cpu-moe, not both.")
+    return MAX_LAYERS
 
 
 def _shelf_bytes(mebibytes: int) -> int:
@@ -237,18 +291,20 @@ def _shelf_bytes(mebibytes: int) -> int:
 
 def _adapters(plain: tuple[Path, ...], scaled: tuple[str, ...]) -> tuple[Adapter, ...]:
     adapters = [Adapter(path.stem, Weights(path)) for path in plain]
-    for text in scaled:
-        name, colon, number = text.rpartition(":")
-        try:
-            scale = float(number)
-        except ValueError:
-            scale = math.nan
-        if not colon or not math.isfinite(scale):
-            raise click.BadParameter(
-                f"{text!r}: must be FILE:SCALE, as in adapter.gguf:0.5", param_hint="--lora-scaled"
-            )
-        adapters.append(Adapter(Path(name).stem, Weights(Path(name)), scale))
+    for path, scale in (_scaled(text, "--lora-scaled") for text in scaled):
+        adapters.append(Adapter(path.stem, Weights(path), scale))
     return tuple(adapters)
+
+
+def _scaled(text: str, flag: str) -> tuple[Path, float]:
+    name, colon, number = text.rpartition(":")
+    try:
+        scale = float(number)
+    except ValueError:
+        scale = math.nan
+    if not colon or not math.isfinite(scale):
+        raise click.BadParameter(f"{text!r}: must be FILE:SCALE, as in adapter.gguf:0.5", param_hint=flag)
+    return Path(name), scale
 
 
 def _projector(given: Path | None, leaves_alone: bool) -> Weights | None:
@@ -280,11 +336,19 @@ def _chat(flags: dict[str, Any], template: str | None) -> ChatSettings:
     given = _template(_one_of(flags, "chat_template", "chat_template_file"))
     return ChatSettings(
         template=template if given is None else given,
-        template_values=_object(flags["chat_template_kwargs"], "--chat-template-kwargs"),
+        template_values=_template_values(flags),
         reasoning=reasoning,
         splits_reasoning=flags["reasoning_format"] != "none",
+        thought_tokens=flags["reasoning_budget"] if flags["reasoning_budget"] > 0 else None,
+        thought_message=flags["reasoning_budget_message"] or "",
         media=MediaSources(flags["media_urls"], _folder(flags["media_path"])),
     )
+
+
+def _template_values(flags: dict[str, Any]) -> dict[str, Any]:
+    effort = flags["reasoning_effort"]
+    said = {} if effort in (None, "default") else {"reasoning_effort": effort}
+    return said | _object(flags["chat_template_kwargs"], "--chat-template-kwargs")
 
 
 def _template(text: str | None) -> str | None:

@@ -39,8 +39,6 @@ _SWITCHES: tuple[tuple[str, str | None], ...] = (
     ("--log-disable", _ALWAYS),
     ("--log-prefix", _LINES),
     ("--log-timestamps", _LINES),
-    ("-kvo --kv-offload", _ALWAYS),
-    ("-nkvo --no-kv-offload", _ON_THE_GPU),
     ("--op-offload", _ALWAYS),
     ("--no-op-offload", _ON_THE_GPU),
     ("--v2", _OF_LLAMAFILE),

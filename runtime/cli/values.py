@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from runtime.engine.backend import WorkerAddress
+    from runtime.engine.backend import MetadataOverride, TensorBuffer, WorkerAddress
     from runtime.settings import HubModel
 
 INT32 = 2**31 - 1
 """What llama.cpp counts with, at most."""
+
+FLOAT32 = 3.4e38
+"""Beyond it, C's `float` has none but infinity."""
 
 WORKER_PORT = 50052
 """Where workers listen unless told otherwise, llama.cpp's own too."""
@@ -31,6 +34,10 @@ _ORIGIN = re.compile(
     re.VERBOSE,
 )
 """A star stands for a whole host of an app's own scheme, for one or more labels before a name, or for a port."""
+
+_METADATA = re.compile(r"([^=\0]+)=(?:(int|float):([^\0]+)|(bool):(true|false)|(str):([^\0]*))")
+_LONGEST_METADATA = 128
+"""`llama_model_kv_override` in llama.h, with the null at the end."""
 
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
@@ -74,7 +81,7 @@ class FiniteNumber(click.ParamType[float]):
             number = float(value)
         except ValueError:
             number = math.nan
-        if not math.isfinite(number):
+        if not abs(number) <= FLOAT32:
             self.fail(f"{value!r} is not a number.", param, ctx)
         if number < self._minimum:
             self.fail(f"{value} is less than {self._minimum:g}.", param, ctx)
@@ -198,6 +205,88 @@ class Shares(click.ParamType[tuple[float, ...]]):
         if not any(shares):
             self.fail("all shares are 0.", param, ctx)
         return shares
+
+
+class SplitModeName(click.Choice[str]):
+    """`none` or `layer`. llama.cpp has more, and none of the backends that bundles carry can do them."""
+
+    def __init__(self) -> None:
+        super().__init__(["none", "layer"])
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in ("row", "tensor"):
+            self.fail(f"CUDA, ROCm and Vulkan share models by layers only: {value} is not there.", param, ctx)
+        return str(super().convert(value, param, ctx))
+
+
+class Mebibytes(click.ParamType[tuple[int, ...]]):
+    """`1024` or `1024,512` as a tuple of bytes."""
+
+    name = "list"
+
+    def convert(
+        self, value: str | tuple[int, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        most = 2**24
+        return tuple(Whole(0, most).convert(part, param, ctx) * 2**20 for part in value.replace("/", ",").split(","))
+
+
+class TensorBuffers(click.ParamType["tuple[TensorBuffer, ...]"]):
+    """`PATTERN=BUFFER,PATTERN=BUFFER`."""
+
+    name = "PATTERN=BUFFER"
+
+    def convert(
+        self, value: str | tuple[TensorBuffer, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[TensorBuffer, ...]:
+        from runtime.engine.backend import TensorBuffer
+
+        if isinstance(value, tuple):
+            return value
+        places = []
+        for part in CommaList().convert(value, param, ctx):
+            pattern, equals, buffer = part.partition("=")
+            if not (equals and pattern and buffer) or "\0" in part:
+                self.fail(f"{part!r} is no PATTERN=BUFFER, as in '\\.ffn_.*_exps=CPU'.", param, ctx)
+            try:
+                re.compile(pattern)  # llama.cpp reads it as ECMAScript does: what is wrong in one is wrong in both
+            except re.error as error:
+                self.fail(f"{pattern!r} is no regular expression: {error}.", param, ctx)
+            places.append(TensorBuffer(pattern, buffer))
+        return tuple(places)
+
+
+class Metadata(click.ParamType["tuple[MetadataOverride, ...]"]):
+    """`KEY=TYPE:VALUE,KEY=TYPE:VALUE`, in which TYPE is int, float, bool or str, as llama.cpp has it."""
+
+    name = "KEY=TYPE:VALUE"
+
+    def convert(
+        self, value: str | tuple[MetadataOverride, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[MetadataOverride, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(self._override(part, param, ctx) for part in CommaList().convert(value, param, ctx))
+
+    def _override(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> MetadataOverride:
+        from runtime.engine.backend import MetadataOverride
+
+        match = _METADATA.fullmatch(text)
+        if match is None:
+            example = "tokenizer.ggml.add_bos_token=bool:false"
+            self.fail(
+                f"{text!r} is no KEY=int:N, KEY=float:X, KEY=bool:true or KEY=str:TEXT, as in {example}.", param, ctx
+            )
+        key, kind, said = (group for group in match.groups() if group is not None)
+        if len(key.encode()) >= _LONGEST_METADATA or len(said.encode()) >= _LONGEST_METADATA:
+            self.fail(f"{text!r} is too long: key and text may have {_LONGEST_METADATA - 1} bytes each.", param, ctx)
+        if kind == "bool":
+            return MetadataOverride(key, said == "true")
+        if kind == "int":
+            return MetadataOverride(key, Whole(-(2**63), 2**63 - 1).convert(said, param, ctx))
+        return MetadataOverride(key, FiniteNumber().convert(said, param, ctx) if kind == "float" else said)
 
 
 class WorkerAddresses(click.ParamType["tuple[WorkerAddress, ...]"]):

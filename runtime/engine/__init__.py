@@ -11,7 +11,7 @@ beginnings → what two texts have in common        pieces → what stands for p
 sequence → one request's state                    wording, text, lines → tokens into text, stop strings
 types → what a request and its events are         stats → numbers of all of it
 slots → states of sequences, saved and restored   worker → whose turn it is, among several engines
-wanted → whether anybody waits for a thread's work
+wanted → whether anybody waits for a thread's work thoughts → when enough has been thought
 backend → what the engine needs of a model        gbnf → grammars, and what they cost
 llama → the only importer of llama_cpp            errors → what can go wrong
 

@@ -103,19 +103,28 @@ NumaStrategy = Literal["distribute", "isolate", "numactl"]
 """Where threads run on a machine of several NUMA nodes: ggml's `ggml_numa_strategy`, from 1 on."""
 
 
+class MetadataOverride(msgspec.Struct, frozen=True):
+    """What the model is taken to say of itself by `key`, whatever its GGUF says there."""
+
+    key: str
+    value: bool | int | float | str
+
+
 class LoadSettings(msgspec.Struct, frozen=True):
     """How weights come into memory: mapped or read, locked there or not, repacked for the processor or not.
 
-    `numa` None: threads run where the system puts them.
+    `numa` None: threads run where the system puts them. `overrides` are said of the model in place of
+    what its GGUF says.
     """
 
     mmap: bool = True
     mlock: bool = False
     repack: bool = True
     numa: NumaStrategy | None = None
+    overrides: tuple[MetadataOverride, ...] = ()
 
 
-SplitMode = Literal["none", "layer", "row"]
+SplitMode = Literal["none", "layer"]
 """How several devices share a model: llama.cpp's `llama_split_mode`, in its order."""
 
 
@@ -138,12 +147,30 @@ class WorkerAddress(msgspec.Struct, frozen=True):
         return self.label or self.endpoint
 
 
+EXPERTS_PATTERN = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
+"""The weights of a mixture's experts, by the names of their tensors: LLM_FFN_EXPS_REGEX in llama.cpp's common.h."""
+
+EXPERTS = re.compile(EXPERTS_PATTERN.encode())
+
+
+PROCESSOR = "CPU"
+"""What ggml calls the processor's memory."""
+
+
+class TensorBuffer(msgspec.Struct, frozen=True):
+    """Tensors whose names match `pattern` (ECMAScript, somewhere in them) go to what ggml calls `buffer`: "CPU"."""
+
+    pattern: str
+    buffer: str
+
+
 class Offload(msgspec.Struct, frozen=True):
     """Layers on GPUs and on other machines: the last `n_layers`, counting the output as one.
 
     They go to all devices of `workers`, then to those of the backend in `library`: `numbers` are these as ggml's
     registry of that backend counts them. `tensor_split` has a share for each, empty: by what is free there; `main_gpu`
-    is an index into them, for `split_mode` none and row.
+    is an index into them, for `split_mode` none. `tensor_buffers` go elsewhere than their layer, the first that
+    matches counts; the experts of the first `cpu_experts` layers stay on the processor.
     """
 
     library: Path | None
@@ -153,6 +180,13 @@ class Offload(msgspec.Struct, frozen=True):
     main_gpu: int = 0
     tensor_split: tuple[float, ...] = ()
     workers: tuple[WorkerAddress, ...] = ()
+    tensor_buffers: tuple[TensorBuffer, ...] = ()
+    cpu_experts: int = 0
+
+    def buffers(self) -> tuple[TensorBuffer, ...]:
+        """All that goes elsewhere, experts too."""
+        of_layers = (rf"blk\.{layer}{EXPERTS_PATTERN}" for layer in range(self.cpu_experts))
+        return (*self.tensor_buffers, *(TensorBuffer(pattern, PROCESSOR) for pattern in of_layers))
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -189,7 +223,8 @@ ON_THE_PROCESSOR = Placement()
 class LayerSizes(msgspec.Struct, frozen=True):
     """What a GGUF says of its layers, before it is loaded. All in bytes, but `n_ctx_train`.
 
-    `layers` are the weights of each, `output` of what comes after the last; `caches` what each keeps of the text.
+    `layers` are the weights of each, of which `experts` are those of a mixture's experts, `output` of what comes after
+    the last; `caches` what each keeps of the text.
     `widest` is the most that one token takes of scratch memory: logits, or activations.
     """
 
@@ -198,11 +233,18 @@ class LayerSizes(msgspec.Struct, frozen=True):
     caches: tuple[LayerCache, ...]
     widest: int
     n_ctx_train: int
+    experts: tuple[int, ...] = ()
 
     def cache(self, kept: Kept) -> tuple[int, ...]:
         """What each layer's part of the cache takes. There may be more than `layers`, where the GGUF is split."""
         sizes = cache_sizes(self.caches, kept)
         return (*sizes, *[0] * (len(self.layers) - len(sizes)))
+
+    def without_experts(self, n_layers: int) -> LayerSizes:
+        """The same where the experts of the first `n_layers` are somewhere else."""
+        elsewhere = (*self.experts[:n_layers], *[0] * len(self.layers))
+        layers = tuple(size - experts for size, experts in zip(self.layers, elsewhere, strict=False))
+        return msgspec.structs.replace(self, layers=layers)
 
     def slots(self, n_ctx: int) -> int:
         """How many requests run at once in such a context, where nobody says."""
@@ -228,6 +270,37 @@ POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 """The same in the order of llama.cpp's `llama_pooling_type`, from 0 on."""
 
 
+RopeScaling = Literal["none", "linear", "yarn"]
+"""How positions beyond the training are told: llama.cpp's `llama_rope_scaling_type`, in its order."""
+
+
+class Rope(msgspec.Struct, frozen=True):
+    """How positions are told (RoPE), and those beyond the training (YaRN, arXiv 2309.00071); None: as the model says.
+
+    `freq_scale` is one by what a context grows; `yarn_orig_ctx` counts tokens.
+    """
+
+    scaling: RopeScaling | None = None
+    freq_base: float | None = None
+    freq_scale: float | None = None
+    yarn_orig_ctx: int | None = None
+    yarn_ext_factor: float | None = None
+    yarn_attn_factor: float | None = None
+    yarn_beta_fast: float | None = None
+    yarn_beta_slow: float | None = None
+
+
+class ControlVectors(msgspec.Struct, frozen=True):
+    """What is added to the activations between layers: the sum of vectors in files, each as strongly as its scale.
+
+    Only behind the layers from `first` to `last`, both included, None: to the end. A GGUF has them as `direction.N`.
+    """
+
+    files: tuple[tuple[Path, float], ...] = ()
+    first: int = 1
+    last: int | None = None
+
+
 ContextSource = Literal["flag", "model", "memory", "device"]
 """What the size of a context comes from: a flag, the model's training, or what fits in memory or on the GPUs."""
 
@@ -238,7 +311,8 @@ class ContextSettings(msgspec.Struct, frozen=True):
     `max_draft` tokens may be guessed for each sequence and step, from its own text where it `looks_up`; `pooling` None:
     what the model says. A draft model guesses no token of less than `least_probability`, nor fewer than `min_draft` at
     once. With `swa_full`, layers with a sliding window keep all tokens, too. With `gives_way` fewer than `n_threads`
-    compute while others need the processors.
+    compute while others need the processors. `cache_beside_layers`: what is kept of the text is where its layer is, on
+    a GPU; else in memory.
     """
 
     n_ctx: int
@@ -257,6 +331,9 @@ class ContextSettings(msgspec.Struct, frozen=True):
     pooling: Pooling | None = None
     n_ctx_source: ContextSource = "flag"
     gives_way: bool = False
+    cache_beside_layers: bool = True
+    rope: Rope = Rope()
+    control: ControlVectors = ControlVectors()
 
     def kept(self) -> Kept:
         """What of the text is kept then."""

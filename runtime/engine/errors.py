@@ -75,6 +75,18 @@ class AdapterFailed(EngineError):
         self.reason = reason
 
 
+class ControlVectorFailed(EngineError):
+    """`reason` continues a sentence that begins with the file's `path`."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path}: the file of a control vector {reason}",
+            "It must be a GGUF made for the very model it is used with.",
+        )
+        self.path = path
+        self.reason = reason
+
+
 class ProjectorFailed(EngineError):
     """`reason` is what libmtmd logged last."""
 

@@ -14,7 +14,6 @@ piece shows and how it is computed.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence as Tokens
 from typing import Any
 
@@ -53,6 +52,8 @@ Seen = tuple["tuple[int, ...] | Piece", ...]
 def piece_tokens(digest: bytes, n_cells: int, n_positions: int) -> tuple[int, ...]:
     """The numbers for a piece of so many cells and positions (from 1 on, and no more than cells), by its `digest`."""
     assert 0 < n_positions <= n_cells
+    import hashlib  # with OpenSSL's, which no start needs
+
     noise = hashlib.shake_128(digest).digest(4 * n_cells)
     bits = [int.from_bytes(noise[i : i + 4], "little") & _HASH for i in range(0, 4 * n_cells, 4)]
     bits[0] |= _BEGINS

@@ -5,6 +5,8 @@ Pure arithmetic. Refuses to know what is guessed, and whether it is worth it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 
 class Mean:
     """The mean of what was measured, older ones fading; 0.0 of nothing.
@@ -38,7 +40,7 @@ class _Size:
 
 
 _FRESH = 512
-"""Steps after which one of a size counts as never seen."""
+"""Steps after which one of a size counts as never seen; it is looked at as often."""
 
 _UNSEEN = 0.1
 """Of what each token before costs: what one more is taken to cost where no step of the size has been seen."""
@@ -58,6 +60,8 @@ class StepCost:
         self._weight = self._x = self._y = self._xx = self._xy = 0.0
         self._steps = 0
         self._sizes: dict[int, _Size] = {}
+        self._known: list[int] = []
+        """The sizes of which a step has been seen, and not too long ago; in order."""
         self._plain: dict[int, Mean] = {}
         """Seconds of steps without guesses, by how many streams they had."""
 
@@ -69,7 +73,12 @@ class StepCost:
         """
         self._fit(streams + guesses, seconds)
         self._steps += 1
-        size = self._sizes.setdefault(streams + guesses, _Size(Mean(self._FADE)))
+        size = self._sizes.get(streams + guesses)
+        if size is None:
+            size = self._sizes[streams + guesses] = _Size(Mean(self._FADE))
+        if not size.seen or self._steps - size.seen >= _FRESH or not self._steps % _FRESH:
+            size.seen = self._steps
+            self._known = sorted(n for n, one in self._sizes.items() if self._steps - one.seen < _FRESH)
         size.seconds.add(seconds)
         size.seen = self._steps
         if not guesses:
@@ -79,6 +88,11 @@ class StepCost:
         if not plain:
             return self.of_guess(streams)
         return min(max((seconds / plain - 1) * streams / guesses, 0.0), 1.0)
+
+    @property
+    def sizes(self) -> int:
+        """How many sizes of steps are known."""
+        return len(self._known)
 
     def plain(self, streams: int) -> float:
         """How many seconds a step over `streams` without guesses takes; 0.0 where no such step has been seen."""
@@ -99,15 +113,19 @@ class StepCost:
         the first, and the next three together as much again. Between two that were seen, on the line between them;
         beyond, a token more is taken to cost next to nothing, so that it is tried once.
         """
-        known = {size: one.seconds.value for size, one in self._sizes.items() if self._steps - one.seen < _FRESH}
-        below = max((size for size in known if size <= tokens), default=0)
-        above = min((size for size in known if size >= tokens), default=0)
-        if not below:
-            return known.get(above, 0.0)
-        if not above:
-            return known[below] + (tokens - below) * _UNSEEN * known[below] / below
-        share = (tokens - below) / (above - below) if above > below else 0.0
-        return known[below] + share * (known[above] - known[below])
+        known = self._known
+        place = bisect_left(known, tokens)
+        if place == len(known):
+            if not known:
+                return 0.0
+            last = self._sizes[known[-1]].seconds.value
+            return last + (tokens - known[-1]) * _UNSEEN * last / known[-1]
+        above = self._sizes[known[place]].seconds.value
+        if known[place] == tokens or not place:
+            return above
+        below = self._sizes[known[place - 1]].seconds.value
+        share = (tokens - known[place - 1]) / (known[place] - known[place - 1])
+        return below + share * (above - below)
 
     def _fit(self, tokens: int, seconds: float) -> None:
         fade = self._FADE

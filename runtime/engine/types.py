@@ -10,6 +10,7 @@ from enum import Enum
 import msgspec
 
 from runtime.engine.pieces import PlacedPiece
+from runtime.engine.thoughts import ThoughtLimit
 
 DEFAULT_SAMPLERS = (
     "penalties",
@@ -41,6 +42,7 @@ class Sampling(msgspec.Struct, frozen=True):
     `seed` None draws a new one for each request; `temperature` <= 0 is greedy; `logit_bias` pairs tokens with what is
     added to their logits; `grammar` is GBNF, "" for none, and holds from the beginning unless it has `triggers`.
     With `n_probs` each token comes with the probabilities of so many, before sampling unless `post_sampling_probs`.
+    `thoughts` bounds how much is thought; None: nothing does.
     """
 
     seed: int | None = None
@@ -76,6 +78,7 @@ class Sampling(msgspec.Struct, frozen=True):
     triggers: Triggers | None = None
     n_probs: int = 0
     post_sampling_probs: bool = False
+    thoughts: ThoughtLimit | None = None
 
 
 class GenerationRequest(msgspec.Struct, frozen=True):

@@ -39,6 +39,9 @@ _FADE_OF_ALL = 0.995
 _PAUSE, _LONGEST_PAUSE = 16, 1024
 """Tokens after which a stream tries again for which guesses are not worth it, doubled each time."""
 
+_STEPS_PRICED = 16
+"""Steps for which prices hold where nothing new is known: to work them out takes a tenth of a millisecond."""
+
 _UNKNOWN_STEP = 0.25
 _UNKNOWN_READING = 0.05
 """Of the time of a step: what one of the draft model, and a token that it reads, are taken to cost before any has."""
@@ -74,6 +77,9 @@ class Worth:
         """Seconds of the next step without guesses, and of one token of one stream in it; 0.0: not known."""
         self._prices: list[float] = []
         """What each guess costs where one, two, … are made at once by all who may, in times of a token."""
+        self._priced = (0, 0, 0, 0)
+        self._priced_steps = 0
+        """For which streams that was, and how many steps ago."""
         self._right = self._tried = 0.0
         self._steps: dict[int, Mean] = {}
         """Seconds of the draft model's steps, by how many streams they had."""
@@ -84,6 +90,11 @@ class Worth:
     def begin(self, streams: int, drafting: int, at_most: int) -> None:
         """A new step, over so many `streams`, of which `drafting` may guess up to `at_most` tokens."""
         self._promised = 0.0
+        known = (streams, drafting, at_most, self._cost.sizes)
+        self._priced_steps += 1
+        if known == self._priced and self._priced_steps < _STEPS_PRICED:
+            return
+        self._priced, self._priced_steps = known, 0
         self._step = step = self._cost.plain(streams)
         self._token = step / streams
         if step:

@@ -32,4 +32,5 @@ def draft_offload(placement: Placement, sizes: LayerSizes) -> Offload | None:
     if offload is None:
         return None
     is_there = placement.is_whole and not offload.workers
-    return msgspec.structs.replace(offload, n_layers=len(sizes.layers) + 1 if is_there else 0, workers=())
+    n_layers = len(sizes.layers) + 1 if is_there else 0
+    return msgspec.structs.replace(offload, n_layers=n_layers, workers=(), tensor_buffers=(), cpu_experts=0)

@@ -114,7 +114,8 @@ def _open_backend(found: Found, settings: Settings, shared: _Shared, load: _Load
             draft, draft_sized = None, None
             if guesses is not None and not model.facts.keeps_state:  # else no wrong guess could be taken back
                 sizes = layer_sizes(guesses.weights) or NO_LAYERS
-                guessing = load(guesses.weights, engine.load, (), draft_offload(placement, sizes))
+                own = msgspec.structs.replace(engine.load, overrides=())
+                guessing = load(guesses.weights, own, (), draft_offload(placement, sizes))
                 opened.callback(guessing.close)
                 draft, draft_sized = Draft(guesses.weights, guessing), Sized(guessing.facts, sizes)
                 check_draft(draft, model)

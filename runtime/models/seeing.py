@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.backends.unpacking import cache_folder, unpacked_media
 from runtime.bundle import Bundle
 from runtime.engine.backend import ContextSettings, Placement, Weights
 from runtime.engine.errors import ProjectorFailed
@@ -81,6 +80,8 @@ def _media(weights: Weights, bundle: Bundle | None) -> Path | None:
     pack = next((pack for pack in packs if pack.platform == here), None)
     if bundle is None or pack is None:
         raise NoMediaPack(weights)
+    from runtime.backends.unpacking import cache_folder, unpacked_media
+
     folder = unpacked_media(bundle, pack, cache_folder())
     if str(folder) not in sys.path:
         sys.path.append(str(folder))

@@ -50,6 +50,9 @@ def context_settings(
         swa_full=settings.swa_full,
         pooling=settings.pooling,
         n_ctx_source=source,
+        cache_beside_layers=settings.cache_beside_layers,
+        rope=settings.rope,
+        control=settings.control,
     )
 
 

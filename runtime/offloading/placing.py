@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from runtime.bundle import Backend, Bundle
-from runtime.engine.backend import Offload, Placement, Verdict, Weights, WorkerAddress
+from runtime.engine.backend import LayerSizes, Offload, Placement, Verdict, Weights, WorkerAddress
 from runtime.engine.errors import BackendFailed, ContextFailed, ModelLoadFailed
 from runtime.machine.gpus import has_gpu
+from runtime.memory.sizes import Kept
 from runtime.settings import EngineSettings, GpuSettings
 
 if TYPE_CHECKING:
+    from runtime.backends.fitting import Fit
     from runtime.backends.preparing import Prepared
 
 Opened = TypeVar("Opened")
@@ -54,8 +56,8 @@ def placements(
     has_no_pack = bundle is None or not bundle.manifest.packs
     if has_no_pack and gpu.backend in ("auto", "disable") and not gpu.devices and not gpu.workers:
         no_pack = "this file has no pack for GPUs (loaf build --backend vulkan)"
-        reason = f": {no_pack}" if has_gpu() else ""
-        line = f"-ngl changes nothing: {no_pack}" if gpu.n_layers else f"Computing on the processor{reason}"
+        idle, reason = _without_devices(gpu), f": {no_pack}" if has_gpu() else ""
+        line = f"{idle} changes nothing: {no_pack}" if idle else f"Computing on the processor{reason}"
         yield Placement(lines=(line,))  # at once: nothing more is imported
         return
     from runtime.backends.fitting import fit
@@ -66,34 +68,68 @@ def placements(
         yield Placement(lines=(devices.sentence,), verdicts=devices.verdicts)
         return
     _check_shares(gpu, len(devices.names))
-    used, shares = (devices.free, gpu.tensor_split) if gpu.split_mode != "none" else ((devices.free[gpu.main_gpu],), ())
+    _check_buffers(gpu, devices.buffers)
+    free = tuple(_besides(gpu, number, free) for number, free in enumerate(devices.free))
+    used, shares = (free, gpu.tensor_split) if gpu.split_mode != "none" else ((free[gpu.main_gpu],), ())
     sizes = layer_sizes(weights)
     if sizes is not None:  # else ggml cannot read them, and loading will say why
         whole = len(sizes.layers) + 1
+        kept = partial(_kept_there, engine, sizes)
         beside = layer_sizes(draft) if draft is not None else None
-        fitting = fit(sizes, engine.n_ctx, partial(engine.kept, sizes), used, shares, beside)
-        first = fitting.n_layers if gpu.n_layers is None else min(gpu.n_layers, whole)
-        for n_layers in dict.fromkeys((first, first // 2)):
-            if n_layers:
-                offload = Offload(
-                    devices.library,
-                    devices.numbers,
-                    n_layers,
-                    gpu.split_mode,
-                    gpu.main_gpu,
-                    gpu.tensor_split,
-                    devices.workers,
-                )
-                why = "as -ngl says" if n_layers == gpu.n_layers else f"{sum(used) / 1e9:.1f} GB are free there"
-                line = f"On {' and '.join(devices.names)}: {_share(n_layers, whole, why)}"
-                yield Placement(offload, fitting.n_ctx, n_layers == whole, (line,), devices.verdicts)
+        fitting = fit(sizes, engine.n_ctx, kept, used, shares, beside, gpu.cpu_experts)
+        for n_layers, experts in _tries(sizes, gpu, fitting, whole):
+            offload = Offload(
+                devices.library,
+                devices.numbers,
+                n_layers,
+                gpu.split_mode,
+                gpu.main_gpu,
+                gpu.tensor_split,
+                devices.workers,
+                gpu.tensor_buffers,
+                experts,
+            )
+            why = "as -ngl says" if n_layers == gpu.n_layers else f"{sum(used) / 1e9:.1f} GB are free there"
+            line = f"On {' and '.join(devices.names)}: {_share(n_layers, whole, why, experts)}"
+            is_whole = n_layers == whole and not experts and not gpu.tensor_buffers
+            yield Placement(offload, fitting.n_ctx, is_whole, (line,), devices.verdicts)
     no_devices = Offload(devices.library, (), 0)
     line = f"Computing on the processor: no layer fits {'the workers' if devices.workers else 'the GPU'}"
     yield Placement(no_devices, lines=(line,), verdicts=devices.verdicts)
 
 
+def _without_devices(gpu: GpuSettings) -> str:
+    """The flag that says what of the model goes where, if one does, and there is nowhere to go."""
+    if gpu.n_layers:
+        return "-ngl"
+    return "--override-tensor" if gpu.tensor_buffers else "--n-cpu-moe" if gpu.cpu_experts else ""
+
+
+def _kept_there(engine: EngineSettings, sizes: LayerSizes, n_ctx: int) -> Kept:
+    """What of the text is kept beside the layers on devices."""
+    kept = engine.kept(sizes, n_ctx)
+    return kept if engine.cache_beside_layers else msgspec.structs.replace(kept, bits_k=0, bits_v=0)
+
+
+def _tries(sizes: LayerSizes, gpu: GpuSettings, fitting: Fit, whole: int) -> Iterator[tuple[int, int]]:
+    """Layers on the devices, and of how many the experts stay on the processor: by the estimate, then with less."""
+    if gpu.n_layers is not None:
+        first, experts = min(gpu.n_layers, whole), gpu.cpu_experts or 0
+    else:
+        first, experts = fitting.n_layers, fitting.cpu_experts
+    experts = min(experts, len(sizes.layers))
+    is_free = gpu.cpu_experts is None and any(sizes.experts)
+    without_any = len(sizes.layers) if is_free else experts
+    for n_layers, left in dict.fromkeys(((first, experts), (first, without_any), (first // 2, without_any))):
+        if n_layers:
+            yield n_layers, left
+
+
 class _Devices(msgspec.Struct, frozen=True):
-    """What computes, as `Offload` has it; a name and the free bytes of each. None: for the reason in `sentence`."""
+    """What computes, as `Offload` has it; a name and the free bytes of each. None: for the reason in `sentence`.
+
+    `buffers` are the names of where tensors can be.
+    """
 
     library: Path | None = None
     numbers: tuple[int, ...] = ()
@@ -102,12 +138,13 @@ class _Devices(msgspec.Struct, frozen=True):
     free: tuple[int, ...] = ()
     sentence: str = ""
     verdicts: tuple[Verdict, ...] = ()
+    buffers: tuple[str, ...] = ()
 
 
 def _prepare_and_load(bundle: Bundle | None, gpu: GpuSettings) -> _Devices:
     """What computes, loaded and connected. Raises `GpuUnavailable`, `WorkerUnreachable`."""
     from runtime.backends.workers import find, labelled
-    from runtime.engine.llama.devices import free_memory, own_devices, remote_devices
+    from runtime.engine.llama.devices import buffer_types, free_memory, own_devices, remote_devices
 
     found = find(gpu.workers if gpu.n_layers != 0 else ())
     prepared = own_backend(bundle, gpu)
@@ -125,6 +162,7 @@ def _prepare_and_load(bundle: Bundle | None, gpu: GpuSettings) -> _Devices:
         tuple(map(free_memory, (*remote_devices(workers), *own))),
         prepared.sentence,
         (*told, *prepared.verdicts),
+        tuple(buffer_types((*remote_devices(workers), *own))) if gpu.tensor_buffers else (),
     )
 
 
@@ -154,11 +192,33 @@ def _check_shares(gpu: GpuSettings, n_devices: int) -> None:
     if len(gpu.tensor_split) > n_devices:
         raise GpuUnavailable("--tensor-split", f"{len(gpu.tensor_split)} shares for {n_devices} in use", "")
 
+    if len(gpu.spare) > n_devices:
+        raise GpuUnavailable("--fit-target", f"{len(gpu.spare)} margins for {n_devices} in use", "")
 
-def _share(n_layers: int, whole: int, why_not_more: str) -> str:
+
+def _check_buffers(gpu: GpuSettings, there: tuple[str, ...]) -> None:
+    from runtime.backends.choosing import GpuUnavailable
+
+    for one in gpu.tensor_buffers:
+        if one.buffer not in there:
+            raise GpuUnavailable("--override-tensor", f"{one.buffer} is none of {', '.join(there)}", "")
+
+
+def _besides(gpu: GpuSettings, number: int, free: int) -> int:
+    """What of the `free` bytes of a device there is for the model, where `fit` leaves alone `SPARE` of it."""
+    from runtime.backends.fitting import SPARE
+
+    if not gpu.spare:
+        return free
+    margin = gpu.spare[0] if len(gpu.spare) == 1 else (*gpu.spare, *[SPARE] * (number + 1))[number]
+    return max(free + SPARE - margin, 0)
+
+
+def _share(n_layers: int, whole: int, why_not_more: str, cpu_experts: int) -> str:
+    but = f", but the experts of {cpu_experts} on the processor" if cpu_experts else ""
     if n_layers == whole:
-        return f"all {_layers(whole)}"
-    return f"{n_layers} of {_layers(whole)} ({why_not_more}), the others on the processor"
+        return f"all {_layers(whole)}{but}"
+    return f"{n_layers} of {_layers(whole)} ({why_not_more}){but}, the others on the processor"
 
 
 def _layers(count: int) -> str:

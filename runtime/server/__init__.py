@@ -12,10 +12,11 @@ readiness, renewing → what changes while it runs     tracing → what requests
 access, receiving, connections, listening, paths, tls → who may ask, where, and how much that may cost
 refusals, errors → why not, and as which status
 page, openapi, logging → what it shows of itself
+sooner → what comes with the first request that needs it
 
 Refuses to know how answers are computed (`engine/`), and how conversations become prompts (`chat/`).
 """
 
-from runtime.machine.lean import enter_package
+from runtime.server.sooner import import_web
 
-enter_package("aiohttp", __version__="")  # of which only `aiohttp.web` is used; app.py names us in its place
+import_web()

@@ -11,6 +11,7 @@ from runtime.models.served import ServedModel
 from runtime.server.access import answer_headers, guard
 from runtime.server.anthropic import ANTHROPIC
 from runtime.server.connections import SERVER_NAME
+from runtime.server.dialect import Handler
 from runtime.server.errors import answering_errors
 from runtime.server.keys import MODELS, PING_SECONDS, READINESS, RENEWABLE, SETTINGS, STARTED
 from runtime.server.llamacpp import LLAMACPP
@@ -78,11 +79,20 @@ def build_app(
         for route in dialect.routes:
             for path in route.paths:
                 for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
-                    app.router.add_route(method, prefix + path, route.handler)
+                    app.router.add_route(method, prefix + path, _answering(route.handler))
     app.on_response_prepare.append(answer_headers(server))
     app.on_response_prepare.append(_name_the_server)
     app.on_response_prepare.append(name_in_answer)
     return app
+
+
+def _answering(handler: Handler) -> Handler:
+    """`handler`, which may be one that is not imported yet."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await handler(request)
+
+    return answer
 
 
 async def _name_the_server(_request: web.Request, response: web.StreamResponse) -> None:

@@ -103,7 +103,8 @@ class ChatFields(GenerationFields):
 
     `functions` and `function_call` are what `tools` and `tool_choice` were once. `input` stands for `messages` where a
     client has one form for chats and for `/v1/responses`. `continue_final_message` and
-    `add_generation_prompt` are vLLM's and llama-server's, `reasoning_format` is llama-server's.
+    `add_generation_prompt` are vLLM's and llama-server's, `reasoning_format` is llama-server's. After
+    `reasoning_budget_tokens` (or `thinking_budget_tokens`) of thoughts they are ended, with `reasoning_budget_message`.
     """
 
     messages: list[ChatMessage] | None = None
@@ -116,6 +117,9 @@ class ChatFields(GenerationFields):
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
     reasoning_format: str | None = None
+    reasoning_budget_tokens: int | None = None
+    thinking_budget_tokens: int | None = None
+    reasoning_budget_message: str | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     continue_final_message: bool | str | None = None
     add_generation_prompt: bool | None = None
@@ -128,6 +132,7 @@ def conversation(body: ChatFields) -> Conversation:
     if not messages:
         raise BadRequest("messages: at least one is needed", "messages")
     tools, choice = _tools(body)
+    budget = _budget(body)
     return Conversation(
         messages=messages,
         media=media.given,
@@ -135,13 +140,26 @@ def conversation(body: ChatFields) -> Conversation:
         tool_choice=choice,
         parallel_calls=body.parallel_tool_calls is not False and body.functions is None,
         schema=None if body.response_format is None else _schema(body.response_format),
-        thinks=_thinks(body),
+        thinks=False if budget == 0 else _thinks(body),
+        thought_tokens=budget,
+        thought_message=body.reasoning_budget_message,
         effort=effort(body.reasoning_effort),
         splits_reasoning=_splits_reasoning(body.reasoning_format),
         template_values=body.chat_template_kwargs or {},
         continues_last=_continues_last(body, messages[-1]),
         opens_answer=body.add_generation_prompt is not False,
     )
+
+
+def _budget(body: ChatFields) -> int | None:
+    """Tokens of thoughts, None: as the server has it. Raises `BadRequest`."""
+    for field in ("reasoning_budget_tokens", "thinking_budget_tokens"):
+        number: int | None = getattr(body, field)
+        if number is not None and number < -1:
+            raise BadRequest(f"{field}: {number} is less than -1", field)
+        if number is not None and number >= 0:
+            return number
+    return None
 
 
 def _messages(body: ChatFields, media: Gathering) -> tuple[Message, ...]:

@@ -16,7 +16,7 @@ from runtime.engine.types import GenerationRequest, Sampling, Triggers
 _RANDOM_SEED = 0xFFFFFFFF
 """llama.cpp's LLAMA_DEFAULT_SEED: one is drawn for each request."""
 
-_LONG = ("dry_sequence_breakers", "grammar", "logit_bias", "triggers")
+_LONG = ("dry_sequence_breakers", "grammar", "logit_bias", "thoughts", "triggers")
 """Parts of `Sampling` that only an answer of its own repeats; `/slots` and `/props` leave them out."""
 
 

@@ -118,12 +118,26 @@ async def _addresses_of(host: str, port: int) -> list[tuple[int, Any]]:
     """Families and addresses. `localhost` is both of its own, whatever a hosts file says: clients take either."""
     if host.lower() == "localhost":
         return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port, 0, 0))]
+    if numeric := _numeric_addresses(host, port):
+        return numeric
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one
         raise _cannot_listen(host, port, error) from error
     return list(dict.fromkeys((entry[0], entry[4]) for entry in found))
+
+
+def _numeric_addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """Nobody need be asked, nor waited for in a thread of its own, for what is an address already; else none."""
+    if not host.isascii():
+        return []
+    try:
+        flags = socket.AI_PASSIVE | socket.AI_NUMERICHOST  # of bytes, since a text would be looked at as a foreign name
+        found = socket.getaddrinfo(host.encode(), port, type=socket.SOCK_STREAM, flags=flags)
+    except OSError:
+        return []
+    return [(entry[0], entry[4]) for entry in found]
 
 
 def _bound(family: int, address: tuple[str | int, ...], *, takes_ipv4: bool) -> socket.socket:

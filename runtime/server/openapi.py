@@ -16,6 +16,7 @@ import msgspec
 from aiohttp import web
 
 from runtime import __version__
+from runtime.machine.lean import itself
 from runtime.server.dialect import Dialect, Failure, Handler, Overflow, Route
 from runtime.server.json import encode
 
@@ -47,7 +48,7 @@ def describing(dialects: tuple[Dialect, ...], prefix: str) -> Handler:
 def description(dialects: Sequence[Dialect]) -> dict[str, Any]:
     """The OpenAPI document: each path of each route, with the types that bodies are parsed into."""
     routes = [(dialect, route) for dialect in dialects for route in dialect.routes]
-    bodies = [route.body for _dialect, route in routes if route.body is not None]
+    bodies = [itself(route.body) for _dialect, route in routes if route.body is not None]
     schemas, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     schema_of = iter(schemas)
     paths: dict[str, dict[str, Any]] = {}
@@ -75,7 +76,7 @@ def description(dialects: Sequence[Dialect]) -> dict[str, Any]:
 
 
 def _operation(dialect: Dialect, route: Route, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
-    summary, _, more = (inspect.getdoc(route.handler) or "").partition("\n")
+    summary, _, more = (inspect.getdoc(itself(route.handler)) or "").partition("\n")
     names = _PARAMETER.findall(path)
     operation: dict[str, Any] = {
         "operationId": "_".join([route.method.lower(), *re.findall(r"\w+", path)]),
@@ -101,7 +102,7 @@ def _operation(dialect: Dialect, route: Route, path: str, body: Mapping[str, Any
 def _answers(dialect: Dialect, route: Route) -> Iterator[str]:
     """The content types that an answer may have: a stream's too, where the body can ask for one."""
     yield route.answer
-    if "stream" in getattr(route.body, "__struct_fields__", ()):
+    if "stream" in getattr(itself(route.body), "__struct_fields__", ()):
         yield dialect.stream
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -90,12 +89,16 @@ def _single(name: str) -> _File:
 
 
 def _file(content: bytes, suffix: str, caching: str) -> _File:
+    import hashlib
+
     tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
     return _File(content, _TYPES[suffix], tag, caching, _policy(gzip.decompress(content) if suffix == ".html" else b""))
 
 
 def _policy(html: bytes) -> str:
     """What a browser may do with `html`."""
+    import hashlib
+
     hashes = {b"script": "", b"style": ""}
     for element, text in _INLINE.findall(html):
         hashes[element] += f" 'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'"

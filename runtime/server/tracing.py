@@ -5,8 +5,8 @@ Knows `X-Request-Id` and W3C's Trace Context (https://www.w3.org/TR/trace-contex
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 
 import msgspec
 from aiohttp import web
@@ -39,7 +39,7 @@ def named(request: web.Request) -> Named:
     known: Named | None = request.get(_NAMED)
     if known is None:
         given = request.headers.get(REQUEST_ID, "")
-        known = Named(given if _NAME.fullmatch(given) else secrets.token_hex(8), _trace(request))
+        known = Named(given if _NAME.fullmatch(given) else os.urandom(8).hex(), _trace(request))
         request[_NAMED] = known
     return known
 
@@ -54,4 +54,4 @@ async def name_in_answer(request: web.Request, response: web.StreamResponse) -> 
 
 def _trace(request: web.Request) -> Trace | None:
     match = _PARENT.fullmatch(request.headers.get("traceparent", ""))
-    return Trace(match[1], secrets.token_hex(8), match[2]) if match else None
+    return Trace(match[1], os.urandom(8).hex(), match[2]) if match else None

@@ -43,29 +43,6 @@ def test_a_file_that_cannot_be_read_is_refused(page: Page, name: str, kind: str,
     expect(page.locator(".composer .chips")).to_have_count(0)
 
 
-def test_pictures_are_for_models_that_see_them(browser: Browser, server: Server) -> None:
-    props = server.get("/props")[1]
-    props["modalities"]["vision"] = True
-
-    def sees(page: Page) -> None:
-        answering({"content": "A dot."})(page)
-        page.route("**/props?*", lambda route: route.fulfill(json=props))
-
-    with opened(browser, server.url, before=sees) as page:
-        page.get_by_role("button", name="Attach a picture, PDF, Word or text file").wait_for()
-        page.get_by_label("Files to attach").set_input_files(
-            [{"name": "dot.png", "mimeType": "image/png", "buffer": PICTURE}]
-        )
-        expect(page.get_by_role("img", name="dot.png")).to_be_visible()
-        say(page, "What is it?")
-        last_answer(page)
-        picture, text = page.asked[0]["messages"][0]["content"]  # type: ignore[attr-defined]
-        assert picture["image_url"]["url"].startswith("data:image/png;base64,")
-        assert text == {"type": "text", "text": "What is it?"}
-        page.reload()
-        expect(page.get_by_role("img", name="dot.png")).to_be_visible()
-
-
 # -- documents ------------------------------------------------------------------------------------------------
 
 

@@ -73,7 +73,7 @@ def drawn(page: Page, width: int, height: int, kind: str = "image/png") -> bytes
 
 
 def attach(page: Page, name: str, kind: str, content: bytes) -> None:
-    page.get_by_role("button", name="Attach a picture or a text file").wait_for()
+    page.get_by_role("button", name="Attach a picture, PDF, Word or text file").wait_for()
     page.get_by_label("Files to attach").set_input_files([{"name": name, "mimeType": kind, "buffer": content}])
 
 
@@ -121,7 +121,7 @@ def test_a_small_one_is_sent_as_it_is_and_kept(page: Page, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("kind", "on"), [("paste", "#message"), ("drop", ".composer"), ("drop", "header")])
 def test_pasted_or_dropped_anywhere(page: Page, kind: str, on: str) -> None:
-    page.get_by_role("button", name="Attach a picture or a text file").wait_for()
+    page.get_by_role("button", name="Attach a picture, PDF, Word or text file").wait_for()
     content = drawn(page, 30, 20)
     assert page.evaluate(GIVEN, [kind, list(content), "image/png", on])
     (picture,) = sent(page, "")
@@ -182,7 +182,7 @@ def test_only_where_the_model_sees(browser: Browser, server: Server, page: Page)
     expect(page.get_by_role("button", name="Take a photo")).to_be_hidden()  # no finger here points at anything
     content = drawn(page, 30, 20)
     with opened(browser, server.url) as blind:
-        blind.get_by_role("button", name="Attach a text file").wait_for()
+        blind.get_by_role("button", name="Attach a PDF, Word or text file").wait_for()
         expect(blind.get_by_role("button", name="Take a photo")).to_have_count(0)
         files = [{"name": "half.png", "mimeType": "image/png", "buffer": content}]
         blind.get_by_label("Files to attach").set_input_files(files)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""Tiny models of random weights, one for each kind of memory that llama.cpp has, and adapters for one of them.
+"""Tiny models of random weights, one for each kind of memory that llama.cpp has, and a mixture of experts.
 
-Knows llama.cpp's names of keys and tensors (src/llama-arch.cpp), which of them it asks for (src/models/*.cpp), and
-what it asks of a LoRA adapter (src/llama-adapter.cpp). What the models say means nothing: the weights are noise, the
-same each time, so scaled that greedy continuations vary and depend on what the memory holds.
+Knows llama.cpp's names of keys and tensors (src/llama-arch.cpp), which of them it asks for (src/models/*.cpp). What
+the models say means nothing: the weights are noise, the same each time, so scaled that greedy continuations vary and
+depend on what the memory holds.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from support.ggufs import string as gguf_string
 WINDOW = 16
 """How many tokens a token sees in a layer with a window, itself included."""
 
+WIDTH = 32
 _CONTEXT = 2048
-_WIDTH, _HIDDEN, _HEADS, _KV_HEADS = 32, 64, 4, 2
+_WIDTH, HIDDEN, _HEADS, _KV_HEADS = WIDTH, 64, 4, 2
 _KV_WIDTH = _WIDTH // _HEADS * _KV_HEADS
 _INNER, _STATE, _KERNEL, _STEP_RANK = 2 * _WIDTH, 16, 4, 2
 _POSITIONS = 128
@@ -89,62 +90,45 @@ def write_model(path: Path, architecture: Architecture) -> Path:
 
     All but the reranker have the demo's vocabulary.
     """
-    name, blueprint = architecture.value, _BLUEPRINTS[architecture]()
-    entries = [_entry("general.architecture", name), _entry("general.name", f"tiny {name}")]
-    entries += [_entry(f"{name}.{key}", item) for key, item in blueprint.keys.items()]
-    return _write(path, [*entries, *blueprint.tokenizer.entries], blueprint.tensors)
+    return write_blueprint(path, architecture.value, _BLUEPRINTS[architecture]())
 
 
-def write_lora(path: Path, seed: int, rank: int) -> Path:
-    """Write a LoRA adapter for `Architecture.ATTENTION`. Returns `path`.
-
-    Another `seed` gives another adapter. Whatever the `rank`, at scale 1 it adds as much as there is.
-    """
-    tensors: list[TensorSpec] = []
-    for block in ("blk.0", "blk.1"):
-        for name, inputs in (("attn_output", _WIDTH), ("ffn_down", _HIDDEN)):
-            target = f"{block}.{name}.weight"
-            tensors.append(Noise(f"{target}.lora_a", (inputs, rank), deviation=inputs**-0.5, seed=seed))
-            tensors.append(Noise(f"{target}.lora_b", (rank, _WIDTH), deviation=rank**-0.5, seed=seed))
-    entries = [
-        _entry("general.architecture", Architecture.ATTENTION.value),
-        _entry("general.type", "adapter"),
-        _entry("adapter.type", "lora"),
-        _entry("adapter.lora.alpha", float(rank)),  # what is added is multiplied by alpha / rank
-    ]
-    return _write(path, entries, tensors)
+def write_blueprint(path: Path, name: str, blueprint: Blueprint) -> Path:
+    entries = [entry("general.architecture", name), entry("general.name", f"tiny {name}")]
+    entries += [entry(f"{name}.{key}", item) for key, item in blueprint.keys.items()]
+    return write_gguf(path, [*entries, *blueprint.tokenizer.entries], blueprint.tensors)
 
 
 # -- models ---------------------------------------------------------------------------------------------------
 
 
-def _attention() -> Blueprint:
+def attention() -> Blueprint:
     keys = _sizes() | {
         "attention.head_count": _HEADS,
         "attention.head_count_kv": _KV_HEADS,
         "rope.dimension_count": _WIDTH // _HEADS,
     }
-    tensors = [*_ends("output_norm")]
+    tensors = [*ends("output_norm")]
     for block in ("blk.0", "blk.1"):
-        tensors += [*_attention_layer(block), *_feed_forward(block)]
+        tensors += [*attention_layer(block), *_feed_forward(block)]
     return Blueprint(keys, tuple(tensors), _demo_tokenizer())
 
 
 def _sections() -> Blueprint:
-    attention = _attention()
-    return replace(attention, keys={**attention.keys, "rope.dimension_sections": Array(INT32, [2, 1, 1, 0])})
+    plain = attention()
+    return replace(plain, keys={**plain.keys, "rope.dimension_sections": Array(INT32, [2, 1, 1, 0])})
 
 
 def _sliding_window() -> Blueprint:
-    attention = _attention()
-    keys = {**attention.keys, "attention.sliding_window": WINDOW}
+    plain = attention()
+    keys = {**plain.keys, "attention.sliding_window": WINDOW}
     # Gemma multiplies its embeddings by the root of the width: what the layers add is made as large.
     post_norms = (
         Noise(f"{block}.{name}.weight", (_WIDTH,), deviation=_WIDTH**0.5)
         for block in ("blk.0", "blk.1")
         for name in ("post_attention_norm", "post_ffw_norm")
     )
-    return Blueprint(keys, (*attention.tensors, *post_norms), attention.tokenizer)
+    return Blueprint(keys, (*plain.tensors, *post_norms), plain.tokenizer)
 
 
 def _recurrent() -> Blueprint:
@@ -156,7 +140,7 @@ def _recurrent() -> Blueprint:
         "ssm.state_size": _STATE,
         "ssm.time_step_rank": _STEP_RANK,
     }
-    tensors = [*_ends("output_norm")]
+    tensors = [*ends("output_norm")]
     for block in ("blk.0", "blk.1"):
         tensors += _state_space_layer(block)
     return Blueprint(keys, tuple(tensors), _demo_tokenizer())
@@ -169,13 +153,13 @@ def _hybrid() -> Blueprint:
         "shortconv.l_cache": _KERNEL,
     }
     tensors = [
-        *_ends("token_embd_norm"),
-        *_norms("blk.0.attn_norm"),
+        *ends("token_embd_norm"),
+        *norms("blk.0.attn_norm"),
         Noise("blk.0.shortconv.conv.weight", (_KERNEL, _WIDTH)),
-        _matrix("blk.0.shortconv.in_proj", _WIDTH, 3 * _WIDTH),
-        _matrix("blk.0.shortconv.out_proj", _WIDTH, _WIDTH),
+        matrix("blk.0.shortconv.in_proj", _WIDTH, 3 * _WIDTH),
+        matrix("blk.0.shortconv.out_proj", _WIDTH, _WIDTH),
         *_feed_forward("blk.0"),
-        *_attention_layer("blk.1"),
+        *attention_layer("blk.1"),
         Noise("blk.1.attn_q_norm.weight", (_WIDTH // _HEADS,), deviation=0.0, mean=_PEAKED),
         Noise("blk.1.attn_k_norm.weight", (_WIDTH // _HEADS,), deviation=0.0, mean=_PEAKED),
         *_feed_forward("blk.1"),
@@ -189,7 +173,7 @@ def _reranker() -> Blueprint:
         "context_length": _POSITIONS,
         "embedding_length": _WIDTH,
         "block_count": 2,
-        "feed_forward_length": _HIDDEN,
+        "feed_forward_length": HIDDEN,
         "attention.head_count": _HEADS,
         "attention.layer_norm_epsilon": 1e-12,
         "attention.causal": False,
@@ -199,28 +183,28 @@ def _reranker() -> Blueprint:
         Noise("token_embd.weight", (_WIDTH, tokenizer.size)),
         Noise("position_embd.weight", (_WIDTH, _POSITIONS), deviation=0.5),
         Noise("token_types.weight", (_WIDTH, 2), deviation=0.5),
-        *_norms("token_embd_norm", bias=True),
-        _matrix("cls", _WIDTH, _WIDTH),
+        *norms("token_embd_norm", bias=True),
+        matrix("cls", _WIDTH, _WIDTH),
         Noise("cls.bias", (_WIDTH,), deviation=0.1),
-        _matrix("cls.output", _WIDTH, 1),
+        matrix("cls.output", _WIDTH, 1),
         Noise("cls.output.bias", (1,), deviation=0.1),
     ]
     for block in ("blk.0", "blk.1"):
         tensors += [
-            _matrix(f"{block}.attn_q", _WIDTH, _WIDTH, gain=_PEAKED),
-            _matrix(f"{block}.attn_k", _WIDTH, _WIDTH, gain=_PEAKED),
-            _matrix(f"{block}.attn_v", _WIDTH, _WIDTH),
-            _matrix(f"{block}.attn_output", _WIDTH, _WIDTH),
-            *_norms(f"{block}.attn_output_norm", bias=True),
-            _matrix(f"{block}.ffn_up", _WIDTH, _HIDDEN),
-            _matrix(f"{block}.ffn_down", _HIDDEN, _WIDTH),
-            *_norms(f"{block}.layer_output_norm", bias=True),
+            matrix(f"{block}.attn_q", _WIDTH, _WIDTH, gain=_PEAKED),
+            matrix(f"{block}.attn_k", _WIDTH, _WIDTH, gain=_PEAKED),
+            matrix(f"{block}.attn_v", _WIDTH, _WIDTH),
+            matrix(f"{block}.attn_output", _WIDTH, _WIDTH),
+            *norms(f"{block}.attn_output_norm", bias=True),
+            matrix(f"{block}.ffn_up", _WIDTH, HIDDEN),
+            matrix(f"{block}.ffn_down", HIDDEN, _WIDTH),
+            *norms(f"{block}.layer_output_norm", bias=True),
         ]
     return Blueprint(keys, tuple(tensors), tokenizer)
 
 
 _BLUEPRINTS = {
-    Architecture.ATTENTION: _attention,
+    Architecture.ATTENTION: attention,
     Architecture.SECTIONS: _sections,
     Architecture.SLIDING_WINDOW: _sliding_window,
     Architecture.RECURRENT: _recurrent,
@@ -237,12 +221,12 @@ def _sizes() -> dict[str, Meta]:
         "context_length": _CONTEXT,
         "embedding_length": _WIDTH,
         "block_count": 2,
-        "feed_forward_length": _HIDDEN,
+        "feed_forward_length": HIDDEN,
         "attention.layer_norm_rms_epsilon": 1e-5,
     }
 
 
-def _ends(last_norm: str) -> list[TensorSpec]:
+def ends(last_norm: str) -> list[TensorSpec]:
     """Where tokens come in and logits go out, through the same matrix.
 
     The last norm's weights have either sign: else each token's own embedding would make it the likeliest to follow.
@@ -251,47 +235,47 @@ def _ends(last_norm: str) -> list[TensorSpec]:
     return [Noise("token_embd.weight", (_WIDTH, size)), Noise(f"{last_norm}.weight", (_WIDTH,))]
 
 
-def _attention_layer(block: str) -> list[TensorSpec]:
+def attention_layer(block: str) -> list[TensorSpec]:
     return [
-        *_norms(f"{block}.attn_norm"),
-        _matrix(f"{block}.attn_q", _WIDTH, _WIDTH, gain=_PEAKED),
-        _matrix(f"{block}.attn_k", _WIDTH, _KV_WIDTH, gain=_PEAKED),
-        _matrix(f"{block}.attn_v", _WIDTH, _KV_WIDTH),
-        _matrix(f"{block}.attn_output", _WIDTH, _WIDTH, gain=2.0),
+        *norms(f"{block}.attn_norm"),
+        matrix(f"{block}.attn_q", _WIDTH, _WIDTH, gain=_PEAKED),
+        matrix(f"{block}.attn_k", _WIDTH, _KV_WIDTH, gain=_PEAKED),
+        matrix(f"{block}.attn_v", _WIDTH, _KV_WIDTH),
+        matrix(f"{block}.attn_output", _WIDTH, _WIDTH, gain=2.0),
     ]
 
 
 def _feed_forward(block: str) -> list[TensorSpec]:
     return [
-        *_norms(f"{block}.ffn_norm"),
-        _matrix(f"{block}.ffn_gate", _WIDTH, _HIDDEN),
-        _matrix(f"{block}.ffn_up", _WIDTH, _HIDDEN),
-        _matrix(f"{block}.ffn_down", _HIDDEN, _WIDTH),
+        *norms(f"{block}.ffn_norm"),
+        matrix(f"{block}.ffn_gate", _WIDTH, HIDDEN),
+        matrix(f"{block}.ffn_up", _WIDTH, HIDDEN),
+        matrix(f"{block}.ffn_down", HIDDEN, _WIDTH),
     ]
 
 
 def _state_space_layer(block: str) -> list[TensorSpec]:
     return [
-        *_norms(f"{block}.attn_norm"),
-        _matrix(f"{block}.ssm_in", _WIDTH, 2 * _INNER),
+        *norms(f"{block}.attn_norm"),
+        matrix(f"{block}.ssm_in", _WIDTH, 2 * _INNER),
         Noise(f"{block}.ssm_conv1d.weight", (_KERNEL, _INNER), deviation=0.5),
         Noise(f"{block}.ssm_conv1d.bias", (_INNER,), deviation=0.1),
-        _matrix(f"{block}.ssm_x", _INNER, _STEP_RANK + 2 * _STATE, gain=2.0),
-        _matrix(f"{block}.ssm_dt", _STEP_RANK, _INNER),
+        matrix(f"{block}.ssm_x", _INNER, _STEP_RANK + 2 * _STATE, gain=2.0),
+        matrix(f"{block}.ssm_dt", _STEP_RANK, _INNER),
         Noise(f"{block}.ssm_dt.bias", (_INNER,), mean=-2.0),
         # What a state forgets with each token: little, so that it tells texts apart by their beginnings.
         Noise(f"{block}.ssm_a", (_STATE, _INNER), deviation=0.01, mean=-0.1),
         Noise(f"{block}.ssm_d", (_INNER,)),
-        _matrix(f"{block}.ssm_out", _INNER, _WIDTH, gain=2.0),
+        matrix(f"{block}.ssm_out", _INNER, _WIDTH, gain=2.0),
     ]
 
 
-def _matrix(name: str, inputs: int, outputs: int, gain: float = 1.0) -> Noise:
+def matrix(name: str, inputs: int, outputs: int, gain: float = 1.0) -> Noise:
     """What comes out deviates `gain` times as far from 0 as what goes in."""
     return Noise(f"{name}.weight", (inputs, outputs), deviation=gain * inputs**-0.5)
 
 
-def _norms(name: str, *, bias: bool = False) -> Iterator[Noise]:
+def norms(name: str, *, bias: bool = False) -> Iterator[Noise]:
     yield Noise(f"{name}.weight", (_WIDTH,), deviation=0.0, mean=1.0)
     if bias:
         yield Noise(f"{name}.bias", (_WIDTH,), deviation=0.1)
@@ -329,17 +313,17 @@ def _word_pieces() -> Tokenizer:
         "seperator_token_id": 3,  # so spelled in the format
         "mask_token_id": 4,
     }
-    return Tokenizer(tuple(_entry(f"tokenizer.ggml.{key}", item) for key, item in keys.items()), len(tokens))
+    return Tokenizer(tuple(entry(f"tokenizer.ggml.{key}", item) for key, item in keys.items()), len(tokens))
 
 
 # -- the file -------------------------------------------------------------------------------------------------
 
 
-def _entry(key: str, item: Meta) -> bytes:
+def entry(key: str, item: Meta) -> bytes:
     return gguf_string(key) + value(item)
 
 
-def _write(path: Path, entries: Sequence[bytes], tensors: Sequence[TensorSpec]) -> Path:
+def write_gguf(path: Path, entries: Sequence[bytes], tensors: Sequence[TensorSpec]) -> Path:
     infos, data = b"", b""
     for tensor in tensors:
         infos += tensor_info(tensor.name, tensor.shape, tensor.type, len(data))

@@ -7,6 +7,7 @@ mtmd → libmtmd, where it is needed                   projector → pictures in
 sampler → the next token, by chain and grammar       candidates → the whole vocabulary with its logits
 batch → what is computed at once                     backend → all of it, as the engine takes it
 devices → GPUs, by a pack's library                  layers → what each takes, before it is loaded
+gguf → headers, and tensors where they are asked for  control → RoPE and control vectors
 drafter → a model that guesses for another
 files → C streams, from which llama.cpp loads
 

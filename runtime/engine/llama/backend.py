@@ -144,4 +144,5 @@ class LlamaBackend:
             n_threads=settings.n_threads,
             pooling=settings.pooling,
             flash_attention=settings.flash_attention,
+            rope=settings.rope,
         )

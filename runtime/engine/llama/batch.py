@@ -24,15 +24,14 @@ class Batch:
         self._last_positions: list[int] = []
         width = ctypes.sizeof(lib.llama_seq_id)
         first = ctypes.addressof(self._slots)
-        pointer = ctypes.POINTER(lib.llama_seq_id)
-        self._slot_pointers = (pointer * capacity)(*(ctypes.cast(first + i * width, pointer) for i in range(capacity)))
+        self._slot_pointers = (ctypes.c_void_p * capacity)(*range(first, first + width * capacity, width))
         self.handle = lib.llama_batch(
             n_tokens=0,
             token=ctypes.cast(self._tokens, ctypes.POINTER(lib.llama_token)),
             embd=None,
             pos=ctypes.cast(self._positions, ctypes.POINTER(lib.llama_pos)),
             n_seq_id=ctypes.cast(self._counts, ctypes.POINTER(ctypes.c_int32)),
-            seq_id=ctypes.cast(self._slot_pointers, ctypes.POINTER(pointer)),
+            seq_id=ctypes.cast(self._slot_pointers, ctypes.POINTER(ctypes.POINTER(lib.llama_seq_id))),
             logits=ctypes.cast(self._outputs, ctypes.POINTER(ctypes.c_int8)),
         )
 

@@ -11,6 +11,7 @@ import os
 import re
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 from runtime.engine.backend import NumaStrategy
@@ -35,6 +36,10 @@ def import_binding() -> tuple[Any, LogTail]:
 @functools.cache
 def _import_once() -> tuple[Any, LogTail]:
     enter_package("llama_cpp")
+    import llama_cpp._ctypes_extensions as extensions
+
+    # It gives each of 250 functions the name and docstring of a Python one, for nobody here.
+    vars(extensions)["functools"] = SimpleNamespace(wraps=lambda _described: lambda function: function)
     import llama_cpp.llama_cpp as lib
 
     # Through libllama's own handle: another copy of ggml's registry would be filled through any other.

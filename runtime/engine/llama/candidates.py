@@ -52,6 +52,10 @@ class Candidates:
         assert 0 <= self._array.selected < self._array.size, "the chain ends with a sampler that selects"
         return int(self._array.data[self._array.selected].id)
 
+    def has_selected(self) -> bool:
+        """Whether a chain has been applied that selects."""
+        return bool(self._array.selected >= 0)
+
     def selected_probability(self) -> float:
         """What the last sampler of the chain gave the token that it selected."""
         return float(self._array.data[self._array.selected].p)

@@ -6,17 +6,18 @@ Used by one thread only, but for `interrupt`. The pool's sequences are numbered 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import time
+from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from runtime.engine.backend import BatchItem, ContextSettings, PoolFull, SavedSequence, StateFile
+from runtime.engine.backend import BatchItem, ContextSettings, PoolFull, Rope, SavedSequence, StateFile
 from runtime.engine.errors import ContextFailed, DecodeFailed, EngineStopped
 from runtime.engine.llama.batch import Batch
+from runtime.engine.llama.control import apply_control, say_rope
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.projector import GIVEN_UP, Projector
 from runtime.engine.llama.sampler import ChainSampler
@@ -49,6 +50,12 @@ class Context:
         self._lib = lib = model.lib
         self.settings = settings = _with_whole_batches(settings) if model.facts.window else settings
         self._handle = new_handle(model, _params(lib, settings), settings.n_ctx)
+        try:
+            added = apply_control(model, self._handle, settings.control)
+        except BaseException:
+            lib.llama_free(self._handle)
+            raise
+        self._changed = _changes(settings, added)
         self._interrupt = interrupt  # kept, since llama.cpp looks at its flag for as long as the context lives
         interrupt.watch(self._handle)
         self._compute = Computing(lib, self._handle, team)
@@ -213,8 +220,10 @@ class Context:
 
     def _fingerprint(self) -> bytes:
         """What a state must have been computed with to fit here, so far as llama.cpp does not look itself."""
+        import hashlib  # with OpenSSL's, which takes longer than all else here
+
         facts, settings = self._model.facts, self.settings
-        identity = (facts.description, facts.size, facts.parameter_count, facts.vocabulary_size)
+        identity = (facts.description, facts.size, facts.parameter_count, facts.vocabulary_size, *self._changed)
         return hashlib.sha256(repr((identity, settings.cache_type_k, settings.cache_type_v)).encode()).digest()
 
 
@@ -309,6 +318,11 @@ def _with_whole_batches(settings: ContextSettings) -> ContextSettings:
     return msgspec.structs.replace(settings, n_batch=n, n_ubatch=n)
 
 
+def _changes(settings: ContextSettings, added: array[float] | None) -> tuple[object, ...]:
+    """What besides the weights decides what is computed; nothing where nothing was changed."""
+    return (*(() if settings.rope == Rope() else (settings.rope,)), *(() if added is None else (added.tobytes(),)))
+
+
 def _params(lib: Any, settings: ContextSettings) -> Any:
     params = lib.llama_context_default_params()
     params.n_ctx = settings.n_ctx
@@ -321,6 +335,8 @@ def _params(lib: Any, settings: ContextSettings) -> Any:
     params.n_threads_batch = settings.n_threads
     params.kv_unified = True
     params.swa_full = settings.swa_full
+    params.offload_kqv = settings.cache_beside_layers
+    say_rope(params, settings.rope)
     flash = settings.flash_attention
     params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_AUTO if flash is None else int(flash)
     params.type_k = getattr(lib, f"GGML_TYPE_{settings.cache_type_k.upper()}")

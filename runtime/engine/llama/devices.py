@@ -73,11 +73,29 @@ def device_params(lib: Any, params: Any, offload: Offload) -> list[Any]:
     shares = (ctypes.c_float * max(lib.llama_max_devices(), 1))(*offload.tensor_split)
     params.devices = ctypes.addressof(devices)
     params.n_gpu_layers = offload.n_layers
-    params.split_mode = ("none", "layer", "row").index(offload.split_mode)
+    params.split_mode = ("none", "layer").index(offload.split_mode)
     params.main_gpu = offload.main_gpu
     if offload.tensor_split:
         params.tensor_split = shares
-    return [devices, shares]
+    places = buffer_types((*remote_devices(offload.workers), *own))
+    buffers = [(one.pattern.encode(), places[one.buffer]) for one in offload.buffers()]
+    elsewhere = (_TensorBuffer * (len(buffers) + 1))(*(_TensorBuffer(*one) for one in buffers))  # nulls end it
+    params.tensor_buft_overrides = ctypes.addressof(elsewhere)
+    return [devices, shares, elsewhere]
+
+
+def buffer_types(devices: tuple[int, ...]) -> dict[str, int]:
+    """By ggml's names, where `devices` and the processor have their tensors: {"CPU": a ggml_backend_buffer_type_t}."""
+    binding, _logs = import_binding()
+    lib = declared(binding._lib)
+    types = [lib.ggml_backend_dev_buffer_type(device) for device in (processor(), *devices)]
+    return {lib.ggml_backend_buft_name(one).decode("utf-8", "replace"): one for one in types if one}
+
+
+class _TensorBuffer(ctypes.Structure):
+    """llama_model_tensor_buft_override in llama.h."""
+
+    _fields_ = (("pattern", ctypes.c_char_p), ("type", ctypes.c_void_p))
 
 
 def _loader_error(library: Path) -> str:

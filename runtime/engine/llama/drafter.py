@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from runtime.engine.backend import ContextSettings, Weights
+from runtime.engine.backend import ContextSettings, ControlVectors, Rope, Weights
 from runtime.engine.errors import DraftMisfit
 from runtime.engine.llama.model import LlamaModel
 
@@ -37,7 +37,7 @@ def check_draft(draft: Draft, model: LlamaModel) -> None:
 
 def draft_settings(settings: ContextSettings) -> ContextSettings:
     """Those of a draft model's context, for a model whose own has `settings`."""
-    return msgspec.structs.replace(settings, max_draft=0)
+    return msgspec.structs.replace(settings, max_draft=0, rope=Rope(), control=ControlVectors())
 
 
 def _memory_problem(draft: LlamaModel) -> str:

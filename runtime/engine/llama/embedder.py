@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
-from runtime.engine.backend import POOLINGS, BatchItem, Pooling, Vectors
+from runtime.engine.backend import POOLINGS, BatchItem, Pooling, Rope, Vectors
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.context import Computing, Interrupt, check_computed, new_handle, use_adapters
+from runtime.engine.llama.control import say_rope
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.team import Team
 
@@ -27,6 +28,7 @@ class EmbedderSettings(msgspec.Struct, frozen=True):
     pooling: Pooling | None = None
     fallback: Pooling = "mean"
     flash_attention: bool | None = None
+    rope: Rope = Rope()
 
 
 class LlamaEmbedder:
@@ -94,6 +96,7 @@ def _params(lib: Any, settings: EmbedderSettings, pooling: Pooling | None) -> An
     params.n_seq_max = settings.n_texts
     params.n_threads = params.n_threads_batch = settings.n_threads
     params.embeddings = True
+    say_rope(params, settings.rope)
     params.kv_unified = True
     flash = settings.flash_attention
     params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_AUTO if flash is None else int(flash)

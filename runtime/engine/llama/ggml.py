@@ -15,4 +15,6 @@ def declared(lib: Any) -> Any:
     lib.ggml_backend_reg_dev_get.restype = pointer
     lib.ggml_backend_dev_memory.argtypes, lib.ggml_backend_dev_memory.restype = [pointer, size, size], None
     lib.ggml_backend_dev_by_type.argtypes, lib.ggml_backend_dev_by_type.restype = [ctypes.c_int], pointer
+    lib.ggml_backend_dev_buffer_type.argtypes, lib.ggml_backend_dev_buffer_type.restype = [pointer], pointer
+    lib.ggml_backend_buft_name.argtypes, lib.ggml_backend_buft_name.restype = [pointer], ctypes.c_char_p
     return lib

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runtime.engine.backend import Adapter, LoadSettings, Offload, Weights
+from runtime.engine.backend import Adapter, LoadSettings, MetadataOverride, Offload, Weights
 from runtime.engine.errors import AdapterFailed, LoadAborted, ModelLoadFailed
 from runtime.engine.llama.binding import import_binding, use_numa
 from runtime.engine.llama.devices import device_params
@@ -92,6 +92,7 @@ def _load(
     callback = lib.llama_progress_callback(lambda share, _data: goes_on(share))
     params.progress_callback = callback
     kept = device_params(lib, params, offload) if offload is not None else []
+    kept += override_params(lib, params, settings.overrides)
     if weights.is_split():  # whose other parts llama.cpp finds by the name of the first
         handle = lib.llama_model_load_from_file(os.fsencode(weights.path), params)
     else:
@@ -126,6 +127,26 @@ def _load_adapter(adapter: Adapter, model: Any) -> Any:
     if not handle:
         raise AdapterFailed(adapter.name, logs.last_error())
     return handle
+
+
+def override_params(lib: Any, params: Any, overrides: Sequence[MetadataOverride]) -> list[Any]:
+    """Say in `params`, a llama_model_params, what `overrides` say; what must live until the model is loaded."""
+    if not overrides:
+        return []
+    array = (lib.llama_model_kv_override * (len(overrides) + 1))()  # an empty key ends it
+    for entry, override in zip(array, overrides, strict=False):
+        entry.key = override.key.encode()
+        match override.value:
+            case bool():
+                entry.tag, entry.value.val_bool = lib.LLAMA_KV_OVERRIDE_TYPE_BOOL, override.value
+            case int():
+                entry.tag, entry.value.val_i64 = lib.LLAMA_KV_OVERRIDE_TYPE_INT, override.value
+            case float():
+                entry.tag, entry.value.val_f64 = lib.LLAMA_KV_OVERRIDE_TYPE_FLOAT, override.value
+            case str():
+                entry.tag, entry.value.val_str = lib.LLAMA_KV_OVERRIDE_TYPE_STR, override.value.encode()
+    params.kv_overrides = array
+    return [array]
 
 
 def _load_mode(lib: Any, settings: LoadSettings) -> int:

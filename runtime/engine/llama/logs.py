@@ -89,7 +89,7 @@ class LogTail:
             sizes = heard.weights if match[1] == b"load_tensors" else heard.scratch
             kind = match[2].decode()
             sizes[kind] = sizes.get(kind, 0) + round(float(match[3]) * 1024 * 1024)
-        if _log.isEnabledFor(logging.ERROR):
+        if _log.isEnabledFor(logging.INFO):  # as it is where a log is written, and not where nobody has asked for one
             _log_lines(heard, text)
 
 

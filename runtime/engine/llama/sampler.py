@@ -7,8 +7,9 @@ binding it is handed; imports nothing of it.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from runtime.engine.backend import Sampled
@@ -17,6 +18,7 @@ from runtime.engine.llama.candidates import Candidates
 from runtime.engine.llama.chain import chain_links, penalized
 from runtime.engine.llama.grammar import Grammar, LazyGrammar, Restriction
 from runtime.engine.llama.vocabulary import Vocabulary
+from runtime.engine.thoughts import Thoughts
 from runtime.engine.types import Probabilities, Sampling, TokenProbability
 
 _TRIES = 16
@@ -42,7 +44,10 @@ class ChainSampler:
         self._n_probs = min(sampling.n_probs, vocabulary.size)
         self._post_sampling = sampling.post_sampling_probs
         self._grammar = _new_grammar(lib, vocabulary, sampling)
-        self.seed = secrets.randbits(32) if sampling.seed is None else sampling.seed & 0xFFFFFFFF
+        self._thoughts = None
+        if sampling.thoughts is not None:
+            self._thoughts = Thoughts(sampling.thoughts, partial(vocabulary.piece, special=True))
+        self.seed = int.from_bytes(os.urandom(4), "little") if sampling.seed is None else sampling.seed & 0xFFFFFFFF
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         for link in chain_links(lib, vocabulary, n_ctx, sampling, self.seed):
             lib.llama_sampler_chain_add(self._chain, link)
@@ -51,6 +56,29 @@ class ChainSampler:
 
     def sample(self, output: int) -> Sampled:
         """The next token, after token number `output` of the last batch. Raises `GrammarStuck`."""
+        if self._thoughts is None:
+            return self._sampled(output)
+        due = self._thoughts.due()
+        if due is not None and (self._grammar is None or self._grammar.allows(due)):
+            sampled = self._taken(output, due)
+        else:
+            if due is not None:
+                self._thoughts.give_up()
+            sampled = self._sampled(output)
+        self._thoughts.note(sampled.token)
+        return sampled
+
+    def _taken(self, output: int, token: int) -> Sampled:
+        """`token`, whatever is likely."""
+        probabilities = None
+        if self._n_probs:
+            probabilities = self._probabilities(Candidates(self._lib, self._context, output, self._n_vocab), token)
+        if self._grammar is not None:
+            self._grammar.accept(token)
+        self._lib.llama_sampler_accept(self._chain, token)
+        return Sampled(token, probabilities)
+
+    def _sampled(self, output: int) -> Sampled:
         if self._grammar is None and not self._n_probs:
             return Sampled(self._sample(self._chain, self._context, output))
         candidates = Candidates(self._lib, self._context, output, self._n_vocab)
@@ -82,7 +110,7 @@ class ChainSampler:
 
     def _probabilities(self, candidates: Candidates, token: int) -> Probabilities:
         """Of what the chain left, or of the whole vocabulary as the model sees it."""
-        if self._post_sampling:
+        if self._post_sampling and candidates.has_selected():
             probability = candidates.selected_probability()
         else:
             candidates.reset()

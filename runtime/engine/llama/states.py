@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import hashlib
 import mmap
 import os
 import stat
@@ -189,6 +188,8 @@ def _read_layout(fits: bytes, state: StateFile, file: BinaryIO) -> _Layout:
 
 
 def _digest(content: mmap.mmap) -> bytes:
+    import hashlib  # with OpenSSL's, which few launches need
+
     with memoryview(content) as view, view[len(_MAGIC) + _DIGEST :] as rest:
         return hashlib.sha256(rest).digest()
 

@@ -58,7 +58,7 @@ class ToolChoiceField(msgspec.Struct):
 
 
 class ThinkingField(msgspec.Struct):
-    """Whether the model is to think first: "enabled", "disabled", or as it likes. `budget_tokens` has no effect."""
+    """Whether the model is to think first: "enabled", "disabled", or as it likes; and for how long."""
 
     type: str
     budget_tokens: int | None = None
@@ -112,9 +112,19 @@ def conversation(body: ConversationFields) -> Conversation:
         parallel_calls=not (choice and choice.disable_parallel_tool_use),
         schema=output.format.schema if output.format else None,
         thinks=_thinks(body.thinking),
+        thought_tokens=_budget(body.thinking),
         effort=effort(output.effort),
         continues_last=turns[-1].role == "assistant" and not turns[-1].tool_calls,
     )
+
+
+def _budget(thinking: ThinkingField | None) -> int | None:
+    """Raises `BadRequest`."""
+    if thinking is None or thinking.budget_tokens is None:
+        return None
+    if thinking.budget_tokens < 1:
+        raise BadRequest(f"thinking.budget_tokens: {thinking.budget_tokens} is less than 1", "thinking.budget_tokens")
+    return thinking.budget_tokens
 
 
 def _turns(given: Sequence[Turn], media: Gathering) -> list[Message]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from runtime.server.dialect import Dialect, Route, error_object
-from runtime.server.generating import LoraField
-from runtime.server.llamacpp.adapters import adapters, set_adapters
+from runtime.server.llamacpp.adapters import ScalesRequest, adapters, set_adapters
 from runtime.server.llamacpp.completion import CompletionRequest, completion
 from runtime.server.llamacpp.embedding import EmbeddingRequest, RerankRequest, embedding, embeddings, rerank
 from runtime.server.llamacpp.health import health
@@ -49,6 +48,6 @@ LLAMACPP = Dialect(
         Route("POST", ("/models/load",), load, ModelRequest, example=_NAMED),
         Route("POST", ("/models/unload",), unload, ModelRequest, example=_NAMED),
         Route("GET", ("/lora-adapters",), adapters),
-        Route("POST", ("/lora-adapters",), set_adapters, list[LoraField], example=[{"id": 0, "scale": 0.5}]),
+        Route("POST", ("/lora-adapters",), set_adapters, ScalesRequest, example=[{"id": 0, "scale": 0.5}]),
     ),
 )

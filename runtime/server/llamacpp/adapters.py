@@ -8,6 +8,8 @@ from runtime.server.generating import LoraField, adapter_scales
 from runtime.server.json import decode, json_response
 from runtime.server.keys import MODELS
 
+ScalesRequest = list[LoraField]
+
 
 async def adapters(request: web.Request) -> web.Response:
     """The LoRA adapters, and how strongly each is applied."""
@@ -26,5 +28,5 @@ async def set_adapters(request: web.Request) -> web.Response:
     """Change how strongly adapters are applied to requests from now on; those that are not named are off."""
     engine = request.app[MODELS].find(request.query.get("model")).engine
     engine.backend()
-    engine.set_scales(adapter_scales(await decode(request, list[LoraField]), len(engine.scales), "scale"))
+    engine.set_scales(adapter_scales(await decode(request, ScalesRequest), len(engine.scales), "scale"))
     return json_response({"success": True})

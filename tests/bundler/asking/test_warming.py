@@ -17,7 +17,8 @@ from runtime.engine.backend import BatchItem, StateFile, Warmth
 from runtime.engine.cache import PrefixCache
 from runtime.engine.storage import Storage
 from runtime.models.warmth import difference
-from support.architectures import Architecture, write_lora, write_model
+from support.adapters import write_lora
+from support.architectures import Architecture, write_model
 from support.bundles import Server, loaf
 from support.fakes import FACTS, FakeContext
 from support.places import DATA

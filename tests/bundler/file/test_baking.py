@@ -13,7 +13,8 @@ import pytest
 from bundler.file.baked import Baked, Part
 from runtime.bundle import ALIGNMENT, open_bundle
 from runtime.cli.arguments import parse_arguments, with_arguments
-from support.architectures import Architecture, write_lora, write_model
+from support.adapters import write_lora
+from support.architectures import Architecture, write_model
 from support.bundles import Server, loaf
 from support.ggufs import LLAMA, TENSORS, write_gguf
 

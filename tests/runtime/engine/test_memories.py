@@ -21,7 +21,8 @@ from runtime.engine.types import (
     EmbeddingRequest,
     Usage,
 )
-from support.architectures import Architecture, write_lora, write_model
+from support.adapters import write_lora
+from support.architectures import Architecture, write_model
 from support.memories import GENERATIVE, STATEFUL, Said, agree, say, with_engine
 
 

@@ -20,7 +20,8 @@ from runtime.machine.processor import Variant
 from runtime.machine.resources import Memory, Processors
 from runtime.models.loading import look_at_models, open_models
 from runtime.settings import EngineSettings, Settings
-from support.architectures import Architecture, write_lora, write_model
+from support.adapters import write_lora
+from support.architectures import Architecture, write_model
 from support.bundles import Server
 from support.places import BENCHMARKS, ROOT
 

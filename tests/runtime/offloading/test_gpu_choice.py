@@ -158,6 +158,26 @@ def test_a_model_goes_on_the_device_with_less_context_rather_than_in_parts() -> 
     assert fit(long, 131_072, Kept, [7 * GIB]).n_layers < 5, "what a flag says is kept to"
 
 
+MIXTURE = msgspec.structs.replace(MODEL, experts=(GIB // 2,) * 4)
+HALF = GIB // 2
+
+
+@pytest.mark.parametrize(("free", "flag", "placed"), [
+    (NEEDED, None, (5, 0)),
+    (NEEDED - 1, None, (5, 1)), (NEEDED - HALF, None, (5, 1)), (NEEDED - 2 * GIB, None, (5, 4)),
+    (NEEDED - 2 * GIB - 1, None, (4, 4)), (NEEDED - 3 * GIB, None, (3, 4)), (GIB, None, (0, 4)),
+    (NEEDED, 2, (5, 2)), (NEEDED - GIB, 2, (5, 2)), (NEEDED - GIB - 1, 2, (4, 2)), (NEEDED, 99, (5, 4)),
+])  # fmt: skip
+def test_experts_go_before_layers_do(free: int, flag: int | None, placed: tuple[int, int]) -> None:
+    fitting = fit(MIXTURE, 4096, Kept, [free], cpu_experts=flag)
+    assert (fitting.n_layers, fitting.cpu_experts) == placed
+
+
+def test_a_model_without_experts_has_none_to_leave_out() -> None:
+    assert fit(MODEL, 4096, Kept, [NEEDED - 1]).cpu_experts == 0
+    assert MODEL.without_experts(4) == MODEL
+
+
 SIZES = st.integers(0, 4 * GIB)
 
 

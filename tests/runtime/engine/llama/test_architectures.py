@@ -12,7 +12,8 @@ from runtime.engine.llama.context import Context, Interrupt
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.team import Team
 from runtime.engine.types import Sampling
-from support.architectures import WINDOW, Architecture, write_lora, write_model
+from support.adapters import write_lora
+from support.architectures import WINDOW, Architecture, write_model
 from support.pools import BATCH, CELLS, MICRO_BATCH, OTHER, SLOTS, TEXT, Library, load
 
 GENERATING = [one for one in Architecture if one is not Architecture.RERANKER]
