@@ -93,9 +93,7 @@ async def _conversations(port: int, clients: int, turns: int) -> dict[str, float
     return {
         "tokens": sum(answer.tokens for answer in answers) / seconds,
         "first token": 1000 * statistics.median(answer.first for answer in answers),
-        "prefix tokens reused": 100
-        * sum(answer.reused for answer in answers)
-        / sum(answer.known for answer in answers),
+        "prefix tokens reused": 100 * reused / known,
     }
 
 
