@@ -52,7 +52,7 @@ _SWITCHES: tuple[tuple[str, str | None], ...] = (
     ("--ascii", _OF_LLAMAFILE),
     ("--silent-prompt", _OF_LLAMAFILE),
     ("--no-display-prompt", _ALWAYS),
-    ("--unsecure", "there is no sandbox to leave"),
+    ("--unsecure", "nothing is confined without --sandbox"),
 )
 
 _VALUES: tuple[tuple[str, str | None], ...] = (
