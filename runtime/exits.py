@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import sys
 from collections.abc import Iterator
@@ -39,6 +38,8 @@ def errors_as_exit_codes() -> Iterator[None]:
     try:
         yield
     except click.NoSuchOption as error:
+        import difflib
+
         likely = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1, cutoff=0)
         meant = f" Did you mean {likely[0]}?" if likely else ""
         click.UsageError(f"No such option {error.option_name!r}.{meant}", error.ctx).show()

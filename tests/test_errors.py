@@ -17,7 +17,14 @@ import bundler
 import runtime
 from runtime.errors import LoafError
 
-ANSWERED = "runtime.server.", "runtime.chat.", "runtime.grammar.", "runtime.engine.errors", "runtime.batch."
+ANSWERED = (
+    "runtime.server.",
+    "runtime.chat.",
+    "runtime.grammar.",
+    "runtime.engine.errors",
+    "runtime.batch.",
+    "runtime.media.",
+)
 """Errors that programs are answered with, who know from the status and the field what to do: a hint is not asked of."""
 
 

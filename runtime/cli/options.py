@@ -94,7 +94,7 @@ SERVING = (
     _switch("--props/--no-props", "Let clients change what /props tells.", default=False),
     _switch("--media-urls", "Fetch pictures from the https:// addresses that requests name, on the public internet."),
     _value("--media-path", click.Path(file_okay=False, path_type=Path),
-           "Folder below which requests may name pictures, as file:///FOLDER/…"),
+           "Folder below which requests may name pictures, as in file:///FOLDER/a.png."),
     _value("--slot-save-path", click.Path(file_okay=False, path_type=Path),
            "Folder where the states of slots may be saved, and restored from."),
     _switch("--sandbox", "Give up what a server does not need: files of others, starting programs, connecting."),

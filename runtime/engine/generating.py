@@ -218,8 +218,17 @@ class Generations:
             if not self._context.is_encoded(piece):
                 self._counters.encoded += self._context.encode(piece, lambda: self._compute_others(run))
                 return
-            place = sequence.position(sequence.computed)
-            self._context.decode_piece(_slot(sequence), place, piece, sequence.scales)
+            slot, place = _slot(sequence), sequence.position(sequence.computed)
+
+            def others() -> bool:
+                return self._compute_others(run) and run in self._running
+
+            if not self._context.decode_piece(slot, place, piece, sequence.scales, others):
+                if run in self._running:
+                    self.prefixes.cut(sequence, sequence.computed)
+                elif not self.cache.is_running(slot):  # whoever runs there now has cut it
+                    self.empty(slot)
+                return
         except PoolFull:
             self.prefixes.cut(sequence, sequence.computed)  # a part of it may have found room
             self._make_room()

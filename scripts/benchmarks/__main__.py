@@ -9,6 +9,7 @@ import click
 import drafts
 import launching
 import painting
+import scaling
 import serving
 import sharing
 import sizing
@@ -32,6 +33,7 @@ bench.add_command(sharing.sharing)
 bench.add_command(warming.warm)
 bench.add_command(batching.batch)
 bench.add_command(sizing.sizes)
+bench.add_command(scaling.scale)
 
 if __name__ == "__main__":
     bench(prog_name="scripts/bench")

@@ -57,8 +57,8 @@ class Exchange(asyncio.Protocol):
         content = json.dumps(body).encode()
         head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
         self._request = f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
-        self._pieces: list[Piece] = []
-        self._sent = 0.0
+        self.pieces: list[Piece] = []
+        self.sent = 0.0
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = loop.create_future()
         self._enough: asyncio.Future[None] = loop.create_future()
@@ -67,12 +67,12 @@ class Exchange(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.WriteTransport)
-        self._sent = time.perf_counter()
+        self.sent = time.perf_counter()
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        self._pieces.append((time.perf_counter(), data))
-        if len(self._pieces) == self._wanted:
+        self.pieces.append((time.perf_counter(), data))
+        if len(self.pieces) == self._wanted:
             self._enough.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -81,11 +81,11 @@ class Exchange(asyncio.Protocol):
     async def several_pieces(self, count: int) -> None:
         """Wait until so many pieces have arrived, about one for each token. Raises AnswerFailed if there are not."""
         await self._connecting
-        if len(self._pieces) < count:
+        if len(self.pieces) < count:
             self._wanted = count
             await asyncio.wait((self._enough, self._ended), return_when=asyncio.FIRST_COMPLETED)
-        if len(self._pieces) < count:
-            raise self._failed()
+        if len(self.pieces) < count:
+            raise self.failed()
 
     async def finished(self) -> None:
         """Wait for the end of the answer. Raises OSError, and asyncio.TimeoutError after ten minutes."""
@@ -97,33 +97,33 @@ class Exchange(asyncio.Protocol):
         arrivals: list[float] = []
         tokens: list[int] = []
         last: dict[str, Any] = {}
-        for arrived, last in events_of(self._pieces):
+        for arrived, last in events_of(self.pieces):
             tokens += last.get("tokens", ())
             predicted = last.get("tokens_predicted", len(arrivals) + len(last.get("tokens", ())))
             arrivals += [arrived] * (predicted - len(arrivals))
         if not arrivals or not last.get("stop"):
-            raise self._failed()
-        return Answer(self._sent, tuple(arrivals), tuple(tokens))
+            raise self.failed()
+        return Answer(self.sent, tuple(arrivals), tuple(tokens))
 
     def arrivals(self) -> tuple[float, list[float]]:
         """When the request was sent, and when each piece of what was answered came, whatever is in it."""
-        return self._sent, [arrived for arrived, data in body_of(self._pieces) if data]
+        return self.sent, [arrived for arrived, data in body_of(self.pieces) if data]
 
     def first_byte(self) -> float:
         """Seconds from the request to the first piece of an answer, its headers included. Raises AnswerFailed."""
-        if not self._pieces:
-            raise self._failed()
-        return self._pieces[0][0] - self._sent
+        if not self.pieces:
+            raise self.failed()
+        return self.pieces[0][0] - self.sent
 
     def content(self) -> Any:
         """The JSON that arrived, once it is finished. Raises AnswerFailed."""
         try:
-            return json.loads(b"".join(data for _, data in body_of(self._pieces)))
+            return json.loads(b"".join(data for _, data in body_of(self.pieces)))
         except ValueError:
-            raise self._failed() from None
+            raise self.failed() from None
 
-    def _failed(self) -> AnswerFailed:
-        return AnswerFailed(b"".join(piece for _, piece in self._pieces).decode(errors="replace"))
+    def failed(self) -> AnswerFailed:
+        return AnswerFailed(b"".join(piece for _, piece in self.pieces).decode(errors="replace"))
 
 
 def events_of(pieces: Sequence[Piece]) -> Iterator[tuple[float, dict[str, Any]]]:

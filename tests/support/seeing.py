@@ -27,13 +27,13 @@ MODEL = "model.gguf"
 FAMILIES = {"llava": llava, "gemma": gemma, "qwen": qwen}
 
 
-def seeing_files(folder: Path, family: str) -> Path:
+def seeing_files(folder: Path, family: str, side: int = 0) -> Path:
     """A projector of `family`, with its model beside it: the demo, or for places of several numbers a tiny one."""
     if family == "qwen":
         write_model(folder / MODEL, Architecture.SECTIONS)
         return qwen(folder / "qwen.gguf", 32)
     (folder / MODEL).symlink_to(DEMO_GGUF)
-    return FAMILIES[family](folder / f"{family}.gguf", 192)
+    return FAMILIES[family](folder / f"{family}.gguf", 192, **({"side": side} if side else {}))
 
 
 def open_backend(projector_file: Path, offset: int = 0) -> LlamaBackend:

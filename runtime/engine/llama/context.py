@@ -19,7 +19,7 @@ from runtime.engine.errors import ContextFailed, DecodeFailed, EngineStopped
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.control import apply_control, say_rope
 from runtime.engine.llama.model import LlamaModel
-from runtime.engine.llama.projector import Projector
+from runtime.engine.llama.projector import GIVEN_UP, Projector
 from runtime.engine.llama.sampler import ChainSampler
 from runtime.engine.llama.states import get_state, read_checkpoints, read_tokens, restore_state, save_state, set_state
 from runtime.engine.pieces import Piece, texts_only
@@ -101,19 +101,31 @@ class Context:
         self._model.logs.clear()
         return self._eyes().encode(piece, meanwhile)
 
-    def decode_piece(self, slot: int, position: int, piece: Piece, scales: tuple[float, ...]) -> None:
+    def decode_piece(
+        self, slot: int, position: int, piece: Piece, scales: tuple[float, ...], meanwhile: Callable[[], bool]
+    ) -> bool:
         """Compute a `piece` that is encoded at the end of `slot`, from `position` on, with the adapters at `scales`.
 
-        Raises as `decode` does, but that a part of it may be left in `slot` then.
+        `meanwhile` is called after each micro-batch, and says whether to go on: False where it did not. Raises as
+        `decode` does. In either case a part of it may be left in `slot`.
         """
+
+        def others() -> bool:
+            goes_on = meanwhile()
+            use_adapters(self._model, self._handle, scales)
+            return goes_on
+
         self._model.logs.clear()
         use_adapters(self._model, self._handle, scales)
         n_batch = self.settings.n_ubatch
         eyes = self._eyes()
-        code = self._compute(lambda handle, one: eyes.decode(handle, slot, position, one, n_batch), piece)
+        code = self._compute(lambda handle, one: eyes.decode(handle, slot, position, one, n_batch, others), piece)
+        if code == GIVEN_UP:
+            return False
         if code == 1:
             raise PoolFull
         check_computed(self._model, code)
+        return True
 
     def _eyes(self) -> Projector:
         assert self._projector is not None, "pieces come of a projector"

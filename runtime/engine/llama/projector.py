@@ -28,6 +28,9 @@ from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.mtmd import import_mtmd
 from runtime.engine.pieces import Piece, Seen, piece_tokens
 
+GIVEN_UP = 77
+"""None of llama_decode's own codes (llama.h)."""
+
 _NODES = 8
 """Of a graph, after so many of which others may come between: a layer has about thirty."""
 
@@ -121,10 +124,22 @@ class Projector:
         content.settle(embeddings)
         return True
 
-    def decode(self, context: Any, slot: int, position: int, piece: Piece, n_batch: int) -> int:
-        """Put an encoded piece into the memory of `context`; what llama_decode returned. `n_batch` cells at a time."""
+    def decode(
+        self, context: Any, slot: int, position: int, piece: Piece, n_batch: int, meanwhile: Callable[[], bool]
+    ) -> int:
+        """Put an encoded piece into the memory of `context`; what llama_decode returned. `n_batch` cells at a time.
+
+        After each so many but the last, `meanwhile` is called, and says whether to go on: `GIVEN_UP` where not. Not for
+        families that look at all of a picture at once.
+        """
         content: _Content = piece.content
-        mtmd, after = self._mtmd, self._lib.llama_pos(0)
+        mtmd, after, left = self._mtmd, self._lib.llama_pos(0), [len(piece.tokens)]
+
+        def decoded(batch: Any, _data: Any) -> int:
+            left[0] -= batch[0].n_tokens
+            return 0 if left[0] <= 0 or meanwhile() else GIVEN_UP
+
+        between = mtmd.mtmd_helper_post_decode_callback(*(() if self.fits else (decoded,)))
         code: int = mtmd.mtmd_helper_decode_image_chunk(
             self.handle,
             context,
@@ -134,7 +149,7 @@ class Projector:
             slot,
             n_batch,
             ctypes.byref(after),
-            mtmd.mtmd_helper_post_decode_callback(),
+            between,
             None,
         )
         return code

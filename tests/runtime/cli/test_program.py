@@ -81,7 +81,7 @@ def test_how_the_model_is_held_does_not_change_what_it_says(demo: Path, run: Run
 
 FAILURES: list[tuple[str, list[str], int, str]] = [
     ("settings that do not go together", ["-ctv", "q8_0", "-fa", "off", "-p", "x"], 1, "flash_attn"),
-    ("an unknown flag, with the nearest", ["--prot", "80"], 2, "--port"),
+    ("an unknown flag, with the nearest", ["--prt", "80"], 2, "--port"),
     ("a context too small for the prompt", ["-c", "5", "-p", "x " * 500, "--raw"], 1, "context"),
     ("a context beyond numbers", ["-c", "4294967297", "-p", "x"], 2, "--ctx-size"),
     ("a port that is none", ["--port", "99999"], 2, "65535"),

@@ -93,6 +93,19 @@ def test_the_text_is_the_same_whatever_is_guessed(
     with_engine(context, body)
 
 
+def test_wrong_guesses_are_taken_back() -> None:
+    """What the draft model holds is what was said, but for its last guesses."""
+    draft = FakeContext(n_ctx=2000, model=Wrong(3))
+
+    async def body(engine: Engine) -> None:
+        await collect(engine.submit(request(1, 2, max_tokens=60)))
+        held = [token for token, _cell in draft.held[0]]
+        assert len(held) > 50
+        assert held[:-4] == list(range(1, len(held) - 3))
+
+    with_engine(with_draft(draft), body)
+
+
 def test_streams_guess_together() -> None:
     draft = FakeContext(n_ctx=2000, n_batch=64, n_ubatch=64, model=FakeModel(ends_at=-1))
 

@@ -157,10 +157,11 @@ def test_one_client_too_many_is_told(demo: Path, warm_cache: Path) -> None:
         port = next(int(line.split(":")[-1].split()[0]) for line in process.stderr if "Serving on" in line)
         silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(16)]
         assert ask(port, "/health")[0] == 200, "who says nothing makes room"
-        crowd = [socket.create_connection(("127.0.0.1", port)) for _ in range(16)]
-        for one in crowd:
-            one.sendall(POST + b"Content-Length: 100\r\n\r\n{")
-            assert ask(port, "/health")[0] == 200 or one is crowd[-1]
+        crowd = []
+        for _ in range(16):
+            crowd.append(socket.create_connection(("127.0.0.1", port), timeout=30))
+            crowd[-1].sendall(POST + b"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n")
+            assert crowd[-1].recv(100).startswith(b"HTTP/1.1 100"), "it is waited for"
         status, headers, answer = ask(port, "/health")
         assert (status, headers["retry-after"]) == (503, "1")
         assert json.loads(answer)["error"]["type"] == "unavailable_error"

@@ -103,7 +103,8 @@ def test_what_the_engine_holds_goes_on(library: Library, architecture: Architect
         assert context.holds(1, length)
         assert context.copy_prefix(1, 2, length)
         assert go_on(context, 2, length, OTHER[-1:]) == library.alone(architecture, TEXT[:length]).tokens
-    shortest = {Architecture.ATTENTION: 1, Architecture.SLIDING_WINDOW: FORGOTTEN + WINDOW - 1}.get(architecture, 250)
+    cells = {Architecture.ATTENTION: 1, Architecture.SECTIONS: 1, Architecture.SLIDING_WINDOW: FORGOTTEN + WINDOW - 1}
+    shortest = cells.get(architecture, 250)
     assert held == list(range(shortest, 251))
     context.close()
 

@@ -15,6 +15,7 @@ from runtime.engine.backend import (
     LoadSettings,
     MetadataOverride,
     Rope,
+    SavedSequence,
     StateFile,
     Weights,
 )
@@ -174,9 +175,9 @@ def test_a_state_of_a_model_that_is_changed_fits_no_other(model: Path, tmp_path:
         context = backend.generator
         assert isinstance(context, Context)
         context.decode([BatchItem(0, 0, TEXT[:20], 1)], ())
-        context.save(0, TEXT[:20], tmp_path / str(number))
+        context.save(0, SavedSequence(TEXT[:20]), tmp_path / str(number))
         for other in range(number):
             with pytest.raises(StateFailed, match="another model"):
                 context.restore(1, StateFile(tmp_path / str(other)))
-        assert context.restore(1, StateFile(tmp_path / str(number))) == TEXT[:20]
+        assert context.restore(1, StateFile(tmp_path / str(number))).tokens == TEXT[:20]
         backend.close()

@@ -162,3 +162,19 @@ def test_looking_is_interrupted_and_given_up(projector_file: Path, monkeypatch: 
     assert len(calls) > 2, "it was come back to more than once"
     assert backend.projector.is_encoded(piece)
     backend.close()
+
+
+def test_others_go_on_while_a_large_picture_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """256 cells, and 64 in a micro-batch."""
+    monkeypatch.setattr(projector, "_SHORTEST_BREATH", 0.0)
+    backend = open_backend(seeing_files(tmp_path, "llava", side=128))
+    stream = msgspec.structs.replace(question(backend, "Tell a long story of a file. "), max_tokens=60)
+    asked = [question(backend, "Look: ", seen_by(backend, one), " What is it?") for one in ("red", "blue")]
+    assert len(asked[0].prompt) > 256
+
+    async def body(engine: Engine) -> None:
+        generations = [engine.submit(request) for request in (stream, *asked)]
+        together = [(await collect(one))[0] for one in generations]
+        assert together == await texts_of(engine, anew([stream, *asked]))
+
+    with_engine(backend, body)
