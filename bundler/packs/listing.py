@@ -21,9 +21,7 @@ def describe_programs() -> Iterator[str]:
         if runtime is not None:
             about = f"{human_size(runtime.size)} packed, {describe_variants(runtime.platform, runtime.variants)}"
         elif platform.package_made() is not None:
-            about = (
-                f"compiled; what is frozen of it is of an older loaf: loaf runtime freeze --platform {platform.name}"
-            )
+            about = f"compiled, not frozen for this loaf yet: loaf runtime freeze --platform {platform.name}"
         else:
             about = f"not made: loaf runtime freeze --platform {platform.name}"
         yield f"{platform.name}: {about}"
