@@ -2,7 +2,9 @@
 
 engine → the worker thread                        jobs, mailbox → requests' results on their way back
 lanes → the two kinds of work                     generating, embedding → their steps
-scheduler → what goes into the next batch         turns → whose request is next
+admission, turns → whose request is next          running → those that have a slot
+scheduler → what goes into the next batch         showing → pictures between the batches
+answering → what is said after one                endings → what ends, and who gives way
 guessing, lookup → guesses of what comes next
 cache, pool → what each KV sequence holds         shelf, storage → what was moved out of the pool
 checkpoints → states to go back to                prefixes → what a request begins from, of all of these
