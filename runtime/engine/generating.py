@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from runtime.engine.admission import Admission
 from runtime.engine.answering import Answering
-from runtime.engine.backend import NOTHING_WARM, BatchItem, Drafter, Generator, Model, PoolFull, Warmth
+from runtime.engine.backend import BatchItem, Drafter, Generator, Model, PoolFull
 from runtime.engine.beginnings import Scales
 from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.drafting import Drafting
@@ -26,6 +26,7 @@ from runtime.engine.running import Run, Running
 from runtime.engine.scheduler import Chunk, Limits, plan_batch
 from runtime.engine.sequence import Sequence
 from runtime.engine.showing import Showing
+from runtime.engine.states import NOTHING_WARM, Warmth
 from runtime.engine.stats import Counters, Occupant, SlotState
 from runtime.engine.step_cost import StepCost
 
