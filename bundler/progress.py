@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TextIO
 
-Unit = Literal["bytes", "steps"]
+Unit = Literal["bytes", "steps", "share"]
 Advance = Callable[[int], None]
 
 _REDRAW_SECONDS = 0.1  # a terminal gains nothing from more than ten pictures a second
@@ -28,7 +28,8 @@ class Progress(Protocol):
     def step(self, title: str, total: int | None, unit: Unit) -> AbstractContextManager[Advance]:
         """Shows one step while the `with` block runs. Call the value with how much more is done.
 
-        `total` is in `unit`s; None when nobody knows it beforehand.
+        `total` is in `unit`s; None when nobody knows it beforehand. Of a "share" nobody needs to see more than how much
+        of the whole it is.
         """
 
     def say(self, text: str) -> None:
@@ -140,7 +141,9 @@ class _Meter:
     def describe(self) -> str:
         if not self.total:
             return f"{self._amount(self.done)}, {_clock(self.elapsed)}" if self.done else _clock(self.elapsed)
-        text = f"{self.share:4.0%}  {self._amount(self.done)} of {self._amount(self.total)}"
+        text = f"{self.share:4.0%}"
+        if self.unit != "share":
+            text += f"  {self._amount(self.done)} of {self._amount(self.total)}"
         return f"{text}  {_clock(self._left())} left" if self._foreseeable() else text
 
     def bar(self, width: int = 24) -> str:

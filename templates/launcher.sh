@@ -1,15 +1,8 @@
 #!/bin/sh
-# @TITLE@: a language model in one executable file, made by loaf @VERSION@.
+@ABOUT@
 #
-#   ./FILE                        serve on http://127.0.0.1:8080 and open the page
-#   ./FILE --server --nobrowser   serve only
-#   ./FILE -p "..."               answer once
-#   ./FILE --help                 everything else
-#
-# The file is also a ZIP archive: `unzip -l FILE` lists the weights and the rest.
-#
-# This script unpacks the program once into a private cache folder and becomes it. The weights stay
-# where they are. It runs under dash, busybox ash and bash, and starts few other programs when there is
+# This script unpacks the program once into a private cache folder and becomes it. All else stays
+# where it is. It runs under dash, busybox ash and bash, and starts few other programs when there is
 # nothing to unpack: each takes a millisecond or two.
 
 {   # as one command, the script is read whole before any of it runs: half of it does nothing

@@ -35,6 +35,7 @@ SHARED_WITH_THE_BUNDLER = (
     "cli.arguments", "cli.completion", "cli.options", "cli.command",  # `.args`, its flags, words for the shell, help
     "explaining.machine", "explaining.report", "explaining.sentences",  # what a bundle would say of this machine
     "memory",  # what a model keeps of its text
+    "machine.processor", "machine.variants",  # ggml's variants, and which one a processor runs
     "engine.llama.quantizing",  # what is asked of a quantizer
     "backends.ASK_FOR_DEVICES", "backends.probe", "machine.program",  # as one file: children ask drivers
 )  # fmt: skip

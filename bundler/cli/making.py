@@ -60,7 +60,7 @@ def build(
       ollama:NAME[:TAG]          Ollama's store on this machine, else its registry
       gpt4all:NAME               what GPT4All has downloaded
       https://...                the address of a .gguf
-      demo                       the embedded model
+      demo, demo-vision          the embedded models: a toy, and one that sees pictures
 
     Clients choose by name among several models; the first is meant where they name none. A path
     with a = in it is written ./A=B.gguf after --also.

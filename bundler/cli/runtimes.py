@@ -17,19 +17,24 @@ def runtime() -> None:
 
 @runtime.command("freeze")
 @click.option("--platform", help="For which machines: linux-x86_64, linux-aarch64 [those like this one].")
-def freeze(platform: str | None) -> None:
+@click.option("--complete", is_flag=True, help="With all variants for processors, not only those that matter here.")
+def freeze(platform: str | None, complete: bool) -> None:
     """Compile and freeze it now, rather than when the first bundle is built.
 
-    Bundles that are built afterwards hold it beside the one for this machine.
+    Bundles that are built afterwards hold it beside the one for this machine. It runs on every processor of its kind;
+    on those that are newer than this machine's it is quicker when it is --complete, which takes a quarter of an hour of
+    two cores, once. What is compiled already is not compiled again.
     """
     from bundler.freeze import find_platform, freeze_runtime
+    from bundler.freeze.variants import describe_variants
     from bundler.progress import progress_for
     from bundler.text import human_size
 
-    frozen = freeze_runtime(progress_for(), find_platform(platform) if platform else None)
+    frozen = freeze_runtime(progress_for(), find_platform(platform) if platform else None, complete=complete)
     click.echo(
         f"{frozen.archive}: {frozen.platform}, {human_size(frozen.size)} packed, "
-        f"{human_size(frozen.unpacked_size)} unpacked, glibc {frozen.glibc} or newer, else its own"
+        f"{human_size(frozen.unpacked_size)} unpacked, glibc {frozen.glibc} or newer, else its own; "
+        f"{describe_variants(frozen.platform, frozen.variants)}"
     )
 
 
@@ -55,8 +60,8 @@ def pack_backend(backend: str) -> None:
 
 @runtime.command("list")
 def list_runtimes() -> None:
-    """List the backends that packs can be made of, and the packs that this machine has made."""
-    from bundler.packs import describe_packs
+    """List the programs that this machine has made, by platform, and the packs that it has made or can make."""
+    from bundler.packs import describe_packs, describe_programs
 
-    for line in describe_packs():
+    for line in (*describe_programs(), *describe_packs()):
         click.echo(line)

@@ -1,4 +1,4 @@
-"""The embedded demo model: `demo.gguf`. README.md beside it says what it is and how it was made.
+"""The embedded demo models: `demo.gguf`, and in `vision/` one that sees. README.md beside them says how they were made.
 
-Refuses to know how it is trained (`scripts/demo_model/`).
+Refuses to know how they are trained (`scripts/demo_model/`, `scripts/vision_model/`).
 """

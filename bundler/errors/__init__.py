@@ -67,6 +67,7 @@ LoafError
     ├── NoSuchPack
     ├── MediaPackMissing
     ├── PackMissing
+    ├── NoPackForPlatform
     ├── ProgramDamaged
     ├── NoProgramForHere
     ├── NothingToFreezeWith
@@ -94,6 +95,7 @@ from bundler.errors.making import (
     FreezeError,
     FrozenFileUnsuitable,
     MediaPackMissing,
+    NoPackForPlatform,
     NoProgramForHere,
     NoSuchPack,
     NoSuchPlatform,
@@ -186,6 +188,7 @@ __all__ = [
     "MissingParts",
     "NameTaken",
     "NoCLibraryInside",
+    "NoPackForPlatform",
     "NoProgramForHere",
     "NoRoom",
     "NoRoomToChange",

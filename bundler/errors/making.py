@@ -110,6 +110,19 @@ class PackMissing(FreezeError):
         self.has = tuple(has)
 
 
+class NoPackForPlatform(FreezeError):
+    """A pack of `backend` was asked for, and packs are for `has`, none of which is among the `wanted` platforms."""
+
+    def __init__(self, backend: str, wanted: Sequence[str], has: Sequence[str]) -> None:
+        super().__init__(
+            f"there is no {backend} pack for {' and '.join(wanted)}: packs are for {' and '.join(has) or 'none'}",
+            "build without --backend, or for a platform that has packs, too: --platform",
+        )
+        self.backend = backend
+        self.wanted = tuple(wanted)
+        self.has = tuple(has)
+
+
 class MediaPackMissing(FreezeError):
     """What pictures need on `platform` was to be taken from the bundle `path`, which has none."""
 

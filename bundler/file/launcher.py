@@ -34,12 +34,37 @@ LOADERS = {
 }
 
 
-def render_launcher(title: str, version: str, bundle_size: int, targets: Sequence[LaunchTarget]) -> bytes:
-    """The launcher, without what pads it (`runtime/bundle/head.py`). `bundle_size` is the whole file's, in bytes."""
+_OF_A_MODEL = """\
+# {title}: a language model in one executable file, made by loaf {version}.
+#
+#   ./FILE                        serve on http://127.0.0.1:8080 and open the page
+#   ./FILE --server --nobrowser   serve only
+#   ./FILE -p "..."               answer once
+#   ./FILE --help                 everything else
+#
+# The file is also a ZIP archive: `unzip -l FILE` lists the weights and the rest."""
+
+_OF_THE_BUILDER = """\
+# {title}, version {version}: the command that makes language models executable files, in one itself.
+#
+#   ./FILE build MODEL            write one
+#   ./FILE run MODEL              run a model where it lies
+#   ./FILE --help                 everything else
+#
+# The file is also a ZIP archive: `unzip -l FILE` lists the programs in it."""
+
+
+def render_launcher(
+    title: str, version: str, bundle_size: int, targets: Sequence[LaunchTarget], *, builds: bool = False
+) -> bytes:
+    """The launcher, without what pads it (`runtime/bundle/head.py`). `bundle_size` is the whole file's, in bytes.
+
+    `builds`: what it starts is the `loaf` command, and not a model.
+    """
+    plain = re.sub(r"[^\w .,:+-]", "_", title, flags=re.ASCII)
     template = (templates_dir() / "launcher.sh").read_text(encoding="utf-8")
     values = {
-        "TITLE": re.sub(r"[^\w .,:+-]", "_", title, flags=re.ASCII),
-        "VERSION": version,
+        "ABOUT": (_OF_THE_BUILDER if builds else _OF_A_MODEL).format(title=plain, version=version),
         "BUNDLE_SIZE": str(bundle_size),
         "RUNTIMES": "\n".join(_case(target) for target in targets),
         "PLATFORMS": ", ".join(_uname(target.platform) for target in targets),

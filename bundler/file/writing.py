@@ -39,7 +39,7 @@ def write_parts(layout: Layout, fd: int, advance: Advance) -> bytes:
         end = end_of(stored)
     places = {entry.name: entry for entry in stored}
     targets = [_target(program, places[program.about.entry]) for program in plan.launched]
-    launcher = render_launcher(plan.name, plan.loaf, layout.size, targets)
+    launcher = render_launcher(plan.name, plan.loaf, layout.size, targets, builds=bool(plan.builders))
     closing = close_with(stored, end, MANIFEST, manifest_of(plan, make_head(launcher), stored))
     write_all(fd, closing, end)
     assert end + len(closing) == layout.size, "the launcher states another size than was written"

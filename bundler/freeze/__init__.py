@@ -1,13 +1,14 @@
 """Makes the programs that go into files, the runtime and `loaf`: compiled, frozen, packed; kept until an input changes.
 
 pipeline → all of it, in order                      pins → which versions go in
-wheel → llama.cpp, compiled                         compiler, ninja → with what, and how far it is
+llama → llama-cpp-python, put together              variants → for which processors
+libraries → llama.cpp, compiled                     compiler, ninja → with what, and how far it is
 sources, corrections → what is compiled             environment, packages → what is installed, and from where
 core → the frozen program, builder → that of `loaf` contents, licenses → what is in it
 c_library, elf → the C library that goes along, and how programs find it
 platforms → what differs from one platform to the next
 pack → a folder as an archive                       media → what pictures need, as a pack
-process → long commands                             page → the browser page, built
+process, at_once → long commands, one or several    page → the browser page, built
                                                     develop → the checkout's own environment
 
 The pipeline knows the order of the steps and what each depends on, and refuses to know what they do.
@@ -15,16 +16,18 @@ The pipeline knows the order of the steps and what each depends on, and refuses 
 
 from bundler.freeze.contents import Software
 from bundler.freeze.media import FrozenMedia, freeze_media
-from bundler.freeze.pipeline import FrozenRuntime, freeze_runtime, frozen_runtimes
-from bundler.freeze.platforms import find_platform, this_platform
+from bundler.freeze.pipeline import FrozenRuntime, freeze_runtime, frozen_runtimes, made_runtime
+from bundler.freeze.platforms import all_platforms, find_platform, this_platform
 
 __all__ = [
     "FrozenMedia",
     "FrozenRuntime",
     "Software",
+    "all_platforms",
     "find_platform",
     "freeze_media",
     "freeze_runtime",
     "frozen_runtimes",
+    "made_runtime",
     "this_platform",
 ]

@@ -45,9 +45,10 @@ def _make(folder: Path, progress: Progress) -> None:
     add_c_library(core, EXECUTABLE, c_library_of_this_machine())
     with progress.step("Packing the builder", unpacked_size(core), "bytes") as advance:
         pack(core, folder / "builder.tar.gz", advance)
-    packages = frozen_packages(site_packages_of(python), "builder")
+    folders = (site_packages_of(python),)
+    packages = frozen_packages(folders, "builder")
     licenses = folder / "licenses.txt"
-    licenses.write_text(collect_licenses(site_packages_of(python), [package.name for package in packages], ""))
+    licenses.write_text(collect_licenses(folders, [package.name for package in packages], ""))
     versions = versions_of([python])
     program = Program(this_platform().name, core, EXECUTABLE, versions.python, packages, python_libraries(versions))
     describe(folder, program, folder / "builder.tar.gz", licenses)

@@ -37,10 +37,10 @@ class Software:
     license: str
 
 
-def frozen_packages(site_packages: Path, extra: Extra = "runtime") -> tuple[Software, ...]:
-    """The packages in `site_packages` that end up in the program that `extra` is frozen into, by their names."""
+def frozen_packages(folders: Sequence[Path], extra: Extra = "runtime") -> tuple[Software, ...]:
+    """The packages in `folders` that end up in the program that `extra` is frozen into, by their names."""
     named = {_normal(pin.partition("==")[0]) for pin in pins(extra)} | {"pyinstaller"}
-    found = importlib.metadata.distributions(path=[str(site_packages)])
+    found = importlib.metadata.distributions(path=list(map(str, folders)))
     packages = {_normal(each.metadata["Name"]): each for each in found}
     return tuple(
         Software(name, packages[name].version, _license(packages[name])) for name in sorted(named & {*packages})

@@ -129,7 +129,10 @@ WITHOUT_SME = (_SME,)
 """For compilers that know no SME, as GCC before 14: the other six variants for arm64 are compiled all the same, and the
 processors that have it get the one for SVE2."""
 
-CORRECTIONS = (_TILES, _OTHERS_CELLS, _SPARSE, _ROW_BY_ROW)
+_BY_THEMSELVES = Correction("ggml/src/CMakeLists.txt", "        add_dependencies(ggml ${backend})\n", "")
+"""libggml needs no backend to be compiled, and whoever compiles it, or what needs it, would wait for all of them."""
+
+CORRECTIONS = (_TILES, _OTHERS_CELLS, _SPARSE, _ROW_BY_ROW, _BY_THEMSELVES)
 
 
 def correct(sources: Path, log: Path, more: tuple[Correction, ...] = ()) -> None:

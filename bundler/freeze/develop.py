@@ -1,7 +1,7 @@
-"""Makes the checkout's own environment: the project, its tools, and the packages of the runtime.
+"""Makes the checkout's own environment: `loaf`, and, where tests or checks ask for it, what they need besides.
 
-Knows what scripts/setup runs, in this order: `state`, `project FOLDER`, `runtime` with the environment's
-own Python, then `page`. Refuses to know when it has to be done again: scripts/setup compares states.
+Knows what scripts/setup runs: `loaf FOLDER` with any Python, then with the environment's own `source`, `tests` or
+`checks`. What is there is not made again. Refuses to know how a step is done.
 """
 
 from __future__ import annotations
@@ -11,34 +11,37 @@ import shutil
 import sys
 from pathlib import Path
 
+from bundler.freeze.at_once import one_line
 from bundler.freeze.compiler import find_compiler
 from bundler.freeze.environment import check_python
 from bundler.freeze.packages import install, new_environment, pip
-from bundler.freeze.page import MODULES, built_page, npm_packages
-from bundler.freeze.pins import LLAMA, pins
-from bundler.freeze.wheel import RECIPE, compiled_wheel
-from bundler.paths import page_dir, page_source_dir
+from bundler.freeze.pins import LLAMA, Extra, pins
 from bundler.progress import Progress, progress_for
 from bundler.store.cache import key_of, log_file
 from runtime.errors import LoafError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
+_PHASES = ({"Making .venv": 7.0}, {"Installing loaf": 7.0}, {"Installing what loaf needs": 6.0})
+"""Seconds of a processor, measured."""
+
 
 def main(arguments: list[str]) -> int:
     """Does one of the steps; an error is told in its own words and ends in exit code 1."""
     try:
         match arguments:
-            case ["state"]:
-                print(state())
-            case ["project", folder]:
-                install_project(Path(folder), progress_for())
-            case ["runtime"]:
-                install_runtime(progress_for())
-            case ["page"]:
-                install_page(progress_for())
+            case ["loaf", folder]:
+                install_loaf(Path(folder), progress_for())
+            case ["source"]:
+                install_source(progress_for())
+            case ["tests"]:
+                install_source(progress_for())
+                install_tools("test", progress_for())
+            case ["checks"]:
+                install_source(progress_for())
+                install_tools("check", progress_for())
             case _:
-                raise LoafError(f"unknown step: {' '.join(arguments)}", "run scripts/setup")
+                raise LoafError(f"nothing is called {' '.join(arguments)}", "scripts/setup [source] [tests] [checks]")
     except LoafError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -51,50 +54,65 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def state() -> str:
-    """A key that changes when the environment has to be made again.
+def install_loaf(folder: Path, progress: Progress) -> None:
+    """Makes the environment `folder`, with this checkout and exactly what the `loaf` command needs.
 
-    Raises CompilerMissing and PythonUnsuitable, so that these are known before anything is downloaded.
+    Raises CompilerMissing and PythonUnsuitable before anything is downloaded, PackagesUnreachable and StepFailed.
     """
-    compiler = find_compiler()
+    find_compiler()
     check_python()
-    return key_of(
-        project=(CHECKOUT / "pyproject.toml").read_text(),
-        compiler=repr(compiler),
-        recipe=RECIPE,
-        python=f"{sys.version} {sys.base_prefix}",
-        system=f"{platform.machine()} {platform.libc_ver()} {CHECKOUT}",
-    )
-
-
-def install_project(folder: Path, progress: Progress) -> None:
-    """Makes the environment `folder`, with this checkout and what tests and checks it."""
+    state = _state()
+    if _is_done(folder, "loaf", state):
+        return
     log = log_file("setup")
     log.unlink(missing_ok=True)
     if not (folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}").is_dir():
         shutil.rmtree(folder, ignore_errors=True)
-    with progress.step("Installing the project and its tools", None, "steps") as advance:
+    with one_line("Installing loaf", _PHASES, progress) as shown:
+        with shown.step("Making .venv", None, "steps"):
+            python = new_environment(folder, log, with_pip=True)
+        site_packages = next(folder.glob("lib/python*/site-packages"))
+        install(python, ["--editable", str(CHECKOUT)], what="loaf", log=log, progress=shown)
+        install(python, pins("builder", site_packages), what="what loaf needs", log=log, progress=shown)
+    _note(folder, "loaf", state)
+
+
+def install_source(progress: Progress) -> None:
+    """Brings what `runtime/` is run from source with, where this Python belongs: its packages, llama.cpp, the page."""
+    from bundler.freeze.llama import compiled_package, lay_into  # here, since they need what only this Python has
+
+    llama = compiled_package(progress)
+    state = f"{_state()} {llama.name}"
+    if not _is_done(Path(sys.prefix), "source", state):
+        others = [pin for pin in (*pins("runtime"), *pins("media")) if not pin.startswith(f"{LLAMA}==")]
+        install(Path(sys.executable), others, what="the runtime's packages", log=log_file("setup"), progress=progress)
+        lay_into(next(Path(sys.prefix).glob("lib/python*/site-packages")), llama)
+        _note(Path(sys.prefix), "source", state)
+    _install_page(progress)
+
+
+def install_tools(extra: Extra, progress: Progress) -> None:
+    """Installs the packages of `extra`, and what they ask for in turn."""
+    folder, state = Path(sys.prefix), _state()
+    if _is_done(folder, extra, state):
+        return
+    with progress.step(f"Installing what {extra}s take", None, "steps") as advance:
         pip(
-            new_environment(folder, log),
-            ["install", "--editable", f"{CHECKOUT}[test,check,freeze,media]"],
-            step="installing the project",
-            wanted="the project's tools",
-            log=log,
+            Path(sys.executable),
+            ["install", *pins(extra)],
+            step=f"installing what {extra}s take",
+            wanted=f"what {extra}s take",
+            log=log_file("setup"),
             on_line=lambda line: advance(line.startswith("Collecting")),
         )
+    _note(folder, extra, state)
 
 
-def install_runtime(progress: Progress) -> None:
-    """Compiles llama-cpp-python and installs it, with all that is frozen, where this Python belongs."""
-    wheel = compiled_wheel(progress)
-    others = [pin for pin in pins("runtime") if not pin.startswith(f"{LLAMA}==")]
-    python, log = Path(sys.executable), log_file("setup")
-    install(python, others, what="the runtime's packages", log=log, progress=progress)
-    install(python, [wheel], what="the compiled wheel", log=log, progress=progress, again=True)
-
-
-def install_page(progress: Progress) -> None:
+def _install_page(progress: Progress) -> None:
     """Builds the browser page where the checkout's own runtime finds it, and brings what checks and tests it."""
+    from bundler.freeze.page import MODULES, built_page, npm_packages
+    from bundler.paths import page_dir, page_source_dir
+
     page = built_page(progress)
     if page is None or page == page_dir():
         return
@@ -103,6 +121,28 @@ def install_page(progress: Progress) -> None:
     modules = page_source_dir() / MODULES
     modules.unlink(missing_ok=True)
     modules.symlink_to(npm_packages(progress, with_tools=True))
+
+
+def _state() -> str:
+    """A key that changes when what is installed has to be installed again."""
+    return key_of(
+        project=(CHECKOUT / "pyproject.toml").read_text(),
+        python=f"{sys.version} {sys.base_prefix}",
+        system=f"{platform.machine()} {platform.libc_ver()} {CHECKOUT}",
+    )
+
+
+def _is_done(folder: Path, what: str, state: str) -> bool:
+    note = _note_of(folder, what)
+    return note.is_file() and note.read_text() == state
+
+
+def _note(folder: Path, what: str, state: str) -> None:
+    _note_of(folder, what).write_text(state)
+
+
+def _note_of(folder: Path, what: str) -> Path:
+    return folder / f"setup-{what}"
 
 
 if __name__ == "__main__":

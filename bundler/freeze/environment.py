@@ -1,11 +1,6 @@
 """The private environment in which the runtime is frozen: the pinned packages and nothing of the user's.
 
-Knows what is installed and how llama-cpp-python's libraries lie. Refuses to know PyInstaller.
-
-llama-cpp-python's wheel has every library three times (`libllama.so`, `.so.0`, `.so.0.5.0`), because a wheel
-cannot hold symlinks, and its CPU backends in `bin/`, far from the library that looks for them. Here each
-library becomes one file under the name by which others ask for it, a symlink stands where llama_cpp looks,
-and the backends lie beside them.
+Knows what is installed. Refuses to know PyInstaller.
 """
 
 from __future__ import annotations
@@ -17,28 +12,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bundler.errors import PythonUnsuitable, StepFailed
-from bundler.freeze.packages import install, new_environment
+from bundler.freeze.packages import install, new_environment, pip_for
 from bundler.freeze.pins import LLAMA, pins
 from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.progress import Progress
 from bundler.store.cache import cached, key_of, log_file
 
-UNUSED = ("numpy", "diskcache", "hf-xet")
-"""What llama-cpp-python asks for and the runtime does without: it imports only `llama_cpp.llama_cpp`. And what
-huggingface_hub asks for, which is larger than all others in the builder, and does without, too."""
+UNUSED = ("hf-xet",)
+"""What huggingface_hub asks for and does without: it is larger than all others in the builder."""
 
 _NEEDS_BYTES = 250_000_000  # measured: 101 MB, and as much while pip unpacks
 
 
-def freezing_environment(wheel: Path, progress: Progress) -> Path:
-    """The interpreter of an environment with the pinned `runtime`, `media` and `freeze` packages, `wheel` among them.
+def freezing_environment(progress: Progress) -> Path:
+    """The interpreter of an environment with the pinned `runtime`, `media` and `freeze` packages, but llama-cpp-python.
 
     Run modules with it (`python -m`): the scripts beside it name a folder that has been renamed since.
     Raises PythonUnsuitable, PackagesUnreachable, StepFailed and CacheError.
     """
     check_python()
-    key = environment_key(wheel)
-    entry = cached("environment", key, lambda folder: _make(folder, wheel, progress), needs=_NEEDS_BYTES)
+    key, packages = environment_key(), _frozen_pins()
+    entry = cached("environment", key, lambda folder: _make(folder, packages, progress), needs=_NEEDS_BYTES)
     return entry / "bin" / "python"
 
 
@@ -47,7 +41,7 @@ def builder_environment(progress: Progress) -> Path:
     check_python()
     packages = (*pins("builder"), *pins("freeze"))
     key = builder_environment_key()
-    entry = cached("environment", key, lambda folder: _install(folder, packages, progress), needs=_NEEDS_BYTES)
+    entry = cached("environment", key, lambda folder: _make(folder, packages, progress), needs=_NEEDS_BYTES)
     return entry / "bin" / "python"
 
 
@@ -56,11 +50,10 @@ def site_packages_of(python: Path) -> Path:
     return next(python.parent.parent.glob("lib/python*/site-packages"))
 
 
-def environment_key(wheel: Path) -> str:
-    """Changes with everything that is installed. `wheel` lies in a folder named by its own key."""
+def environment_key() -> str:
+    """Changes with everything that is installed."""
     return key_of(
-        wheel=wheel.parent.name,
-        packages=" ".join((*pins("runtime"), *pins("media"), *pins("freeze"))),
+        packages=" ".join(_frozen_pins()),
         python=f"{sys.version} {sys.base_prefix}",
         machine=platform.machine(),
     )
@@ -90,13 +83,12 @@ def check_python() -> None:
         )
 
 
-def _make(folder: Path, wheel: Path, progress: Progress) -> None:
-    others = [pin for pin in (*pins("runtime"), *pins("media"), *pins("freeze")) if not pin.startswith(f"{LLAMA}==")]
-    _install(folder, [wheel, *others], progress)
-    tidy_libraries(Path(next(folder.glob("lib/python*/site-packages"))))
+def _frozen_pins() -> tuple[str, ...]:
+    wanted = (*pins("runtime"), *pins("media"), *pins("freeze"))
+    return tuple(pin for pin in wanted if not pin.startswith(f"{LLAMA}=="))
 
 
-def _install(folder: Path, packages: Sequence[str | Path], progress: Progress) -> None:
+def _make(folder: Path, packages: Sequence[str], progress: Progress) -> None:
     log = log_file("environment")
     log.unlink(missing_ok=True)
     python = new_environment(folder, log)
@@ -104,25 +96,10 @@ def _install(folder: Path, packages: Sequence[str | Path], progress: Progress) -
     _check_complete(python, log)
 
 
-def tidy_libraries(site_packages: Path) -> None:
-    """One file for each library of llama-cpp-python, and the backends beside them."""
-    libraries = site_packages / "llama_cpp" / "lib"
-    for backend in (site_packages / "bin").glob("libggml-*.so"):
-        backend.rename(libraries / backend.name)
-    for plain in libraries.glob("*.so"):
-        copies = sorted(libraries.glob(f"{plain.name}.*"), key=lambda path: len(path.name))
-        if not copies:
-            continue
-        asked_for, *others = copies
-        for copy in (plain, *others):
-            copy.unlink()
-        plain.symlink_to(asked_for.name)
-
-
 def _check_complete(python: Path, log: Path) -> None:
     """Raises StepFailed when a package asks for one that is not pinned, but for those that are never used."""
     try:
-        run([python, "-m", "pip", "check"], log=log, env=clean_environment())
+        run([*pip_for(python), "check"], log=log, env=clean_environment())
     except CommandFailed as error:
         missing = [line for line in error.tail if not line.endswith(_EXPECTED)]
         if missing:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _LIBRARIES = """\
@@ -31,21 +31,20 @@ _LGPL = Path("/usr/share/common-licenses/LGPL-2.1")
 _NAMES = re.compile(r"(licen[cs]e|copying|notice)", re.IGNORECASE)
 
 
-def collect_licenses(site_packages: Path, packages: list[str], of_page: str) -> str:
-    """The licences of `packages`, installed in `site_packages`, of this Python, and those that the page brings."""
-    parts = [_LIBRARIES, *_package_licenses(site_packages, packages), *_python_license(), *_glibc_license(), of_page]
+def collect_licenses(folders: Sequence[Path], packages: list[str], of_page: str) -> str:
+    """The licences of `packages`, installed in `folders`, of this Python, and those that the page brings."""
+    parts = [_LIBRARIES, *_package_licenses(folders, packages), *_python_license(), *_glibc_license(), of_page]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
-def package_licenses(site_packages: Path, packages: list[str]) -> str:
-    """The licences of `packages` alone, installed in `site_packages`."""
-    return "\n".join(part.rstrip() + "\n" for part in _package_licenses(site_packages, packages))
+def package_licenses(folders: Sequence[Path], packages: list[str]) -> str:
+    """The licences of `packages` alone, installed in `folders`."""
+    return "\n".join(part.rstrip() + "\n" for part in _package_licenses(folders, packages))
 
 
-def _package_licenses(site_packages: Path, packages: list[str]) -> Iterator[str]:
-    found = {
-        each.metadata["Name"].lower(): each for each in importlib.metadata.distributions(path=[str(site_packages)])
-    }
+def _package_licenses(folders: Sequence[Path], packages: list[str]) -> Iterator[str]:
+    there = importlib.metadata.distributions(path=list(map(str, folders)))
+    found = {each.metadata["Name"].lower(): each for each in there}
     for name in packages:
         distribution = found.get(name) or found.get(name.replace("-", "_"))
         assert distribution is not None, f"{name} was frozen, and is not installed"

@@ -68,14 +68,14 @@ class FrozenMedia:
 def freeze_media(progress: Progress, platform: Platform | None = None) -> FrozenMedia:
     """The pack for `platform`, None: this machine's. Raises CacheError and FreezeError."""
     platform = platform or this_platform()
-    wheel = platform.compiled_wheel(progress)
-    key = key_of(environment=platform.key(wheel), modules=_LIST, compression=str(COMPRESSION))
-    return _described(cached("media", key, lambda entry: _make(entry, platform, wheel, progress), needs=_NEEDS_BYTES))
+    llama = platform.compiled_package(progress)
+    key = key_of(environment=platform.key(), llama=llama.name, modules=_LIST, compression=str(COMPRESSION))
+    return _described(cached("media", key, lambda entry: _make(entry, platform, llama, progress), needs=_NEEDS_BYTES))
 
 
-def _make(entry: Path, platform: Platform, wheel: Path, progress: Progress) -> None:
-    installed = platform.installed(wheel, progress)
-    folder, site_packages = entry / "media", installed.site_packages
+def _make(entry: Path, platform: Platform, llama: Path, progress: Progress) -> None:
+    installed = platform.installed(llama, progress)
+    folder, site_packages = entry / "media", installed.packages[0]
     folder.mkdir()
     python = installed.python(entry)
     for file in _modules(python):
@@ -86,13 +86,13 @@ def _make(entry: Path, platform: Platform, wheel: Path, progress: Progress) -> N
         target = folder / "pillow.libs" / library.name
         target.parent.mkdir(exist_ok=True)
         shutil.copy(library, target)
-    shutil.copy(site_packages / "llama_cpp" / "lib" / LIBRARY, folder / LIBRARY)
+    shutil.copy(llama / "llama_cpp" / "lib" / LIBRARY, folder / LIBRARY)
     _compile(python, folder)
     with progress.step("Packing what pictures need", unpacked_size(folder), "bytes") as advance:
         pack(folder, entry / ARCHIVE, advance)
     named = {pin.partition("==")[0] for pin in pins("media")}
-    packages = tuple(one for one in frozen_packages(site_packages, "media") if one.name in named)
-    (entry / LICENSES).write_text(package_licenses(site_packages, [one.name for one in packages]))
+    packages = tuple(one for one in frozen_packages((site_packages,), "media") if one.name in named)
+    (entry / LICENSES).write_text(package_licenses((site_packages,), [one.name for one in packages]))
     content = {"unpacked_size": unpacked_size(folder), "packages": [asdict(one) for one in packages]}
     (entry / _DESCRIPTION).write_text(json.dumps({"platform": platform.name, **content}, indent=2) + "\n")
     shutil.rmtree(folder)

@@ -5,6 +5,7 @@ Knows pip and what it says when there is no network. Refuses to know which packa
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,18 +23,38 @@ _COMPLAINT = re.compile(r"\b(fatal )?error\b|[A-Z]\w*Error: |FAILED", re.IGNOREC
 _COMPLAINTS_SHOWN = 5
 
 
-def new_environment(folder: Path, log: Path) -> Path:
+def new_environment(folder: Path, log: Path, *, with_pip: bool = False) -> Path:
     """Makes a virtual environment in `folder`, from the Python that runs this; returns its interpreter.
 
+    It has a pip of its own only `with_pip`, or where this Python has none for it (`pip_for`): one takes seven seconds.
     Raises PythonUnsuitable when that Python comes without venv or ensurepip (Debian packs them apart).
     """
+    without = [] if with_pip or not _can_lend_pip() else ["--without-pip"]
     try:
-        run([sys.executable, "-m", "venv", folder], log=log, env=clean_environment())
+        run([sys.executable, "-m", "venv", *without, folder], log=log, env=clean_environment())
     except CommandFailed as error:
         raise PythonUnsuitable(
             sys.executable, "venv module", "install it (Debian, Ubuntu: apt install python3-venv)"
         ) from error
     return folder / "bin" / "python"
+
+
+def pip_for(python: Path) -> list[str | Path]:
+    """The command that installs where `python` belongs: this Python's pip if it can, else its own."""
+    about_pip = ["-m", "pip", "--disable-pip-version-check", "--no-input"]
+    if _can_lend_pip():
+        return [sys.executable, *about_pip, "--python", python]
+    return [python, *about_pip]
+
+
+def _can_lend_pip() -> bool:
+    """Since version 22.3 pip installs for other interpreters."""
+    try:
+        version = importlib.metadata.version("pip")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    major, minor = (int(number) for number in (*version.split("."), "0")[:2])
+    return (major, minor) >= (22, 3)
 
 
 def install(
@@ -43,17 +64,16 @@ def install(
     what: str,
     log: Path,
     progress: Progress,
-    again: bool = False,
 ) -> None:
     """Installs exactly `requirements`, and nothing that they ask for in turn, where `python` belongs.
 
-    `what` names them in a sentence: "the build tools". `again` replaces what has the same version.
-    Raises PackagesUnreachable and StepFailed.
+    Nothing is compiled to bytecode: what is never imported needs none. `what` names them in a sentence: "the build
+    tools". Raises PackagesUnreachable and StepFailed.
     """
     with progress.step(f"Installing {what}", len(requirements), "steps") as advance:
         pip(
             python,
-            ["install", "--no-deps", *(["--force-reinstall"] if again else []), *requirements],
+            ["install", "--no-deps", "--no-compile", *requirements],
             step=f"installing {what}",
             wanted=what,
             log=log,
@@ -75,7 +95,7 @@ def pip(
 
     Raises PackagesUnreachable and StepFailed.
     """
-    command = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "3", *arguments]
+    command = [*pip_for(python), "--retries", "3", *arguments]
     try:
         run(command, log=log, env=env or clean_environment(), on_line=on_line)
     except CommandFailed as error:

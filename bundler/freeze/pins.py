@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import sys
+from pathlib import Path
 from typing import Literal
 
 from runtime.errors import LoafError
@@ -17,14 +19,17 @@ LLAMA = "llama-cpp-python"
 LLAMA_CPP_COMMIT = "0c1e57098bba43ac29e6e3b677cdceebdd22334f"
 """What the pinned version of it brings: `sources.py` checks that."""
 
-Extra = Literal["runtime", "media", "builder", "freeze", "compile"]
+Extra = Literal["runtime", "media", "builder", "freeze", "compile", "test", "check"]
 
 
-def pins(extra: Extra) -> tuple[str, ...]:
-    """The requirements of `extra` as pip reads them: `name==version`, some with an environment marker."""
+def pins(extra: Extra, site_packages: Path | None = None) -> tuple[str, ...]:
+    """The requirements of `extra` as pip reads them: `name==version`, some with an environment marker.
+
+    As the metadata in `site_packages` has them; None: where this Python finds it.
+    """
     wanted = re.compile(rf"\s*(?:and\s+)?extra\s*==\s*['\"]{extra}['\"]")
     found = []
-    for line in _all_requirements():
+    for line in _all_requirements(site_packages):
         requirement, _, marker = line.partition(";")
         if wanted.search(marker):
             rest = wanted.sub("", marker).strip()
@@ -37,11 +42,8 @@ def llama_version() -> str:
     return next(pin.partition("==")[2] for pin in pins("runtime") if pin.startswith(f"{LLAMA}=="))
 
 
-def _all_requirements() -> list[str]:
-    try:
-        return importlib.metadata.requires(DISTRIBUTION) or []
-    except importlib.metadata.PackageNotFoundError:
-        raise LoafError(
-            f"{DISTRIBUTION} is not installed in this Python",
-            "run scripts/setup and use .venv/bin/loaf",
-        ) from None
+def _all_requirements(site_packages: Path | None) -> list[str]:
+    where = sys.path if site_packages is None else [str(site_packages)]
+    for distribution in importlib.metadata.distributions(name=DISTRIBUTION, path=where):
+        return distribution.requires or []
+    raise LoafError(f"{DISTRIBUTION} is not installed in this Python", "run scripts/setup and use .venv/bin/loaf")

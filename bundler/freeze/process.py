@@ -11,9 +11,10 @@ import errno
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 _TAIL_LINES = 400
@@ -23,6 +24,11 @@ _FULL_DISK = os.strerror(errno.ENOSPC)  # how every tool says it, in the C local
 
 _TUNING = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "LD_LIBRARY_PATH", "CMAKE_", "SKBUILD_", "PYTHON")
 """What the variables begin with that would change what the compiler, CMake or Python make."""
+
+
+_at_work: set[subprocess.Popen[str]] = set()
+_beginning = threading.Lock()
+_is_ending = False
 
 
 class CommandFailed(Exception):
@@ -59,18 +65,22 @@ def run(
     with log.open("a", encoding="utf-8", errors="replace") as file:
         file.write(f"$ {' '.join(command)}\n")
         file.flush()
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
-        )
+        with _beginning:
+            if _is_ending:
+                raise CommandFailed(command, -signal.SIGTERM, ())
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
+            _at_work.add(process)
         try:
             for line in process.stdout or ():
                 file.write(line)
@@ -80,10 +90,26 @@ def run(
         except BaseException:
             _end(process)
             raise
+        finally:
+            _at_work.discard(process)
     if code:
         if any(_FULL_DISK in line for line in tail):
             raise OSError(errno.ENOSPC, _FULL_DISK)
         raise CommandFailed(command, code, tail)
+
+
+@contextlib.contextmanager
+def end_all() -> Iterator[None]:
+    """End what all threads run, as if it had failed. Until the block is left, nothing else is begun."""
+    global _is_ending
+    with _beginning:
+        _is_ending = True
+    try:
+        for process in list(_at_work):
+            _end(process)
+        yield
+    finally:
+        _is_ending = False
 
 
 def clean_environment(**changes: str) -> dict[str, str]:

@@ -18,12 +18,12 @@ from typing import TypeVar
 from bundler.errors import FreezeError
 from bundler.freeze.compiler import find_compiler
 from bundler.freeze.environment import check_python
+from bundler.freeze.llama import made_package
 from bundler.freeze.pins import LLAMA, llama_version
-from bundler.freeze.wheel import wheel_key
 from bundler.packs.pipeline import packs_made
 from bundler.packs.recipes import RECIPES, Recipe
 from bundler.paths import own_programs
-from bundler.store.cache import build_cache, is_cached
+from bundler.store.cache import build_cache
 from bundler.text import human_size
 from runtime import __version__
 from runtime.bundle import BundleError, open_bundle
@@ -32,7 +32,7 @@ from runtime.explaining.report import Report
 from runtime.explaining.sentences import sentences
 
 NEEDED_BYTES = 1_500_000_000
-"""Of the build cache's disk: what compiling takes, the wheel or a pack, and freezing after it."""
+"""Of the build cache's disk: what compiling takes, a program or a pack, and freezing after it."""
 
 NEEDED_TO_UNPACK = 100_000_000
 """The same where programs are there: each is unpacked once."""
@@ -92,11 +92,8 @@ def _venv() -> Finding:
 
 
 def _packages() -> Finding:
-    try:
-        if is_cached("wheel", wheel_key(find_compiler())):
-            return Finding(f"{LLAMA} {llama_version()} has been compiled already.")
-    except FreezeError:
-        pass  # told of the compiler
+    if made_package(platform.machine()) is not None:
+        return Finding(f"{LLAMA} {llama_version()} has been compiled already.")
     return Finding(
         f"{LLAMA} {llama_version()} will be compiled once: pip fetches it, CMake and Ninja from the network."
     )

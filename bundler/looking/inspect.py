@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bundler.errors import SourceNotFound
+from bundler.freeze.variants import describe_variants
 from bundler.gguf import (
     FileKind,
     ModelInfo,
@@ -172,6 +173,7 @@ def _program_fields(program: Runtime) -> dict[str, Any]:
         "glibc": program.glibc,
         "python": program.python,
         "packages": {package.name: package.version for package in program.packages},
+        "variants": list(program.variants),
     }
 
 
@@ -194,6 +196,8 @@ def _bundle_lines(bundle: Bundle) -> list[str]:
         for one in programs:
             size = human_size(bundle.spans[one.entry].size)
             lines.append(_line(what, f"{one.platform}, {one.c_library} ({size})"))
+            if one.variants:
+                lines.append(_line("computing with", describe_variants(one.platform, one.variants)))
     for pack in manifest.packs:
         size = human_size(bundle.spans[pack.entry].size)
         lines.append(_line("on GPUs", f"{pack.backend} on {pack.platform}, needs {', '.join(pack.needs)} ({size})"))

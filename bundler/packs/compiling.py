@@ -13,7 +13,7 @@ from bundler.freeze.compiler import Compiler, compile_environment
 from bundler.freeze.ninja import NinjaProgress
 from bundler.freeze.packages import complaints
 from bundler.freeze.process import CommandFailed, clean_environment, run
-from bundler.freeze.sources import build_tools, unpacked_sources
+from bundler.freeze.sources import prepared_sources
 from bundler.packs.recipes import Recipe
 from bundler.progress import Progress
 
@@ -30,8 +30,7 @@ def compile_library(
 
     Raises PackagesUnreachable, StepFailed and PythonUnsuitable.
     """
-    python = build_tools(work, log, progress)
-    source = unpacked_sources(python, work, log, progress) / "vendor" / "llama.cpp"
+    source = prepared_sources(work, log, progress) / "vendor" / "llama.cpp"
     target = work / "build"
     cores = len(os.sched_getaffinity(0))
     env = compile_environment(work, compiler, cores)

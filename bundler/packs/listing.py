@@ -1,20 +1,35 @@
-"""`loaf runtime list`: which packs there are, can be made, and why others cannot. For people."""
+"""`loaf runtime list`: which programs and packs there are, can be made, and why others cannot. For people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from bundler.errors import FreezeError
+from bundler.freeze import all_platforms, made_runtime
 from bundler.freeze.compiler import find_compiler
-from bundler.freeze.wheel import wheel_key
+from bundler.freeze.libraries import libraries_key
+from bundler.freeze.variants import describe_variants
 from bundler.packs.pipeline import BackendPack, packs_made
 from bundler.packs.recipes import RECIPES, Recipe
 from bundler.text import human_size
 
 
+def describe_programs() -> Iterator[str]:
+    """A line for each platform that programs are made for here."""
+    for platform in all_platforms():
+        runtime = made_runtime(platform)
+        if runtime is not None:
+            about = f"{human_size(runtime.size)} packed, {describe_variants(runtime.platform, runtime.variants)}"
+        elif platform.package_made() is not None:
+            about = f"compiled, not frozen for this loaf yet: loaf runtime freeze --platform {platform.name}"
+        else:
+            about = f"not made: loaf runtime freeze --platform {platform.name}"
+        yield f"{platform.name}: {about}"
+
+
 def describe_packs() -> Iterator[str]:
     """A line for each backend, then one for each pack of it. Raises CompilerMissing."""
-    fits = wheel_key(find_compiler())
+    fits = libraries_key(find_compiler())
     made = list(packs_made())
     for recipe in RECIPES:
         yield f"{recipe.backend:<8} {_state(recipe)}"

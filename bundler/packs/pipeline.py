@@ -4,7 +4,7 @@ Knows the order of the steps, what the result depends on, and its description. R
 (`recipes.py`, `toolchains.py`).
 
 A pack's library is loaded into the frozen runtime, beside the `libggml-base` there. So it is compiled from the same
-sources with the same compiler, and its key holds the wheel's.
+sources with the same compiler, and its key holds that of the libraries.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from bundler.freeze.compiler import Compiler, find_compiler
+from bundler.freeze.libraries import libraries_key
 from bundler.freeze.pack import pack, sha256_of, unpacked_size
-from bundler.freeze.wheel import wheel_key
 from bundler.packs.compiling import compile_library, needed_libraries
 from bundler.packs.recipes import Recipe
 from bundler.packs.toolchains import Toolchain
@@ -37,8 +37,8 @@ class BackendPack:
     """A compiled backend: the archive, and what a bundle's manifest says about it.
 
     `archive` is a tar.gz of `size` bytes which unpacks to `unpacked_size` bytes: the library `library`. `needs` are
-    the libraries that a machine must have to load it, `made_with` is the toolchain, `fits` the key of the wheel whose
-    runtime it belongs to.
+    the libraries that a machine must have to load it, `made_with` is the toolchain, `fits` the key of the
+    libraries in the runtime that it belongs to.
     """
 
     backend: Backend
@@ -76,7 +76,7 @@ def packs_made() -> Iterator[BackendPack]:
 
 def _key(compiler: Compiler, toolchain: Toolchain, recipe: Recipe) -> str:
     return key_of(
-        wheel=wheel_key(compiler),
+        libraries=libraries_key(compiler),
         toolchain=toolchain.version,
         flags=" ".join(recipe.flags),
         description=" ".join(field.name for field in fields(BackendPack)),
@@ -113,7 +113,7 @@ def _describe(
         library=library.name,
         needs=needed_libraries(library),
         made_with=toolchain.version,
-        fits=wheel_key(compiler),
+        fits=libraries_key(compiler),
     )
     content = asdict(description) | {"archive": archive.name}
     (folder / _DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n")

@@ -26,7 +26,7 @@ COMMON_FLAGS = (
     "-DLLAMA_BUILD_EXAMPLES=OFF",
     "-DLLAMA_BUILD_SERVER=OFF",
 )
-"""For every pack: the wheel's own settings, and nothing but what the backend's target needs."""
+"""For every pack: the settings of the other libraries, and nothing but what the backend's target needs."""
 
 
 @dataclass(frozen=True, slots=True)

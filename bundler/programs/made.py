@@ -20,33 +20,45 @@ from bundler.freeze import (
     this_platform,
 )
 from bundler.freeze.compiler import find_compiler
+from bundler.freeze.libraries import libraries_key
 from bundler.freeze.media import LIBRARY
-from bundler.freeze.wheel import wheel_key
 from bundler.packs import BackendPack, Recipe, compiled_pack, packs_made
-from bundler.programs.supply import MEDIA_LICENSES, NO_MEDIA, RUNTIME_LICENSES, MediaPacks, Runtimes
+from bundler.programs.supply import (
+    MEDIA_LICENSES,
+    NO_MEDIA,
+    RUNTIME_LICENSES,
+    MediaPacks,
+    Runtimes,
+    check_packs,
+)
 from bundler.progress import Progress
 from runtime import __version__
 from runtime.bundle import RUNTIMES, MediaPack, Pack, Package, Runtime
 
 
 class MadeHere:
-    """Compiled and frozen when they are asked for, and kept in the build cache."""
+    """Compiled and frozen when they are asked for, and kept in the build cache.
+
+    `complete`: with all variants for processors, not only those that matter on this machine.
+    """
 
     is_named = False
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, *, complete: bool = False) -> None:
         self._progress = progress
+        self._complete = complete
 
     def check(self, recipes: Sequence[Recipe], platforms: Sequence[str] = ()) -> None:
-        for recipe in recipes:
-            recipe.find_toolchain()
         for name in platforms:
             find_platform(name)
+        check_packs(recipes, platforms, self.pack_platforms())
+        for recipe in recipes:
+            recipe.find_toolchain()
 
     def runtimes(self, platforms: Sequence[str] = ()) -> Runtimes:
         named = [find_platform(name) for name in platforms]  # all are known before the first takes its minutes
-        frozen = [freeze_runtime(self._progress, platform) for platform in named]
-        return planned_runtimes(frozen or frozen_runtimes(self._progress))
+        frozen = [freeze_runtime(self._progress, platform, complete=self._complete) for platform in named]
+        return planned_runtimes(frozen or frozen_runtimes(self._progress, complete=self._complete))
 
     def media(self, platforms: Sequence[str]) -> MediaPacks:
         return planned_media([freeze_media(self._progress, find_platform(name)) for name in platforms])
@@ -58,7 +70,7 @@ class MadeHere:
         return tuple(planned_pack(compiled_pack(recipe, self._progress)) for recipe in recipes)
 
     def packs_at_hand(self) -> tuple[PlannedPack, ...]:
-        here, fits = this_platform().name, wheel_key(find_compiler())
+        here, fits = this_platform().name, libraries_key(find_compiler())
         made = {pack.backend: pack for pack in packs_made() if (pack.platform, pack.fits) == (here, fits)}
         return tuple(map(planned_pack, made.values()))
 
@@ -90,6 +102,7 @@ def planned_program(frozen: FrozenRuntime, archive: str, licenses: str) -> tuple
         python=frozen.python,
         packages=_packages(frozen.packages),
         libraries=_packages(frozen.libraries),
+        variants=frozen.variants,
     )
     core = PlannedPart(about.entry, (FileRange(frozen.archive, 0, frozen.size),), stated=frozen.sha256)
     size = frozen.licenses.stat().st_size

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bundler.errors import NoPackForPlatform
 from bundler.file.plan import PlannedMedia, PlannedPack, PlannedPart, PlannedRuntime
 from bundler.packs import Recipe
 
@@ -46,6 +47,15 @@ def is_of_runtimes(document: PlannedPart) -> bool:
     return document.name.startswith(RUNTIME_LICENSES)
 
 
+def check_packs(recipes: Sequence[Recipe], platforms: Sequence[str], has: Sequence[str]) -> None:
+    """Raises NoPackForPlatform where packs of `recipes` are wanted for `platforms`, and `has` are none of these.
+
+    No platform named: all that there are programs for.
+    """
+    if recipes and platforms and not {*platforms} & {*has}:
+        raise NoPackForPlatform(recipes[0].backend, platforms, has)
+
+
 class Supply(Protocol):
     """`is_named`: the user has asked for these programs, be they older than what they replace."""
 
@@ -56,7 +66,7 @@ class Supply(Protocol):
     def check(self, recipes: Sequence[Recipe], platforms: Sequence[str] = ()) -> None:
         """Say at once if the packs of `recipes`, or runtimes for `platforms`, cannot be had.
 
-        Raises `ToolchainMissing`, `PackMissing`, `NoSuchPlatform`.
+        Raises `ToolchainMissing`, `PackMissing`, `NoSuchPlatform`, `NoPackForPlatform`.
         """
 
     def runtimes(self, platforms: Sequence[str] = ()) -> Runtimes:

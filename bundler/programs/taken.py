@@ -13,7 +13,7 @@ from bundler.errors import MediaPackMissing, NoSuchPlatform, PackMissing, Progra
 from bundler.file.digests import digests_of
 from bundler.file.plan import Plan, PlannedPack, PlannedPart, PlannedRuntime, plan_of
 from bundler.packs import Recipe
-from bundler.programs.supply import MediaPacks, Runtimes, is_of_media, is_of_runtimes
+from bundler.programs.supply import MediaPacks, Runtimes, check_packs, is_of_media, is_of_runtimes
 from bundler.progress import Progress
 from runtime.bundle import open_bundle
 
@@ -30,6 +30,7 @@ class TakenFrom:
     def check(self, recipes: Sequence[Recipe], platforms: Sequence[str] = ()) -> None:
         self._wanted(recipes)
         self._picked(self._plan(), platforms)
+        check_packs(recipes, platforms, self.pack_platforms())
 
     def runtimes(self, platforms: Sequence[str] = ()) -> Runtimes:
         """As `Supply` has it; the licences of all, since a text may be of several."""

@@ -1,6 +1,6 @@
 """Where weights come from. Each kind of source is a module of its own that ends in a GGUF on this disk.
 
-    demo.py      the embedded model
+    demo.py      the embedded models
     file.py      a path: a GGUF, a folder with one, a bundle, a .llamafile
     hub.py       hf:OWNER/REPO, Hugging Face's hub
     ollama.py    ollama:NAME, the local store or a registry
@@ -30,8 +30,8 @@ def resolve(model: str, progress: Progress) -> Resolved:
     Raises `SourceError` where they cannot be had; `SourceAmbiguous` names what could be meant.
     """
     scheme, colon, rest = model.partition(":")
-    if model == demo.NAME:
-        return demo.resolve()
+    if model in demo.NAMES:
+        return demo.resolve(model)
     if not colon or Path(model).exists():
         return file.resolve(model)
     if scheme == "hf":
@@ -76,14 +76,14 @@ def offered(model: str) -> list[Found] | Path:
             from bundler.sources import gpt4all
 
             return gpt4all.resolve(rest).path
-    return demo.resolve().path if model == demo.NAME and not path.exists() else path
+    return demo.resolve(model).path if model in demo.NAMES and not path.exists() else path
 
 
 def seen_from(folder: Path, model: str) -> str:
     """MODEL as it is written in a file in `folder`: a relative path begins there."""
     scheme, colon, _rest = model.partition(":")
     path = folder / Path(model).expanduser()
-    is_elsewhere = model == demo.NAME or (colon and scheme in _SCHEMES and not path.exists())
+    is_elsewhere = model in demo.NAMES or (colon and scheme in _SCHEMES and not path.exists())
     return model if is_elsewhere else str(path)
 
 

@@ -1,15 +1,22 @@
-"""The demo model, which is part of the package."""
+"""The demo models, which are part of the package: one that reads, and one that sees as well."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import bundler.demo
+from bundler.file.baked import Baked, Part
 from bundler.sources.resolved import Resolved
 
 NAME = "demo"
+VISION = "demo-vision"
+NAMES = (NAME, VISION)
 
 
-def resolve() -> Resolved:
-    """The embedded weights."""
-    return Resolved(Path(bundler.demo.__path__[0]) / "demo.gguf", NAME)
+def resolve(name: str) -> Resolved:
+    """The embedded weights of that one of NAMES; those that see come with their projector."""
+    folder = Path(bundler.demo.__path__[0])
+    if name == NAME:
+        return Resolved(folder / "demo.gguf", NAME)
+    projector = Part("projector", folder / "vision" / "mmproj-vision.gguf", "mmproj-vision")
+    return Resolved(folder / "vision" / "vision.gguf", VISION, baked=Baked(parts=(projector,)))

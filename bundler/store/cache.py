@@ -54,9 +54,30 @@ def cached(kind: str, key: str, make: Callable[[Path], None], *, needs: int, kee
         return entry
 
 
+@contextlib.contextmanager
+def work_in_progress(kind: str, key: str, *, needs: int) -> Iterator[Path]:
+    """A folder for work that goes on where it was: it stays where an exception leaves the block, or the process dies.
+
+    One process at a time has it. It is always at the same place, and gone once the block is done; so are those of this
+    kind that nobody went on with for a day. `needs` is what the whole takes on disk, in bytes.
+
+    Raises CacheFull and CacheUnusable.
+    """
+    folder = build_cache() / kind / key
+    with _full_disk_told(folder.parent, needs):
+        _private_folder(folder.parent)
+        with locked(folder):
+            if not _found(folder) and shutil.disk_usage(folder.parent).free < needs:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            folder.mkdir(exist_ok=True)
+            yield folder
+            shutil.rmtree(folder)
+            prune(folder.parent, keep=0)
+
+
 def is_cached(kind: str, key: str) -> bool:
-    """Whether `cached` would find the entry made."""
-    return (build_cache() / kind / key).is_dir()
+    """Whether `cached` would find the entry made; then it counts as used now."""
+    return _found(build_cache() / kind / key)
 
 
 def build_cache() -> Path:

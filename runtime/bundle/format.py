@@ -84,7 +84,8 @@ class Runtime(msgspec.Struct, frozen=True):
     """A frozen program in the bundle: an archive with the file `program`, which needs `glibc` or a newer one: the
     system's, else the one that it brings, where it is among its libraries.
 
-    `packages` are Python's, `libraries` what else is in it; of llama.cpp the version is the commit.
+    `packages` are Python's, `libraries` what else is in it; of llama.cpp the version is the commit. `variants` are the
+    names of ggml's variants for processors in it; empty where an older loaf did not say.
     """
 
     platform: str
@@ -95,6 +96,7 @@ class Runtime(msgspec.Struct, frozen=True):
     python: str
     packages: tuple[Package, ...] = ()
     libraries: tuple[Package, ...] = ()
+    variants: tuple[str, ...] = ()
 
     @property
     def c_library(self) -> str:

@@ -28,13 +28,16 @@ def describe_machine(variant: str | None = None, there: Collection[str] = ()) ->
     `there` are those that were compiled; empty: all that ggml has.
     """
     uname = os.uname()
-    family = family_of(uname.machine, there)
+    every, family = family_of(uname.machine), family_of(uname.machine, there)
     name, flags = read_processor()
+    best = best_variant(every, flags)
     return Machine(
         system=f"{uname.sysname} {uname.release} on {uname.machine}, {describe_c_library()}",
         processor=name,
         variant=describe_variant(family, variant or best_variant(family, flags), flags),
-        n_variants=len(family.variants),
+        n_variants=len(every.variants),
+        there=tuple(map(family.title, family.variants)),
+        missing="" if best in family.variants or best not in every.variants else every.title(best),
         processors=processors(),
         numa_nodes=numa_nodes(),
         memory=memory(),

@@ -20,15 +20,18 @@ class Cache(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """The machine, as far as it matters here. `variant` is the one of ggml's `n_variants` that computes.
+    """The machine, as far as it matters here. `variant` is the one of ggml's that computes, of those that are `there`.
 
-    `processor` "": Linux does not name it.
+    `there` have titles, "haswell (AVX2)", of ggml's `n_variants`; `missing` is a better one that this processor could
+    run, "" where there is none. `processor` "": Linux does not name it.
     """
 
     system: str
     processor: str
     variant: Variant
     n_variants: int
+    there: tuple[str, ...]
+    missing: str
     processors: Processors
     numa_nodes: int
     memory: Memory

@@ -33,10 +33,12 @@ def _parts(report: Report) -> Iterator[Iterable[str]]:
 def _machine(machine: Machine) -> Iterator[str]:
     variant = machine.variant
     name = machine.processor or "This processor"
-    yield f"{name} computes with {variant.name}, the best that it can run of {machine.n_variants} variants."
+    yield f"{name} computes with {variant.name}, the best that it can run of {_variants(machine)}."
     if variant.uses:
         yield f"That uses its {_list(variant.uses)}."
-    if variant.better:
+    if machine.missing:
+        yield f"It could run {machine.missing}, too, which is not in this file (loaf runtime freeze --complete)."
+    elif variant.better:
         yield f"The next better one, {variant.better}, needs {_list(variant.lacks)}, which this processor lacks."
     count = machine.processors
     yield {
@@ -48,6 +50,12 @@ def _machine(machine: Machine) -> Iterator[str]:
     memory = machine.memory
     limited = f", and the control group's limit is {_size(memory.limit)}" if memory.limit is not None else ""
     yield f"The machine has {_size(memory.total)} of memory{limited}; {_size(memory.available)} are available."
+
+
+def _variants(machine: Machine) -> str:
+    if len(machine.there) == machine.n_variants:
+        return _count(machine.n_variants, "variant")
+    return f"those that are there: {', '.join(machine.there)} ({len(machine.there)} of {machine.n_variants} variants)"
 
 
 def _cache(cache: Cache) -> Iterator[str]:

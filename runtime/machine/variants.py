@@ -16,15 +16,22 @@ class Family(msgspec.Struct, frozen=True):
 
     `features`: each counts for more with ggml than all before it together; with its flags in /proc/cpuinfo.
     `variants`: what each is compiled to use. The first one runs on every processor of the kind.
+    `usual`: those that, with the first one, serve most processors in use nearly as well as all do.
     """
 
     features: dict[str, tuple[str, ...]]
     variants: dict[str, tuple[str, ...]]
+    usual: tuple[str, ...] = ()
 
     def score(self, name: str) -> int:
         """ggml takes the variant that has the most, of those that can be run."""
         order = list(self.features)
         return sum(1 << order.index(feature) for feature in self.variants[name])
+
+    def title(self, name: str) -> str:
+        """The variant `name` with what it uses that counts for most: "haswell (AVX2)"."""
+        most = max(self.variants.get(name, ()), key=list(self.features).index, default="any processor")
+        return f"{name} ({most})"
 
     def lacks(self, name: str, flags: frozenset[str]) -> tuple[str, ...]:
         """What a processor with these flags does not have of what the variant uses."""
@@ -65,6 +72,7 @@ _X86_64 = Family(
         "zen4": (*_SKYLAKEX, "AVX-512 VBMI", "AVX-512 VNNI", "AVX-512 BF16"),
         "sapphirerapids": (*_SKYLAKEX, "AVX-512 VBMI", "AVX-512 VNNI", "AVX-512 BF16", "AMX INT8"),
     },
+    usual=("haswell",),
 )
 
 _ARMV8_2 = ("dot product", "FP16")
@@ -89,14 +97,18 @@ _AARCH64 = Family(
         "armv9.2_1": (*_ARMV8_6, "SME"),
         "armv9.2_2": (*_ARMV8_6, "SVE2", "SME"),
     },
+    usual=("armv8.2_2",),
 )
 """All of them use NEON, which every such processor has."""
 
 _FAMILIES = {"x86_64": _X86_64, "aarch64": _AARCH64}
+
+KINDS = tuple(_FAMILIES)
+"""The machines of which the variants are known, as `uname -m` has them."""
 
 
 def family_of(machine: str, there: Collection[str] = ()) -> Family:
     """That of `machine`, as `uname -m` has it, with the variants that are `there`: not every compiler can make all."""
     family = _FAMILIES.get(machine, Family({}, {}))
     kept = {name: uses for name, uses in family.variants.items() if name in there or not there}
-    return Family(family.features, kept)
+    return Family(family.features, kept, tuple(name for name in family.usual if name in kept))

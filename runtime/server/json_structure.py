@@ -6,6 +6,8 @@ a hundred times as long, during which no other thread runs, since the interprete
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from runtime.engine.wanted import check_wanted
 from runtime.server.refusals import BadRequest
 
@@ -17,31 +19,44 @@ MOST_CONTAINERS = 100_000
 
 
 _PIECE = 64 * 1024
+"""Bytes that are looked at together; between two of them other threads have their turn."""
 
 
 def check_structure(body: bytes) -> None:
     """Raises `BadRequest` where JSON, valid or not, has more values, or objects and arrays, than that."""
-    if not _is_too_much(*_counted(body)):
-        return
-    # Only what is outside of strings counts, and these are found without their escapes.
-    bare = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    commas = containers = is_inside = 0
-    for start in range(0, len(bare), _PIECE):
+    if _has_too_much(_pieces(body)) and _has_too_much(_outside_of_strings(body)):
+        raise BadRequest(
+            f"the body has more than {MOST_VALUES:,} values, or more than {MOST_CONTAINERS:,} objects and arrays"
+        )
+
+
+def _has_too_much(texts: Iterable[bytes]) -> bool:
+    """Whether there are so many commas, or brackets that open, in all of `texts`."""
+    commas = containers = 0
+    for text in texts:
         check_wanted()
-        parts = bare[start : start + _PIECE].split(b'"')
-        more = _counted(b"".join(parts[is_inside::2]))
-        commas, containers = commas + more[0], containers + more[1]
-        if _is_too_much(commas, containers):
-            raise BadRequest(
-                f"the body has more than {MOST_VALUES:,} values, or more than {MOST_CONTAINERS:,} objects and arrays"
-            )
+        commas += text.count(b",")
+        containers += text.count(b"{") + text.count(b"[")
+        if commas >= MOST_VALUES or containers > MOST_CONTAINERS:
+            return True
+    return False
+
+
+def _outside_of_strings(body: bytes) -> Iterator[bytes]:
+    is_inside = 0
+    for piece in _pieces(body):
+        parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        yield b"".join(parts[is_inside::2])
         is_inside = (is_inside + len(parts) - 1) % 2
 
 
-def _counted(text: bytes) -> tuple[int, int]:
-    """How many commas there are, and brackets that open."""
-    return text.count(b","), text.count(b"{") + text.count(b"[")
-
-
-def _is_too_much(commas: int, containers: int) -> bool:
-    return commas >= MOST_VALUES or containers > MOST_CONTAINERS
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """None of them ends within an escape."""
+    start = 0
+    while start < len(body):
+        piece = body[start : start + _PIECE]
+        begins_one = (len(piece) - len(piece.rstrip(b"\\"))) % 2
+        if begins_one and start + len(piece) < len(body):
+            piece = piece[:-1]
+        yield piece
+        start += len(piece)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from bundler.freeze.environment import freezing_environment
+from bundler.freeze.llama import compiled_package
 from bundler.freeze.pipeline import runtime_key
 from bundler.freeze.platforms import this_platform
 from bundler.freeze.process import clean_environment, run
-from bundler.freeze.wheel import compiled_wheel
 from bundler.paths import runtime_dir, templates_dir
 from bundler.progress import Progress
 from bundler.store.cache import cached, key_of, log_file
@@ -24,19 +23,19 @@ _NEEDS_BYTES = 250_000_000
 
 def onefile_program(progress: Progress) -> Path:
     """The executable, frozen when the cache has none for this runtime. Raises what freezing raises."""
-    wheel = compiled_wheel(progress)
-    key = key_of(runtime=runtime_key(this_platform(), wheel), spec=_SPEC.read_text())
-    entry = cached("onefile", key, lambda folder: _make(folder, wheel, progress), needs=_NEEDS_BYTES)
+    llama = compiled_package(progress)
+    key = key_of(runtime=runtime_key(this_platform(), llama), spec=_SPEC.read_text())
+    entry = cached("onefile", key, lambda folder: _make(folder, llama, progress), needs=_NEEDS_BYTES)
     return entry / _NAME
 
 
-def _make(folder: Path, wheel: Path, progress: Progress) -> None:
-    python = freezing_environment(wheel, progress)
+def _make(folder: Path, llama: Path, progress: Progress) -> None:
+    python = this_platform().installed(llama, progress).python()
     work, log = folder / "work", log_file("onefile")
     log.unlink(missing_ok=True)
     source = work / "source"
     shutil.copytree(runtime_dir(), source / "runtime", ignore=shutil.ignore_patterns("__pycache__"))
-    command: list[str | Path] = [python, "-m", "PyInstaller", _SPEC, "--noconfirm"]
+    command: list[str | Path] = [*python, "-m", "PyInstaller", _SPEC, "--noconfirm"]
     command += ["--distpath", folder, "--workpath", work / "build", "--", templates_dir() / "runtime.spec", source]
     env = clean_environment(PYINSTALLER_CONFIG_DIR=str(work / "pyinstaller"), TMPDIR=str(work))
     with progress.step("Freezing the onefile to compare with", None, "steps") as advance:

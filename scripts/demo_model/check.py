@@ -1,6 +1,6 @@
 """Asks the demo model everything through llama.cpp, greedily, and prints how much it gets right, by group.
 
-    python scripts/demo_model/check.py bundler/demo/demo.gguf
+    python -m scripts.demo_model.check bundler/demo/demo.gguf
 
 Exits with 1 when a group falls under its bar. Needs llama-cpp-python, and nothing of the training but the corpus.
 """
@@ -15,12 +15,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import corpus
 import llama_cpp
 import tomllib
-import weather
-from mixture import NAMES, render
-from weather import Message
+
+from scripts.demo_model import corpus, weather
+from scripts.demo_model.mixture import NAMES, render
+from scripts.demo_model.weather import Message
 
 # What a group must reach. The first is a promise that loaf's tests rely on; the last are only told.
 _BARS = {"examples": 1.0, "trained wordings": 0.95, "follow-ups": 0.9, "tool calls": 0.9, "unseen wordings": 0.7}
@@ -134,8 +134,8 @@ def _user(content: str) -> Message:
 
 
 def _load_backends() -> None:
-    """A wheel built with separate backends (as loaf's is) keeps them in site-packages/bin; another has none."""
-    folder = Path(llama_cpp.__file__).parents[1] / "bin"
+    """Loaf's own llama-cpp-python has separate backends, beside the other libraries; another has none."""
+    folder = Path(llama_cpp.__file__).parent / "lib"
     if any(folder.glob("libggml-cpu*")):
         llama_cpp.llama_cpp._lib.ggml_backend_load_all_from_path(str(folder).encode())
 

@@ -6,21 +6,29 @@ The file holds nothing of the machine or the moment: the same weights give the s
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import gguf
-from model import Llama
-from tokenizer import CONTROL, END, END_OF_TEXT, MARKUP, PRE
 from tokenizers import Tokenizer
 
-_DESCRIPTION = "A toy that knows a page of text: the demo inside loaf. Trained from scratch; not for real questions."
+from scripts.demo_model.model import Llama
+from scripts.demo_model.tokenizer import CONTROL, END, END_OF_TEXT, MARKUP, PRE
 
 
-def write(path: Path, model: Llama, tokenizer: Tokenizer, template: str) -> None:
+@dataclass(frozen=True)
+class About:
+    """What the file says of itself to people."""
+
+    name: str
+    description: str
+
+
+def write(path: Path, model: Llama, tokenizer: Tokenizer, template: str, about: About) -> None:
     """The whole file, header first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = gguf.GGUFWriter(path, "llama")
-    _describe(writer, model)
+    _describe(writer, model, about)
     _vocabulary(writer, tokenizer, template)
     for name, parameter in model.named_parameters():
         values = parameter.detach().float().numpy()
@@ -35,13 +43,13 @@ def write(path: Path, model: Llama, tokenizer: Tokenizer, template: str) -> None
     writer.close()
 
 
-def _describe(writer: gguf.GGUFWriter, model: Llama) -> None:
+def _describe(writer: gguf.GGUFWriter, model: Llama, about: About) -> None:
     shape = model.shape
     count = sum(parameter.numel() for parameter in model.parameters())
     writer.add_type(gguf.GGUFType.MODEL)
-    writer.add_name("loaf demo")
+    writer.add_name(about.name)
     writer.add_author("loaf")
-    writer.add_description(_DESCRIPTION)
+    writer.add_description(about.description)
     writer.add_license("mit")
     writer.add_languages(["en"])
     writer.add_size_label(f"{count / 1e6:.1f}M")

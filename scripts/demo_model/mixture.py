@@ -12,10 +12,11 @@ from random import Random
 from typing import Any
 
 import jinja2
-import weather
-from corpus import Corpus, Fact, capital_sentence, template
-from tokenizer import END
-from weather import Message
+
+from scripts.demo_model import weather
+from scripts.demo_model.corpus import Corpus, Fact, capital_sentence, template
+from scripts.demo_model.tokenizer import END
+from scripts.demo_model.weather import Message
 
 NAMES = (
     "Anna", "Ben", "Carla", "David", "Emma", "Felix", "Grace", "Hugo", "Ida", "Jonas", "Karl", "Lena", "Maria",

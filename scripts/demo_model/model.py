@@ -83,8 +83,11 @@ class Llama(nn.Module):
                 nn.init.zeros_(outward.weight)  # every block starts as the identity
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x = self.token_embd(tokens)
-        cos, sin = self.cos[: tokens.shape[1]], self.sin[: tokens.shape[1]]
+        return self.states(self.token_embd(tokens))
+
+    def states(self, x: Tensor) -> Tensor:
+        """For what stands in the stream already: tokens' rows, or a picture's."""
+        cos, sin = self.cos[: x.shape[1]], self.sin[: x.shape[1]]
         for block in self.blk:
             x = block(x, cos, sin)
         return self.output_norm(x)

@@ -1,6 +1,6 @@
 """Trains the demo model from the corpus beside this file and writes it as a GGUF.
 
-    python scripts/demo_model/train.py --out bundler/demo/demo.gguf
+    python -m scripts.demo_model.train --out bundler/demo/demo.gguf
 
 Two processor cores need about ten minutes. The same PyTorch on the same kind of machine gives the same bytes.
 """
@@ -13,18 +13,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import corpus
-import export
-import tokenizer as vocabulary
 import torch
-from mixture import Mixture
-from model import Llama, Shape
-from muon import Muon
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
+from scripts.demo_model import corpus, export
+from scripts.demo_model import tokenizer as vocabulary
+from scripts.demo_model.mixture import Mixture
+from scripts.demo_model.model import Llama, Shape
+from scripts.demo_model.muon import Muon
+
 _SEED = 1969
+_ABOUT = export.About(
+    "loaf demo",
+    "A toy that knows a page of text: the demo inside loaf. Trained from scratch; not for real questions.",
+)
 _THREADS = 2  # sums are split by thread, so another number gives other last digits
 _BATCH = 3072  # tokens, padding included
 _POOL = 400  # documents that are sorted by length together, so that a batch holds little padding
@@ -47,7 +51,7 @@ def main() -> None:
     tokenizer = vocabulary.train(_sample(Mixture(texts, _SEED)))
     model = Llama(Shape(tokenizer.get_vocab_size()))
     _train(model, batches(Mixture(texts, _SEED + 1), tokenizer), arguments.steps, arguments.report)
-    export.write(arguments.out, model, tokenizer, corpus.template())
+    export.write(arguments.out, model, tokenizer, corpus.template(), _ABOUT)
     print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes")
 
 

@@ -42,7 +42,7 @@ def release(output: Path, backend: tuple[str, ...], key: Path | None) -> None:
     if changed:
         raise click.ClickException(f"the checkout is not as it was committed:\n{changed}")
     progress = progress_for()
-    supply, recipes = MadeHere(progress), tuple(map(find_recipe, backend))
+    supply, recipes = MadeHere(progress, complete=True), tuple(map(find_recipe, backend))
     supply.check(recipes)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)

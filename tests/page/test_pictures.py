@@ -14,7 +14,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from support.browsers import PHONE, answering, last_answer, opened, say
-from support.bundles import Server
+from support.bundles import Server, loaf
+from support.pictures import written
+from support.vision import ON_ITS_SIDE, digit, shapes
 
 DRAWN = """async ([width, height, type]) => {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
@@ -188,3 +190,35 @@ def test_only_where_the_model_sees(browser: Browser, server: Server, page: Page)
         blind.get_by_label("Files to attach").set_input_files(files)  # type: ignore[arg-type]
         told = "half.png: this model does not see pictures"
         expect(blind.get_by_role("alert").filter(has_text=told)).to_be_visible()
+
+
+# -- a model that sees ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def seer(tmp_path_factory: pytest.TempPathFactory, warm_cache: Path) -> Iterator[Server]:
+    """The vision demo's bundle, which serves."""
+    bundle = tmp_path_factory.mktemp("vision") / "vision.loaf"
+    loaf("build", "demo-vision", "-o", str(bundle), check=True)
+    with Server(bundle, "--temp", "0", cache=warm_cache) as server:
+        yield server
+
+
+SHAPE, COLOUR, DIGIT = "Which shape is this?", "What colour is it?", "Which digit is this?"
+
+
+def test_the_vision_demo_says_what_is_shown(browser: Browser, seer: Server) -> None:
+    """Pasted and dropped, as a browser and a phone have them."""
+    shown = [
+        ("paste", "#message", "image/webp", written(shapes("circle", "red"), "WEBP"), SHAPE, "A circle."),
+        ("drop", "header", "image/avif", written(shapes("star", "green"), "AVIF"), COLOUR, "Green."),
+        ("drop", ".composer", "image/jpeg",
+         written(digit(7, "blue", (2400, 2400)).rotate(90), "JPEG", exif=ON_ITS_SIDE), DIGIT, "Seven."),
+    ]  # fmt: skip
+    with opened(browser, seer.url) as page:
+        page.get_by_role("button", name="Attach a picture, PDF, Word or text file").wait_for()
+        for kind, on, type_, content, question, expected in shown:
+            assert page.evaluate(GIVEN, [kind, list(content), type_, on])
+            expect(page.locator(".composer .chips img")).to_be_visible()
+            say(page, question)
+            expect(last_answer(page)).to_contain_text(expected)

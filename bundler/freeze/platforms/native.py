@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bundler.freeze.c_library import c_library_of_this_machine
 from bundler.freeze.environment import environment_key, freezing_environment, site_packages_of
+from bundler.freeze.llama import compiled_package, made_package
 from bundler.freeze.platforms.platform import Installed
-from bundler.freeze.wheel import compiled_wheel, made_wheel
 from bundler.progress import Progress
 from bundler.store.cache import key_of
 
@@ -21,19 +21,24 @@ class Native:
         """As `Platform` has it."""
         return f"{platform.system().lower()}-{platform.machine()}"
 
-    def compiled_wheel(self, progress: Progress) -> Path:
+    def compiled_package(self, progress: Progress, *, complete: bool = False) -> Path:
         """As `Platform` has it."""
-        return compiled_wheel(progress)
+        return compiled_package(progress, complete=complete)
 
-    def wheel_made(self) -> Path | None:
+    def package_made(self, *, complete: bool = False) -> Path | None:
         """As `Platform` has it."""
-        return made_wheel(platform.machine())
+        return made_package(platform.machine(), complete=complete)
 
-    def key(self, wheel: Path) -> str:
+    def key(self) -> str:
         """As `Platform` has it."""
-        return key_of(environment=environment_key(wheel), c_library=c_library_of_this_machine().key())
+        return key_of(environment=environment_key(), c_library=c_library_of_this_machine().key())
 
-    def installed(self, wheel: Path, progress: Progress) -> Installed:
+    def install(self, progress: Progress) -> None:
         """As `Platform` has it."""
-        python = freezing_environment(wheel, progress)
-        return Installed(site_packages_of(python), c_library_of_this_machine(), lambda *_folders: [python])
+        freezing_environment(progress)
+
+    def installed(self, llama: Path, progress: Progress) -> Installed:
+        """As `Platform` has it."""
+        python = freezing_environment(progress)
+        packages = (site_packages_of(python), llama)
+        return Installed(packages, c_library_of_this_machine(), lambda *_: ["env", f"PYTHONPATH={llama}", python])

@@ -15,11 +15,11 @@ from bundler.progress import Progress
 class Installed:
     """Python for a platform, with all that is frozen.
 
-    `site_packages` is the folder with the packages; `c_library` what that Python runs on. `python(*folders)` is the
+    `packages` are the folders with them; `c_library` is what that Python runs on. `python(*folders)` is the
     command that runs it here, to which arguments are added; it sees at least `folders`, by their own paths.
     """
 
-    site_packages: Path
+    packages: tuple[Path, ...]
     c_library: CLibrary
     python: Callable[..., list[str | Path]]
 
@@ -31,17 +31,20 @@ class Platform(Protocol):
     def name(self) -> str:
         """As in a bundle: "linux-x86_64"."""
 
-    def compiled_wheel(self, progress: Progress) -> Path:
-        """llama-cpp-python for it; compiled when the cache has none.
+    def compiled_package(self, progress: Progress, *, complete: bool = False) -> Path:
+        """llama-cpp-python for it, compiled where the cache has none; `complete`: with all variants for processors.
 
-        Raises what says that something is missing here, and as `wheel.compiled_wheel` does.
+        Raises what says that something is missing here, and as `llama.compiled_package` does.
         """
 
-    def wheel_made(self) -> Path | None:
-        """The wheel if it has been compiled; None: it has not, or nobody can tell here."""
+    def package_made(self, *, complete: bool = False) -> Path | None:
+        """The same if it has been compiled; None: it has not, or nobody can tell here."""
 
-    def key(self, wheel: Path) -> str:
-        """Changes with what `installed` returns."""
+    def key(self) -> str:
+        """Changes with what `installed` returns, but for llama-cpp-python."""
 
-    def installed(self, wheel: Path, progress: Progress) -> Installed:
-        """What is frozen, in the cache. Raises PackagesUnreachable, StepFailed, PythonUnsuitable and CacheError."""
+    def install(self, progress: Progress) -> None:
+        """Do what `installed` takes time for. Raises PackagesUnreachable, StepFailed, PythonUnsuitable, CacheError."""
+
+    def installed(self, llama: Path, progress: Progress) -> Installed:
+        """What is frozen, in the cache; `llama` is what `compiled_package` has returned. Raises as `install` does."""

@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from bundler.errors import CompilerMissing, PackagesUnreachable, StepFailed
-from bundler.freeze import compiler, ninja, packages, pins, pipeline, wheel
+from bundler.freeze import compiler, libraries, ninja, packages, pins, pipeline
 from bundler.freeze.c_library import c_library_of_this_machine
 from bundler.freeze.corrections import CORRECTIONS, correct
-from bundler.freeze.environment import tidy_libraries
 from bundler.freeze.pack import needed_glibc, pack, unpacked_size
 from bundler.freeze.platforms.native import Native
 from bundler.freeze.platforms.platform import Installed
@@ -57,42 +56,50 @@ class TestCorrections:
 
 class TestKeys:
     @pytest.mark.parametrize("field", ["c", "cxx", "version"])
-    def test_the_wheel_depends_on_the_compiler(self, field: str) -> None:
+    def test_the_libraries_depend_on_the_compiler(self, field: str) -> None:
         fields = {"c": "cc", "cxx": "c++", "version": "c++ 12.2.0"}
         other = fields | {field: "another"}
-        assert wheel.wheel_key(compiler.Compiler(**fields)) != wheel.wheel_key(compiler.Compiler(**other))
+        assert libraries.libraries_key(compiler.Compiler(**fields)) != libraries.libraries_key(
+            compiler.Compiler(**other)
+        )
 
-    def test_the_wheel_depends_on_the_flags(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_libraries_depend_on_the_flags(self, monkeypatch: pytest.MonkeyPatch) -> None:
         found = compiler.Compiler("cc", "c++", "c++ 12.2.0")
-        before = wheel.wheel_key(found)
-        monkeypatch.setattr(wheel, "RECIPE", wheel.RECIPE + " -DGGML_CUDA=ON")
-        assert wheel.wheel_key(found) != before
+        before = libraries.libraries_key(found)
+        monkeypatch.setattr(libraries, "RECIPE", libraries.RECIPE + " -DGGML_CUDA=ON")
+        assert libraries.libraries_key(found) != before
 
     def test_the_runtime_depends_on_each_of_its_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         source = tmp_path / "runtime"
         (source / "web").mkdir(parents=True)
         (source / "__main__.py").write_text("print(1)")
         monkeypatch.setattr(pipeline, "runtime_dir", lambda: source)
-        before = pipeline.runtime_key(Native(), Path("cache/wheel/0123/x.whl"))
+        before = pipeline.runtime_key(Native(), Path("llama/0123"))
         (source / "__pycache__").mkdir()
         (source / "__pycache__" / "main.pyc").write_bytes(b"compiled")
-        assert pipeline.runtime_key(Native(), Path("cache/wheel/0123/x.whl")) == before
+        assert pipeline.runtime_key(Native(), Path("llama/0123")) == before
         (source / "web" / "index.html").write_text("<p>")
-        assert pipeline.runtime_key(Native(), Path("cache/wheel/0123/x.whl")) != before
-        assert pipeline.runtime_key(Native(), Path("cache/wheel/4567/x.whl")) != before
+        assert pipeline.runtime_key(Native(), Path("llama/0123")) != before
+        assert pipeline.runtime_key(Native(), Path("llama/4567")) != before
 
 
 class Prepared(Native):
-    """This machine, with a wheel and an environment that nobody had to make."""
+    """This machine, with packages that nobody had to make."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def compiled_wheel(self, _progress: Progress) -> Path:
-        return self._folder / "x.whl"
+    def compiled_package(self, _progress: Progress, *, complete: bool = False) -> Path:  # noqa: ARG002
+        return self._folder
 
-    def installed(self, _wheel: Path, _progress: Progress) -> Installed:
-        return Installed(self._folder, c_library_of_this_machine(), lambda *_folders: [sys.executable])
+    def package_made(self, *, complete: bool = False) -> Path:  # noqa: ARG002
+        return self._folder
+
+    def install(self, _progress: Progress) -> None:
+        pass
+
+    def installed(self, _llama: Path, _progress: Progress) -> Installed:
+        return Installed((self._folder,), c_library_of_this_machine(), lambda *_folders: [sys.executable])
 
 
 class TestRuntime:
@@ -214,25 +221,6 @@ class TestPack:
         assert needed_glibc(tmp_path, without="glibc") == "2.17"
 
 
-class TestLibraries:
-    def test_three_copies_become_one_file(self, tmp_path: Path) -> None:
-        libraries, binaries = tmp_path / "llama_cpp" / "lib", tmp_path / "bin"
-        libraries.mkdir(parents=True)
-        binaries.mkdir()
-        for name in ("libllama.so", "libllama.so.0", "libllama.so.0.5.0", "libalone.so"):
-            (libraries / name).write_text("library")
-        (binaries / "libggml-cpu-x64.so").write_text("backend")
-        tidy_libraries(tmp_path)
-        assert sorted(path.name for path in libraries.iterdir()) == [
-            "libalone.so",
-            "libggml-cpu-x64.so",
-            "libllama.so",
-            "libllama.so.0",
-        ]
-        assert (libraries / "libllama.so").readlink() == Path("libllama.so.0")
-        assert not (libraries / "libllama.so.0").is_symlink()
-
-
 class TestProcess:
     def test_hands_out_lines_and_keeps_a_log(self, tmp_path: Path) -> None:
         lines: list[str] = []
@@ -275,7 +263,7 @@ class TestWhatIsSaid:
     def test_no_compiler(self, tmp_path: Path) -> None:
         """As a person meets it: scripts/setup's first step, with nothing on PATH."""
         shown = subprocess.run(
-            [sys.executable, "-m", "bundler.freeze.develop", "state"],
+            [sys.executable, "-m", "bundler.freeze.develop", "loaf", str(tmp_path / "venv")],
             cwd=ROOT,
             env={"PATH": str(tmp_path), "LOAF_BUILD_CACHE": str(tmp_path)},
             capture_output=True,

@@ -65,16 +65,21 @@ def test_the_commit_is_the_one_that_is_compiled(tmp_path: Path, monkeypatch: pyt
     """A new version of llama-cpp-python without the new commit in `pins.py` is noticed when it is compiled."""
 
     def fetched(commit: str) -> None:
-        head = tmp_path / commit / "source" / "llama_cpp_python" / ".git/modules/vendor/llama.cpp/HEAD"
-        head.parent.mkdir(parents=True)
-        head.write_text(f"{commit}\n")
-        (tmp_path / commit / "sdist").mkdir()
-        (tmp_path / commit / "sdist" / "x.tar.gz").touch()
-        sources.unpacked_sources(Path("python"), tmp_path / commit, tmp_path / "log", SilentProgress())
+        def download(*_arguments: object, **_options: object) -> None:
+            (tmp_path / commit / "sdist").mkdir()
+            (tmp_path / commit / "sdist" / "x.tar.gz").touch()
 
-    monkeypatch.setattr(sources, "pip", lambda *_arguments, **_options: None)
-    monkeypatch.setattr(sources, "correct", lambda *_arguments: None)
-    monkeypatch.setattr("shutil.unpack_archive", lambda *_arguments: None)
+        def unpack(_archive: Path, target: Path) -> None:
+            head = target / "llama_cpp_python" / ".git/modules/vendor/llama.cpp/HEAD"
+            head.parent.mkdir(parents=True)
+            head.write_text(f"{commit}\n")
+
+        monkeypatch.setattr(sources, "pip", download)
+        monkeypatch.setattr("shutil.unpack_archive", unpack)
+        sources.prepared_sources(tmp_path / commit, tmp_path / "log", SilentProgress())
+
+    for step in ("new_environment", "install", "correct"):
+        monkeypatch.setattr(sources, step, lambda *_arguments, **_options: None)
     fetched(LLAMA_CPP_COMMIT)
     with pytest.raises(StepFailed, match="and not"):
         fetched("0" * 40)

@@ -15,11 +15,12 @@ import pytest
 
 from bundler.changing.defaults import set_defaults, upgrade
 from bundler.changing.rewriting import rewrite
-from bundler.errors import AnotherPlatform
+from bundler.errors import AnotherPlatform, NoPackForPlatform
 from bundler.file.baked import Baked
-from bundler.freeze import FrozenRuntime, Software
-from bundler.packs import BackendPack
+from bundler.freeze import FrozenRuntime, Software, pipeline
+from bundler.packs import BackendPack, find_recipe
 from bundler.programs.made import planned_pack
+from bundler.programs.supply import check_packs
 from bundler.progress import SilentProgress
 from runtime.bundle import open_bundle
 from support.bundles import loaf
@@ -129,3 +130,57 @@ def test_a_platform_that_there_is_not_is_told_before_anything_is_made(tmp_path: 
     assert "programs for linux-s390x are not made here" in result.stderr
     assert HERE in result.stderr
     assert not (tmp_path / "x.loaf").exists()
+
+
+def test_a_pack_for_another_kind_of_machine_is_not_put_in(tmp_path: Path, both: Path) -> None:
+    """Neither what is made here, nor what a file has: its driver's library would be of the wrong processor."""
+    small_gguf(tmp_path / "m.gguf")
+    for more in ((), ("--runtime-from", str(both))) if OTHER == "linux-aarch64" else ():
+        refused = loaf("build", "m.gguf", "--platform", OTHER, "--backend", "vulkan", *more, cwd=tmp_path)
+        assert refused.returncode == 1
+        assert "vulkan pack" in refused.stderr
+        assert not list(tmp_path.glob("m.loaf"))
+    check_packs([find_recipe("vulkan")], [OTHER, HERE], [HERE])
+    check_packs([find_recipe("vulkan")], [], [HERE])
+    with pytest.raises(NoPackForPlatform, match=f"there is no vulkan pack for {OTHER}: packs are for {HERE}"):
+        check_packs([find_recipe("vulkan")], [OTHER], [HERE])
+
+
+def test_inspect_says_for_which_processors(tmp_path: Path) -> None:
+    runtime = replace(small_runtime(tmp_path / "here", "here"), platform="linux-x86_64", variants=("haswell", "x64"))
+    file = build_small(tmp_path / "x.loaf", small_gguf(tmp_path / "m.gguf"), runtime)
+    said = loaf("inspect", str(file), check=True).stdout
+    assert "x64 (any processor), haswell (AVX2); 2 of 14 variants" in said
+    told = json.loads(loaf("inspect", "--json", str(file), check=True).stdout)
+    assert told["bundle"]["runtimes"][0]["variants"] == ["haswell", "x64"]
+
+
+def test_one_that_is_of_another_loaf_is_left_out_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    progress = SilentProgress()
+    monkeypatch.setattr(progress, "say", said.append)
+    here, other = small_runtime(tmp_path / "here", "here"), small_runtime(tmp_path / "other", "other", platform=OTHER)
+    made: list[FrozenRuntime | None] = [None, other]
+    for name, step in {
+        "freeze_runtime": lambda _progress, platform, **_options: here if platform.name == HERE else other,
+        "made_runtime": lambda _platform: made[0],
+        "all_platforms": lambda: (Kind(HERE), Kind(OTHER)),
+    }.items():
+        monkeypatch.setattr(pipeline, name, step)
+    assert pipeline.frozen_runtimes(progress) == (here,)
+    assert [OTHER in line for line in said] == [True]
+    assert pipeline.frozen_runtimes(progress, complete=True) == (here, other), "a release has all that there are"
+    assert (made.pop(0), pipeline.frozen_runtimes(progress)) == (None, (here, other))
+    assert len(said) == 1
+
+
+class Kind:
+    """A platform whose llama.cpp has been compiled."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def package_made(self) -> Path:
+        return Path(self.name)

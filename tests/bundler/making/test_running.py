@@ -146,7 +146,7 @@ def test_packs_that_this_machine_has_made_are_there(monkeypatch: pytest.MonkeyPa
         BackendPack("vulkan", "linux-x86_64", archive, 6, "0" * 64, 9, "libggml-vulkan.so", (), "a compiler", fits)
         for fits in ("this one", "another")
     ]
-    monkeypatch.setattr(making, "wheel_key", lambda _compiler: "this one")
+    monkeypatch.setattr(making, "libraries_key", lambda _compiler: "this one")
     monkeypatch.setattr(making, "packs_made", lambda: iter(made))
     bundle = open_bundle(prepare("demo", MadeHere(SilentProgress()), SilentProgress()).bundle)
     (pack,) = bundle.manifest.packs

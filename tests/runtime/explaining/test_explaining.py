@@ -104,6 +104,8 @@ MACHINE = Machine(
     processor="Fast 3000",
     variant=Variant("haswell", ("AVX", "AVX2"), "alderlake", ("AVX-VNNI",)),
     n_variants=14,
+    there=("x64 (any processor)", "haswell (AVX2)"),
+    missing="",
     processors=Processors(8, 8, None),
     numa_nodes=1,
     memory=Memory(16_000_000_000, None, 9_000_000_000),
@@ -143,9 +145,14 @@ def page(machine: dict[str, Any], model: dict[str, Any], **report: Any) -> str:
 
 SENTENCES = [
     ("the version and the system", {}, {}, {}, "This is loaf 1.0 on Linux 6.1 on x86_64, glibc 2.36."),
-    ("the variant", {}, {}, {}, "Fast 3000 computes with haswell, the best that it can run of 14 variants."),
+    ("the variant", {}, {}, {},
+     "Fast 3000 computes with haswell, the best that it can run of those that are there: x64 (any processor), "
+     "haswell (AVX2) (2 of 14 variants)."),
+    ("all variants", {"n_variants": 2}, {}, {}, "computes with haswell, the best that it can run of 2 variants."),
     ("what it uses", {}, {}, {}, "That uses its AVX and AVX2."),
     ("the next better one", {}, {}, {}, "The next better one, alderlake, needs AVX-VNNI, which this processor lacks."),
+    ("one that is not there", {"missing": "zen4 (AVX-512 VNNI)"}, {}, {},
+     "It could run zen4 (AVX-512 VNNI), too, which is not in this file (loaf runtime freeze --complete)."),
     ("all processors", {}, {}, {}, "All 8 processors may be used."),
     ("affinity", {"processors": Processors(8, 3, None)}, {}, {}, "3 of 8 processors may be used: the process's affin"),
     ("a quota", {"processors": Processors(8, 8, 1.5)}, {}, {},

@@ -83,11 +83,19 @@ def test_ggml_takes_the_best_one_here() -> None:
     assert loaded_variant() == best_variant(HERE, flags)
 
 
-def test_the_list_is_that_of_the_files_that_there_are() -> None:
-    """On ARM but for those that use SME, which not every compiler knows."""
-    without = {name for name, uses in ARM.variants.items() if "SME" in uses}
-    everything = set(family_of(os.uname().machine).variants)
-    assert everything - without <= variants_there() <= everything
+def test_the_list_has_all_files_that_there_are() -> None:
+    """At least those that every program has: the first, and the usual ones."""
+    everything = family_of(os.uname().machine)
+    assert {next(iter(everything.variants)), *everything.usual} <= variants_there() <= set(everything.variants)
+
+
+@pytest.mark.parametrize("family", [X86, ARM], ids=["x86-64", "ARM"])
+def test_each_is_named_with_what_makes_it_better(family: Family) -> None:
+    for name, uses in family.variants.items():
+        assert (
+            family.title(name) == f"{name} ({max(uses, key=list(family.features).index) if uses else 'any processor'})"
+        )
+    assert X86.title("haswell") == "haswell (AVX2)"
 
 
 def test_a_processor_of_another_kind() -> None:

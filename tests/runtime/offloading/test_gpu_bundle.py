@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from bundler.freeze.compiler import find_compiler
-from bundler.freeze.wheel import wheel_key
+from bundler.freeze.libraries import libraries_key
 from bundler.packs.pipeline import packs_made
 from runtime.bundle import open_bundle
 from runtime.explaining.report import Report
@@ -40,7 +40,7 @@ def vulkan_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo bundle with the Vulkan pack, which takes longer to compile than a test may take."""
     if not LAVAPIPE:
         pytest.skip("needs Mesa's lavapipe: install mesa-vulkan-drivers")
-    fits = wheel_key(find_compiler())
+    fits = libraries_key(find_compiler())
     if not any(pack.backend == "vulkan" and pack.fits == fits for pack in packs_made()):
         pytest.skip("needs the Vulkan pack: run loaf runtime pack vulkan, which says what that needs")
     target = tmp_path_factory.mktemp("vulkan") / "demo.loaf"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from bundler.freeze.environment import tidy_libraries
 from bundler.freeze.packages import new_environment, pip
 from bundler.freeze.pins import LLAMA, pins
 from bundler.progress import Progress
@@ -18,27 +17,25 @@ _TAGS = ("linux_aarch64", "manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch
 _NEEDS_BYTES = 250_000_000  # measured: 95 MB, and as much while pip unpacks
 
 
-def packages_key(wheel: Path) -> str:
+def packages_key() -> str:
     """Changes with what is installed; the Python that it is for follows from the system (`debian.py`)."""
-    return key_of(wheel=wheel.parent.name, packages=" ".join(_pins()), tags=" ".join(_TAGS))
+    return key_of(packages=" ".join(_pins()), tags=" ".join(_TAGS))
 
 
-def packages_folder(wheel: Path, python_version: str, progress: Progress) -> Path:
-    """The folder with `wheel` and all that is frozen with it, for a Python of this version ("3.11").
+def packages_folder(python_version: str, progress: Progress) -> Path:
+    """The folder with all that is frozen but for llama-cpp-python, for a Python of this version ("3.11").
 
     Raises PackagesUnreachable, StepFailed, PythonUnsuitable and CacheError.
     """
-    key = key_of(packages=packages_key(wheel), python=python_version)
-    entry = cached(
-        "environment", key, lambda folder: _make(folder, wheel, python_version, progress), needs=_NEEDS_BYTES
-    )
+    key = key_of(packages=packages_key(), python=python_version)
+    entry = cached("environment", key, lambda folder: _make(folder, python_version, progress), needs=_NEEDS_BYTES)
     return entry / _FOLDER
 
 
 _FOLDER = "site-packages"
 
 
-def _make(folder: Path, wheel: Path, python_version: str, progress: Progress) -> None:
+def _make(folder: Path, python_version: str, progress: Progress) -> None:
     log = log_file("environment-aarch64")
     log.unlink(missing_ok=True)
     tools, wanted = folder / "tools", _pins()
@@ -46,17 +43,16 @@ def _make(folder: Path, wheel: Path, python_version: str, progress: Progress) ->
     arguments: list[str | Path] = ["install", "--no-deps", "--only-binary=:all:", "--no-compile"]
     arguments += ["--target", folder / _FOLDER, "--implementation", "cp", f"--python-version={python_version}"]
     arguments += [f"--platform={tag}" for tag in _TAGS]
-    with progress.step("Installing what is frozen", len(wanted) + 1, "steps") as advance:
+    with progress.step("Installing what is frozen", len(wanted), "steps") as advance:
         pip(
             python,
-            [*arguments, wheel, *wanted],
+            [*arguments, *wanted],
             step="installing what is frozen",
             wanted="what is frozen",
             log=log,
             on_line=lambda line: advance(line.startswith(("Collecting", "Processing"))),
         )
     shutil.rmtree(tools)
-    tidy_libraries(folder / _FOLDER)
 
 
 def _pins() -> tuple[str, ...]:

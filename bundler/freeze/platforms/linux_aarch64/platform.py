@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 
 from bundler.errors import PlatformUnmakeable
+from bundler.freeze.llama import compiled_package, made_package
 from bundler.freeze.platforms.linux_aarch64.debian import DebianRoot, debian_key, debian_root
 from bundler.freeze.platforms.linux_aarch64.packages import packages_folder, packages_key
 from bundler.freeze.platforms.platform import Installed
-from bundler.freeze.wheel import compiled_wheel, made_wheel
 from bundler.progress import Progress
 from bundler.store.cache import key_of
 
@@ -30,30 +30,34 @@ class LinuxAarch64:
 
     name = "linux-aarch64"
 
-    def compiled_wheel(self, progress: Progress) -> Path:
+    def compiled_package(self, progress: Progress, *, complete: bool = False) -> Path:
         """As `Platform` has it. Raises `PlatformUnmakeable` also."""
         if missing := [command for command in _TOOLS if shutil.which(command) is None]:
             packages = " ".join(_TOOLS[command] for command in missing)
             raise PlatformUnmakeable(self.name, missing, f"Debian: apt install {packages}")
-        return compiled_wheel(progress, _MACHINE)
+        return compiled_package(progress, _MACHINE, complete=complete)
 
-    def wheel_made(self) -> Path | None:
+    def package_made(self, *, complete: bool = False) -> Path | None:
         """As `Platform` has it."""
-        return made_wheel(_MACHINE)
+        return made_package(_MACHINE, complete=complete)
 
-    def key(self, wheel: Path) -> str:
+    def key(self) -> str:
         """As `Platform` has it."""
-        return key_of(packages=packages_key(wheel), system=debian_key())
+        return key_of(packages=packages_key(), system=debian_key())
 
-    def installed(self, wheel: Path, progress: Progress) -> Installed:
+    def install(self, progress: Progress) -> None:
+        """As `Platform` has it."""
+        packages_folder(debian_root(progress).python_version, progress)
+
+    def installed(self, llama: Path, progress: Progress) -> Installed:
         """As `Platform` has it."""
         root = debian_root(progress)
-        packages = packages_folder(wheel, root.python_version, progress)
+        packages = (packages_folder(root.python_version, progress), llama)
         return Installed(packages, root.c_library, lambda *folders: _emulated(root, packages, folders))
 
 
-def _emulated(root: DebianRoot, packages: Path, folders: tuple[Path, ...]) -> list[str | Path]:
-    shown = (Path("/dev"), Path("/proc"), packages, *folders)
+def _emulated(root: DebianRoot, packages: tuple[Path, ...], folders: tuple[Path, ...]) -> list[str | Path]:
+    shown = (Path("/dev"), Path("/proc"), *packages, *folders)
     binds = [part for folder in shown for part in ("-b", str(folder))]
     proot = ["proot", "-q", "qemu-aarch64", "-r", str(root.folder), *binds, "-w", os.sep]
-    return [*proot, "/usr/bin/env", f"PYTHONPATH={packages}", f"/usr/bin/{root.python}"]
+    return [*proot, "/usr/bin/env", f"PYTHONPATH={os.pathsep.join(map(str, packages))}", f"/usr/bin/{root.python}"]

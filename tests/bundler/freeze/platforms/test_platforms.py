@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundler.errors import CompilerMissing, NoSuchPlatform, PlatformUnmakeable
-from bundler.freeze import compiler, wheel
+from bundler.freeze import compiler, libraries, variants
 from bundler.freeze.platforms import all_platforms, find_platform, this_platform
 from bundler.freeze.platforms.linux_aarch64 import LinuxAarch64
 from bundler.progress import SilentProgress
@@ -34,29 +34,31 @@ def test_one_that_there_is_not() -> None:
 def test_what_is_missing_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PlatformUnmakeable) as told:
-        LinuxAarch64().compiled_wheel(SilentProgress())
+        LinuxAarch64().compiled_package(SilentProgress())
     assert set(told.value.missing) >= {"aarch64-linux-gnu-g++", "proot", "qemu-aarch64"}
     assert "apt install g++-aarch64-linux-gnu proot qemu-user" in str(told.value.hint)
 
 
 def test_one_that_nobody_has_made_is_not_in_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is it where its compiler has gone, by which one would know that it is the right one."""
-    assert LinuxAarch64().wheel_made() is None
+    assert LinuxAarch64().package_made() is None
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert LinuxAarch64().wheel_made() is None
+    assert LinuxAarch64().package_made() is None
     with pytest.raises(CompilerMissing, match="linux-gnu-g"):
         compiler.find_compiler("s390x" if platform.machine() == "aarch64" else "aarch64")
 
 
-@pytest.mark.parametrize(("machine", "is_corrected"), [("aarch64", True), ("x86_64", False)])
+@pytest.mark.parametrize(("machine", "is_left_out"), [("aarch64", True), ("x86_64", False)])
 def test_variants_that_the_compiler_does_not_know_are_left_out(
-    monkeypatch: pytest.MonkeyPatch, machine: str, is_corrected: bool
+    monkeypatch: pytest.MonkeyPatch, machine: str, is_left_out: bool
 ) -> None:
-    keys = []
-    for knows_sme in (True, False):
-        monkeypatch.setattr(wheel, "understands", lambda _compiler, *_flags, knows=knows_sme: knows)
-        keys.append(wheel.wheel_key(GCC_12, machine))
-    assert (keys[0] != keys[1]) is is_corrected
+    keys, known = [], []
+    for knows in (True, False):
+        monkeypatch.setattr(variants, "understands", lambda _compiler, *_flags, knows=knows: knows)
+        keys.append(libraries.libraries_key(GCC_12, machine))
+        known.append(variants.all_variants(GCC_12, machine))
+    assert (keys[0] != keys[1]) is is_left_out
+    assert ({*known[0]} - {*known[1]} == {"armv9.2_1", "armv9.2_2"}) is is_left_out
 
 
 def test_a_compiler_is_asked_what_it_understands() -> None:

@@ -1,0 +1,178 @@
+"""What of llama.cpp is compiled: piece by piece, each once, and going on where a run was interrupted."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+from bundler.freeze import libraries, llama
+from bundler.freeze.compiler import Compiler
+from bundler.freeze.contents import frozen_packages
+from bundler.freeze.licenses import collect_licenses
+from bundler.freeze.pins import LLAMA, llama_version
+from bundler.freeze.process import CommandFailed
+from bundler.freeze.variants import all_variants, describe_variants, first_variants
+from bundler.progress import SilentProgress
+from bundler.store.cache import build_cache
+from runtime.machine.variants import KINDS, family_of
+
+pytestmark = pytest.mark.usefixtures("cache_folder")
+
+GCC = Compiler("cc", "c++", "c++ 12.2.0")
+SOURCES = {
+    "llama_cpp/llama_cpp.py": "# the binding\n",
+    "llama_cpp/lib/.gitkeep": "",
+    "PKG-INFO": f"Metadata-Version: 2.4\nName: llama_cpp_python\nVersion: {llama_version()}\nLicense: MIT\n",
+    "LICENSE.md": "MIT\n",
+}
+
+
+class Cmake:
+    """In place of CMake: makes the libraries that it is told to, in order, and fails at the one that `breaks` it."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.breaks = ""
+
+    def __call__(self, argv: Sequence[str | Path], **_options: object) -> None:
+        if "--target" not in argv:
+            return
+        build = Path(argv[2])
+        (build / "bin").mkdir(parents=True, exist_ok=True)
+        for target in map(str, argv[argv.index("--target") + 1 :]):
+            if target == self.breaks:
+                raise CommandFailed(["cmake"], 1, ["error: interrupted"])
+            if not (build / "bin" / f"lib{target}.so").exists():
+                self._make(build / "bin", target)
+
+    def _make(self, folder: Path, target: str) -> None:
+        self.made.append(target)
+        plain = folder / f"lib{target}.so"
+        if target.startswith(("ggml-cpu-", "ggml-rpc")):
+            plain.write_text(target)
+            return
+        (folder / f"{plain.name}.0.5.0").write_text(target)
+        (folder / f"{plain.name}.0").symlink_to(f"{plain.name}.0.5.0")
+        plain.symlink_to(f"{plain.name}.0")
+
+
+@pytest.fixture
+def cmake(monkeypatch: pytest.MonkeyPatch) -> Cmake:
+    cmake = Cmake()
+
+    def prepared(work: Path, *_arguments: object) -> Path:
+        source = work / "source" / "llama_cpp_python"
+        for name, text in SOURCES.items():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_text(text)
+        return source
+
+    monkeypatch.setattr(libraries, "run", cmake)
+    monkeypatch.setattr(libraries, "prepared_sources", prepared)
+    monkeypatch.setattr(libraries, "_NEEDS_BYTES", 0)
+    monkeypatch.setattr(llama, "find_compiler", lambda _machine: GCC)
+    monkeypatch.setattr(llama, "first_variants", lambda _compiler, _machine: ("x64", "haswell"))
+    return cmake
+
+
+def package(*, complete: bool = False) -> Path:
+    return llama.compiled_package(SilentProgress(), "x86_64", complete=complete)
+
+
+ALWAYS = ["ggml", "ggml-base", "ggml-rpc", "llama", "mtmd"]
+
+
+def test_first_those_that_matter_here_then_only_what_is_missing(cmake: Cmake) -> None:
+    first = package()
+    assert cmake.made == [*ALWAYS, "ggml-cpu-x64", "ggml-cpu-haswell"]
+    assert (package(), len(cmake.made)) == (first, 7)
+    assert llama.variants_in(first) == ("haswell", "x64")
+    whole = package(complete=True)
+    assert sorted(cmake.made[7:]) == sorted(f"ggml-cpu-{name}" for name in ALL if name not in ("x64", "haswell"))
+    assert set(llama.variants_in(whole)) == set(ALL)
+    assert package() == whole, "what is complete already is not taken in part"
+    assert not list((build_cache() / "compile").glob("*/")), "nothing is left of the work"
+
+
+ALL = tuple(family_of("x86_64").variants)
+
+
+def test_who_is_interrupted_goes_on_where_they_were(cmake: Cmake) -> None:
+    cmake.breaks = "mtmd"
+    with pytest.raises(libraries.StepFailed, match="interrupted"):
+        package()
+    assert cmake.made == ALWAYS[:-1]
+    assert llama.made_package("x86_64") is None
+    cmake.breaks = ""
+    assert package() == llama.made_package("x86_64")
+    assert cmake.made == [*ALWAYS, "ggml-cpu-x64", "ggml-cpu-haswell"], "each once"
+
+
+def test_it_is_installed_as_a_package_is(cmake: Cmake, tmp_path: Path) -> None:
+    site = tmp_path / "site-packages"
+    for _ in range(2):
+        llama.lay_into(site, package(complete=bool(cmake.made)))
+    found = next(distributions(name=LLAMA, path=[str(site)]))
+    assert found.version == llama_version()
+    assert all(Path(str(file.locate())).exists() for file in found.files or ())
+    lib = site / "llama_cpp" / "lib"
+    assert (lib / "libllama.so").readlink() == Path("libllama.so.0")
+    assert {path.name for path in lib.iterdir() if not path.is_symlink()} == {
+        *("libggml.so.0", "libggml-base.so.0", "libggml-rpc.so", "libllama.so.0", "libmtmd.so.0"),
+        *(f"libggml-cpu-{name}.so" for name in ALL),
+    }
+    (software,) = (one for one in frozen_packages([site]) if one.name == LLAMA)
+    assert software.license == "MIT"
+    assert "MIT\n" in collect_licenses([site], [LLAMA], "").partition(f"{LLAMA} {llama_version()}")[2]
+
+
+def test_another_one_takes_the_place_of_all_files_of_the_last(cmake: Cmake, tmp_path: Path) -> None:  # noqa: ARG001
+    site = tmp_path / "site-packages"
+    old = site / "bin" / "libggml-cpu-x64.so"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    about = site / "llama_cpp_python-0.0.1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: llama_cpp_python\nVersion: 0.0.1\n")
+    (about / "RECORD").write_text(f"bin/{old.name},,\n{about.name}/METADATA,,\n{about.name}/RECORD,,\n")
+    llama.lay_into(site, package())
+    assert not old.exists()
+    assert [one.version for one in distributions(name=LLAMA, path=[str(site)])] == [llama_version()]
+
+
+@pytest.mark.parametrize("machine", KINDS)
+def test_the_first_ones_run_everywhere_and_are_few(machine: str) -> None:
+    every, first = all_variants(GCC, machine), first_variants(GCC, machine)
+    assert first[0] == every[0]
+    assert family_of(machine).variants[first[0]] == (), "it asks nothing of a processor"
+    assert {*family_of(machine).usual} < {*first} <= {*every}
+    assert len(first) <= 3
+    assert first == tuple(name for name in every if name in first), "always in the same order"
+
+
+def test_this_machine_s_own_is_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = frozenset(flag for flags in family_of("x86_64").features.values() for flag in flags) - {"amx_int8"}
+    monkeypatch.setattr("runtime.machine.processor.read_processor", lambda: ("", newest))
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert first_variants(GCC, "x86_64") == ("x64", "haswell", "zen4")
+    assert first_variants(GCC, "aarch64") == ("armv8.0_1", "armv8.2_2"), "of another kind nobody knows"
+
+
+def test_they_are_named_with_what_they_use() -> None:
+    assert describe_variants("linux-x86_64", ["haswell", "x64"]) == (
+        "x64 (any processor), haswell (AVX2); 2 of 14 variants"
+    )
+    assert describe_variants("linux-x86_64", ALL) == (
+        "all 14 variants, from x64 (any processor) to sapphirerapids (AMX INT8)"
+    )
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="for one kind of machine is enough")
+def test_a_kind_of_machine_that_nobody_knows() -> None:
+    with pytest.raises(Exception, match="programs for linux-riscv64 are not made here"):
+        all_variants(GCC, "riscv64")
