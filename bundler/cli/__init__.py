@@ -2,7 +2,7 @@
 
 making → bundles, and changes to them   runtimes → the program in every bundle   apart → a bundle taken apart
 looking → what there is                 trusting → whether it is what it was     itself → this command as one file
-words → what other programs call the same
+words → what other programs call the same                                 clearing → what is left on the disk
 
 Imports in the functions, because a command should not wait for what the others need. Refuses to know how anything is
 done: words in, words and exit codes out.
@@ -18,6 +18,7 @@ import click
 
 from bundler.cli.apart import extract, image, split
 from bundler.cli.certificates import trust_certificates
+from bundler.cli.clearing import clean
 from bundler.cli.itself import builder
 from bundler.cli.looking import diff, doctor, inspect, models
 from bundler.cli.making import build, run_, set_, upgrade
@@ -57,7 +58,7 @@ def completion(shell: Shell) -> None:
     click.echo(script(shell, "loaf"), nl=False)
 
 
-_MAKING = (build, run_, set_, upgrade, split, extract, image, runtime, builder)
+_MAKING = (build, run_, set_, upgrade, split, extract, image, runtime, builder, clean)
 _LOOKING = (doctor, models, inspect, diff, verify, sign)
 
 for _command in (*_MAKING, *_LOOKING):

@@ -42,6 +42,14 @@ def prune_logs(folder: Path, keep: int) -> None:
             path.unlink(missing_ok=True)
 
 
+def take_away(entry: Path) -> None:
+    """Remove an entry, whose lock is held, or what is left of one. What an interruption leaves is pruned later."""
+    key = entry.name.partition(".")[0]
+    gone = entry.with_name(f"{key}.{secrets.token_hex(4)}{PARTIAL}")
+    entry.rename(gone)
+    shutil.rmtree(gone)
+
+
 def _folders(folder: Path) -> list[tuple[float, Path]]:
     found = []
     for path in folder.iterdir():
@@ -56,9 +64,7 @@ def _remove(path: Path) -> None:
     key = path.name.partition(".")[0]
     with locked_if_free(path.with_name(key)) as is_free:
         if is_free and _is_old(path.stat().st_mtime):
-            gone = path.with_name(f"{key}.{secrets.token_hex(4)}{PARTIAL}")
-            path.rename(gone)
-            shutil.rmtree(gone)
+            take_away(path)
 
 
 def _is_old(used: float) -> bool:
