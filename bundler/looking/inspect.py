@@ -14,6 +14,7 @@ from typing import Any
 from bundler.errors import SourceNotFound
 from bundler.freeze.variants import describe_variants
 from bundler.gguf import (
+    PROGRAM,
     FileKind,
     ModelInfo,
     contexts_of_interest,
@@ -32,12 +33,14 @@ _PART_NAMES: dict[Role, str] = {"lora": "LoRA adapter", "draft": "draft model", 
 
 @dataclass(frozen=True, slots=True)
 class MemoryNeed:
-    """Bytes that a context of `context` tokens needs."""
+    """Bytes that a context of `context` tokens needs: `program` is what a launch takes with any model, and tables of
+    vocabularies."""
 
     context: int
     weights: int
     kv_cache: int
     compute: int
+    program: int
     total: int
 
 
@@ -163,7 +166,8 @@ def _need(context: int, models: Sequence[ModelInfo], draft: ModelInfo | None) ->
         weights=sum(estimate.weights for estimate in estimates),
         kv_cache=sum(estimate.kv_cache for estimate in estimates),
         compute=sum(estimate.compute for estimate in estimates),
-        total=sum(estimate.total for estimate in estimates),
+        program=PROGRAM + sum(estimate.vocabulary for estimate in estimates),
+        total=PROGRAM + sum(estimate.total for estimate in estimates),
     )
 
 
@@ -264,8 +268,9 @@ def _no_template(info: ModelInfo) -> str:
 
 
 def _memory_line(need: MemoryNeed) -> str:
-    parts = f"weights {human_size(need.weights)}, KV cache {human_size(need.kv_cache)}"
-    return _line(f"memory at {need.context:,}", f"{human_size(need.total)} ({parts})")
+    parts = {"weights": need.weights, "KV cache": need.kv_cache, "computing": need.compute, "program": need.program}
+    listed = ", ".join(f"{name} {human_size(size)}" for name, size in parts.items())
+    return _line(f"memory at {need.context:,}", f"{human_size(need.total)} ({listed})")
 
 
 def _line(name: str, text: str) -> str:

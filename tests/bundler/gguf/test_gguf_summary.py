@@ -260,8 +260,8 @@ def test_memory_of_full_attention_grows_with_the_context(tmp_path: Path) -> None
     assert estimate_memory(info, 2000).kv_cache == short.kv_cache  # rounded up to 256
     assert estimate_memory(info, 2048, kv_type_bytes=34 / 32).kv_cache == 8 * 32 * 2048 * 34 // 32
     assert short.weights == info.weights_size
-    assert short.compute == 512 * (4 * (4 + 4 * 64 + 2 * 128) + 2048 * 2)
-    assert short.total == short.weights + short.kv_cache + short.compute
+    assert short.compute == 512 * (4 * (4 * 64 + 3 * 128) + 2048 * 2)
+    assert short.total == short.weights + short.kv_cache + short.compute + short.vocabulary
 
 
 def test_memory_of_windows_and_states_does_not(tmp_path: Path) -> None:
