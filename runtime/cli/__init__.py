@@ -1,7 +1,8 @@
 """The bundle's command line.
 
 main → from the first line to the last       options, command, values → every flag, its help and what it may be
-translate → flags into settings              arguments → `.args`, in llamafile's format
+translate → flags into settings              computing, sampling → those of the engine, and of what is sampled
+reading → files that flags name              arguments → `.args`, in llamafile's format
 unused → flags that change nothing here      completion → words for the shell
 building → what a build asks (`asking/`)     info → what is in the file
 sooner → what nobody needs to begin with     version → `--version`, before all else

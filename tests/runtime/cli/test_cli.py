@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from runtime.cli.main import command
 from runtime.cli.options import GROUPS, SAMPLING
-from runtime.cli.translate import FIELD_NAMES, settings_from
+from runtime.cli.sampling import FIELD_NAMES
+from runtime.cli.translate import settings_from
 from runtime.cli.unused import unused_options
 from runtime.engine.placement import TensorBuffer, WorkerAddress
 from runtime.engine.settings import ControlVectors, MetadataOverride, Rope
