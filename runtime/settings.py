@@ -12,23 +12,20 @@ from typing import Any, Literal
 import msgspec
 
 from runtime.bundle import Backend
-from runtime.engine.backend import (
+from runtime.engine.checkpoints import CheckpointLimits
+from runtime.engine.facts import LayerSizes
+from runtime.engine.placement import SplitMode, TensorBuffer, WorkerAddress
+from runtime.engine.settings import (
     CACHE_BITS,
-    Adapter,
     CacheType,
     ControlVectors,
-    LayerSizes,
     LoadSettings,
     Pooling,
     ProjectorSettings,
     Rope,
-    SplitMode,
-    TensorBuffer,
-    Weights,
-    WorkerAddress,
 )
-from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.types import Sampling
+from runtime.engine.weights import Adapter, Weights
 from runtime.memory.sizes import Kept
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from bundler.cli import loaf
 from runtime.cli.main import command
-from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
+from runtime.engine.weights import Weights
 from runtime.models.served import Loading, ServedModel
 from runtime.server.app import build_app
 from runtime.settings import Settings

@@ -13,7 +13,7 @@ import msgspec
 
 from runtime.backends.devices import TITLES, Device, Kind, Report
 from runtime.bundle import Backend
-from runtime.engine.backend import Verdict
+from runtime.engine.placement import Verdict
 from runtime.errors import LoafError
 from runtime.settings import GpuSettings
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from runtime.engine.backend import LayerSizes
+from runtime.engine.facts import LayerSizes
 from runtime.memory.sizes import Kept
 
 SPARE = 256 * 1024 * 1024

@@ -10,7 +10,7 @@ from runtime.backends.preparing import packs_for_here
 from runtime.backends.unpacking import cache_folder
 from runtime.backends.workers import find, labelled
 from runtime.bundle import Bundle
-from runtime.engine.backend import WorkerAddress
+from runtime.engine.placement import WorkerAddress
 
 
 def describe_devices(bundle: Bundle | None, workers: tuple[WorkerAddress, ...]) -> Iterator[str]:

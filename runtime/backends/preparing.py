@@ -15,7 +15,7 @@ from runtime.backends.libraries import load_library
 from runtime.backends.system_cxx import prefer_newer_libstdcxx
 from runtime.backends.unpacking import PackUnusable, cache_folder, unpacked_library
 from runtime.bundle import Backend, Bundle, Pack
-from runtime.engine.backend import Verdict
+from runtime.engine.placement import Verdict
 from runtime.machine.c_library import load_own_parts
 from runtime.settings import GpuSettings
 

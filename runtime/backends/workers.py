@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from runtime.engine.backend import WorkerAddress
+from runtime.engine.placement import WorkerAddress
 from runtime.errors import LoafError
 
 PROTOCOL = (7, 0, 0)

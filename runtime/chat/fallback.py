@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from runtime.chat.named import CHATML
-from runtime.engine.backend import ModelFacts
+from runtime.engine.facts import ModelFacts
 
 _CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
 

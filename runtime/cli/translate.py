@@ -17,17 +17,10 @@ import click
 
 from runtime.bundle import Manifest
 from runtime.cli.options import SAMPLING
-from runtime.engine.backend import (
-    Adapter,
-    ControlVectors,
-    LoadSettings,
-    Pooling,
-    ProjectorSettings,
-    Rope,
-    Weights,
-)
 from runtime.engine.checkpoints import CheckpointLimits
+from runtime.engine.settings import ControlVectors, LoadSettings, Pooling, ProjectorSettings, Rope
 from runtime.engine.types import SAMPLERS, Sampling
+from runtime.engine.weights import Adapter, Weights
 from runtime.memory.layers import MAX_LAYERS
 from runtime.settings import (
     BatchSettings,

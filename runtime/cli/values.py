@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from runtime.engine.backend import MetadataOverride, TensorBuffer, WorkerAddress
+    from runtime.engine.placement import TensorBuffer, WorkerAddress
+    from runtime.engine.settings import MetadataOverride
     from runtime.settings import HubModel
 
 INT32 = 2**31 - 1
@@ -241,7 +242,7 @@ class TensorBuffers(click.ParamType["tuple[TensorBuffer, ...]"]):
     def convert(
         self, value: str | tuple[TensorBuffer, ...], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[TensorBuffer, ...]:
-        from runtime.engine.backend import TensorBuffer
+        from runtime.engine.placement import TensorBuffer
 
         if isinstance(value, tuple):
             return value
@@ -271,7 +272,7 @@ class Metadata(click.ParamType["tuple[MetadataOverride, ...]"]):
         return tuple(self._override(part, param, ctx) for part in CommaList().convert(value, param, ctx))
 
     def _override(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> MetadataOverride:
-        from runtime.engine.backend import MetadataOverride
+        from runtime.engine.settings import MetadataOverride
 
         match = _METADATA.fullmatch(text)
         if match is None:
@@ -307,7 +308,7 @@ class WorkerAddresses(click.ParamType["tuple[WorkerAddress, ...]"]):
         return workers
 
     def _worker(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> WorkerAddress:
-        from runtime.engine.backend import WorkerAddress
+        from runtime.engine.placement import WorkerAddress
 
         match = _WORKER.fullmatch(text)
         if match is None:

@@ -2,7 +2,9 @@
 
 engine → the worker thread                        jobs, mailbox → requests' results on their way back
 lanes → the two kinds of work                     generating, embedding → their steps
-scheduler → what goes into the next batch         turns → whose request is next
+admission, turns → whose request is next          running → those that have a slot
+scheduler → what goes into the next batch         showing → pictures between the batches
+answering → what is said after one                endings → what ends, and who gives way
 guessing, lookup → guesses of what comes next
 cache, pool → what each KV sequence holds         shelf, storage → what was moved out of the pool
 checkpoints → states to go back to                prefixes → what a request begins from, of all of these
@@ -12,8 +14,10 @@ sequence → one request's state                    wording, text, lines → tok
 types → what a request and its events are         stats → numbers of all of it
 slots → states of sequences, saved and restored   worker → whose turn it is, among several engines
 wanted → whether anybody waits for a thread's work thoughts → when enough has been thought
-backend → what the engine needs of a model        gbnf → grammars, and what they cost
-llama → the only importer of llama_cpp            errors → what can go wrong
+backend → what the engine needs of a model        weights, states → where models and sequences lie
+settings, placement → how and where it computes   facts → what it says of itself
+gbnf → grammars, and what they cost               errors → what can go wrong
+llama → the only importer of llama_cpp
 
 Refuses to know HTTP and chats.
 """

@@ -15,10 +15,11 @@ from collections.abc import Sequence as Items
 
 import msgspec
 
-from runtime.engine.backend import BatchItem, ContextSettings, Drafter, Generator, PoolFull, Sampler
+from runtime.engine.backend import BatchItem, Drafter, Generator, PoolFull, Sampler
 from runtime.engine.beginnings import common_prefix
 from runtime.engine.errors import EngineError
 from runtime.engine.sequence import Sequence
+from runtime.engine.settings import ContextSettings
 from runtime.engine.step_cost import StepCost
 from runtime.engine.types import Sampling
 from runtime.engine.worth import Record, Worth

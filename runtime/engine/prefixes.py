@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence as Tokens
 
-from runtime.engine.backend import NOTHING_WARM, Generator, ModelFacts, PartialState, SavedSequence, Warmth
+from runtime.engine.backend import Generator
 from runtime.engine.beginnings import Scales
 from runtime.engine.cache import PrefixCache
 from runtime.engine.checkpoints import Checkpoint, CheckpointLimits, Checkpoints, longest
+from runtime.engine.facts import ModelFacts
 from runtime.engine.pieces import position_after
 from runtime.engine.sequence import Sequence
+from runtime.engine.states import NOTHING_WARM, PartialState, SavedSequence, Warmth
 from runtime.engine.storage import Storage
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.engine.backend import Generator, SavedSequence, StateFile
+from runtime.engine.backend import Generator
 from runtime.engine.errors import SlotBusy, StateFailed, UnknownSlot
 from runtime.engine.generating import Generations
+from runtime.engine.states import SavedSequence, StateFile
 
 
 class SavedState(msgspec.Struct, frozen=True):

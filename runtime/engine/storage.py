@@ -10,12 +10,14 @@ from collections.abc import Callable
 from collections.abc import Sequence as Tokens
 from functools import partial
 
-from runtime.engine.backend import NOTHING_WARM, Generator, ModelFacts, SavedSequence, Warmth
+from runtime.engine.backend import Generator
 from runtime.engine.beginnings import Scales, common_prefix
 from runtime.engine.cache import WORTH_WAITING, PrefixCache
 from runtime.engine.checkpoints import Checkpoint, Checkpoints, longest
 from runtime.engine.errors import StateFailed
+from runtime.engine.facts import ModelFacts
 from runtime.engine.shelf import Kept, Shelf
+from runtime.engine.states import NOTHING_WARM, SavedSequence, Warmth
 
 _SHARE = 8
 """Of the weights' size, what may be moved before a batch: each token needs all of them read, so it costs no token."""

@@ -16,9 +16,12 @@ from runtime.chat.fallback import fallback_line
 from runtime.confining.confinement import IN_FORCE, check_possible
 from runtime.confining.errors import CannotConfine
 from runtime.console.meter import large
-from runtime.engine.backend import Backend, ModelFacts, Verdict, Weights
+from runtime.engine.backend import Backend
+from runtime.engine.facts import ModelFacts
 from runtime.engine.llama.binding import loaded_variant, variants_there
 from runtime.engine.llama.layers import NO_LAYERS, layer_sizes
+from runtime.engine.placement import Verdict
+from runtime.engine.weights import Weights
 from runtime.errors import LoafError
 from runtime.explaining.machine import describe_cache, describe_devices, describe_machine
 from runtime.explaining.report import DraftModel, Machine, Model, Report

@@ -11,7 +11,7 @@ from runtime.backends.devices import TITLES, Report
 from runtime.backends.libraries import why_no_driver_fits
 from runtime.backends.unpacking import cache_folder
 from runtime.bundle import Backend
-from runtime.engine.backend import Verdict
+from runtime.engine.placement import Verdict
 from runtime.explaining.report import Cache, Machine
 from runtime.machine.c_library import describe_c_library
 from runtime.machine.processor import best_variant, describe_variant, read_processor

@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from runtime.engine.backend import ContextSource, Verdict
+from runtime.engine.placement import Verdict
+from runtime.engine.settings import ContextSource
 from runtime.machine.processor import Variant
 from runtime.machine.resources import Memory, Processors
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
-from runtime.engine.backend import LayerSizes, Offload, Placement
+from runtime.engine.facts import LayerSizes
+from runtime.engine.placement import Offload, Placement
 from runtime.models.finding import Draft, Found, find_draft
 from runtime.settings import EngineSettings
 

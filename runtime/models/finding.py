@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.bundle import Bundle, Model, check_beside
-from runtime.engine.backend import Adapter, Weights
+from runtime.engine.weights import Adapter, Weights
 from runtime.errors import LoafError
 
 

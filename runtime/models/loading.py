@@ -13,7 +13,7 @@ from contextlib import ExitStack
 import msgspec
 
 from runtime.bundle import Bundle
-from runtime.engine.backend import Adapter, Backend, LoadSettings, Offload, Placement, Weights
+from runtime.engine.backend import Backend
 from runtime.engine.engine import Engine
 from runtime.engine.errors import LoadAborted, WorkerLost
 from runtime.engine.llama.backend import LlamaBackend
@@ -21,6 +21,9 @@ from runtime.engine.llama.drafter import Draft, check_draft
 from runtime.engine.llama.layers import NO_LAYERS, layer_sizes
 from runtime.engine.llama.loading import load_model, look_at_model
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.placement import Offload, Placement
+from runtime.engine.settings import LoadSettings
+from runtime.engine.weights import Adapter, Weights
 from runtime.engine.worker import Worker
 from runtime.errors import LoafError
 from runtime.machine.resources import memory

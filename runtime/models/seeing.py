@@ -13,10 +13,12 @@ from pathlib import Path
 import msgspec
 
 from runtime.bundle import Bundle
-from runtime.engine.backend import ContextSettings, Placement, Weights
 from runtime.engine.errors import ProjectorFailed
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.projector import Projector
+from runtime.engine.placement import Placement
+from runtime.engine.settings import ContextSettings
+from runtime.engine.weights import Weights
 from runtime.errors import LoafError
 from runtime.models.finding import Found
 from runtime.settings import EngineSettings

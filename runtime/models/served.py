@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
+from runtime.engine.weights import Weights
 from runtime.errors import LoafError
 
 

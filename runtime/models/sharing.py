@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from runtime.engine.backend import ContextSettings, ContextSource, LayerSizes, ModelFacts, Placement
+from runtime.engine.facts import LayerSizes, ModelFacts
+from runtime.engine.placement import Placement
+from runtime.engine.settings import ContextSettings, ContextSource
 from runtime.machine.resources import processors
 from runtime.settings import EngineSettings
 

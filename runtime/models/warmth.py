@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 
 from runtime.bundle import Bundle, Warm
-from runtime.engine.backend import NOTHING_WARM, Backend, StateFile, Warmth
+from runtime.engine.backend import Backend
 from runtime.engine.errors import StateFailed
+from runtime.engine.states import NOTHING_WARM, StateFile, Warmth
 from runtime.settings import EngineSettings
 
 _LIBRARY = "llama-cpp-python"

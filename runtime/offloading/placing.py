@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from runtime.bundle import Backend, Bundle
-from runtime.engine.backend import LayerSizes, Offload, Placement, Verdict, Weights, WorkerAddress
 from runtime.engine.errors import BackendFailed, ContextFailed, ModelLoadFailed
+from runtime.engine.facts import LayerSizes
+from runtime.engine.placement import Offload, Placement, Verdict, WorkerAddress
+from runtime.engine.weights import Weights
 from runtime.machine.gpus import has_gpu
 from runtime.memory.sizes import Kept
 from runtime.settings import EngineSettings, GpuSettings

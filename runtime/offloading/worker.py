@@ -20,8 +20,8 @@ from typing import NoReturn
 from runtime.backends.preparing import Prepared
 from runtime.backends.workers import WorkerSilent, WorkerUnreachable, ask
 from runtime.bundle import Bundle
-from runtime.engine.backend import WorkerAddress
 from runtime.engine.llama.rpc_server import CLOSED, OPENED, devices, keep_alive_at, serve
+from runtime.engine.placement import WorkerAddress
 from runtime.errors import LoafError
 from runtime.machine.resources import memory, memory_of_its_own, processors
 from runtime.offloading.placing import own_backend

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from runtime.backends.workers import WorkerUnreachable, ask
-from runtime.engine.backend import WorkerAddress
+from runtime.engine.placement import WorkerAddress
 
 RETRY_SECONDS = 2.0
 """Between two questions, and how long an answer to each may take."""

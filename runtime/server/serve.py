@@ -22,7 +22,8 @@ from runtime.chat.fallback import fallback_line
 from runtime.console.aside import Aside
 from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
-from runtime.engine.backend import ModelFacts, WorkerAddress
+from runtime.engine.facts import ModelFacts
+from runtime.engine.placement import WorkerAddress
 from runtime.errors import LoafError, escaped
 from runtime.machine.resources import processors
 from runtime.machine.supervised import is_supervised, notify, notify_reloading, reap_orphans

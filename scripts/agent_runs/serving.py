@@ -13,8 +13,8 @@ from agents import MODEL, N_CTX
 from aiohttp import web
 from scripted import scripted_context, template
 
-from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
+from runtime.engine.weights import Weights
 from runtime.models.served import Loading, ServedModel
 from runtime.server.app import build_app
 from runtime.settings import Settings

@@ -30,11 +30,12 @@ from bundler.making.build import BuildRequest
 from bundler.making.build import build as build_bundle
 from bundler.programs import MadeHere
 from bundler.progress import progress_for
-from runtime.engine.backend import ContextSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings
 from runtime.engine.types import GenerationRequest, Sampling
+from runtime.engine.weights import Weights
 from runtime.settings import EngineSettings
 
 ENGINE, BATCH = "engine", "--batch"

@@ -20,10 +20,12 @@ from models import Models
 from report import Samples, Unit, save, show
 
 from bundler.progress import progress_for
-from runtime.engine.backend import BatchItem, ContextSettings, Weights
+from runtime.engine.backend import BatchItem
 from runtime.engine.llama.context import Context, Interrupt
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings
 from runtime.engine.team import Team
+from runtime.engine.weights import Weights
 from runtime.machine.busy import OthersWork
 from runtime.machine.resources import processors
 from runtime.settings import EngineSettings

@@ -22,12 +22,13 @@ from models import Models, vocabulary_size
 from report import Samples, Target, Unit, save, show
 
 from bundler.progress import progress_for
-from runtime.engine.backend import ContextSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.drafter import Draft
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings
 from runtime.engine.types import FinishedEvent, GenerationRequest, Sampling
+from runtime.engine.weights import Weights
 from runtime.settings import EngineSettings
 
 MODEL = "370m"

@@ -11,10 +11,11 @@ import threading
 import time
 from pathlib import Path
 
-from runtime.engine.backend import ContextSettings, Weights
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.binding import import_binding
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings
+from runtime.engine.weights import Weights
 from runtime.settings import EngineSettings
 
 

@@ -24,11 +24,12 @@ from models import Models, vocabulary_size
 from report import Samples, Unit, save, show
 
 from bundler.progress import progress_for
-from runtime.engine.backend import ContextSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings
 from runtime.engine.types import EmbeddingRequest, GenerationRequest, Sampling
+from runtime.engine.weights import Weights
 from runtime.engine.worker import Worker
 from runtime.settings import EngineSettings
 

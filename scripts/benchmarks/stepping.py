@@ -25,11 +25,13 @@ from models import Models, vocabulary_size
 from report import Samples, Unit, save, show
 
 from bundler.progress import progress_for
-from runtime.engine.backend import BatchItem, ContextSettings, Generator, Sampled, Sampler, Weights
+from runtime.engine.backend import BatchItem, Generator, Sampled, Sampler
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings
 from runtime.engine.types import GenerationRequest, Sampling
+from runtime.engine.weights import Weights
 from runtime.settings import EngineSettings
 
 TOKENS = "tokens"

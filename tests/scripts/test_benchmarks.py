@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, Weights
+from runtime.engine.backend import BatchItem
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings, LoadSettings
 from runtime.engine.types import Sampling
+from runtime.engine.weights import Weights
 from support.places import BENCHMARKS
 
 sys.path.append(str(BENCHMARKS))

@@ -16,24 +16,14 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.engine.backend import (
-    NOTHING_WARM,
-    ON_THE_PROCESSOR,
-    Adapter,
-    BatchItem,
-    ContextSettings,
-    Drafter,
-    ModelFacts,
-    PartialState,
-    Placement,
-    PoolFull,
-    Sampled,
-    SavedSequence,
-    StateFile,
-    Warmth,
-)
+from runtime.engine.backend import BatchItem, Drafter, PoolFull, Sampled
 from runtime.engine.errors import DecodeFailed, StateFailed
+from runtime.engine.facts import ModelFacts
+from runtime.engine.placement import ON_THE_PROCESSOR, Placement
+from runtime.engine.settings import ContextSettings
+from runtime.engine.states import NOTHING_WARM, PartialState, SavedSequence, StateFile, Warmth
 from runtime.engine.types import Sampling
+from runtime.engine.weights import Adapter
 
 FACTS = ModelFacts(
     description="fake",

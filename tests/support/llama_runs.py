@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, Pooling, Weights
+from runtime.engine.backend import BatchItem
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings, LoadSettings, Pooling
 from runtime.engine.types import Sampling
+from runtime.engine.weights import Weights
 
 GREEDY = Sampling(temperature=0.0)
 PROMPT = "The first man on the moon was"

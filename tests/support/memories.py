@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from runtime.engine.backend import Adapter, ContextSettings, LoadSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings, LoadSettings
 from runtime.engine.types import FinishedEvent, GenerationRequest, Probabilities, Sampling, TokenEvent, Usage
+from runtime.engine.weights import Adapter, Weights
 from support.architectures import Architecture
 
 GENERATIVE = [one for one in Architecture if one is not Architecture.RERANKER]

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.engine.backend import Adapter, BatchItem, LoadSettings, Weights
+from runtime.engine.backend import BatchItem
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.context import new_handle
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.settings import LoadSettings
+from runtime.engine.weights import Adapter, Weights
 from support.architectures import Architecture, write_model
 
 CELLS, SLOTS, BATCH, MICRO_BATCH = 1024, 4, 256, 64

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.engine.backend import ContextSettings, LoadSettings, ProjectorSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.projector import Projector
 from runtime.engine.pieces import Piece, PlacedPiece, Seen
+from runtime.engine.settings import ContextSettings, LoadSettings, ProjectorSettings
 from runtime.engine.types import GenerationRequest, Sampling
+from runtime.engine.weights import Weights
 from runtime.media.decoding import decode
 from support.architectures import Architecture, write_model
 from support.bundles import DEMO_GGUF

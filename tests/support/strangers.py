@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from runtime.backends.workers import PROTOCOL
-from runtime.engine.backend import WorkerAddress
+from runtime.engine.placement import WorkerAddress
 
 
 @contextlib.contextmanager

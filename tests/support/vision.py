@@ -9,10 +9,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from runtime.engine.backend import ContextSettings, LoadSettings, ProjectorSettings, Weights
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.projector import Projector
+from runtime.engine.settings import ContextSettings, LoadSettings, ProjectorSettings
+from runtime.engine.weights import Weights
 from support.places import ROOT
 
 ON_ITS_SIDE = Image.Exif()

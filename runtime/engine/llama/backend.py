@@ -5,22 +5,18 @@ Knows how much each is given. Refuses to know where the weights came from.
 
 from __future__ import annotations
 
-from runtime.engine.backend import (
-    NOTHING_WARM,
-    ON_THE_PROCESSOR,
-    Adapter,
-    ContextSettings,
-    Drafter,
-    Generator,
-    Placement,
-)
+from runtime.engine.backend import Drafter, Generator
 from runtime.engine.errors import ContextFailed
 from runtime.engine.llama.context import Context, Interrupt
 from runtime.engine.llama.drafter import Draft, draft_settings
 from runtime.engine.llama.embedder import EmbedderSettings, LlamaEmbedder
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.projector import Projector
+from runtime.engine.placement import ON_THE_PROCESSOR, Placement
+from runtime.engine.settings import ContextSettings
+from runtime.engine.states import NOTHING_WARM
 from runtime.engine.team import Team
+from runtime.engine.weights import Adapter
 from runtime.machine.busy import OthersWork
 
 TEXTS_AT_ONCE = 64

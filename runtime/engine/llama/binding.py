@@ -14,8 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
-from runtime.engine.backend import NumaStrategy
 from runtime.engine.llama.logs import LogTail
+from runtime.engine.settings import NumaStrategy
 from runtime.machine.lean import enter_package
 
 _FOR_OPENMP = "KMP_BLOCKTIME"

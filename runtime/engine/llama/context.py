@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from runtime.engine.backend import BatchItem, ContextSettings, PoolFull, Rope, SavedSequence, StateFile
+from runtime.engine.backend import BatchItem, PoolFull
 from runtime.engine.errors import ContextFailed, DecodeFailed, EngineStopped
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.control import apply_control, say_rope
@@ -23,6 +23,8 @@ from runtime.engine.llama.projector import GIVEN_UP, Projector
 from runtime.engine.llama.sampler import ChainSampler
 from runtime.engine.llama.states import get_state, read_checkpoints, read_tokens, restore_state, save_state, set_state
 from runtime.engine.pieces import Piece, texts_only
+from runtime.engine.settings import ContextSettings, Rope
+from runtime.engine.states import SavedSequence, StateFile
 from runtime.engine.team import Team
 from runtime.engine.types import Sampling
 from runtime.machine.resources import memory

@@ -11,10 +11,11 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from runtime.engine.backend import ControlVectors, Rope, Weights
 from runtime.engine.errors import ControlVectorFailed
 from runtime.engine.llama.gguf import F32, opened_gguf
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.settings import ControlVectors, Rope
+from runtime.engine.weights import Weights
 
 _DIRECTION = b"direction."
 _SCALINGS = ("none", "linear", "yarn")

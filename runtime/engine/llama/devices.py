@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from runtime.engine.backend import Offload, WorkerAddress
 from runtime.engine.errors import BackendFailed
 from runtime.engine.llama.binding import import_binding
 from runtime.engine.llama.ggml import declared
+from runtime.engine.placement import Offload, WorkerAddress
 
 _CPU = 0
 """GGML_BACKEND_DEVICE_TYPE_CPU in ggml-backend.h."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-from runtime.engine.backend import ContextSettings, ControlVectors, Rope, Weights
 from runtime.engine.errors import DraftMisfit
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.settings import ContextSettings, ControlVectors, Rope
+from runtime.engine.weights import Weights
 
 _SLACK = 128
 _FIRST_COMPARED = 5

@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from runtime.engine.backend import POOLINGS, BatchItem, Pooling, Rope, Vectors
+from runtime.engine.backend import BatchItem, Vectors
 from runtime.engine.llama.batch import Batch
 from runtime.engine.llama.context import Computing, Interrupt, check_computed, new_handle, use_adapters
 from runtime.engine.llama.control import say_rope
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.settings import POOLINGS, Pooling, Rope
 from runtime.engine.team import Team
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from runtime.engine.backend import Weights
+from runtime.engine.weights import Weights
 
 
 @contextmanager

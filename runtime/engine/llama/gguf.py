@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from runtime.engine.backend import Weights
 from runtime.engine.llama.binding import import_binding
 from runtime.engine.llama.files import opened
+from runtime.engine.weights import Weights
 from runtime.memory.layers import MAX_LAYERS
 
 F32 = 0

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 
-from runtime.engine.backend import EXPERTS, LayerSizes, Weights
+from runtime.engine.facts import LayerSizes
 from runtime.engine.llama.gguf import Gguf, opened_gguf
+from runtime.engine.placement import EXPERTS
+from runtime.engine.weights import Weights
 from runtime.memory.layers import MAX_LAYERS, attention_shape, layer_caches
 
 _LAYER = re.compile(rb"blk\.(\d+)\.")

@@ -10,13 +10,15 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runtime.engine.backend import Adapter, LoadSettings, MetadataOverride, Offload, Weights
 from runtime.engine.errors import AdapterFailed, LoadAborted, ModelLoadFailed
 from runtime.engine.llama.binding import import_binding, use_numa
 from runtime.engine.llama.devices import device_params
 from runtime.engine.llama.files import opened
 from runtime.engine.llama.logs import LogTail
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.placement import Offload
+from runtime.engine.settings import LoadSettings, MetadataOverride
+from runtime.engine.weights import Adapter, Weights
 
 _REPACKING = ("AMX", "CPU_REPACK")
 """ggml's names of the memories in which weights are laid out for the processor: for its tiles, and for its vectors."""

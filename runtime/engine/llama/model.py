@@ -9,9 +9,11 @@ import ctypes
 import re
 from typing import Any
 
-from runtime.engine.backend import POOLINGS, Adapter, ModelFacts, Pooling
+from runtime.engine.facts import ModelFacts
 from runtime.engine.llama.logs import LogTail
 from runtime.engine.llama.vocabulary import Vocabulary
+from runtime.engine.settings import POOLINGS, Pooling
+from runtime.engine.weights import Adapter
 
 
 class LlamaModel:

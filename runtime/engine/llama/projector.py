@@ -22,11 +22,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runtime.engine.backend import Pixels, ProjectorSettings, Weights
+from runtime.engine.backend import Pixels
 from runtime.engine.errors import DecodeFailed, PictureTooLarge, PictureUnusable, ProjectorFailed
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.mtmd import import_mtmd
 from runtime.engine.pieces import Piece, Seen, piece_tokens
+from runtime.engine.settings import ProjectorSettings
+from runtime.engine.weights import Weights
 
 GIVEN_UP = 77
 """None of llama_decode's own codes (llama.h)."""

@@ -28,8 +28,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from runtime.engine.backend import PartialState, SavedSequence, StateFile
 from runtime.engine.errors import StateFailed
+from runtime.engine.states import PartialState, SavedSequence, StateFile
 
 _MAGIC = b"LOAFKV1\n"
 _DIGEST = 32

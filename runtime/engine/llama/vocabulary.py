@@ -9,8 +9,8 @@ import ctypes
 from array import array
 from typing import Any
 
-from runtime.engine.backend import InfillTokens
 from runtime.engine.errors import PromptTooLong
+from runtime.engine.facts import InfillTokens
 from runtime.engine.wanted import check_wanted
 
 _SHORT = 1024 * 1024

@@ -21,11 +21,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from runtime.engine.backend import WorkerAddress
 from runtime.engine.errors import WorkerLost
 from runtime.engine.llama.binding import backends_folder, import_binding
 from runtime.engine.llama.ggml import declared
 from runtime.engine.llama.sockets import connected_to, keep_alive
+from runtime.engine.placement import WorkerAddress
 
 CONNECT_SECONDS = 5.0
 """For ggml to connect to a worker that has answered before; another machine may have come first since."""

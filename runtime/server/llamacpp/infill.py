@@ -9,7 +9,8 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from runtime.engine.backend import InfillTokens, Model
+from runtime.engine.backend import Model
+from runtime.engine.facts import InfillTokens
 from runtime.server.beside import beside_the_loop
 from runtime.server.json import decode
 from runtime.server.keys import MODELS, SETTINGS

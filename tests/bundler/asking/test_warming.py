@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from runtime.bundle import WARM_STATE, Warm, open_bundle
-from runtime.engine.backend import BatchItem, StateFile, Warmth
+from runtime.engine.backend import BatchItem
 from runtime.engine.cache import PrefixCache
+from runtime.engine.states import StateFile, Warmth
 from runtime.engine.storage import Storage
 from runtime.models.warmth import difference
 from support.adapters import write_lora

@@ -199,7 +199,7 @@ def test_what_the_kernel_shows_and_the_environment_are_part_of_the_identity(monk
 def test_without_packs_nothing_of_it_is_imported() -> None:
     code = (
         "import sys; from runtime.offloading.placing import placements; from runtime.settings import *;"
-        "from runtime.engine.backend import Weights; from pathlib import Path;"
+        "from runtime.engine.weights import Weights; from pathlib import Path;"
         "list(placements(None, GpuSettings(), EngineSettings(), Weights(Path('x'))));"
         "sys.exit(any(name.startswith('runtime.backends') for name in sys.modules))"
     )

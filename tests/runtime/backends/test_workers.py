@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.backends.workers import PROTOCOL, WorkerDevice, WorkerUnreachable, ask, find
-from runtime.engine.backend import WorkerAddress
+from runtime.engine.placement import WorkerAddress
 from support.strangers import devices, hello, peer, saying, sized
 
 

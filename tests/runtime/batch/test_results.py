@@ -16,8 +16,8 @@ from runtime.batch.errors import LineRefused, NotResults, OutputFailed, OutputIn
 from runtime.batch.progress import Meter, Tally
 from runtime.batch.results import Results
 from runtime.console.meter import bar, clock, large, size
-from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
+from runtime.engine.weights import Weights
 from runtime.models.served import Loading, ServedModel
 from runtime.server import asking
 from runtime.server.connections import Connection

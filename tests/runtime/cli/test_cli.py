@@ -15,7 +15,8 @@ from runtime.cli.main import command
 from runtime.cli.options import GROUPS, SAMPLING
 from runtime.cli.translate import FIELD_NAMES, settings_from
 from runtime.cli.unused import unused_options
-from runtime.engine.backend import ControlVectors, MetadataOverride, Rope, TensorBuffer, WorkerAddress
+from runtime.engine.placement import TensorBuffer, WorkerAddress
+from runtime.engine.settings import ControlVectors, MetadataOverride, Rope
 from runtime.engine.types import Sampling
 from runtime.memory.layers import MAX_LAYERS
 from runtime.settings import (

@@ -24,8 +24,8 @@ from runtime.console.errors import ConversationUnreadable
 from runtime.console.saving import load, save
 from runtime.console.screen import Screen
 from runtime.console.transcript import Transcript
-from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
+from runtime.engine.weights import Weights
 from runtime.media.given import Gathering
 from runtime.models.served import ServedModel
 from runtime.settings import ChatSettings, Settings

@@ -15,12 +15,13 @@ import pytest
 from runtime.console.chat import Chat
 from runtime.console.screen import Screen
 from runtime.console.showing import dropped, show
-from runtime.engine.backend import ContextSettings, LoadSettings, ProjectorSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.projector import Projector
+from runtime.engine.settings import ContextSettings, LoadSettings, ProjectorSettings
 from runtime.engine.types import Sampling
+from runtime.engine.weights import Weights
 from runtime.media.errors import MediaError
 from runtime.media.given import Gathering
 from runtime.models.served import ServedModel

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.engine.backend import BatchItem, Drafter, Weights
+from runtime.engine.backend import BatchItem, Drafter
 from runtime.engine.engine import Engine
 from runtime.engine.types import GenerationRequest
+from runtime.engine.weights import Weights
 from runtime.engine.worth import Record, Worth
 from support.engine_runs import collect, request, with_engine
 from support.fakes import FakeContext, FakeModel

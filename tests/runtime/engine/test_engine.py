@@ -6,9 +6,9 @@ import asyncio
 import threading
 from pathlib import Path
 
-from runtime.engine.backend import Adapter, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.types import FinishReason, GenerationRequest
+from runtime.engine.weights import Adapter, Weights
 from support.engine_runs import collect, request, with_engine
 from support.fakes import FakeContext, FakeModel
 

@@ -11,13 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from runtime.engine.backend import LayerSizes, LoadSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import EngineStopped, ModelLoadFailed
+from runtime.engine.facts import LayerSizes
 from runtime.engine.jobs import Generation
 from runtime.engine.llama.binding import import_binding
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import LoadSettings
 from runtime.engine.types import EmbeddingRequest, FinishedEvent, GenerationRequest
+from runtime.engine.weights import Weights
 from runtime.engine.worker import Worker
 from runtime.memory.layers import LayerCache
 from runtime.models.sharing import Sized, choose_context, share_memory

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine.backend import ContextSettings
 from runtime.engine.cache import WORTH_WAITING
 from runtime.engine.engine import Engine
+from runtime.engine.settings import ContextSettings
 from support.architectures import Architecture, write_model
 from support.memories import GENERATIVE, Said, agree, say, with_engine
 

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine.backend import Adapter, LoadSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import AdapterFailed, ModelLoadFailed
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import LoadSettings
 from runtime.engine.types import (
     EmbeddingRequest,
     Usage,
 )
+from runtime.engine.weights import Adapter, Weights
 from support.adapters import write_lora
 from support.architectures import Architecture, write_model
 from support.memories import GENERATIVE, STATEFUL, Said, agree, say, with_engine

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine.backend import LoadSettings, StateFile, Warmth, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import LoadSettings
+from runtime.engine.states import StateFile, Warmth
+from runtime.engine.weights import Weights
 from support.architectures import Architecture, write_model
 from support.memories import SETTINGS, agree, say, with_engine
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.engine.backend import ContextSettings, LoadSettings, Weights
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings, LoadSettings
 from runtime.engine.thoughts import ThoughtLimit, Thoughts
+from runtime.engine.weights import Weights
 from support.bundles import DEMO_GGUF
 from support.llama_runs import GREEDY, go_on, tokens_of
 

@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from runtime.engine.backend import Adapter, LoadSettings, Verdict, Weights
+from runtime.engine.placement import Verdict
+from runtime.engine.settings import LoadSettings
+from runtime.engine.weights import Adapter, Weights
 from runtime.explaining.launch import describe_model
 from runtime.explaining.report import Cache, Machine, Model, Report
 from runtime.explaining.sentences import sentences

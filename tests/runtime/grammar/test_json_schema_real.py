@@ -12,13 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, Weights
+from runtime.engine.backend import BatchItem
 from runtime.engine.llama.context import Context, Interrupt
 from runtime.engine.llama.grammar import Grammar
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.settings import ContextSettings, LoadSettings
 from runtime.engine.team import Team
 from runtime.engine.types import Sampling
+from runtime.engine.weights import Weights
 from runtime.grammar.json_schema import grammar_of
 from support.bundles import DEMO_GGUF
 from support.schema_cases import CASES, INT, STR, TREE, Case, obj, typed

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from bundler.gguf import read_gguf, summarize
-from runtime.engine.backend import ContextSettings, LoadSettings, Weights
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.layers import layer_sizes
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings, LoadSettings
+from runtime.engine.weights import Weights
 from runtime.machine.logs import LLAMA_CPP
 from runtime.memory.layers import LayerCache
 from runtime.memory.sizes import Kept, cache_sizes, choose_slots

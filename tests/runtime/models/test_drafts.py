@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine.backend import ON_THE_PROCESSOR, LayerSizes, Offload, Placement, Weights, WorkerAddress
 from runtime.engine.errors import DraftMisfit
+from runtime.engine.facts import LayerSizes
+from runtime.engine.placement import ON_THE_PROCESSOR, Offload, Placement, WorkerAddress
+from runtime.engine.weights import Weights
 from runtime.explaining.launch import describe_model
 from runtime.explaining.report import Model
 from runtime.models.drafts import draft_of, draft_offload

@@ -12,9 +12,9 @@ import pytest
 
 from runtime.console import loading as bar_of_loading
 from runtime.console.aside import Aside
-from runtime.engine.backend import Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import ModelLoadFailed
+from runtime.engine.weights import Weights
 from runtime.models.served import Loading, ServedModel, loaded_share
 from support.apps import Ask, with_app
 from support.fakes import FakeContext

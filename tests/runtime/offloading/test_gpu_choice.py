@@ -13,8 +13,9 @@ from runtime.backends.choosing import GpuUnavailable, choose
 from runtime.backends.devices import Device, Kind, Report
 from runtime.backends.fitting import SPARE, fit
 from runtime.bundle import Backend
-from runtime.engine.backend import LayerSizes, Offload, Placement
 from runtime.engine.errors import ContextFailed, ModelLoadFailed
+from runtime.engine.facts import LayerSizes
+from runtime.engine.placement import Offload, Placement
 from runtime.memory.layers import LayerCache
 from runtime.memory.sizes import Kept
 from runtime.offloading.placing import open_where_it_fits

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from runtime.engine.backend import ContextSettings, LoadSettings, ProjectorSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.projector import Projector
+from runtime.engine.settings import ContextSettings, LoadSettings, ProjectorSettings
+from runtime.engine.weights import Weights
 from support.apps import Ask, with_app
 from support.bundles import DEMO_GGUF
 from support.pictures import base64_of, data_uri, png

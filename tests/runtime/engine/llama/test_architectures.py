@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine.backend import Adapter, BatchItem, ContextSettings, Weights
+from runtime.engine.backend import BatchItem
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context, Interrupt
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.settings import ContextSettings
 from runtime.engine.team import Team
 from runtime.engine.types import Sampling
+from runtime.engine.weights import Adapter, Weights
 from support.adapters import write_lora
 from support.architectures import WINDOW, Architecture, write_model
 from support.pools import BATCH, CELLS, MICRO_BATCH, OTHER, SLOTS, TEXT, Library, load

@@ -8,21 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine.backend import (
-    BatchItem,
-    ContextSettings,
-    ControlVectors,
-    LoadSettings,
-    MetadataOverride,
-    Rope,
-    SavedSequence,
-    StateFile,
-    Weights,
-)
+from runtime.engine.backend import BatchItem
 from runtime.engine.errors import ControlVectorFailed, ModelLoadFailed, StateFailed
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings, ControlVectors, LoadSettings, MetadataOverride, Rope
+from runtime.engine.states import SavedSequence, StateFile
+from runtime.engine.weights import Weights
 from support.adapters import write_control_vector
 from support.architectures import WIDTH, Architecture, write_model
 from support.llama_runs import go_on

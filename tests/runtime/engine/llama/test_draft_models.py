@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine.backend import ContextSettings, LoadSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import DraftMisfit
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.drafter import Draft, check_draft
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.model import LlamaModel
+from runtime.engine.settings import ContextSettings, LoadSettings
 from runtime.engine.types import FinishedEvent, GenerationRequest, Sampling, TokenEvent, Usage
+from runtime.engine.weights import Weights
 from runtime.engine.worth import Record, Worth
 from support.architectures import Architecture, write_model
 from support.places import BENCHMARKS

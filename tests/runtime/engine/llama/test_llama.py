@@ -11,20 +11,14 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from runtime.engine.backend import (
-    BatchItem,
-    ContextSettings,
-    LoadSettings,
-    NumaStrategy,
-    PoolFull,
-    Sampled,
-    Weights,
-)
+from runtime.engine.backend import BatchItem, PoolFull, Sampled
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.binding import import_binding, use_numa
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings, LoadSettings, NumaStrategy
 from runtime.engine.types import Sampling
+from runtime.engine.weights import Weights
 from support.llama_runs import GREEDY, PROMPT, go_on, open_backend, tokens_of
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine.backend import BatchItem, SavedSequence, StateFile
+from runtime.engine.backend import BatchItem
 from runtime.engine.llama.states import restore_state, save_state
+from runtime.engine.states import SavedSequence, StateFile
 from support.architectures import Architecture
 from support.pools import OTHER, TEXT, Library, Refused, goes_on
 

@@ -16,13 +16,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from runtime.engine.backend import BatchItem, ContextSettings, LoadSettings, PoolFull, Weights
+from runtime.engine.backend import BatchItem, PoolFull
 from runtime.engine.cache import PrefixCache
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings, LoadSettings
 from runtime.engine.storage import Storage
 from runtime.engine.types import Probabilities, Sampling
+from runtime.engine.weights import Weights
 from support.bundles import DEMO_GGUF
 
 SLOTS = 4

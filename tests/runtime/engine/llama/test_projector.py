@@ -8,14 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from runtime.engine.backend import LoadSettings, ProjectorSettings, Weights
 from runtime.engine.engine import Engine
 from runtime.engine.errors import PictureTooLarge, ProjectorFailed
 from runtime.engine.llama import projector
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.projector import Projector
 from runtime.engine.pieces import Piece
+from runtime.engine.settings import LoadSettings, ProjectorSettings
 from runtime.engine.types import GenerationRequest
+from runtime.engine.weights import Weights
 from runtime.media.decoding import decode
 from support.bundles import DEMO_GGUF
 from support.engine_runs import collect

@@ -11,19 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine.backend import (
-    BatchItem,
-    ContextSettings,
-    LoadSettings,
-    PartialState,
-    SavedSequence,
-    StateFile,
-    Weights,
-)
+from runtime.engine.backend import BatchItem
 from runtime.engine.errors import StateFailed
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
+from runtime.engine.settings import ContextSettings, LoadSettings
+from runtime.engine.states import PartialState, SavedSequence, StateFile
+from runtime.engine.weights import Weights
 from support.llama_runs import PROMPT, go_on, tokens_of
 
 

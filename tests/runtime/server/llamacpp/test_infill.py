@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.engine.backend import InfillTokens
+from runtime.engine.facts import InfillTokens
 from runtime.server.llamacpp.infill import InfillRequest, Room, infill_prompt, room_of
 from support.bundles import Server
 from support.fakes import FakeModel

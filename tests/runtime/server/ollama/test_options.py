@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.engine.backend import InfillTokens
+from runtime.engine.facts import InfillTokens
 from runtime.engine.types import Sampling
 from runtime.server.ollama.fields import ends_at_once
 from runtime.server.ollama.options import Options, default_sampling, generation_fields, max_tokens
