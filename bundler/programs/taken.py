@@ -49,7 +49,8 @@ class TakenFrom:
         for platform in platforms:
             if platform not in there:
                 raise MediaPackMissing(self._path, platform)
-        packs, licenses = tuple(there[one] for one in platforms), tuple(filter(is_of_media, plan.documents))
+        packs = tuple(there[one] for one in platforms)
+        licenses = tuple(filter(is_of_media, plan.documents)) if packs else ()
         for part in (*(media.archive for media in packs), *licenses):
             self._check(part)
         return MediaPacks(packs, licenses)

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from bundler.paths import PROGRAMS
-from bundler.programs import TakenFrom
+from bundler.programs import MadeHere
 from bundler.programs.holding import write_programs
 from bundler.progress import SILENCE
 from support.bundles import clean_environment
 from support.places import ROOT
+from support.small_bundles import HERE
 
 sys.path.append(str(ROOT / "scripts" / "releasing"))
 
@@ -22,12 +23,12 @@ from packaging_tools import check_metadata, copy_of_the_checkout, make_sdist, ma
 
 @pytest.mark.slow
 def test_the_wheel_builds_what_a_checkout_builds(demo: Path, tmp_path: Path) -> None:
-    """With the programs of the demo bundle, since they are there."""
+    """With the programs of the demo bundle, and what pictures need, since they are there."""
     output, folder = tmp_path / "release", tmp_path / "empty"
     output.mkdir()
     source = copy_of_the_checkout(ROOT, tmp_path / "source")
     make_sdist(source, output, SILENCE)
-    write_programs(source / "bundler" / PROGRAMS, TakenFrom(demo, SILENCE, is_named=False), (), SILENCE)
+    write_programs(source / "bundler" / PROGRAMS, MadeHere(SILENCE), (), SILENCE)
     make_wheel(source, output, SILENCE)
     check_metadata(output, SILENCE)
     (wheel,) = output.glob("*-py3-none-any.whl")
@@ -35,7 +36,11 @@ def test_the_wheel_builds_what_a_checkout_builds(demo: Path, tmp_path: Path) -> 
     subprocess.run([folder / "bin/python", "-m", "pip", "install", "--quiet", wheel], check=True, timeout=240)
     env = clean_environment(tmp_path / "launch", LOAF_BUILD_CACHE=str(tmp_path / "build"), PATH=str(folder / "bin"))
     built = subprocess.run(
-        ["loaf", "build", "demo", "-o", tmp_path / "demo.loaf"], env=env, capture_output=True, text=True, timeout=120
+        ["loaf", "build", "demo", "--platform", HERE, "-o", tmp_path / "demo.loaf"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "demo.loaf").read_bytes() == demo.read_bytes()

@@ -72,7 +72,7 @@ def test_inspect_tells_of_it(baked: Path) -> None:
     text = loaf("inspect", str(baked), check=True).stdout
     for line in (
         "one, scale 0.5",
-        "other (models/other.gguf",
+        "other, which guesses",
         "licenses/model.txt",
         "README.md",
         "not the model's own",
