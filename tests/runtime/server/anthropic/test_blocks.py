@@ -72,7 +72,7 @@ def test_turns_of_the_same_side_are_one() -> None:
 FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {}),
     ({"system": "", "tools": [], "tool_choice": None, "thinking": None, "output_config": None}, {}),
-    ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, {"thinks": True}),
+    ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, {"thinks": True, "thought_tokens": 2000}),
     ({"thinking": {"type": "disabled"}}, {"thinks": False}),
     ({"thinking": {"type": "adaptive"}}, {"thinks": None}),
     ({"tool_choice": {"type": "auto"}}, {}),
