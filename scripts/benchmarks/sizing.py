@@ -21,7 +21,7 @@ from vocabularies import Vocabulary
 from weights import F16, write_hollow
 
 from bundler.asking.program import unpacked_program
-from bundler.gguf import GGUF, estimate_memory, read_gguf, summarize
+from bundler.gguf import GGUF, PROGRAM, estimate_memory, read_gguf, summarize
 from bundler.programs import MadeHere
 from bundler.progress import progress_for
 from bundler.quantizing import find_file_type
@@ -87,7 +87,7 @@ def _ask(program: Path, path: Path, file_type: str) -> list[Said]:
 
 def _memory(model: GGUF, file: int, trained_for: int) -> int:
     info = replace(summarize(model), weights_size=file)
-    return estimate_memory(info, min(CONTEXT, trained_for)).total
+    return PROGRAM + estimate_memory(info, min(CONTEXT, trained_for)).total
 
 
 def _giga(count: int) -> str:
