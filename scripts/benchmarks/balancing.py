@@ -24,8 +24,10 @@ class HAProxyMissing(Exception):
 
 
 @contextmanager
-def balanced(port: int, replicas: Sequence[int], *, by_prefix: bool) -> Iterator[None]:
+def balanced(port: int, replicas: Sequence[int], *, by_prefix: bool, spills: bool = True) -> Iterator[None]:
     """HAProxy on `port` of loopback before servers on the ports `replicas`, while the block runs.
+
+    Not `spills`: a replica that has more to do than the others keeps what is its own.
 
     Raises HAProxyMissing, and CalledProcessError where it does not take the configuration.
     """
@@ -33,7 +35,7 @@ def balanced(port: int, replicas: Sequence[int], *, by_prefix: bool) -> Iterator
         raise HAProxyMissing
     with tempfile.TemporaryDirectory(prefix="loaf-haproxy-") as folder:
         file = Path(folder) / "haproxy.cfg"
-        file.write_text(configured(port, replicas, by_prefix=by_prefix))
+        file.write_text(configured(port, replicas, by_prefix=by_prefix, spills=spills))
         subprocess.run(["haproxy", "-c", "-q", "-f", file], check=True)
         process = subprocess.Popen(["haproxy", "-db", "-f", file], stderr=subprocess.DEVNULL)
         try:
@@ -43,13 +45,15 @@ def balanced(port: int, replicas: Sequence[int], *, by_prefix: bool) -> Iterator
             process.wait()
 
 
-def configured(port: int, replicas: Sequence[int], *, by_prefix: bool) -> str:
+def configured(port: int, replicas: Sequence[int], *, by_prefix: bool, spills: bool = True) -> str:
     """The text of the configuration for these ports."""
     text = CONFIGURATION.read_text()
     options = re.findall(r"^    server one \S+ (.*)$", text, re.MULTILINE)[0]
     servers = "".join(f"    server n{number} 127.0.0.1:{to} {options}\n" for number, to in enumerate(replicas))
     text = re.sub(r"(^    server .*\n)+", servers, text, flags=re.MULTILINE)
     text = re.sub(r"^    bind .*$", f"    bind 127.0.0.1:{port}", text, flags=re.MULTILINE)
+    if not spills:
+        text = re.sub(r"^    hash-balance-factor .*\n", "", text, flags=re.MULTILINE)
     if not by_prefix:
         text = re.sub(r"^    balance .*$", "    balance roundrobin", text, flags=re.MULTILINE)
         text = re.sub(r"^    hash-.*\n", "", text, flags=re.MULTILINE)

@@ -49,7 +49,7 @@ def test_haproxy_brings_each_conversation_back(demo: Path, warm_cache: Path, for
     needs("haproxy")
     with Server(demo, cache=warm_cache) as one, Server(demo, cache=warm_cache) as two:
         port = free_port()
-        with balanced(port, [one.port, two.port], by_prefix=True):
+        with balanced(port, [one.port, two.port], by_prefix=True, spills=False):
             front = f"http://127.0.0.1:{port}"
             wait_until(lambda: is_answered(front))
             chats = [conversation(number, form) for number in range(8)]
