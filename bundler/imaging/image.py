@@ -35,11 +35,14 @@ def write_image(path: Path, folder: Path, advance: Advance) -> tuple[str, ...]:
     `FolderTaken`, `NoCLibraryInside`, `NoRoom`, `SourceChanged`, `OSError`.
     """
     bundle = open_bundle(path)
-    _check(bundle, folder, advance)
+    check_has_models(bundle)
+    check_beside(bundle)
+    plan = plan_of(bundle)
+    _check(bundle, plan, folder, advance)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     try:
-        platforms = _write(plan_of(bundle), work / "image", work / "thin.loaf", advance)
+        platforms = _write(plan, work / "image", work / "thin.loaf", advance)
         if folder.is_dir():
             folder.rmdir()  # it is empty
         (work / "image").rename(folder)
@@ -48,12 +51,9 @@ def write_image(path: Path, folder: Path, advance: Advance) -> tuple[str, ...]:
     return platforms
 
 
-def _check(bundle: Bundle, folder: Path, advance: Advance) -> None:
-    check_has_models(bundle)
-    check_beside(bundle)
+def _check(bundle: Bundle, plan: Plan, folder: Path, advance: Advance) -> None:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise FolderTaken(folder)
-    plan = plan_of(bundle)
     for runtime in plan.runtimes:
         if all(library.name != "glibc" for library in runtime.about.libraries):
             raise NoCLibraryInside(bundle.path, runtime.about.platform)

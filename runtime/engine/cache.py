@@ -111,8 +111,7 @@ class PrefixCache:
 
         At least one token is left to compute, because the next is sampled from its logits.
         """
-        source, length, checkpoint = self._longest_prefix(prompt, scales, wanted) if reuse else _NOTHING
-        target = self._target(source, length) if wanted is None else wanted
+        target, (source, length, checkpoint) = self._choose(prompt, scales, reuse, wanted)
         slot = self._slots[target]
         slot.running = True
         slot.promised = list(prompt)
@@ -129,8 +128,7 @@ class PrefixCache:
         self, prompt: Tokens[int], scales: Scales = (), *, reuse: bool = True, wanted: int | None = None
     ) -> int | None:
         """The slot most of whose tokens `acquire` would give up; None where there is none, or they are hardly any."""
-        source, length, _checkpoint = self._longest_prefix(prompt, scales, wanted) if reuse else _NOTHING
-        target = self._target(source, length) if wanted is None else wanted
+        target, (source, length, _checkpoint) = self._choose(prompt, scales, reuse, wanted)
         held = len(self._slots[target].tokens)
         left = length if source == target else 0
         return target if held - left >= max(WORTH_WAITING, left) else None
@@ -190,6 +188,11 @@ class PrefixCache:
     def evict(self) -> int | None:
         """The finished slot whose cache is to be emptied first; None when there is nothing to empty."""
         return next(iter(self.idle()), None)
+
+    def _choose(self, prompt: Tokens[int], scales: Scales, reuse: bool, wanted: int | None) -> tuple[int, _Beginning]:
+        """The slot that `prompt` gets, and what it begins from."""
+        beginning = self._longest_prefix(prompt, scales, wanted) if reuse else _NOTHING
+        return self._target(beginning.slot, beginning.length) if wanted is None else wanted, beginning
 
     def _longest_prefix(self, prompt: Tokens[int], scales: Scales, wanted: int | None = None) -> _Beginning:
         """The slot that shares the longest usable beginning with `prompt`: of several, `wanted`."""
