@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 
 from support.bundles import Server
 from support.places import BENCHMARKS, ROOT
+from support.programs import needs
 from support.waiting import wait_until
 
 sys.path.append(str(BENCHMARKS))
@@ -24,11 +24,6 @@ from balancing import balanced, configured
 
 DEPLOY = ROOT / "templates" / "deploy"
 TURNS = 3
-
-
-def needs(program: str) -> None:
-    if shutil.which(program) is None:
-        pytest.skip(f"needs {program}: apt-get install {program}")
 
 
 def free_port() -> int:
@@ -70,13 +65,13 @@ def test_haproxy_takes_the_file_as_it_lies() -> None:
 
 
 def test_systemd_shuts_the_service_in() -> None:
-    needs("systemd-analyze")
+    needs("systemd-analyze", "systemd")
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=15", DEPLOY / "loaf.service"]
     assert subprocess.run(command, capture_output=True).returncode == 0
 
 
 def test_nginx_takes_its_file() -> None:
-    needs("nginx")
+    needs("nginx", "nginx-light")
     asked = subprocess.run(["nginx", "-t", "-c", DEPLOY / "nginx.conf"], capture_output=True, text=True)
     assert "syntax is ok" in asked.stderr
 

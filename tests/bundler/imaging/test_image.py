@@ -19,6 +19,7 @@ from bundler.imaging.layers import file_layer
 from bundler.imaging.oci import Blobs, Start
 from support.bundles import Run, Server, loaf
 from support.once import made_once
+from support.programs import needs
 from support.roots import Root, needs_root
 from support.small_bundles import HERE, build_small, small_gguf, small_runtime
 
@@ -44,8 +45,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def container(layout: Path, tmp_path_factory: pytest.TempPathFactory) -> Root:
     """What umoci makes of the image: a root folder, with the folders that every engine adds. Read-only for tests."""
     needs_root()
-    if shutil.which("umoci") is None:
-        pytest.skip("needs umoci: apt-get install umoci")
+    needs("umoci")
 
     def make(folder: Path) -> None:
         subprocess.run(["umoci", "unpack", "--image", f"{layout}:latest", folder / "bundle"], check=True)
@@ -65,8 +65,7 @@ def started(container: Root) -> tuple[dict[str, str], str]:
 
 
 def test_skopeo_reads_it(layout: Path) -> None:
-    if shutil.which("skopeo") is None:
-        pytest.skip("needs skopeo: apt-get install skopeo")
+    needs("skopeo")
     asked = subprocess.run(["skopeo", "inspect", f"oci:{layout}:latest"], check=True, capture_output=True, text=True)
     told = json.loads(asked.stdout)
     assert (told["Os"], told["Architecture"]) == ("linux", {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine])
@@ -109,8 +108,7 @@ def test_the_same_bundle_gives_the_same_bytes(layout: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("asked", "platform"), [("amd64", "linux-x86_64"), ("arm64", "linux-aarch64")])
 def test_one_name_for_several_platforms(tmp_path: Path, asked: str, platform: str) -> None:
-    if shutil.which("skopeo") is None:
-        pytest.skip("needs skopeo: apt-get install skopeo")
+    needs("skopeo")
     blobs = Blobs(tmp_path / "image")
     images = {}
     for name in ("linux-x86_64", "linux-aarch64"):
