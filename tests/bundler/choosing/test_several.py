@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from bundler.choosing.models import parse_also
+from bundler.gguf import PROGRAM
 from runtime.bundle import ALIGNMENT, BundleDamaged, Model, check_entries, open_bundle
 from support.bundles import DEMO_GGUF, Server, loaf
 from support.ggufs import LLAMA, TENSORS, write_gguf, write_split
@@ -73,7 +74,8 @@ def test_inspect_adds_up_what_all_of_them_need(several: Path) -> None:
     assert [one["served_as"] for one in (demo, embed, ranker)] == ["demo", "embed", "ranker"]
     together = report["memory_together"][-1]
     assert together["context"] == demo["context_length"]
-    assert together["total"] == sum(one["memory"][-1]["total"] for one in (demo, embed, ranker))
+    alone = sum(one["memory"][-1]["total"] for one in (demo, embed, ranker))
+    assert together["total"] == alone - 2 * PROGRAM, "the program is there once"
     assert together["kv_cache"] == demo["memory"][-1]["kv_cache"]
     text = loaf("inspect", str(several), check=True).stdout
     assert "all models at once" in text
