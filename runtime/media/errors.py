@@ -26,7 +26,9 @@ class MediaUnsupported(MediaError):
     """The model takes text only; `kind` was sent."""
 
     def __init__(self, field: str, kind: str) -> None:
-        super().__init__(field, f"this model takes text only, not {kind!r}")
+        super().__init__(
+            field, f"this model takes text only, not {kind!r}", "Ask a model that has a projector (--mmproj)."
+        )
         self.kind = kind
 
 
@@ -55,7 +57,7 @@ class MediaTooMany(MediaError):
     """One request has more than `most`."""
 
     def __init__(self, field: str, most: int) -> None:
-        super().__init__(field, f"a request may have {most:,} pictures at most")
+        super().__init__(field, f"a request may have {most:,} pictures at most", "Leave out the first of them.")
         self.most = most
 
 
