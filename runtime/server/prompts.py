@@ -163,5 +163,5 @@ def _bare(given: int | str | PromptObject | list[int | str], field: str) -> Mixe
         return given
     if given.multimodal_data:
         where = f"{field}.multimodal_data"
-        raise BadRequest(f"{where}: only text can be taken here", where, "Leave it out.")
+        raise BadRequest(f"{where}: this model takes text only", where, "Leave it out.")
     return given.prompt_string

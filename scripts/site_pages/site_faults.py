@@ -25,6 +25,6 @@ def missing(site: Path, docs: Path) -> Iterator[str]:
     wanted = [f"docs/{page.stem}.html" for page in sorted(docs.glob("*.md"))]
     yield from (f"{name} is not there" for name in ["searchindex.js", *wanted] if not (site / name).is_file())
     for page in sorted(site.rglob("*.html")):
-        for name in re.findall(r"""(?:src|srcset|href)=["']([^"'#?:]+)["'#?]""", page.read_text("utf-8")):
+        for name in re.findall(r"""(?:src|srcset|href)=["'](?!//)([^"'#?:]+)["'#?]""", page.read_text("utf-8")):
             if not (page.parent / name).exists():
                 yield f"{page.relative_to(site)}: {name} is not there"
