@@ -27,7 +27,10 @@ suppress_warnings = ["misc.highlighting_failure", "myst.header"]
 """Examples may leave something out (…), which is no valid JSON; an index may begin with its list."""
 
 html_theme = "furo"
+html_static_path = [str(Path(__file__).parent / "static")]
+html_css_files = ["flags.css"]
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
 html_theme_options = {"footer_icons": []}
 
