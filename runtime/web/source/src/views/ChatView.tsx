@@ -1,6 +1,7 @@
 // The open conversation, from its first turn to the place for the next one.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Turn } from "../chats/types";
 import { ask, running } from "../state/answering";
 import { chat, isComing, isLoaded, path } from "../state/chats";
 import { questions } from "../state/beginnings";
@@ -28,7 +29,11 @@ function Turns() {
     <>
       <div class="turns" ref={place} tabIndex={0} role="log" aria-label="Turns" aria-busy={isBusy} aria-live="off">
         <div class="column">
-          {path.value.map((turn) => <TurnView key={turn.id} turn={turn} />)}
+          {stretches(path.value).map((turns, i) => (
+            <div key={i} class="stretch">
+              {turns.map((turn) => <TurnView key={turn.id} turn={turn} />)}
+            </div>
+          ))}
         </div>
       </div>
       {!isAtEnd && (
@@ -38,6 +43,15 @@ function Turns() {
       )}
     </>
   );
+}
+
+const STRETCH = 24;
+
+/** The turns in stretches, which are out of sight as a whole: for each frame the browser asks each of them, and not each turn. */
+function stretches(turns: readonly Turn[]): Turn[][] {
+  const all: Turn[][] = [];
+  for (let i = 0; i < turns.length; i += STRETCH) all.push(turns.slice(i, i + STRETCH));
+  return all;
 }
 
 const NEAR_PX = 40;
