@@ -23,6 +23,7 @@ from runtime.cli.values import (
     Metadata,
     Origins,
     PathPrefix,
+    ServerAddresses,
     Shares,
     SplitModeName,
     TensorBuffers,
@@ -140,6 +141,8 @@ BATCH = (
     _value("--batch", click.Path(path_type=Path, allow_dash=True),
            "Answer all requests of this file, in OpenAI's batch format, and exit; '-': standard input."),
     _value("-o --output", _FILE, "Where their results go. What is there already is not asked again."),
+    _value("--batch-servers", ServerAddresses(),
+           "Have these servers answer them, comma-separated, rather than the model in this file: http://10.0.0.2:8080."),
 )  # fmt: skip
 
 SAMPLING = (

@@ -288,6 +288,14 @@ class QueueFull(EngineError):
         self.waiting = waiting
 
 
+class OriginsShareFull(EngineError):
+    """`waiting` requests are queued already that come from where this one does: the other places are for others."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} requests of yours are waiting already", "Try again in a moment.")
+        self.waiting = waiting
+
+
 class EngineStopped(EngineError):
     """The request cannot be finished any more."""
 

@@ -16,6 +16,7 @@ from runtime.engine.errors import (
     GrammarInvalid,
     GrammarStuck,
     GrammarTooCostly,
+    OriginsShareFull,
     PictureLast,
     PictureTooLarge,
     PictureUnusable,
@@ -96,6 +97,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     PromptTooLong: (400, "exceed_context_size_error"),
     StillLoading: (503, "unavailable_error"),
     QueueFull: (503, "unavailable_error"),
+    OriginsShareFull: (503, "unavailable_error"),
     NoSlotFree: (503, "unavailable_error"),
     EngineStopped: (503, "unavailable_error"),
     WorkerLost: (503, "unavailable_error"),
@@ -111,7 +113,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
 }
 
 
-_PASSING = (BodiesTooLarge, QueueFull, ServerStopping, StillLoading, TooManyConnections)
+_PASSING = (BodiesTooLarge, OriginsShareFull, QueueFull, ServerStopping, StillLoading, TooManyConnections)
 """What may be over in a second."""
 
 
