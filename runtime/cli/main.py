@@ -18,7 +18,7 @@ from runtime.cli.command import GroupedCommand
 from runtime.cli.completion import SHELLS, VARIABLE, script
 from runtime.cli.options import GROUPS, QUANTIZE, REHEARSE, WARM_UP
 from runtime.cli.sooner import leave_tls_out
-from runtime.cli.unused import refused_options, unused_options
+from runtime.cli.unused import unused_options
 from runtime.cli.version import NAME_FROM_SOURCE, VERSION_LINE
 from runtime.exits import errors_as_exit_codes
 from runtime.machine.program import restore_environment
@@ -65,7 +65,7 @@ def _print_completion(context: click.Context, _param: click.Parameter, shell: Sh
         context.exit()
 
 
-@click.command(cls=GroupedCommand, groups=GROUPS, hidden=[*unused_options(), *refused_options()], last="This file")
+@click.command(cls=GroupedCommand, groups=GROUPS, hidden=unused_options(), last="This file")
 @click.option("--info", is_flag=True, allow_from_autoenv=False, help="Say what is in this file, and exit.")
 @click.option(
     "--list-devices", is_flag=True, allow_from_autoenv=False, help="Say which GPUs this file can use here, and exit."
