@@ -286,6 +286,15 @@ LOGS = (
     _value("--log-format", click.Choice(["text", "json"]), "How its lines look.", "text"),
 )  # fmt: skip
 
+THIS_FILE = (
+    _switch("--info", "Say what is in this file, and exit.", allow_from_autoenv=False),
+    _switch("--list-devices", "Say which GPUs this file can use here, and exit.", allow_from_autoenv=False),
+    _switch("--explain", "Say what would be done here, and why, and exit.", allow_from_autoenv=False),
+    _switch("--uninstall", "Take away what this file has unpacked for you, say what, and exit.",
+            allow_from_autoenv=False),
+)  # fmt: skip
+"""Instead of what a launch does; `flags.py` has three more of these."""
+
 GROUPS: tuple[tuple[str, tuple[click.Option, ...]], ...] = (
     ("Serving", SERVING),
     ("Who may call", ACCESS),
