@@ -194,10 +194,16 @@ class LogSettings(msgspec.Struct, frozen=True):
 
 
 class BatchSettings(msgspec.Struct, frozen=True):
-    """Requests in `input`, a line each, and where their results go. An `input` of `-` is standard input."""
+    """Requests in `input`, a line each, and where their results go. An `input` of `-` is standard input.
+
+    `servers` are the addresses of those that answer, each asked so much `at_once`, None: as much as it says that it
+    can. Where there are none, this file's models do.
+    """
 
     input: Path
     output: Path
+    servers: tuple[str, ...] = ()
+    at_once: int | None = None
 
 
 class HubModel(msgspec.Struct, frozen=True):

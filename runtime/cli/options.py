@@ -23,6 +23,7 @@ from runtime.cli.values import (
     Metadata,
     Origins,
     PathPrefix,
+    ServerAddresses,
     Shares,
     SplitModeName,
     TensorBuffers,
@@ -141,6 +142,8 @@ BATCH = (
     _value("--batch", click.Path(path_type=Path, allow_dash=True),
            "Answer all requests of this file, in OpenAI's batch format, and exit; '-': standard input."),
     _value("-o --output", _FILE, "Where their results go. What is there already is not asked again."),
+    _value("--batch-servers", ServerAddresses(),
+           "Have these servers answer them, comma-separated, rather than the model in this file: http://10.0.0.2:8080."),
 )  # fmt: skip
 
 SAMPLING = (
@@ -282,6 +285,15 @@ LOGS = (
     _value("--log-file", click.Path(path_type=Path, dir_okay=False), "Write the log to the end of this file."),
     _value("--log-format", click.Choice(["text", "json"]), "How its lines look.", "text"),
 )  # fmt: skip
+
+THIS_FILE = (
+    _switch("--info", "Say what is in this file, and exit.", allow_from_autoenv=False),
+    _switch("--list-devices", "Say which GPUs this file can use here, and exit.", allow_from_autoenv=False),
+    _switch("--explain", "Say what would be done here, and why, and exit.", allow_from_autoenv=False),
+    _switch("--uninstall", "Take away what this file has unpacked for you, say what, and exit.",
+            allow_from_autoenv=False),
+)  # fmt: skip
+"""Instead of what a launch does; `flags.py` has three more of these."""
 
 GROUPS: tuple[tuple[str, tuple[click.Option, ...]], ...] = (
     ("Serving", SERVING),

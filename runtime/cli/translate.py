@@ -89,8 +89,8 @@ def _shown(flags: dict[str, Any], flag: str, what: str) -> tuple[Path, ...]:
 
 
 def _batch(flags: dict[str, Any]) -> BatchSettings | None:
-    given, output = flags["batch"], flags["output"]
-    if given is None and output is None:
+    given, output, servers = flags["batch"], flags["output"], flags["batch_servers"] or ()
+    if given is None and output is None and not servers:
         return None
     if given is None or output is None:
         raise click.UsageError("--batch FILE and --output FILE belong together.")
@@ -98,7 +98,7 @@ def _batch(flags: dict[str, Any]) -> BatchSettings | None:
         raise click.UsageError("Either a prompt or --batch, not both.")
     if given.exists() and output.exists() and given.samefile(output):
         raise click.UsageError("--batch and --output are the same file.")
-    return BatchSettings(given, output)
+    return BatchSettings(given, output, servers, flags["parallel"] or None)
 
 
 def _chats(flags: dict[str, Any]) -> bool | None:

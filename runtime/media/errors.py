@@ -27,7 +27,9 @@ class MediaUnsupported(MediaError):
     """The model takes `takes` only; `kind` was sent."""
 
     def __init__(self, field: str, kind: str, takes: str = "text") -> None:
-        super().__init__(field, f"this model takes {takes} only, not {kind!r}")
+        super().__init__(
+            field, f"this model takes {takes} only, not {kind!r}", "Ask a model that has a projector for it (--mmproj)."
+        )
         self.kind = kind
 
 
@@ -57,7 +59,9 @@ class MediaTooMany(MediaError):
     """One request has more than `most`."""
 
     def __init__(self, field: str, most: int) -> None:
-        super().__init__(field, f"a request may have {most:,} pictures and sounds at most")
+        super().__init__(
+            field, f"a request may have {most:,} pictures and sounds at most", "Leave out the first of them."
+        )
         self.most = most
 
 

@@ -112,7 +112,7 @@ def part_text(field: str, part: Part, place: Place, media: Gathering | None = No
     if text := _below(part):
         return text
     if place == "now":
-        raise BadRequest(f"{field}: this model takes text only, not {part.type!r}", field)
+        raise BadRequest(f"{field}: this model takes text only, not {part.type!r}", field, "Send it as text.")
     named = f": {part.tool_name}" if isinstance(part.tool_name, str) else ""
     return f"[{part.type.removeprefix('input_').removesuffix('_url')}{named}]"
 

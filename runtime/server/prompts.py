@@ -126,7 +126,7 @@ def mixed_tokens(
 def known_token(token: int, model: Model, field: str) -> int:
     """`token`, if the vocabulary has it. Raises `BadRequest`."""
     if not 0 <= token < model.facts.vocabulary_size:
-        raise BadRequest(f"{field}: there is no token {token}", field)
+        raise BadRequest(f"{field}: there is no token {token}", field, "/tokenize tells those of this model.")
     return token
 
 
@@ -157,9 +157,10 @@ def _characters(given: Mixed) -> int:
 def _bare(given: int | str | PromptObject | list[int | str], field: str) -> Mixed:
     """Without the object around it. Raises `BadRequest`."""
     if isinstance(given, int):
-        raise BadRequest(f"{field}: numbers and lists do not go together", field)
+        raise BadRequest(f"{field}: numbers and lists do not go together", field, "Put each prompt into a list.")
     if not isinstance(given, PromptObject):
         return given
     if given.multimodal_data:
-        raise BadRequest(f"{field}.multimodal_data: this model takes text only", f"{field}.multimodal_data")
+        where = f"{field}.multimodal_data"
+        raise BadRequest(f"{where}: this model takes text only", where, "Leave it out.")
     return given.prompt_string
