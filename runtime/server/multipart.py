@@ -62,7 +62,7 @@ def form_parts(content_type: str, body: bytes) -> list[FormPart]:
 def _name(head: bytes) -> str:
     found = _NAME.search(head)
     if found is None:
-        raise BadRequest("a part of the form has no name", hint="Give it one: `curl -F NAME=VALUE`.")
+        raise BadRequest("a part of the form has no name", hint='Name each, as in name="file".')
     return (found[1] if found[1] is not None else found[2]).decode(errors="replace")
 
 
@@ -75,4 +75,4 @@ def _after(body: bytes, mark: bytes, start: int) -> int:
 
 
 def _broken() -> BadRequest:
-    return BadRequest("the form is broken off, or not what its boundary says", hint="Send it again, whole.")
+    return BadRequest("the form is broken off, or not what its boundary says", hint="Let a client's library write it.")

@@ -145,11 +145,12 @@ def _check(fields: TranscriptionRequest) -> None:
     form = fields.response_format or "json"
     if form in ("srt", "vtt") or fields.timestamp_granularities:
         field = "response_format" if form in ("srt", "vtt") else "timestamp_granularities[]"
-        raise BadRequest(f"{field}: models that hear do not say when", field, "Ask for json, text or verbose_json.")
+        reason = f"{field}: models that hear do not say when"
+        raise BadRequest(reason, field, "Ask for json, text or verbose_json, without granularities.")
     if form not in ("json", "text", "verbose_json"):
         raise BadRequest(f"response_format: must be json, text or verbose_json, not {form!r}", "response_format")
     if fields.stream and form != "json":
-        raise BadRequest("stream: must be of json", "stream")
+        raise BadRequest("stream: must be false, unless response_format is json", "stream")
 
 
 def _wanted(asked: _Asked, hosted: HostedModel, settings: Settings) -> _Wanted:

@@ -10,6 +10,7 @@ import pytest
 
 from runtime.engine.backend import BatchItem, Samples
 from runtime.engine.engine import Engine
+from runtime.engine.errors import PromptTooLong
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.mtmd import import_mtmd
 from runtime.engine.pieces import Piece, Seen
@@ -101,7 +102,22 @@ def test_a_sound_is_listened_to_once_and_matters(projector_file: Path) -> None:
         counters = engine.stats().counters
         assert counters.encoded == 2
         assert counters.cached_tokens >= sum(len(one.tokens) for one in low if isinstance(one, Piece))
-        assert texts[:2] == await texts_of(engine, anew(asked[:2]))
+
+    with_engine(backend, body)
+
+
+def test_going_on_from_a_sound_is_computing_it_anew(stacking: Path) -> None:
+    backend = open_backend(stacking)
+    begin = (TEXT * 5, heard_by(backend, wav(300)))
+    asked = [
+        question(backend, *begin, MORE),
+        question(backend, *begin, " Which is louder, and why?"),
+        question(backend, *begin, " and ", heard_by(backend, wav(3000)), MORE),
+    ]
+
+    async def body(engine: Engine) -> None:
+        assert await texts_of(engine, asked) == await texts_of(engine, anew(asked))
+        assert engine.stats().counters.encoded == 2
 
     with_engine(backend, body)
 
@@ -111,6 +127,19 @@ def test_half_a_minute_each_is_a_piece_and_what_is_cut_off_is_shared(stacking: P
     pieces = [one for one in heard_by(backend, written(tone(35))) if isinstance(one, Piece)]
     assert [len(one.tokens) for one in pieces] == [CELLS_OF_HALF_A_MINUTE] * 2
     assert pieces[0].tokens != pieces[1].tokens
+    backend.close()
+
+
+def test_what_cannot_fit_is_told_before_anything_is_made_of_it(stacking: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,024 tokens of context, and 75 for each half a minute."""
+    backend = open_backend(stacking)
+    assert backend.projector is not None
+    fits, does_not = (Samples(bytes([i]) * 32, silence(seconds).tobytes()) for i, seconds in enumerate((390, 450)))
+    assert backend.projector.hear(fits)
+    monkeypatch.setattr(backend.projector, "_once", lambda *_: pytest.fail("it was listened to"))
+    with pytest.raises(PromptTooLong) as caught:
+        backend.projector.hear(does_not)
+    assert (caught.value.n_prompt, caught.value.n_ctx) == (15 * CELLS_OF_HALF_A_MINUTE, 1024)
     backend.close()
 
 

@@ -69,7 +69,7 @@ def test_each_form_of_an_answer(hearing: Path) -> None:
             ({"response_format": "vtt"}, "do not say when"),
             ({"response_format": "verbose_json", "timestamp_granularities": ["word"]}, "do not say when"),
             ({"response_format": "poem"}, "must be json, text or verbose_json"),
-            ({"stream": True, "response_format": "text"}, "must be of json"),
+            ({"stream": True, "response_format": "text"}, "unless response_format is json"),
             ({"extra_body": {"temperature": "warm"}}, "temperature"),
             ({"extra_body": {"max_tokens": "-7"}}, "max_tokens"),
         ):
