@@ -229,7 +229,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Everything. `model` None: the weights in the bundle; `remote` are those that are to be fetched first. `worker`
     None: this machine has the model, rather than computing for one that has.
 
-    Where there is a `prompt` or a `batch`, that is answered and nothing else done; `images` belong to the prompt.
+    Where there is a `prompt` or a `batch`, that is answered and nothing else done; `images` and `sounds` belong to
+    the prompt.
     Otherwise the program `serves` over HTTP, and `chats` in the terminal: None, where there is one.
 
     `aliases` are further names of the model, `tags` words about it, both for clients. Where the bundle has several
@@ -242,6 +243,7 @@ class Settings(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     prompt: str | None = None
     images: tuple[Path, ...] = ()
+    sounds: tuple[Path, ...] = ()
     serves: bool = True
     chats: bool | None = None
     raw: bool = False

@@ -51,7 +51,7 @@ class LineRefused(LoafError):
     """`code` is a word for programs. `custom_id` is None where the line has none that it could be known by."""
 
     def __init__(self, code: str, message: str, custom_id: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message, "Mend the line, and take its result out: the same command asks it again.")
         self.code = code
         self.custom_id = custom_id
 
@@ -85,6 +85,9 @@ class RequestsFailed(LoafError):
     """`failed` of `total` requests."""
 
     def __init__(self, failed: int, total: int, path: Path) -> None:
-        super().__init__(f"{failed:,} of {total:,} requests failed", f"Their lines in {path} say why.")
+        super().__init__(
+            f"{failed:,} of {total:,} requests failed",
+            f"Their lines in {path} say why; without those lines, the same command asks them again.",
+        )
         self.failed = failed
         self.total = total

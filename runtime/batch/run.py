@@ -135,7 +135,7 @@ def _request_of(line: Line, seen: set[str]) -> BatchRequest:
 
 def _check_unique(custom_id: str, seen: set[str]) -> None:
     if custom_id in seen:
-        raise LineRefused("duplicate_custom_id", f"custom_id: another line is {custom_id!r} already")
+        raise LineRefused("duplicate_custom_id", f"custom_id: must be its own, and another line is {custom_id!r}")
     seen.add(custom_id)
 
 

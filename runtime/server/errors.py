@@ -22,6 +22,7 @@ from runtime.engine.errors import (
     PictureUnusable,
     PromptTooLong,
     QueueFull,
+    SoundUnusable,
     StateFailed,
     StillLoading,
     TextTooLong,
@@ -82,6 +83,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     PictureLast: (400, "invalid_request_error"),
     PictureUnusable: (400, "invalid_request_error"),
     PictureTooLarge: (400, "invalid_request_error"),
+    SoundUnusable: (400, "invalid_request_error"),
     SchemaUnsupported: (400, "invalid_request_error"),
     TextTooLong: (400, "invalid_request_error"),
     StateFailed: (400, "invalid_request_error"),
@@ -116,6 +118,9 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
 _PASSING = (BodiesTooLarge, OriginsShareFull, QueueFull, ServerStopping, StillLoading, TooManyConnections)
 """What may be over in a second."""
 
+_COMPARED = (InvalidKey, NoSlotFree, StillLoading)
+"""What clients of llama-server compare word for word, so no hint is behind it. The status says what to do, too."""
+
 
 def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
     """A middleware that turns what handlers raise into answers. Paths of nobody's are the first dialect's.
@@ -137,7 +142,9 @@ def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
             failure = Failure(405, "invalid_request_error", message)
         except web.HTTPRequestEntityTooLarge:
             limit = request.app._client_max_size  # aiohttp keeps no public name for it
-            failure = Failure(413, "invalid_request_error", f"the request is larger than {limit:,} bytes")
+            failure = Failure(
+                413, "invalid_request_error", f"the request is larger than {limit:,} bytes. Send less at once."
+            )
         except web.HTTPException:
             raise
         except ConnectionResetError:  # the client left while it was being answered; nobody reads this
@@ -153,7 +160,7 @@ def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
 def failure_of(error: LoafError) -> Failure:
     """What a client is told of `error`, in an answer or in the middle of a stream."""
     status, kind = _STATUS.get(type(error), (500, "server_error"))
-    message = f"{error.message}. {error.hint}" if error.hint else error.message
+    message = f"{error.message}. {error.hint}" if error.hint and not isinstance(error, _COMPARED) else error.message
     details: dict[str, str | int | float] = {}
     overflow = None
     if isinstance(error, PromptTooLong):

@@ -133,7 +133,7 @@ def adapter_scales(given: Sequence[LoraField], n_adapters: int, field: str) -> t
     scales = [0.0] * n_adapters
     for adapter in given:
         if not 0 <= adapter.id < n_adapters:
-            raise BadRequest(f"{field}: there is no adapter {adapter.id}", field)
+            raise BadRequest(f"{field}: there is no adapter {adapter.id}", field, "/lora-adapters lists them.")
         if not abs(adapter.scale) <= 1e6:  # neither too large nor not a number
             raise BadRequest(f"{field}: the scale must be a number", field)
         scales[adapter.id] = adapter.scale

@@ -73,7 +73,9 @@ async def embed_tokens(
 def one_vector_each(embedded: Embedded) -> list[array[float]]:
     """Raises `BadRequest` where the server was told not to make one vector of a text's."""
     if embedded.pooling == "none":
-        raise BadRequest("this server does not pool the vectors of a text into one: start it without --pooling none")
+        raise BadRequest(
+            "this server does not pool the vectors of a text into one", hint="Start it without --pooling none."
+        )
     return [one[0] for one in embedded.vectors]
 
 
@@ -82,7 +84,7 @@ def shortened(vector: array[float], dimensions: int | None) -> array[float]:
     if dimensions is None:
         return normalized(vector, 2)
     if not 1 <= dimensions <= len(vector):
-        raise BadRequest(f"dimensions: this model's vectors have {len(vector)}", "dimensions")
+        raise BadRequest(f"dimensions: must be from 1 to the {len(vector)} of this model's vectors", "dimensions")
     return normalized(vector[:dimensions], 2)
 
 
