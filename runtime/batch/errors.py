@@ -5,12 +5,15 @@ LoafError
 ├── NotResults        something else lies there
 ├── OutputFailed      the system takes no more
 ├── LineRefused       a line asks for nothing that can be answered; ends up in the results
-├── AnsweringStopped  the engine is gone, and with it all further answers
+├── AnsweringStopped  the engine is gone, or all servers, and with it all further answers
+├── ServersUnreachable  none of the servers that are to answer does
+├── ServerRefuses     one of them does not let us ask
 └── RequestsFailed    everything was tried, and not all of it could be answered
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.errors import LoafError
@@ -58,6 +61,23 @@ class AnsweringStopped(LoafError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, "What was answered is kept: the same command goes on after it.")
+        self.reason = reason
+
+
+class ServersUnreachable(LoafError):
+    """`reasons`: why each of the servers is none, in one line."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(f"no server answers: {'; '.join(reasons)}", "Start them first: FILE --server.")
+        self.reasons = tuple(reasons)
+
+
+class ServerRefuses(LoafError):
+    """The server at `url` says that we may not ask it; `reason` is what it says."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"{url} refuses: {reason}", "Name its key with --api-key, or --api-key-file.")
+        self.url = url
         self.reason = reason
 
 

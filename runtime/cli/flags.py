@@ -14,7 +14,7 @@ from runtime import __version__
 from runtime.cli.command import GroupedCommand
 from runtime.cli.completion import SHELLS, script
 from runtime.cli.options import GROUPS, THIS_FILE
-from runtime.cli.unused import refused_options, unused_options
+from runtime.cli.unused import unused_options
 from runtime.cli.version import VERSION_LINE
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def with_all_flags(function: Callable[..., Any]) -> GroupedCommand:
     return click.command(
         cls=GroupedCommand,
         groups=GROUPS,
-        hidden=[*unused_options(), *refused_options()],
+        hidden=unused_options(),
         params=own,
         last="This file",
     )(described)

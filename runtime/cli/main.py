@@ -25,7 +25,7 @@ from runtime.machine.program import restore_environment
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
     from runtime.server.serve import Beside
-    from runtime.settings import Settings
+    from runtime.settings import BatchSettings, Settings
 
 
 def main() -> None:
@@ -138,6 +138,9 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
         from runtime.offloading.worker import work
 
         work(bundle, settings)
+    if settings.batch is not None and settings.batch.servers:
+        _run_elsewhere(settings.batch, settings)
+        return
     if settings.server.tls is None:
         leave_tls_out()
     from runtime.models.loading import open_models
@@ -155,10 +158,11 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
             _begin_to_collect()
             answer_once(served[0], settings)
         elif settings.batch is not None:
+            from runtime.batch.here import of_models
             from runtime.batch.run import run_batch
 
             _begin_to_collect()
-            run_batch(served, settings, settings.batch, stopped)
+            run_batch(of_models(served, settings), settings.batch, stopped)
         elif not settings.serves:
             from runtime.console.begin import chat
 
@@ -181,6 +185,16 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
         from runtime.machine.program import begin_anew
 
         begin_anew(bundle.path if bundle else None)
+
+
+def _run_elsewhere(batch: BatchSettings, settings: Settings) -> None:
+    """Have other servers answer: nothing is loaded here."""
+    from runtime.batch.elsewhere import of_servers
+    from runtime.batch.run import run_batch
+
+    _begin_to_collect()
+    key = next(iter(settings.server.api_keys), None)
+    run_batch(of_servers(batch.servers, key, batch.at_once), batch, threading.Event())
 
 
 def _chat_beside(settings: Settings) -> Beside | None:

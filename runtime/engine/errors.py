@@ -7,7 +7,8 @@ LoafError
     ├── AdapterFailed        llama.cpp does not take the adapter
     ├── ProjectorFailed      llama.cpp does not take the projector
     ├── PictureUnusable      the projector cannot look at the picture
-    ├── PictureLast          nothing comes after the picture
+    ├── SoundUnusable        the projector cannot listen to the sound
+    ├── PictureLast          nothing comes after the picture or sound
     ├── PictureTooLarge      it takes more cells than can be computed at once
     ├── DraftMisfit          the draft model cannot guess for the model
     ├── ContextFailed        no context of this size can be made
@@ -121,11 +122,19 @@ class PictureUnusable(EngineError):
         self.reason = reason
 
 
+class SoundUnusable(EngineError):
+    """`reason` is what libmtmd logged last."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the model cannot listen to this sound: {reason}", "Send another one.")
+        self.reason = reason
+
+
 class PictureLast(EngineError):
-    """What comes next is told by a text's last token, and the prompt has none after its picture."""
+    """What comes next is told by a text's last token, and the prompt has none after its picture or sound."""
 
     def __init__(self) -> None:
-        super().__init__("the prompt ends with a picture", "Let a text follow.")
+        super().__init__("the prompt ends with a picture or a sound", "Let a text follow.")
 
 
 class PictureTooLarge(EngineError):
@@ -290,6 +299,14 @@ class QueueFull(EngineError):
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting} requests are waiting already", "Try again in a moment.")
+        self.waiting = waiting
+
+
+class OriginsShareFull(EngineError):
+    """`waiting` requests are queued already that come from where this one does: the other places are for others."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} requests of yours are waiting already", "Try again in a moment.")
         self.waiting = waiting
 
 

@@ -16,11 +16,13 @@ from runtime.engine.errors import (
     GrammarInvalid,
     GrammarStuck,
     GrammarTooCostly,
+    OriginsShareFull,
     PictureLast,
     PictureTooLarge,
     PictureUnusable,
     PromptTooLong,
     QueueFull,
+    SoundUnusable,
     StateFailed,
     StillLoading,
     TextTooLong,
@@ -81,6 +83,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     PictureLast: (400, "invalid_request_error"),
     PictureUnusable: (400, "invalid_request_error"),
     PictureTooLarge: (400, "invalid_request_error"),
+    SoundUnusable: (400, "invalid_request_error"),
     SchemaUnsupported: (400, "invalid_request_error"),
     TextTooLong: (400, "invalid_request_error"),
     StateFailed: (400, "invalid_request_error"),
@@ -96,6 +99,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     PromptTooLong: (400, "exceed_context_size_error"),
     StillLoading: (503, "unavailable_error"),
     QueueFull: (503, "unavailable_error"),
+    OriginsShareFull: (503, "unavailable_error"),
     NoSlotFree: (503, "unavailable_error"),
     EngineStopped: (503, "unavailable_error"),
     WorkerLost: (503, "unavailable_error"),
@@ -111,7 +115,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
 }
 
 
-_PASSING = (BodiesTooLarge, QueueFull, ServerStopping, StillLoading, TooManyConnections)
+_PASSING = (BodiesTooLarge, OriginsShareFull, QueueFull, ServerStopping, StillLoading, TooManyConnections)
 """What may be over in a second."""
 
 _COMPARED = (InvalidKey, NoSlotFree, StillLoading)

@@ -15,6 +15,7 @@ from runtime.engine.backend import Embedded, Model
 from runtime.engine.engine import Engine
 from runtime.engine.errors import TextTooLong
 from runtime.engine.types import EmbeddingRequest
+from runtime.server.access import origin_of
 from runtime.server.beside import beside_the_loop
 from runtime.server.generating import LoraField, adapter_scales
 from runtime.server.models import HostedModel
@@ -43,7 +44,7 @@ async def embed_texts(
 
     texts = await beside_the_loop(request, make)
     scales = None if lora is None else adapter_scales(lora, len(engine.scales), "lora")
-    return texts, await embed_tokens(engine, texts, scales)
+    return texts, await embed_tokens(request, engine, texts, scales)
 
 
 def _text(tokens: tuple[int, ...], model: Model, limit: int) -> tuple[int, ...]:
@@ -60,9 +61,11 @@ def embeddable(tokens: tuple[int, ...], model: Model) -> tuple[int, ...]:
     return tokens
 
 
-async def embed_tokens(engine: Engine, texts: TokenLists, scales: tuple[float, ...] | None = None) -> Embedded:
+async def embed_tokens(
+    request: web.Request, engine: Engine, texts: TokenLists, scales: tuple[float, ...] | None = None
+) -> Embedded:
     """What is computed of texts that are tokens already. Raises what the engine does."""
-    embedding = engine.embed(EmbeddingRequest(texts, scales))
+    embedding = engine.embed(EmbeddingRequest(texts, scales), origin_of(request))
     async with aborting([embedding]):
         return await embedding
 

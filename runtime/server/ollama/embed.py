@@ -107,7 +107,7 @@ async def _embedded(
         return _cut(tokens, limit, model)
 
     texts = await beside_the_loop(request, lambda: tuple(make(text) for text in given))
-    return texts, await embed_tokens(engine, texts)
+    return texts, await embed_tokens(request, engine, texts)
 
 
 def _cut(text: tuple[int, ...], limit: int, model: Model) -> tuple[int, ...]:
