@@ -113,7 +113,8 @@ async def _read(request: web.Request, limit: int, take: Callable[[int], None]) -
         take(len(piece))
         body += piece
         await asyncio.sleep(0)  # what is compressed may be at hand at once, and others have their turn
-    request._read_bytes = bytes(body)
+    # A large one is not copied: new memory of 57 MB is touched for 0.1 to 0.4 s, and nobody has a turn meanwhile.
+    request._read_bytes = bytes(body) if len(body) <= LARGE else body  # type: ignore[assignment]
 
 
 async def _drop_some(request: web.Request, limit: int) -> None:

@@ -5,11 +5,15 @@ Knows figures. Refuses to know what is sent.
 
 from __future__ import annotations
 
+import json
 import statistics
-import threading
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from target import Target
 
@@ -17,16 +21,24 @@ QUIET_REQUESTS = 15
 TIDY_SECONDS = 2.5
 """After which memory must be back: the server gives it back a second after the last large answer."""
 
-_OTHERS_PAUSE = 0.05
+_OTHERS = Path(__file__).parent / "others.py"
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True)
 class Attack:
-    """`run` returns what is wrong, "" where the attack was held off. `is_load`: it is to make others wait."""
+    """`run` returns what is wrong, "" where the attack was held off. `is_load`: it is to make others wait.
+
+    What takes the attacker long is done in `prepare`, before anybody is watched.
+    """
 
     name: str
     run: Callable[[Target], str]
     is_load: bool = False
+    prepare: Callable[[], object] = _nothing
 
 
 @dataclass(frozen=True)
@@ -52,15 +64,17 @@ def carry_out(attack: Attack, target: Target) -> Result:
     if not attack.is_load:
         began = time.monotonic()
         return Result(attack, _problem(attack, target), time.monotonic() - began)
-    quiet = [other(target) for _ in range(QUIET_REQUESTS)]
-    before = target.memory()
-    target.begin_peak()
-    resident = target.peak()
-    others = _Others(target)
-    began = time.monotonic()
-    problem = _problem(attack, target)
-    seconds = time.monotonic() - began
-    times = others.end()
+    attack.prepare()
+    with _somebody_else(target) as others:
+        quiet = others.ask(QUIET_REQUESTS)
+        before = target.memory()
+        target.begin_peak()
+        resident = target.peak()
+        others.begin()
+        began = time.monotonic()
+        problem = _problem(attack, target)
+        seconds = time.monotonic() - began
+        times = others.end()
     peak = target.peak() - resident
     time.sleep(TIDY_SECONDS)
     return Result(
@@ -68,8 +82,8 @@ def carry_out(attack: Attack, target: Target) -> Result:
         problem or others.problem,
         seconds,
         statistics.median(quiet),
-        statistics.median(times) if times else 0.0,
-        max(times, default=0.0),
+        statistics.median(times),
+        max(times),
         max(peak, 0),
         max(target.memory() - before, 0),
     )
@@ -82,35 +96,46 @@ def _problem(attack: Attack, target: Target) -> str:
         return repr(error)
 
 
-def other(target: Target) -> float:
-    """Seconds that somebody waits who asks for a short answer."""
-    began = time.monotonic()
-    status, text = target.ask("/completion", {"prompt": "Once upon", "n_predict": 8, "temperature": 0})
-    if status != 200:
-        raise OSError(f"somebody else is told {status}: {text[:200]}")
-    return time.monotonic() - began
-
-
 class _Others:
-    """Somebody who asks again and again, in a thread."""
+    """Somebody who asks for short answers (`others.py`). `problem`: why there was none."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
         self.problem = ""
-        self._target = target
-        self._times: list[float] = []
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
-        self._thread.start()
+        self._process = process
+
+    def ask(self, count: int) -> list[float]:
+        """Seconds that each of so many took."""
+        self._tell(count)
+        return self._told()
+
+    def begin(self) -> None:
+        """Ask again and again, until `end`."""
+        self._tell(0)
 
     def end(self) -> list[float]:
-        self._ends.set()
-        self._thread.join()
-        return self._times
+        """Seconds that each took."""
+        self._tell(0)
+        return self._told()
 
-    def _ask(self) -> None:
-        while not self._times or not self._ends.wait(_OTHERS_PAUSE):
-            try:
-                self._times.append(other(self._target))
-            except OSError as error:
-                self.problem = str(error)
-                return
+    def _tell(self, count: int) -> None:
+        assert self._process.stdin is not None
+        print(count, file=self._process.stdin, flush=True)
+
+    def _told(self) -> list[float]:
+        assert self._process.stdout is not None
+        told = json.loads(self._process.stdout.readline())
+        if isinstance(told, dict):
+            self.problem = told["problem"]
+            return [0.0]
+        times: list[float] = told
+        return times
+
+
+@contextmanager
+def _somebody_else(target: Target) -> Iterator[_Others]:
+    command = [sys.executable, str(_OTHERS), str(target.port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield _Others(process)
+        finally:
+            process.kill()

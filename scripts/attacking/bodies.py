@@ -29,6 +29,27 @@ def _refused(
     return run
 
 
+def _large(
+    name: str, path: str, body: Callable[[], Any], statuses: Sequence[int] = (400,), times: int = 1, **headers: str
+) -> Attack:
+    """The same with a body that takes its sender long to make: once, before it is sent."""
+    made: list[bytes] = []
+
+    def make() -> None:
+        content = body()
+        made.append(content if isinstance(content, bytes) else json.dumps(content).encode())
+
+    send = _several(times, _refused(path, lambda: made[0], statuses, **headers))
+
+    def run(target: Target) -> str:
+        try:
+            return send(target)
+        finally:
+            made.clear()
+
+    return Attack(name, run, is_load=True, prepare=make)
+
+
 def _said(text: str, **more: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": text}], **more}
 
@@ -112,54 +133,29 @@ for _level in range(60):
     _DEEP_SCHEMA = {"type": "object", "properties": {f"p{i}": _DEEP_SCHEMA for i in range(1)}}
 
 ATTACKS = (
-    Attack("57 MB to count tokens of", _refused("/tokenize", lambda: {"content": _WORDS}), is_load=True),
-    Attack("57 MB as a message", _refused(CHAT, lambda: _said(_WORDS)), is_load=True),
-    Attack("57 MB as a prompt", _refused("/completion", lambda: {"prompt": _WORDS}), is_load=True),
-    Attack("57 MB for a vector", _refused("/v1/embeddings", lambda: {"input": _WORDS}), is_load=True),
-    Attack(
-        "57 MB as a gap's prefix",
-        _refused("/infill", lambda: {"input_prefix": _WORDS, "input_suffix": ""}, (400, 501)),
-        is_load=True,
+    _large("57 MB to count tokens of", "/tokenize", lambda: {"content": _WORDS}),
+    _large("57 MB as a message", CHAT, lambda: _said(_WORDS)),
+    _large("57 MB as a prompt", "/completion", lambda: {"prompt": _WORDS}),
+    _large("57 MB for a vector", "/v1/embeddings", lambda: {"input": _WORDS}),
+    _large("57 MB as a gap's prefix", "/infill", lambda: {"input_prefix": _WORDS, "input_suffix": ""}, (400, 501)),
+    _large("500 long texts for vectors", "/v1/embeddings", lambda: {"input": [_WORDS[:40_000]] * 500}),
+    _large(
+        "a long query for 2,000 documents", "/rerank", lambda: {"query": _WORDS[:100_000], "documents": ["a"] * 2000}
     ),
-    Attack(
-        "500 long texts for vectors",
-        _refused("/v1/embeddings", lambda: {"input": [_WORDS[:40_000]] * 500}),
-        is_load=True,
-    ),
-    Attack(
-        "a long query for 2,000 documents",
-        _refused("/rerank", lambda: {"query": _WORDS[:100_000], "documents": ["a"] * 2000}),
-        is_load=True,
-    ),
-    Attack(
-        "a million objects",
-        _refused(CHAT, lambda: b'{"messages":[' + b'{"role":"user","content":"a"},' * 10**6 + b"{}]}"),
-        is_load=True,
-    ),
-    Attack(
-        "three million keys",
-        _refused(CHAT, lambda: b'{"x":{' + b",".join(b'"k%d":1' % i for i in range(3 * 10**6)) + b"}}"),
-        is_load=True,
-    ),
-    Attack(
-        "twenty million numbers",
-        _refused("/completion", lambda: b'{"prompt":[' + b"1," * (20 * 10**6) + b"1]}"),
-        is_load=True,
-    ),
-    Attack("brackets without end", _refused(CHAT, lambda: b'{"messages":' + b"[" * (30 * 10**6)), is_load=True),
-    Attack("quotes without end", _refused(CHAT, lambda: b'{"messages":[' + b'"",' * (15 * 10**6)), is_load=True),
-    Attack(
+    _large("a million objects", CHAT, lambda: b'{"messages":[' + b'{"role":"user","content":"a"},' * 10**6 + b"{}]}"),
+    _large("three million keys", CHAT, lambda: b'{"x":{' + b",".join(b'"k%d":1' % i for i in range(3 * 10**6)) + b"}}"),
+    _large("twenty million numbers", "/completion", lambda: b'{"prompt":[' + b"1," * (20 * 10**6) + b"1]}"),
+    _large("brackets without end", CHAT, lambda: b'{"messages":' + b"[" * (30 * 10**6)),
+    _large("quotes without end", CHAT, lambda: b'{"messages":[' + b'"",' * (15 * 10**6)),
+    _large(
         "300 MB in 290 KB of gzip",
-        _refused(
-            "/completion",
-            lambda: gzip.compress(b'{"prompt":"' + b"a" * (300 * 10**6) + b'"}'),
-            (413,),
-            **{"Content-Encoding": "gzip"},
-        ),
-        is_load=True,
+        "/completion",
+        lambda: gzip.compress(b'{"prompt":"' + b"a" * (300 * 10**6) + b'"}'),
+        (413,),
+        **{"Content-Encoding": "gzip"},
     ),
-    Attack("more than 64 MiB", _refused("/completion", lambda: b"x" * (65 * 2**20), (413,)), is_load=True),
-    Attack("six large texts at once", _several(6, _refused("/tokenize", lambda: _LARGE_TEXTS, (200,))), is_load=True),
+    _large("more than 64 MiB", "/completion", lambda: b"x" * (65 * 2**20), (413,)),
+    _large("six large texts at once", "/tokenize", lambda: _LARGE_TEXTS, (200,), times=6),
     Attack("large texts that are left, 12 times", _left("/tokenize", _LARGE_TEXTS, 12), is_load=True),
     Attack("one request for 128 answers", _many_answers, is_load=True),
     Attack("64 requests that are left", _left(CHAT, _said("Tell me a story.", max_tokens=500), 64), is_load=True),

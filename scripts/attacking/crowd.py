@@ -12,7 +12,8 @@ import threading
 import time
 from contextlib import suppress
 
-from attack import Attack, other
+from attack import Attack
+from others import short_answer
 from target import Target
 
 IDLE, SLOW, ASKING = 900, 50, 50
@@ -30,7 +31,7 @@ def _asked(target: Target) -> list[float]:
 
     def ask() -> None:
         for _ in range(_ROUNDS):
-            times.append(other(target))
+            times.append(short_answer(target.port))
 
     threads = [threading.Thread(target=ask) for _ in range(ASKING)]
     for one in threads:
@@ -50,6 +51,8 @@ def _crowd(target: Target) -> str:
     slow, ends = crowd[IDLE:], threading.Event()
 
     def drip() -> None:
+        for one in slow:
+            one.sendall(_SLOWLY)
         while not ends.wait(1):
             for one in slow:
                 with suppress(OSError):

@@ -9,6 +9,7 @@ import click
 import drafts
 import launching
 import painting
+import remote
 import scaling
 import serving
 import sharing
@@ -34,6 +35,7 @@ bench.add_command(warming.warm)
 bench.add_command(batching.batch)
 bench.add_command(sizing.sizes)
 bench.add_command(scaling.scale)
+bench.add_command(remote.rpc)
 
 if __name__ == "__main__":
     bench(prog_name="scripts/bench")

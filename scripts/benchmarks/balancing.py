@@ -24,8 +24,8 @@ class HAProxyMissing(Exception):
 
 
 @contextmanager
-def balanced(port: int, replicas: Sequence[int], *, by_prefix: bool, spills: bool = True) -> Iterator[None]:
-    """HAProxy on `port` of loopback before servers on the ports `replicas`, while the block runs.
+def balanced(port: int, replicas: Sequence[str], *, by_prefix: bool, spills: bool = True) -> Iterator[None]:
+    """HAProxy on `port` of loopback before the servers `replicas`, HOST:PORT each, while the block runs.
 
     Not `spills`: a replica that has more to do than the others keeps what is its own.
 
@@ -45,11 +45,11 @@ def balanced(port: int, replicas: Sequence[int], *, by_prefix: bool, spills: boo
             process.wait()
 
 
-def configured(port: int, replicas: Sequence[int], *, by_prefix: bool, spills: bool = True) -> str:
-    """The text of the configuration for these ports."""
+def configured(port: int, replicas: Sequence[str], *, by_prefix: bool, spills: bool = True) -> str:
+    """The text of the configuration for these places."""
     text = CONFIGURATION.read_text()
     options = re.findall(r"^    server one \S+ (.*)$", text, re.MULTILINE)[0]
-    servers = "".join(f"    server n{number} 127.0.0.1:{to} {options}\n" for number, to in enumerate(replicas))
+    servers = "".join(f"    server n{number} {to} {options}\n" for number, to in enumerate(replicas))
     text = re.sub(r"(^    server .*\n)+", servers, text, flags=re.MULTILINE)
     text = re.sub(r"^    bind .*$", f"    bind 127.0.0.1:{port}", text, flags=re.MULTILINE)
     if not spills:

@@ -108,8 +108,10 @@ class RunningServer:
 
 
 @contextmanager
-def served(command: Sequence[str], env: Mapping[str, str], *, patience: float = 300) -> Iterator[RunningServer]:
-    """Starts a server and yields it once it is ready; `{port}` in `command` is replaced by a free one.
+def served(
+    command: Sequence[str], env: Mapping[str, str], *, host: str = "127.0.0.1", patience: float = 300
+) -> Iterator[RunningServer]:
+    """Starts a server and yields it once it is ready at `host`; `{port}` in `command` is replaced by a free one.
 
     Ends it with SIGTERM. Raises ProcessFailed when it ends before it is ready, or is not ready within
     `patience` seconds.
@@ -120,7 +122,7 @@ def served(command: Sequence[str], env: Mapping[str, str], *, patience: float = 
         began = time.perf_counter()
         process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:
-            answers, ready = _wait_until_ready(process, port, began, patience)
+            answers, ready = _wait_until_ready(process, (host, port), began, patience)
         except ProcessFailed:
             _end(process)
             said.seek(0)
@@ -178,11 +180,11 @@ def plain_environment(**more: str) -> dict[str, str]:
 
 
 def _wait_until_ready(
-    process: subprocess.Popen[bytes], port: int, began: float, patience: float
+    process: subprocess.Popen[bytes], address: tuple[str, int], began: float, patience: float
 ) -> tuple[float, float]:
     answers = None
     while (now := time.perf_counter() - began) < patience:
-        status = _health(port)
+        status = _health(address)
         now = time.perf_counter() - began
         if status is not None:
             answers = now if answers is None else answers
@@ -194,10 +196,10 @@ def _wait_until_ready(
     raise ProcessFailed([], None, "")
 
 
-def _health(port: int) -> int | None:
+def _health(address: tuple[str, int]) -> int | None:
     """The status with which /health is answered; None while nobody answers."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with socket.create_connection(address, timeout=10) as connection:
             connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             first = connection.recv(64).split()
     except (ConnectionError, TimeoutError):

@@ -1,7 +1,8 @@
 """`scripts/bench scale`: conversations of many clients over one, two and three replicas, by prefix and in turn.
 
-Each replica has a processor, as far as the machine has as many: where it has fewer, they share, and only what is reused
-says something of more replicas. Refuses to know how a request finds its replica (`balancing.py`).
+Each replica is in a network namespace, with a processor, or less where the machine has too few for three and those who
+ask: then each has the same share of one, however many there are. Refuses to know how a request finds its replica
+(`balancing.py`), and what a namespace is (`namespaces.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import click
 from balancing import balanced
+from namespaces import machines
 from processes import plain_environment, served
 from report import Samples, Target, Unit, save, show
 from streams import Exchange, events_of
@@ -29,6 +31,7 @@ from runtime.machine.resources import processors
 
 ROWS: dict[str, Unit] = {"tokens": "/s", "first token": "ms", "prefix tokens reused": "%"}
 ONE = "one replica"
+_MOST_REPLICAS = 3
 _TOKENS = 24
 """Of each answer."""
 
@@ -39,14 +42,16 @@ Message = dict[str, str]
 @click.option("--model", default="demo", show_default=True, help="What `loaf build` takes.")
 @click.option("--clients", type=click.IntRange(1), default=48, show_default=True, help="Conversations at once.")
 @click.option("--turns", type=click.IntRange(2), default=5, show_default=True, help="Of each conversation.")
+@click.option("--share", type=float, help="Processors of each replica [1, or a quarter of all where that is less].")
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Rounds that are counted.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every sample to this file.")
-def scale(model: str, clients: int, turns: int, runs: int, json_file: Path | None) -> None:
-    """Conversations over one, two and three replicas behind HAProxy, by prefix and in turn."""
+def scale(model: str, clients: int, turns: int, share: float | None, runs: int, json_file: Path | None) -> None:
+    """Conversations over one, two and three replicas behind HAProxy, by prefix and in turn. Needs root."""
     progress = progress_for()
+    share = share or min(1, processors().usable / (_MOST_REPLICAS + 1))
     setups = {ONE: (1, True)} | {
         f"{count}, {name}": (count, by_prefix)
-        for count in (2, 3)
+        for count in range(2, _MOST_REPLICAS + 1)
         for name, by_prefix in (("by prefix", True), ("in turn", False))
     }
     samples = Samples(ROWS, list(setups))
@@ -55,30 +60,30 @@ def scale(model: str, clients: int, turns: int, runs: int, json_file: Path | Non
         with progress.step("Measuring", runs * len(setups), "steps") as advance:
             for _ in range(runs):
                 for name, (count, by_prefix) in setups.items():
-                    figures = _measured(file, count, by_prefix, clients, turns)
+                    figures = _measured(file, count, by_prefix, share, clients, turns)
                     for row, value in figures.items():
                         samples.add(row, name, value)
                     advance(1)
     reused = "prefix tokens reused"
     target = "prefix tokens reused with three replicas by prefix, of what one reuses"
-    share = samples.ratio((reused, "3, by prefix"), (reused, ONE))
-    targets = [Target(target, share, 0.9, "x", at_least=True)]
+    kept = samples.ratio((reused, "3, by prefix"), (reused, ONE))
+    targets = [Target(target, kept, 0.9, "x", at_least=True)]
     if json_file is not None:
         save(json_file, samples, targets)
-    title = f"{model}, {clients} clients, {turns} turns, {processors().usable} processors, medians of {runs}"
+    title = f"{model}, {clients} clients, {turns} turns, {share:g} processors each, medians of {runs}"
     click.echo(show(title, samples, targets))
 
 
-def _measured(file: Path, count: int, by_prefix: bool, clients: int, turns: int) -> dict[str, float]:
+def _measured(file: Path, count: int, by_prefix: bool, share: float, clients: int, turns: int) -> dict[str, float]:
     flags = ["--server", "--nobrowser", "--log-disable", "--threads", "1", "--port", "{port}"]
     with ExitStack() as stack:
-        servers = []
-        for number in range(count):
-            pinned = ["taskset", "-c", str(number % processors().usable)]
-            servers.append(stack.enter_context(served([*pinned, str(file), *flags], plain_environment())))
-        ports = [server.port for server in servers]
-        port = ports[0] - 1
-        stack.enter_context(balanced(port, ports, by_prefix=by_prefix))
+        replicas = []
+        for machine in stack.enter_context(machines(count, processors=share)):
+            command = [*machine.inside, str(file), *flags, "--host", machine.address]
+            server = stack.enter_context(served(command, plain_environment(), host=machine.address))
+            replicas.append(f"{machine.address}:{server.port}")
+        port = server.port - 1
+        stack.enter_context(balanced(port, replicas, by_prefix=by_prefix))
         return asyncio.run(_conversations(port, clients, turns))
 
 

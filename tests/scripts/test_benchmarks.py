@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -22,6 +23,7 @@ from support.places import BENCHMARKS
 
 sys.path.append(str(BENCHMARKS))
 
+from delaying import delayed
 from memories import Hybrid, Recurrent, Windows
 from report import Samples, show
 from shapes import Bert, Llama, Shape
@@ -153,3 +155,20 @@ def test_contestants_are_held_against_each_other_within_a_round() -> None:
         samples.add("tokens", "theirs", theirs)
     assert samples.ratio(("tokens", "ours"), ("tokens", "theirs")) == 1.5
     assert show("", samples, []).split()[-4:] == ["20.0", "/s", "(0.67", "x)"]
+
+
+def test_a_slow_wire_loses_nothing_and_passes_on_that_somebody_left() -> None:
+    sent = [bytes([number]) * 100_000 for number in range(20)]
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        delayed(*server.getsockname(), 0.001) as port,
+        socket.create_connection(("127.0.0.1", port)) as near,
+    ):
+        far, _ = server.accept()
+        for piece in sent:
+            near.sendall(piece)
+        near.shutdown(socket.SHUT_WR)
+        with far:
+            assert far.makefile("rb").read() == b"".join(sent)
+            far.sendall(b"that was all")
+        assert near.makefile("rb").read() == b"that was all"

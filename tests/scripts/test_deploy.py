@@ -44,7 +44,7 @@ def test_haproxy_brings_each_conversation_back(demo: Path, warm_cache: Path, for
     needs("haproxy")
     with Server(demo, cache=warm_cache) as one, Server(demo, cache=warm_cache) as two:
         port = free_port()
-        with balanced(port, [one.port, two.port], by_prefix=True, spills=False):
+        with balanced(port, [f"127.0.0.1:{each.port}" for each in (one, two)], by_prefix=True, spills=False):
             front = f"http://127.0.0.1:{port}"
             wait_until(lambda: is_answered(front))
             chats = [conversation(number, form) for number in range(8)]
@@ -61,7 +61,7 @@ def test_haproxy_brings_each_conversation_back(demo: Path, warm_cache: Path, for
 def test_haproxy_takes_the_file_as_it_lies() -> None:
     needs("haproxy")
     subprocess.run(["haproxy", "-c", "-q", "-f", DEPLOY / "haproxy.cfg"], check=True)
-    assert "balance roundrobin" in configured(1, [2, 3], by_prefix=False)
+    assert "balance roundrobin" in configured(1, ["a:2", "b:3"], by_prefix=False)
 
 
 def test_systemd_shuts_the_service_in() -> None:

@@ -37,8 +37,12 @@ async def messages(request: web.Request) -> web.StreamResponse:
     body = await decode(request, MessagesRequest)
     hosted = request.app[MODELS].find_generator(body.model)
     settings = request.app[SETTINGS]
-    job = await beside_the_loop(request, lambda: _job(body, hosted, settings), takes_long=body.takes_long())
-    marks_cache = _CACHE_MARK in await request.read()
+    given = await request.read()
+
+    def make() -> tuple[ChatJob, bool]:
+        return _job(body, hosted, settings), _CACHE_MARK in given
+
+    job, marks_cache = await beside_the_loop(request, make, takes_long=body.takes_long())
     writer = MessageWriter(hosted.name, len(job.request.prompt), tuple(body.stop_sequences or ()), marks_cache)
     return await answer_chat(request, hosted, job, writer, streams=bool(body.stream))
 

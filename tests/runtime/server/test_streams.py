@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from support.apps import TextModel, opened, unchunked, with_port
+from runtime.server.beside import LARGE
+from support.apps import TextModel, ask, opened, unchunked, with_port
 from support.fakes import FakeContext
 
 USER = [{"role": "user", "content": "hi"}]
@@ -47,6 +48,22 @@ def test_headers_come_before_anything_is_computed() -> None:
                 assert answer.headers["x-accel-buffering"] == "no"
                 assert answer.headers["cache-control"] == "no-cache"
             assert context.batches == []
+
+    with_port(context, body)
+
+
+@pytest.mark.parametrize("odd", [{}, {"max_tokens": 2.0, "n_predict": 2.0}], ids=["as it is meant", "as it is not"])
+def test_large_bodies_are_read_like_small_ones(odd: dict[str, Any]) -> None:
+    """What they carry along is not looked at; and `odd` is taken, by the parser that looks once more."""
+    context = FakeContext(n_ctx=2000, n_batch=512, model=TextModel())
+    rest = {"nobodys": "a" * (LARGE + 1), "quoted": ['\\"[', {}]}
+
+    async def body(port: int) -> None:
+        for path, asked, _ping in STREAMS:
+            status, _headers, said = await ask(
+                port, "POST", path, json.dumps(asked | {"stream": False} | odd | rest).encode()
+            )
+            assert status == 200, (path, said)
 
     with_port(context, body)
 
