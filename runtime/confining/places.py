@@ -41,8 +41,6 @@ def places(weights: Iterable[Path], read_anew: Iterable[Path], slots: Path | Non
     """
     own = {Path(sys.executable).resolve().parent, Path(runtime.__file__).resolve().parent.parent}
     own |= {Path(prefix) for prefix in (sys.prefix, sys.base_prefix)} - {Path("/")}
-    if getattr(sys, "frozen", False):  # what decodes pictures and sounds is a folder of its own, first opened with one
-        own |= set(map(Path, sys.path))
     folders = [file.resolve().parent for file in read_anew]
     kept = [slots] if slots is not None else []
     return Places(
