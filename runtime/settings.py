@@ -53,8 +53,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer;
     `drain_seconds` are for what runs when the server is told to stop.
     `shows_props_changes`: whether `POST /props` is taken. `slot_save_path` None: states of slots are not kept.
-    `sandbox`: what the server does not need any more once it is ready, it gives up. `file_keys` are those of
-    `api_keys` that were in `key_file`, which may be read anew.
+    `sandbox`: what the server does not need any more once it is ready, it gives up; None: as far as that can be had.
+    `file_keys` are those of `api_keys` that were in `key_file`, which may be read anew.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -74,7 +74,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
     slot_save_path: Path | None = None
     key_file: Path | None = None
     file_keys: tuple[Secret, ...] = ()
-    sandbox: bool = False
+    sandbox: bool | None = None
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):

@@ -97,7 +97,8 @@ SERVING = (
            "Folder below which requests may name pictures, as in file:///FOLDER/a.png."),
     _value("--slot-save-path", click.Path(file_okay=False, path_type=Path),
            "Folder where the states of slots may be saved, and restored from."),
-    _switch("--sandbox", "Give up what a server does not need: files of others, starting programs, connecting."),
+    _switch("--sandbox/--no-sandbox", "Give up what a server does not need: files of others, starting programs, "
+            "connecting. Without either flag: as far as that can be had.", default=None),
 )  # fmt: skip
 
 ACCESS = (

@@ -52,7 +52,7 @@ _SWITCHES: tuple[tuple[str, str | None], ...] = (
     ("--ascii", _OF_LLAMAFILE),
     ("--silent-prompt", _OF_LLAMAFILE),
     ("--no-display-prompt", _ALWAYS),
-    ("--unsecure", "nothing is confined without --sandbox"),
+    ("--unsecure", "--no-sandbox has nothing confined"),
 )
 
 _VALUES: tuple[tuple[str, str | None], ...] = (

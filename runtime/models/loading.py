@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import ExitStack
+from pathlib import Path
 
 import msgspec
 
@@ -34,7 +35,7 @@ from runtime.models.served import Loading, ModelUnusable, ServedModel
 from runtime.models.sharing import Sized, context_settings, share_memory
 from runtime.models.warmth import warmth_of
 from runtime.offloading.placing import open_where_it_fits, placements
-from runtime.settings import Settings
+from runtime.settings import EngineSettings, Settings
 
 
 class _Shared(msgspec.Struct, frozen=True):
@@ -164,4 +165,15 @@ def _open(found: Found, settings: Settings, shared: _Shared, worker: Worker, aft
         open_backend, shifts=own.context_shift, shelf_bytes=shelf_bytes, checkpoints=own.checkpoints, worker=worker
     )
     engine.start()
-    return ServedModel(found.name, found.weights, found.size, found.digest, engine, loading)
+    files = _files(found, settings.engine, shared.bundle)
+    return ServedModel(found.name, found.weights, found.size, found.digest, engine, loading, files)
+
+
+def _files(found: Found, settings: EngineSettings, bundle: Bundle | None) -> tuple[Path, ...]:
+    """What it is loaded from, and what is looked into later."""
+    draft = draft_of(found, settings)
+    weights = [found.weights, *(adapter.weights for adapter in (*found.adapters, *settings.adapters))]
+    weights += filter(None, [found.projector, settings.projector, draft.weights if draft is not None else None])
+    paths = [path for one in weights for path in one.parts()]
+    paths += [path for path, _scale in settings.control.files]
+    return tuple(dict.fromkeys(paths if bundle is None else (*paths, bundle.path)))
