@@ -50,14 +50,14 @@ class Places(msgspec.Struct, frozen=True):
 class Named(msgspec.Struct, frozen=True):
     """What this server's flags name, besides what every server needs.
 
-    Its `weights`; files that are `read_anew` when it is told to; folders of `pictures` and saved `slots`; its
-    `sockets`, which are removed in the end. `fetches` from the internet.
+    Its `weights`; files that are `read_anew` when it is told to; a folder of `pictures`, and those that
+    states are `kept` in; its `sockets`, which are removed in the end. `fetches` from the internet.
     """
 
     weights: tuple[Path, ...]
     read_anew: tuple[Path, ...] = ()
     pictures: Path | None = None
-    slots: Path | None = None
+    kept: tuple[Path, ...] = ()
     sockets: tuple[Path, ...] = ()
     fetches: bool = False
 
@@ -73,8 +73,7 @@ def places(named: Named) -> Places:
         readable += _NAMES_AND_AUTHORITIES
         readable += [Path(os.environ[name]) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
         readable += _around(Path("/etc/resolv.conf").resolve())
-    kept = [named.slots] if named.slots is not None else []
-    return Places(tuple(readable), (_NOWHERE, *kept), tuple(one.absolute().parent for one in named.sockets))
+    return Places(tuple(readable), (_NOWHERE, *named.kept), tuple(one.absolute().parent for one in named.sockets))
 
 
 def _program() -> Iterator[Path]:

@@ -25,6 +25,14 @@ class ModelUnusable(LoafError):
         self.error = error
 
 
+class WeightsChanged(LoafError):
+    """`file`, from which a model was loaded, is another one by now: what was decided for it may not hold any more."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(f"{file} has changed since the launch", "Start the server again.")
+        self.file = file
+
+
 class Loading:
     """How much of a model's weights has been read, and the way to end it.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
+from runtime.engine.uses import carried_on, counted_in
 from runtime.engine.wanted import check_wanted, wanted_until
 from runtime.machine.resources import processors
 
@@ -44,12 +45,16 @@ async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_
     size = len(body)
     if not takes_long and size <= SMALL and _PICTURE not in body:
         return make()
-    left = threading.Event()
+    left, uses = threading.Event(), carried_on()
 
     def while_wanted() -> T:
-        with wanted_until(left):
-            check_wanted()
-            return make()
+        try:
+            with wanted_until(left), counted_in(uses):
+                check_wanted()
+                return make()
+        finally:
+            if uses is not None:
+                uses.let_go()
 
     pool = _for_large() if size > LARGE else None
     try:

@@ -26,7 +26,7 @@ def planned(served: Sequence[ServedModel], settings: Settings, *, chats: bool) -
     needs = Needs(
         chats=chats,
         has_workers=bool(settings.gpu.workers),
-        offloads=any(one.engine.backend().placement.offload is not None for one in served),
+        offloads=any(one.engine.described().placement.offload is not None for one in served),
         fetches=settings.chat.media.urls,
         is_supervised=is_supervised(),
     )
@@ -63,11 +63,13 @@ def _named(served: Sequence[ServedModel], settings: Settings, sockets: Sequence[
     server = settings.server
     read_anew = [server.tls.certificate, server.tls.key] if server.tls is not None else []
     read_anew += [server.key_file] if server.key_file is not None else []
+    kept = [server.slot_save_path] if server.slot_save_path is not None else []
+    kept += [settings.engine.disk.folder] if settings.engine.disk is not None else []
     return Named(
         weights=tuple(file for one in served for file in one.files),
         read_anew=tuple(read_anew),
         pictures=settings.chat.media.folder,
-        slots=server.slot_save_path,
+        kept=tuple(kept),
         sockets=tuple(map(Path, sockets)),
         fetches=settings.chat.media.urls,
     )

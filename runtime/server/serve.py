@@ -30,7 +30,7 @@ from runtime.machine.supervised import is_supervised, notify, notify_reloading, 
 from runtime.models.served import ServedModel
 from runtime.server.app import build_app
 from runtime.server.confined import confine, planned
-from runtime.server.keys import READINESS, RENEWABLE
+from runtime.server.keys import READINESS, RENEWABLE, SLEEPERS
 from runtime.server.listening import Addresses, listening
 from runtime.server.renewing import Renewable
 from runtime.settings import Settings
@@ -72,6 +72,9 @@ async def _serve(
         async with listening(runner, settings.server) as addresses:
             if await _load_unless(stop, served):
                 other = beside(served) if beside is not None else None
+                if other is not None:
+                    runner.app[SLEEPERS].stay_awake()
+                runner.app[SLEEPERS].begin()
                 confinement = planned(served, settings, chats=other is not None)
                 opening = _open_page(addresses, settings)
                 if opening is not None:  # a program: none can be started later
@@ -193,7 +196,7 @@ def _announce(
 
 def _description(served: ServedModel, settings: Settings) -> list[str]:
     """What is served and with what, and each thing that was decided for a reason."""
-    backend = served.engine.backend()
+    backend = served.engine.described()
     facts = backend.model.facts
     generator = backend.generator
     if generator is None:
@@ -214,12 +217,14 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
     lines += [
         f"LoRA adapter {i}: {adapter.name}, scale {adapter.scale:g}" for i, adapter in enumerate(backend.adapters)
     ]
-    lines += filter(None, [backend.warmth.line, fallback_line(backend.model, settings.chat.template)])
+    lines.append(backend.warmth.line)
+    if not served.engine.is_asleep:
+        lines.append(fallback_line(served.engine.backend().model, settings.chat.template))
     if (used.max_draft or settings.engine.draft is not None) and facts.keeps_state:
         lines.append("Guessing is off: this model's memory cannot take back a wrong guess")
     if (drafter := backend.drafter) is not None:
         lines.append(f"Guessing with {_kind(drafter.model.facts)}")
-    return lines
+    return list(filter(None, lines))
 
 
 def _kind(facts: ModelFacts) -> str:

@@ -83,9 +83,14 @@ DENIED = {
     "connect to a unix socket", "listen", "mount",
 }  # fmt: skip
 
+ALLOWED = {(): set(), ("--media-urls",): {"connect", "send a datagram"}}
+"""By what flags."""
 
-@pytest.fixture(scope="module")
-def confined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+
+@pytest.fixture(scope="module", params=[(), ("--media-urls",)], ids=["by itself", "fetching"])
+def confined(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, Path, set[str]]]:
     folder = tmp_path_factory.mktemp("confined")
     (folder / "slots").mkdir()
     secret = tmp_path_factory.mktemp("others") / "secret"
@@ -97,22 +102,22 @@ def confined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server,
         first = " ".join(shlex.quote(str(one)) for one in (sys.executable, hook, *given))
         program.write_text(f'#!/bin/sh\ncd {shlex.quote(str(ROOT))}\nPYTHONPATH=. exec {first} "$@"\n')
         program.chmod(0o755)
-        flags = ["-m", str(DEMO_GGUF), "--slot-save-path", str(folder / "slots"), "--no-ui"]
+        flags = ["-m", str(DEMO_GGUF), *request.param, "--slot-save-path", str(folder / "slots"), "--no-ui"]
         flags += ["--host", f"127.0.0.1,{folder / 'loaf.sock'}"]
         with Server(program, *flags, cache=folder) as server:
-            yield server, folder
+            yield server, folder, DENIED - ALLOWED[request.param]
 
 
-def test_it_cannot_do_what_a_server_does_not(confined: tuple[Server, Path]) -> None:
-    server, _folder = confined
+def test_it_cannot_do_what_a_server_does_not(confined: tuple[Server, Path, set[str]]) -> None:
+    server, _folder, denied = confined
     status, kinds = server.get("/misbehave")
     assert status == 200, kinds
     for thread, found in kinds.items():
-        assert {what for what, outcome in found.items() if outcome != "done"} == DENIED, thread
+        assert {what for what, outcome in found.items() if outcome != "done"} == denied, thread
 
 
-def test_it_does_what_a_server_does(confined: tuple[Server, Path]) -> None:
-    server, folder = confined
+def test_it_does_what_a_server_does(confined: tuple[Server, Path, set[str]]) -> None:
+    server, folder, _denied = confined
     for path, body in {
         "/completion": {"prompt": "Once", "n_predict": 4},
         "/v1/chat/completions": {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4},
@@ -131,8 +136,8 @@ def test_it_does_what_a_server_does(confined: tuple[Server, Path]) -> None:
     assert (folder / "loaf.sock").exists()
 
 
-def test_it_ends_in_peace(confined: tuple[Server, Path]) -> None:
-    server, folder = confined
+def test_it_ends_in_peace(confined: tuple[Server, Path, set[str]]) -> None:
+    server, folder, _denied = confined
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=20) == 0, server.said
     assert not (folder / "loaf.sock").exists()
