@@ -35,7 +35,9 @@ def left_of(backend: Backend, engine: Usable) -> Backend:
         guesses = left(weights=drafter.weights, model=left(facts=drafter.model.facts), context=context)
     senses = None
     if projector is not None:
-        senses = left(sees=projector.sees, hears=projector.hears, line=projector.line)
+        senses = left(
+            sees=projector.sees, hears=projector.hears, sample_rate=projector.sample_rate, line=projector.line
+        )
     whole = left(
         model=left(facts=backend.model.facts),
         generator=None if generator is None else left(n_ctx=generator.n_ctx, settings=generator.settings),

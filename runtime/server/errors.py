@@ -17,11 +17,13 @@ from runtime.engine.errors import (
     GrammarInvalid,
     GrammarStuck,
     GrammarTooCostly,
+    OriginsShareFull,
     PictureLast,
     PictureTooLarge,
     PictureUnusable,
     PromptTooLong,
     QueueFull,
+    SoundUnusable,
     StateFailed,
     StillLoading,
     TextTooLong,
@@ -82,6 +84,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     PictureLast: (400, "invalid_request_error"),
     PictureUnusable: (400, "invalid_request_error"),
     PictureTooLarge: (400, "invalid_request_error"),
+    SoundUnusable: (400, "invalid_request_error"),
     SchemaUnsupported: (400, "invalid_request_error"),
     TextTooLong: (400, "invalid_request_error"),
     StateFailed: (400, "invalid_request_error"),
@@ -98,6 +101,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     StillLoading: (503, "unavailable_error"),
     CannotWake: (503, "unavailable_error"),
     QueueFull: (503, "unavailable_error"),
+    OriginsShareFull: (503, "unavailable_error"),
     NoSlotFree: (503, "unavailable_error"),
     EngineStopped: (503, "unavailable_error"),
     WorkerLost: (503, "unavailable_error"),
@@ -113,8 +117,11 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
 }
 
 
-_PASSING = (BodiesTooLarge, QueueFull, ServerStopping, StillLoading, TooManyConnections)
+_PASSING = (BodiesTooLarge, OriginsShareFull, QueueFull, ServerStopping, StillLoading, TooManyConnections)
 """What may be over in a second."""
+
+_COMPARED = (InvalidKey, NoSlotFree, StillLoading)
+"""What clients of llama-server compare word for word, so no hint is behind it. The status says what to do, too."""
 
 
 def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
@@ -137,7 +144,9 @@ def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
             failure = Failure(405, "invalid_request_error", message)
         except web.HTTPRequestEntityTooLarge:
             limit = request.app._client_max_size  # aiohttp keeps no public name for it
-            failure = Failure(413, "invalid_request_error", f"the request is larger than {limit:,} bytes")
+            failure = Failure(
+                413, "invalid_request_error", f"the request is larger than {limit:,} bytes. Send less at once."
+            )
         except web.HTTPException:
             raise
         except ConnectionResetError:  # the client left while it was being answered; nobody reads this
@@ -153,7 +162,7 @@ def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
 def failure_of(error: LoafError) -> Failure:
     """What a client is told of `error`, in an answer or in the middle of a stream."""
     status, kind = _STATUS.get(type(error), (500, "server_error"))
-    message = f"{error.message}. {error.hint}" if error.hint else error.message
+    message = f"{error.message}. {error.hint}" if error.hint and not isinstance(error, _COMPARED) else error.message
     details: dict[str, str | int | float] = {}
     overflow = None
     if isinstance(error, PromptTooLong):

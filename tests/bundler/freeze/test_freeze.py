@@ -70,7 +70,7 @@ class TestKeys:
         assert libraries.libraries_key(found) != before
 
     def test_what_is_corrected_for_variants_alone_has_nothing_else_compiled(
-        self, monkeypatch: pytest.MonkeyPatch, cache_folder: Path
+        self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         found = compiler.Compiler("cc", "c++", "c++ 12.2.0")
         asked_for: list[tuple[str, ...]] = []
