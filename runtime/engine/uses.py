@@ -10,7 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
+
+from runtime.engine.wanted import NobodyWaits
+
+T = TypeVar("T")
 
 
 class Usable(Protocol):
@@ -30,11 +34,11 @@ class Uses:
         self._ended = ended
 
     def add(self, one: Usable) -> None:
-        """From now on; said again, it changes nothing."""
+        """From now on; said again, it changes nothing, nor when all have let go."""
         if one in self._used:
             return
         with self._lock:
-            if one not in self._used:
+            if self._holders and one not in self._used:
                 self._used.add(one)
                 one.begin_use()
 
@@ -78,9 +82,35 @@ def counted_in(uses: Uses | None) -> Iterator[None]:
         _current.reset(token)
 
 
-def carried_on() -> Uses | None:
-    """The uses that are counted here, held for somebody else, who lets go of them."""
-    uses = _current.get()
-    if uses is not None:
-        uses.hold()
-    return uses
+class Carried(Generic[T]):
+    """`make`, done once for the request that is counted here, by a thread that may begin with it, or never does."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._uses = _current.get()
+        self._lock = threading.Lock()
+        self._is_left = False
+        self.has_begun = False
+        if self._uses is not None:
+            self._uses.hold()
+
+    def __call__(self) -> T:
+        """Called in the thread. Raises `NobodyWaits`, where that is so by now."""
+        with self._lock:
+            if self._is_left:
+                raise NobodyWaits
+            self.has_begun = True
+        try:
+            with counted_in(self._uses):
+                return self._make()
+        finally:
+            if self._uses is not None:
+                self._uses.let_go()
+
+    def leave(self) -> None:
+        """Nobody waits for it any more: where no thread has begun, none will."""
+        with self._lock:
+            never = not (self.has_begun or self._is_left)
+            self._is_left = True
+        if never and self._uses is not None:
+            self._uses.let_go()

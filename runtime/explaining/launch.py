@@ -94,7 +94,7 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
     engine = settings.engine
     sizes = _sizes_once(weights) or NO_LAYERS
     cache = sizes.cache(generator.settings.kept()) if generator is not None else (0,) * len(sizes.layers)
-    asked_in = fallback_line(backend.model, settings.chat.template) if generator is not None else ""
+    asked_in = fallback_line(backend.model.facts, settings.chat.template) if generator is not None else ""
     sees = backend.projector.line if backend.projector is not None else ""
     n_ctx = generator.n_ctx if generator is not None else 0
     n_layers = len(sizes.layers) + 1

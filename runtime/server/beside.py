@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
-from runtime.engine.uses import carried_on, counted_in
+from runtime.engine.uses import Carried
 from runtime.engine.wanted import check_wanted, wanted_until
 from runtime.machine.resources import processors
 
@@ -45,22 +45,21 @@ async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_
     size = len(body)
     if not takes_long and size <= SMALL and not any(name in body for name in _SLOWER):
         return make()
-    left, uses = threading.Event(), carried_on()
+    left = threading.Event()
 
     def while_wanted() -> T:
-        try:
-            with wanted_until(left), counted_in(uses):
-                check_wanted()
-                return make()
-        finally:
-            if uses is not None:
-                uses.let_go()
+        with wanted_until(left):
+            check_wanted()
+            return make()
+
+    carried = Carried(while_wanted)
 
     pool = _for_large() if size > LARGE else None
     try:
-        return await asyncio.get_running_loop().run_in_executor(pool, while_wanted)
+        return await asyncio.get_running_loop().run_in_executor(pool, carried)
     finally:
         left.set()
+        carried.leave()
 
 
 def use_new_threads() -> None:

@@ -217,9 +217,7 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
     lines += [
         f"LoRA adapter {i}: {adapter.name}, scale {adapter.scale:g}" for i, adapter in enumerate(backend.adapters)
     ]
-    lines.append(backend.warmth.line)
-    if not served.engine.is_asleep:
-        lines.append(fallback_line(served.engine.backend().model, settings.chat.template))
+    lines += [backend.warmth.line, fallback_line(facts, settings.chat.template)]
     if (used.max_draft or settings.engine.draft is not None) and facts.keeps_state:
         lines.append("Guessing is off: this model's memory cannot take back a wrong guess")
     if (drafter := backend.drafter) is not None:

@@ -42,7 +42,7 @@ def _report(hosted: HostedModel) -> Report:
     """What `--explain` says, of what runs: where it computes, with what, and why."""
     from runtime.explaining.launch import describe_running
 
-    return describe_running(hosted.name, hosted.served.weights, hosted.settings, hosted.engine.backend())
+    return describe_running(hosted.name, hosted.served.weights, hosted.settings, hosted.engine.described())
 
 
 def _props(hosted: HostedModel, prompts: PromptBuilder, settings: Settings) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from runtime.engine.uses import Uses, carried_on, counted_in, note_use
+from runtime.engine.uses import Carried, Uses, counted_in, note_use
+from support.waiting import wait_until
 
 
 class Counted:
@@ -33,17 +34,17 @@ def test_a_thread_that_outlives_its_request_goes_on_using_it() -> None:
     one, goes_on = Counted(), threading.Event()
     uses = Uses()
 
-    def work(carried: Uses | None) -> None:
-        assert carried is not None
-        with counted_in(carried):
-            goes_on.wait(10)
-            note_use(one)
-        carried.let_go()
+    def work() -> None:
+        goes_on.wait(10)
+        note_use(one)
 
     with counted_in(uses):
-        thread = threading.Thread(target=work, args=(carried_on(),))
+        carried = Carried(work)
+        thread = threading.Thread(target=carried)
         thread.start()
         note_use(one)
+    wait_until(lambda: carried.has_begun)
+    carried.leave()
     uses.let_go()
     assert one.uses == 1
     goes_on.set()
@@ -51,8 +52,23 @@ def test_a_thread_that_outlives_its_request_goes_on_using_it() -> None:
     assert one.uses == 0
 
 
+def test_a_thread_that_never_begins_holds_nothing() -> None:
+    one, ends = Counted(), []
+    uses = Uses(lambda: ends.append("ended"))
+    with counted_in(uses):
+        note_use(one)
+        carried = Carried(lambda: None)
+    uses.let_go()
+    assert (one.uses, ends) == (1, [])
+    carried.leave()
+    carried.leave()
+    assert (one.uses, ends) == (0, ["ended"])
+    uses.add(one)
+    assert one.uses == 0, "nobody would end that"
+
+
 def test_nobody_is_counted_outside_of_a_request() -> None:
     one = Counted()
     note_use(one)
-    assert carried_on() is None
+    assert Carried(lambda: 3)() == 3
     assert one.uses == 0
