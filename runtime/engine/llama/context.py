@@ -21,7 +21,15 @@ from runtime.engine.llama.control import apply_control, say_rope
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.projector import GIVEN_UP, Projector
 from runtime.engine.llama.sampler import ChainSampler
-from runtime.engine.llama.states import get_state, read_checkpoints, read_tokens, restore_state, save_state, set_state
+from runtime.engine.llama.states import (
+    get_state,
+    read_checkpoints,
+    read_tokens,
+    restore_state,
+    save_state,
+    set_state,
+    write_state,
+)
 from runtime.engine.pieces import Piece, texts_only
 from runtime.engine.settings import ContextSettings, Rope
 from runtime.engine.states import SavedSequence, StateFile
@@ -195,6 +203,10 @@ class Context:
     def save(self, slot: int, saved: SavedSequence, path: Path) -> int:
         """As `states.save_state`."""
         return save_state(self._lib, self._handle, self._fingerprint(), slot, saved, path)
+
+    def write(self, state: memoryview, saved: SavedSequence, path: Path) -> int:
+        """As `states.write_state`."""
+        return write_state(self._fingerprint(), saved, state, path)
 
     def saved_tokens(self, file: StateFile) -> tuple[int, ...]:
         """As `states.read_tokens`."""
