@@ -36,6 +36,9 @@ def seeing_files(folder: Path, family: str, side: int = 0) -> Path:
     if family == "qwen":
         write_model(folder / MODEL, Architecture.SECTIONS)
         return qwen(folder / "qwen.gguf", WIDTH)
+    if family == "pixtral":
+        write_model(folder / MODEL, Architecture.ATTENTION)
+        return pixtral(folder / "pixtral.gguf", WIDTH)
     if family == "idefics":
         write_blueprint(folder / MODEL, Architecture.ATTENTION.value, with_words(attention(), _AROUND_TILES))
         return idefics(folder / "idefics.gguf", WIDTH)
