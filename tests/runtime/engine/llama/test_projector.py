@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -168,8 +169,16 @@ def test_looking_is_interrupted_and_given_up(projector_file: Path, monkeypatch: 
 
 
 def test_others_go_on_while_a_large_picture_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """256 cells, and 64 in a micro-batch."""
+    """256 cells, and 64 in a micro-batch; half as many where streams wait."""
     monkeypatch.setattr(projector, "_SHORTEST_BREATH", 0.0)
+    at_once: list[int] = []
+    decode = Projector.decode
+
+    def noted(self: Projector, *given: Any) -> int:
+        at_once.append(given[4])
+        return decode(self, *given)
+
+    monkeypatch.setattr(Projector, "decode", noted)
     backend = open_backend(seeing_files(tmp_path, "llava", side=128))
     stream = msgspec.structs.replace(question(backend, "Tell a long story of a file. "), max_tokens=60)
     asked = [question(backend, "Look: ", seen_by(backend, one), " What is it?") for one in ("red", "blue")]
@@ -178,6 +187,9 @@ def test_others_go_on_while_a_large_picture_is_computed(tmp_path: Path, monkeypa
     async def body(engine: Engine) -> None:
         generations = [engine.submit(request) for request in (stream, *asked)]
         together = [(await collect(one))[0] for one in generations]
+        assert set(at_once) == {32}
+        at_once.clear()
         assert together == await texts_of(engine, anew([stream, *asked]))
+        assert set(at_once) == {64}
 
     with_engine(backend, body)
