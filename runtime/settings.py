@@ -194,10 +194,16 @@ class LogSettings(msgspec.Struct, frozen=True):
 
 
 class BatchSettings(msgspec.Struct, frozen=True):
-    """Requests in `input`, a line each, and where their results go. An `input` of `-` is standard input."""
+    """Requests in `input`, a line each, and where their results go. An `input` of `-` is standard input.
+
+    `servers` are the addresses of those that answer, each asked so much `at_once`, None: as much as it says that it
+    can. Where there are none, this file's models do.
+    """
 
     input: Path
     output: Path
+    servers: tuple[str, ...] = ()
+    at_once: int | None = None
 
 
 class HubModel(msgspec.Struct, frozen=True):
@@ -223,7 +229,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Everything. `model` None: the weights in the bundle; `remote` are those that are to be fetched first. `worker`
     None: this machine has the model, rather than computing for one that has.
 
-    Where there is a `prompt` or a `batch`, that is answered and nothing else done; `images` belong to the prompt.
+    Where there is a `prompt` or a `batch`, that is answered and nothing else done; `images` and `sounds` belong to
+    the prompt.
     Otherwise the program `serves` over HTTP, and `chats` in the terminal: None, where there is one.
 
     `aliases` are further names of the model, `tags` words about it, both for clients. Where the bundle has several
@@ -236,6 +243,7 @@ class Settings(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     prompt: str | None = None
     images: tuple[Path, ...] = ()
+    sounds: tuple[Path, ...] = ()
     serves: bool = True
     chats: bool | None = None
     raw: bool = False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -16,16 +18,13 @@ import pytest
 import bundler
 import runtime
 from runtime.errors import LoafError
+from runtime.server.refusals import BadRequest
 
-ANSWERED = (
-    "runtime.server.",
-    "runtime.chat.",
-    "runtime.grammar.",
-    "runtime.engine.errors",
-    "runtime.batch.",
-    "runtime.media.",
+RULES = re.compile(
+    r"\b(must be|is missing|is required|missing request body|at most|expected|either|needs|(are|is) needed|belong to)\b"
+    r"|{message}"
 )
-"""Errors that programs are answered with, who know from the status and the field what to do: a hint is not asked of."""
+"""What a message says that is a rule: msgspec's own (`message`) are, too."""
 
 
 def error_classes() -> Iterator[type[LoafError]]:
@@ -47,6 +46,7 @@ def error_classes() -> Iterator[type[LoafError]]:
 
 
 CLASSES = list(error_classes())
+NAMES = {one.__name__ for one in CLASSES}
 
 
 def example(kind: Any) -> Any:
@@ -88,5 +88,23 @@ def test_what_happened_to_which_thing_and_what_to_do(error: type[LoafError]) -> 
     one = made(error)
     assert one.message.strip(), "what happened"
     assert not one.message.startswith(("[Errno", "Traceback"))
-    if not error.__module__.startswith(ANSWERED):
-        assert one.hint.strip(), "what to do"
+    assert one.hint.strip() or error is BadRequest, "what to do"
+
+
+def test_no_error_is_raised_without_what_to_do() -> None:
+    """Hints have no default of nothing, none is given as nothing, and a bad request has a rule or a hint."""
+    idle = []
+    for path in (*Path(bundler.__path__[0]).rglob("*.py"), *Path(runtime.__path__[0]).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and _is_idle(node):
+                idle.append(f"{path}:{node.lineno}: {ast.unparse(node)}")
+    assert not idle
+
+
+def _is_idle(call: ast.Call) -> bool:
+    name = ast.unparse(call.func).rpartition(".")[2]
+    if name == "BadRequest":
+        has_hint = len(call.args) == 3 or any(keyword.arg == "hint" for keyword in call.keywords)
+        return not has_hint and RULES.search(ast.unparse(call.args[0])) is None
+    given = [*call.args[1:], *(keyword.value for keyword in call.keywords if keyword.arg == "hint")]
+    return name in NAMES and any(isinstance(one, ast.Constant) and one.value == "" for one in given)

@@ -32,10 +32,11 @@ LOOSE = {
 
 SHARED_WITH_THE_BUNDLER = (
     "bundle", "errors", "exits",  # the format; what goes wrong, and what becomes of it
-    "cli.arguments", "cli.completion", "cli.options", "cli.command",  # `.args`, its flags, words for the shell, help
+    "cli.arguments", "cli.completion", "cli.options", "cli.command", "cli.flags",  # `.args`, its flags, shells, help
     "explaining.machine", "explaining.report", "explaining.sentences",  # what a bundle would say of this machine
     "memory",  # what a model keeps of its text
     "machine.processor", "machine.variants",  # ggml's variants, and which one a processor runs
+    "machine.unpacked",  # what bundles have unpacked
     "engine.llama.quantizing",  # what is asked of a quantizer
     "backends.ASK_FOR_DEVICES", "backends.probe", "machine.program",  # as one file: children ask drivers
 )  # fmt: skip

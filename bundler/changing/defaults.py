@@ -65,7 +65,9 @@ def set_defaults(path: Path, name: str | None, given: Baked, progress: Progress 
 
     future = changed(plan_of(bundle))
     if not future.media and any(model.about.role == "projector" for model in future.models):
-        raise DefaultsRefused("it has no pack for pictures", "Build it anew with --mmproj, or first: loaf upgrade.")
+        raise DefaultsRefused(
+            "it has no pack for pictures and sounds", "Build it anew with --mmproj, or first: loaf upgrade."
+        )
     if (future.args, future.chat_template) != (bundle.args, bundle.manifest.chat_template):
         rehearse(future)
     rewrite(path, changed)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from bundler.making.options import RUNTIME_FROM, TargetFile
+from bundler.making.options import RUNTIME_FROM, BackendName, TargetFile
 
 
 @click.command(params=[RUNTIME_FROM])
 @click.option("-o", "--output", type=TargetFile(), default=Path("loaf"), show_default=True, help="The file to write.")
-@click.option("--backend", multiple=True, metavar="BACKEND[:CHIPS]", help="Also hold the pack for it; repeatable.")
+@click.option("--backend", type=BackendName(), multiple=True, help="Also hold the pack for it; repeatable.")
 def builder(output: Path, backend: tuple[str, ...], runtime_from: Path | None) -> None:
     """Write this command as one file, which builds where there is no Python, no compiler and no network.
 

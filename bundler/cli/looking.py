@@ -9,16 +9,17 @@ from pathlib import Path
 import click
 
 from bundler.errors import Found
+from bundler.making.options import ModelSource
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=ModelSource())
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--sbom", is_flag=True, help="List the software and the models in a bundle, with licences: CycloneDX.")
 def inspect(file: str, as_json: bool, sbom: bool) -> None:
     """Say what is in FILE, a GGUF or a bundle, and how much memory it needs.
 
-    Of a folder its models, and of hf:OWNER/REPO and ollama:NAME what would be fetched, with sizes.
+    Of a folder its models, and of hf:OWNER/REPO, ollama:NAME and https://... what would be fetched, with sizes.
     """
     from bundler.looking.inspect import inspect as inspect_file
     from bundler.looking.inspect import to_json, to_text

@@ -17,12 +17,15 @@ from bundler.making.options import (
     MODEL,
     RUNTIME_FROM,
     SET_GROUPS,
+    ModelSource,
     baked_from,
     quantization_from,
 )
 from runtime.cli.command import GroupedCommand
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from bundler.errors import SourceAmbiguous
     from runtime.bundle import Model
 
@@ -104,14 +107,38 @@ def build(
         _tell_of_base_models(built.models)
 
 
+class _RunCommand(click.Command):
+    """What follows MODEL is completed as the flags of the file that would be built."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if ctx.params.get("model") is None:
+            return super().shell_complete(ctx, incomplete)
+        return _flags_behind(ctx, None, incomplete)
+
+
+def _flags_of_a_file() -> GroupedCommand:
+    from runtime.cli.flags import with_all_flags
+
+    return with_all_flags(lambda **_given: None)
+
+
+def _flags_behind(ctx: click.Context, _param: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import ShellComplete
+
+    return ShellComplete(_flags_of_a_file(), {}, "loaf", "").get_completions(
+        list(ctx.params["flags"] or ()), incomplete
+    )
+
+
 @click.command(
     "run",
+    cls=_RunCommand,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     options_metavar="[--runtime-from FILE]",
     params=[RUNTIME_FROM],
 )
-@click.argument("model")
-@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+@click.argument("model", type=ModelSource())
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED, shell_complete=_flags_behind)
 def run_(model: str, flags: tuple[str, ...], runtime_from: Path | None) -> None:
     """Run MODEL where it lies, without making a file of it first.
 
@@ -122,6 +149,7 @@ def run_(model: str, flags: tuple[str, ...], runtime_from: Path | None) -> None:
     from bundler.programs import programs_from
     from bundler.progress import progress_for
 
+    _flags_of_a_file().check_words(flags, f"loaf run {model}")  # before anything is fetched
     progress = progress_for()
     become(prepare(model, programs_from(runtime_from, progress), progress, _ask_which), flags)
 

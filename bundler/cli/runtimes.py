@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from bundler.making.options import BackendName, PlatformName
+
 
 @click.group()
 def runtime() -> None:
@@ -16,7 +18,9 @@ def runtime() -> None:
 
 
 @runtime.command("freeze")
-@click.option("--platform", help="For which machines: linux-x86_64, linux-aarch64 [those like this one].")
+@click.option(
+    "--platform", type=PlatformName(), help="For which machines: linux-x86_64, linux-aarch64 [those like this one]."
+)
 @click.option("--complete", is_flag=True, help="With all variants for processors, not only those that matter here.")
 def freeze(platform: str | None, complete: bool) -> None:
     """Compile and freeze it now, rather than when the first bundle is built.
@@ -39,7 +43,7 @@ def freeze(platform: str | None, complete: bool) -> None:
 
 
 @runtime.command("pack")
-@click.argument("backend", metavar="BACKEND[:CHIPS]")
+@click.argument("backend", type=BackendName(), metavar=BackendName.name)
 def pack_backend(backend: str) -> None:
     """Compile the pack of BACKEND now, rather than when the first bundle with it is built.
 

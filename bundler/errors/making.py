@@ -128,7 +128,7 @@ class MediaPackMissing(FreezeError):
 
     def __init__(self, path: Path, platform: str) -> None:
         super().__init__(
-            f"{path}: the pack for pictures on {platform} is not in it",
+            f"{path}: the pack for pictures and sounds on {platform} is not in it",
             "name a file that has it: --runtime-from FILE; or leave the projector out: --no-mmproj",
         )
         self.path = path

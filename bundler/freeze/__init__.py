@@ -7,7 +7,7 @@ sources, corrections → what is compiled             environment, packages → 
 core → the frozen program, builder → that of `loaf` contents, licenses → what is in it
 c_library, elf → the C library that goes along, and how programs find it
 platforms → what differs from one platform to the next
-pack → a folder as an archive                       media → what pictures need, as a pack
+pack → a folder as an archive                       media → what pictures and sounds need, as a pack
 process, at_once → long commands, one or several    page → the browser page, built
                                                     develop → the checkout's own environment
 

@@ -22,10 +22,12 @@ _SPDX = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR|WITH) [A-Za-z0-9.+-]+)*")
 
 _IN_SPDX = {
     "Apache 2.0": "Apache-2.0",
+    "BSD 3-Clause License": "BSD-3-Clause",
     "License :: OSI Approved :: BSD License": "BSD-3-Clause",
     "License :: OSI Approved :: GNU General Public License v2 (GPLv2)": "GPL-2.0-or-later WITH Bootloader-exception",
 }
-"""What packages of ours say in words of their own: aiosignal; Jinja2, whose licence has three clauses; PyInstaller."""
+"""What packages of ours say in words of their own: aiosignal; soundfile; Jinja2, whose licence has three clauses;
+PyInstaller."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Makes the checkout's own environment: `loaf`, and, where tests or checks ask for it, what they need besides.
 
-Knows what scripts/setup runs: `loaf FOLDER` with any Python, then with the environment's own `source`, `tests` or
-`checks`. What is there is not made again. Refuses to know how a step is done.
+Knows what scripts/setup runs: `loaf FOLDER` with any Python, then with the environment's own `source`, `tests`,
+`checks` or `docs`. What is there is not made again. Refuses to know how a step is done.
 """
 
 from __future__ import annotations
@@ -36,12 +36,16 @@ def main(arguments: list[str]) -> int:
                 install_source(progress_for())
             case ["tests"]:
                 install_source(progress_for())
-                install_tools("test", progress_for())
+                install_tools("test", "tests", progress_for())
             case ["checks"]:
                 install_source(progress_for())
-                install_tools("check", progress_for())
+                install_tools("check", "checks", progress_for())
+            case ["docs"]:
+                install_tools("docs", "the documentation and its site", progress_for())
             case _:
-                raise LoafError(f"nothing is called {' '.join(arguments)}", "scripts/setup [source] [tests] [checks]")
+                raise LoafError(
+                    f"nothing is called {' '.join(arguments)}", "scripts/setup [source] [tests] [checks] [docs]"
+                )
     except LoafError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -91,17 +95,17 @@ def install_source(progress: Progress) -> None:
     _install_page(progress)
 
 
-def install_tools(extra: Extra, progress: Progress) -> None:
-    """Installs the packages of `extra`, and what they ask for in turn."""
+def install_tools(extra: Extra, needed_by: str, progress: Progress) -> None:
+    """Installs the packages of `extra`, and what they ask for in turn. `needed_by`: for people."""
     folder, state = Path(sys.prefix), _state()
     if _is_done(folder, extra, state):
         return
-    with progress.step(f"Installing what {extra}s take", None, "steps") as advance:
+    with progress.step(f"Installing what {needed_by} take", None, "steps") as advance:
         pip(
             Path(sys.executable),
             ["install", *pins(extra)],
-            step=f"installing what {extra}s take",
-            wanted=f"what {extra}s take",
+            step=f"installing what {needed_by} take",
+            wanted=f"what {needed_by} take",
             log=log_file("setup"),
             on_line=lambda line: advance(line.startswith("Collecting")),
         )

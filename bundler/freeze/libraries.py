@@ -48,8 +48,14 @@ _FIRST = 'set(LLAMA_BUILD_COMMON OFF CACHE BOOL "not in the package" FORCE)\nset
 library on, which nothing here uses: 57 of 443 steps, and heavy ones. And it has libraries look for others in the folder
 that they were compiled in, until they are installed, which they never are."""
 
-RECIPE = " ".join((*FLAGS, _FIRST, repr(CORRECTIONS)))
+_PROCESSORS = "ggml/src/ggml-cpu/"
+"""What lies here is compiled for the variants alone: for each of them, and for nothing else."""
+
+RECIPE = " ".join((*FLAGS, _FIRST, repr([one for one in CORRECTIONS if not one.file.startswith(_PROCESSORS)])))
 """All that is told to CMake, and what is corrected before, as one text for a key."""
+
+_FOR_VARIANTS = repr([one for one in CORRECTIONS if one.file.startswith(_PROCESSORS)])
+"""What is corrected for the variants besides: who changes it need not compile the rest anew, packs for GPUs neither."""
 
 _NEEDS_BYTES = 800_000_000  # sdist 77 MB, sources 217, tools 117, the rest objects and libraries
 _ONE_NEEDS_BYTES = 20_000_000
@@ -58,6 +64,8 @@ _KEPT = 96  # a few MB each, and minutes to make again: twice all of both platfo
 _KIND = "library"
 _LIBRARIES = {"ggml": ("ggml", "ggml-base", "ggml-rpc"), "llama": ("llama",), "mtmd": ("mtmd",)}
 """What every program has, by the name under which it is kept: CMake's targets, each of which becomes lib`target`.so."""
+
+_VARIANT = "cpu-"
 
 _PYTHON = "python"
 """llama-cpp-python's own modules, which lie in the same sources."""
@@ -73,7 +81,7 @@ def compiled_libraries(
     key = libraries_key(compiler, machine)
     targets = _targets(variants)
     if _missing(targets, key):
-        with work_in_progress("compile", key, needs=_NEEDS_BYTES) as work:
+        with work_in_progress("compile", key_of(libraries=key, variants=_FOR_VARIANTS), needs=_NEEDS_BYTES) as work:
             missing = _missing(targets, key)  # another process may have compiled them meanwhile
             if missing:
                 _compile(missing, work, key, compiler, machine, progress)
@@ -86,7 +94,9 @@ def are_compiled(variants: Sequence[str], compiler: Compiler, machine: str) -> b
 
 
 def libraries_key(compiler: Compiler, machine: str = platform.machine()) -> str:
-    """Changes with everything that changes what is compiled; not with which variants are."""
+    """Changes with everything that changes what is compiled, but for what only the variants have; not with which those
+    are: what has the same key fits together.
+    """
     more = _more_corrections(compiler, machine)
     return key_of(
         version=llama_version(),
@@ -100,7 +110,7 @@ def libraries_key(compiler: Compiler, machine: str = platform.machine()) -> str:
 
 def _targets(variants: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """CMake's targets, by the name of the entry that their libraries are kept in."""
-    return {_PYTHON: (), **_LIBRARIES, **{f"cpu-{name}": (f"ggml-cpu-{name}",) for name in variants}}
+    return {_PYTHON: (), **_LIBRARIES, **{f"{_VARIANT}{name}": (f"ggml-cpu-{name}",) for name in variants}}
 
 
 def _missing(targets: Mapping[str, tuple[str, ...]], key: str) -> dict[str, tuple[str, ...]]:
@@ -108,6 +118,8 @@ def _missing(targets: Mapping[str, tuple[str, ...]], key: str) -> dict[str, tupl
 
 
 def _entry_key(name: str, key: str) -> str:
+    if name.startswith(_VARIANT):
+        return key_of(libraries=key, name=name, variants=_FOR_VARIANTS)
     return key_of(libraries=key, name=name)
 
 

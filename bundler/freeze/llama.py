@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bundler.errors import CompilerMissing
 from bundler.freeze.compiler import Compiler, find_compiler
-from bundler.freeze.libraries import are_compiled, compiled_libraries, libraries_key
+from bundler.freeze.libraries import are_compiled, compiled_libraries
 from bundler.freeze.pins import LLAMA, llama_version
 from bundler.freeze.variants import all_variants, first_variants
 from bundler.progress import SILENCE, Progress
@@ -41,7 +41,8 @@ def compiled_package(progress: Progress, machine: str = platform.machine(), *, c
     compiler = find_compiler(machine)
     variants = _wanted_variants(compiler, machine, complete)
     parts = compiled_libraries(variants, compiler, machine, progress)
-    return cached("llama", _key(compiler, machine, variants), partial(_put_together, parts), needs=_NEEDS_BYTES)
+    key = key_of(parts=" ".join(part.name for part in parts))
+    return cached("llama", key, partial(_put_together, parts), needs=_NEEDS_BYTES)
 
 
 def made_package(machine: str, *, complete: bool = False) -> Path | None:
@@ -76,10 +77,6 @@ def variants_in(folder: Path) -> tuple[str, ...]:
 def _wanted_variants(compiler: Compiler, machine: str, complete: bool) -> tuple[str, ...]:
     every = all_variants(compiler, machine)
     return every if complete or are_compiled(every, compiler, machine) else first_variants(compiler, machine)
-
-
-def _key(compiler: Compiler, machine: str, variants: Sequence[str]) -> str:
-    return key_of(libraries=libraries_key(compiler, machine), variants=" ".join(variants))
 
 
 def _put_together(parts: Sequence[Path], folder: Path) -> None:

@@ -1,8 +1,8 @@
-"""What pictures need, as a pack beside the core: libmtmd, and Pillow with its decoders.
+"""What pictures and sounds need, as a pack beside the core: libmtmd, Pillow with its decoders, and libsndfile.
 
 Only bundles with a projector have it, so that others are not larger for it. Knows which of Pillow's modules the runtime
-imports, by importing them, and which libraries these ask for. Refuses to know how it is unpacked
-(`runtime/media/pack.py`).
+imports, by importing them, which libraries these ask for, and where `soundfile` has its own. Refuses to know how it is
+unpacked (`runtime/backends/unpacking.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bundler.store.cache import cached, key_of
 ARCHIVE = "media.tar.gz"
 LICENSES = "media-licenses.txt"
 _DESCRIPTION = "media.json"
-_NEEDS_BYTES = 60_000_000  # measured: 15 MB unpacked, 6 packed
+_NEEDS_BYTES = 60_000_000  # measured: 19 MB unpacked, 8 packed
 
 LIBRARY = "libmtmd.so"
 """As `llama_cpp.mtmd_cpp` looks for it."""
@@ -44,6 +44,14 @@ for name, module in list(sys.modules.items()):
         print(module.__file__)
 """
 """`fractions` is Python's own, which Pillow imports and the core does without."""
+
+_SOUNDS = "_soundfile_data"
+"""Of the package `soundfile` its library, and none of its modules."""
+
+_LICENSE = "COPYING"
+
+_VECTOR_MATH = "libmvec.so.1"
+"""A part of glibc that libsndfile asks for on x86-64, and the core does without (`c_library.py`)."""
 
 _NEEDED = re.compile(r"\(NEEDED\).*\[(.+)\]")
 
@@ -87,15 +95,28 @@ def _make(entry: Path, platform: Platform, llama: Path, progress: Progress) -> N
         target.parent.mkdir(exist_ok=True)
         shutil.copy(library, target)
     shutil.copy(llama / "llama_cpp" / "lib" / LIBRARY, folder / LIBRARY)
+    shutil.copytree(site_packages / _SOUNDS, folder / _SOUNDS, ignore=shutil.ignore_patterns("__pycache__", _LICENSE))
+    if any(_VECTOR_MATH in _needed(library) for library in (folder / _SOUNDS).glob("*.so")):
+        shutil.copy(installed.c_library.folder / _VECTOR_MATH, folder / _SOUNDS / _VECTOR_MATH)
+    if any(_VECTOR_MATH in _needed(library) for library in (folder / _SOUNDS).glob("*.so")):
+        shutil.copy(installed.c_library.folder / _VECTOR_MATH, folder / _SOUNDS / _VECTOR_MATH)
     _compile(python, folder)
-    with progress.step("Packing what pictures need", unpacked_size(folder), "bytes") as advance:
+    with progress.step("Packing what pictures and sounds need", unpacked_size(folder), "bytes") as advance:
         pack(folder, entry / ARCHIVE, advance)
     named = {pin.partition("==")[0] for pin in pins("media")}
     packages = tuple(one for one in frozen_packages((site_packages,), "media") if one.name in named)
-    (entry / LICENSES).write_text(package_licenses((site_packages,), [one.name for one in packages]))
+    licenses = package_licenses((site_packages,), [one.name for one in packages])
+    (entry / LICENSES).write_text(f"{licenses}\n{_licenses_of_libsndfile(site_packages)}")
     content = {"unpacked_size": unpacked_size(folder), "packages": [asdict(one) for one in packages]}
     (entry / _DESCRIPTION).write_text(json.dumps({"platform": platform.name, **content}, indent=2) + "\n")
     shutil.rmtree(folder)
+
+
+def _licenses_of_libsndfile(site_packages: Path) -> str:
+    """And of the decoders that are linked into it: the package says which these are, and where their sources are."""
+    library = "libsndfile (unchanged; another may be put in its place, where the pack is unpacked)"
+    texts = (site_packages / "licensing" / "license_notes.md", site_packages / _SOUNDS / _LICENSE)
+    return "\n".join([library, *(text.read_text(encoding="utf-8", errors="replace") for text in texts)])
 
 
 def _described(entry: Path) -> FrozenMedia:
@@ -133,7 +154,7 @@ def _needed(library: Path) -> list[str]:
 
 
 def _compile(python: Sequence[str | Path], folder: Path) -> None:
-    """Modules as they are imported, so that none is compiled while a picture waits; the same bytes each time."""
+    """Modules as they are imported, so that none is compiled while a client waits; the same bytes each time."""
     how = ["-b", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder)]
     command = [*map(str, python), "-m", "compileall", *how, str(folder)]
     subprocess.run(command, env=clean_environment(PYTHONHASHSEED="0"), check=True)

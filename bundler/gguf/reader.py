@@ -93,7 +93,7 @@ def _check_magic(cursor: Cursor, size: int) -> None:
 def _guess_format(start: bytes) -> str | None:
     """What a file that begins with these 16 bytes is instead; None when nothing comes to mind."""
     if not start:
-        return "empty"
+        return "an empty file: a download that was interrupted"
     if start[8:9] == b"{":  # the length of the JSON header (u64), then the header
         return "a safetensors file"
     for magic, name in _OTHER_FORMATS:

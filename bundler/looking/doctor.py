@@ -82,7 +82,7 @@ def findings() -> Iterator[Finding]:
     yield _look_for(find_compiler, lambda found: f"The compiler is {found.cxx}: {found.version}.")
     yield _packages()
     yield _build_cache("compiling", NEEDED_BYTES)
-    yield from (_pack(recipe) for recipe in RECIPES if recipe.backend != "metal" or sys.platform == "darwin")
+    yield from (_pack(recipe) for recipe in RECIPES if recipe.is_of_this_system)
 
 
 def _venv() -> Finding:

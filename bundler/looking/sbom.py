@@ -31,7 +31,7 @@ def to_sbom(bundle: Bundle) -> str:
         *(_program(bundle, builder, "loaf") for builder in manifest.builders),
     ]
     packs = [_pack(bundle, pack.entry, f"{pack.backend} backend of ggml") for pack in manifest.packs]
-    packs += [_pack(bundle, media.entry, "what pictures need") for media in manifest.media]
+    packs += [_pack(bundle, media.entry, "what pictures and sounds need") for media in manifest.media]
     software = {
         program.entry: [*map(_package, program.packages), *map(_library, program.libraries)]
         for program in (*manifest.runtimes, *manifest.builders)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from bundler.file.baked import Baked, Part, PartRole
 from runtime.cli.options import SAMPLING, SERVING
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from bundler.quantizing import Quantization
 
 _MAX_TEXT = 4 * 1024 * 1024
@@ -34,6 +36,11 @@ class FileType(click.ParamType[Any]):
     def seen_from(self, folder: Path, text: str) -> str:
         """`text` as it is written in `folder`, for whoever is elsewhere."""
         return str(folder / Path(text).expanduser())
+
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
 
 
 class TargetFile(FileType):
@@ -130,6 +137,39 @@ class QuantizationName(click.ParamType[Any]):
         except NoSuchFileType as error:
             self.fail(f"{error.message}. {error.hint}.", param, ctx)
 
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from bundler.quantizing.names import file_types
+
+        return _completed(incomplete.upper().replace("-", "_"), file_types())
+
+
+class BackendName(click.ParamType[str]):
+    """`BACKEND[:CHIPS]`: a backend for GPUs, and the chips to compile it for."""
+
+    name = "BACKEND[:CHIPS]"
+
+    def convert(self, value: str, _param: click.Parameter | None, _ctx: click.Context | None) -> str:
+        return value
+
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from bundler.packs.recipes import RECIPES
+
+        return _completed(incomplete, [recipe.backend for recipe in RECIPES if recipe.is_of_this_system])
+
+
+class PlatformName(click.ParamType[str]):
+    """A platform that programs can be made for, as in linux-aarch64."""
+
+    name = "TEXT"
+
+    def convert(self, value: str, _param: click.Parameter | None, _ctx: click.Context | None) -> str:
+        return value
+
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from bundler.freeze.platforms import all_platforms
+
+        return _completed(incomplete, [platform.name for platform in all_platforms()])
+
 
 class Sha256(click.ParamType[str]):
     """64 hexadecimal digits, in lower case."""
@@ -206,9 +246,9 @@ BUILD_GROUPS = (
         _option("--name", "What the model is called [the file's name]."),
         click.Option(["--external"], is_flag=True, help="Leave the weights beside the bundle, in files of their own."),
         _option("--platform", "Where the file runs: linux-x86_64, linux-aarch64; repeatable [all that are frozen].",
+                PlatformName(), multiple=True),
+        _option("--backend", "Also compute on GPUs, by vulkan, cuda or rocm; repeatable.", BackendName(),
                 multiple=True),
-        _option("--backend", "Also compute on GPUs, by vulkan, cuda or rocm; repeatable.", multiple=True,
-                metavar="BACKEND[:CHIPS]"),
         RUNTIME_FROM,
     )),
     ("Weights", (
@@ -273,6 +313,12 @@ def _lines(flag: click.Option, value: Any) -> list[str]:
         return [name] if value else []
     values = value if flag.multiple else [] if value is None else [value]
     return [f"{name} {shlex.quote(','.join(one) if isinstance(one, tuple) else str(one))}" for one in values]
+
+
+def _completed(incomplete: str, words: Sequence[str]) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
 def _number(text: str) -> float:

@@ -5,6 +5,7 @@ Knows CMake's options and targets (ggml/src/ggml-*/CMakeLists.txt). Refuses to k
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -48,6 +49,11 @@ class Recipe:
     chips: str | None = None
     tested: bool = False
     cpu_minutes: int | None = None
+
+    @property
+    def is_of_this_system(self) -> bool:
+        """Whether systems of this kind could have it."""
+        return self.backend != "metal" or sys.platform == "darwin"
 
     @property
     def flags(self) -> tuple[str, ...]:

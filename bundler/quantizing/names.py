@@ -34,6 +34,11 @@ class FileType:
 _FILE_TYPES = {name: FileType(id_, name) for id_, name in FILE_TYPES.items() if name not in _ONLY_READ}
 
 
+def file_types() -> tuple[str, ...]:
+    """The names of all mixes that can be made."""
+    return tuple(sorted(_FILE_TYPES))
+
+
 def find_file_type(name: str) -> FileType:
     """The mix called `name`, in any case. Raises `NoSuchFileType`."""
     wanted = name.upper().replace("-", "_")

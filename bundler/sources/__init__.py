@@ -76,6 +76,10 @@ def offered(model: str) -> list[Found] | Path:
             from bundler.sources import gpt4all
 
             return gpt4all.resolve(rest).path
+        if scheme in ("https", "http"):
+            from bundler.sources import web
+
+            return web.offered(model)
     return demo.resolve(model).path if model in demo.NAMES and not path.exists() else path
 
 

@@ -105,10 +105,14 @@ def offered(text: str) -> list[Found] | Path:
     except (OfflineModeIsEnabled, HTTPError):
         return _from_cache(reference).path
     sizes = {name: sum(part.size for part in _parts(name, files)) for name in files if is_model_name(name)}
-    names = [choose(sizes, reference.selector, reference.with_selector)] if reference.selector else sorted(sizes)
-    if not names:
+    if reference.selector:
+        chosen = choose(sizes, reference.selector, reference.with_selector)
+        projector = choose_projector(files, chosen)
+        beside = [] if projector is None else [Found(reference.with_selector(projector), files[projector].size)]
+        return [Found(reference.with_selector(chosen), sizes[chosen]), *beside]
+    if not sizes:
         raise SourceNotFound(str(reference), "there is no .gguf file in this repository", "Name one that has GGUFs.")
-    return [Found(reference.with_selector(name), sizes[name]) for name in names]
+    return [Found(reference.with_selector(name), sizes[name]) for name in sorted(sizes)]
 
 
 def parse(text: str) -> Reference:

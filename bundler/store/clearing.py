@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,14 +21,13 @@ from bundler.store.cache import build_cache
 from bundler.store.downloads import download_store
 from bundler.store.locking import locked_if_free
 from bundler.store.pruning import take_away
+from runtime.machine.unpacked import KEY, is_used, mapped_files, size_of, unpacked_in
+from runtime.machine.unpacked import take_away as take_folder_away
 
 PROGRAMS, MODELS, DOWNLOADS, BUILDS = KINDS = ("programs", "models", "downloads", "builds")
 """Unpacked by bundles; fetched by them (-hf, -mu); fetched for builds; made for builds."""
 
-_KEY = r"[0-9a-f]{16}"
-_ENTRY = re.compile(rf"{_KEY}(\..+\.partial)?")
-_UNPACKED = re.compile(rf"(core|cuda|rocm|vulkan|metal|media)-{_KEY}|\.core-{_KEY}\..+")
-_MAPPED = re.compile(r" (/.*)$", re.MULTILINE)
+_ENTRY = re.compile(rf"{KEY}(\..+\.partial)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +42,13 @@ class Kept:
 
 def kept() -> list[Kept]:
     """All that is there, in the order of `KINDS`. What cannot be read is left out."""
-    mapped = _mapped_files()
-    found = [(PROGRAMS, path) for folder in unpacking_folders() for path in _unpacked(folder)]
+    mapped = mapped_files()
+    found = [(PROGRAMS, path) for folder in unpacking_folders() for path in unpacked_in(folder)]
     found += [(MODELS, path) for folder in unpacking_folders() for path in _fetched(folder)]
-    used = [any(file.startswith(f"{path.resolve()}/") for file in mapped) for _kind, path in found]
-    ours = [Kept(kind, path, _size(path), is_used) for (kind, path), is_used in zip(found, used, strict=True)]
-    ours += [Kept(DOWNLOADS, path, _size(path), _is_locked(path)) for path in _downloads()]
-    return ours + [Kept(BUILDS, path, _size(path), _is_locked(path)) for path in _entries()]
+    used = [is_used(path, mapped) for _kind, path in found]
+    ours = [Kept(kind, path, size_of(path), is_used) for (kind, path), is_used in zip(found, used, strict=True)]
+    ours += [Kept(DOWNLOADS, path, size_of(path), _is_locked(path)) for path in _downloads()]
+    return ours + [Kept(BUILDS, path, size_of(path), _is_locked(path)) for path in _entries()]
 
 
 def clear(one: Kept) -> bool:
@@ -58,7 +56,8 @@ def clear(one: Kept) -> bool:
     if one.is_used:
         return False
     if one.kind in (PROGRAMS, MODELS):
-        _clear_unpacked(one.path)
+        take_folder_away(one.path)
+        _forget_repository(one.path)
         return True
     with locked_if_free(_locked_with(one.path)) as is_free:
         if is_free and one.path.is_dir():
@@ -77,15 +76,10 @@ def unpacking_folders() -> list[Path]:
     return [place for place in dict.fromkeys(place.absolute() for place in places) if os.access(place, os.W_OK)]
 
 
-def _unpacked(folder: Path) -> Iterator[Path]:
-    found = sorted(folder.glob("*/"))
-    return (path for path in found if _UNPACKED.fullmatch(path.name) and not path.is_symlink())
-
-
 def _fetched(folder: Path) -> Iterator[Path]:
     """models/OWNER/REPO/DIGEST and models/web/DIGEST (`runtime/fetching/models.py`)."""
     found = (*folder.glob("models/*/*/*/"), *folder.glob("models/web/*/"))
-    return (path for path in sorted(found) if re.fullmatch(_KEY, path.name) and not path.is_symlink())
+    return (path for path in sorted(found) if re.fullmatch(KEY, path.name) and not path.is_symlink())
 
 
 def _downloads() -> Iterator[Path]:
@@ -99,15 +93,9 @@ def _entries() -> Iterator[Path]:
     return (path for path in found if _ENTRY.fullmatch(path.name) and not path.is_symlink())
 
 
-def _clear_unpacked(path: Path) -> None:
-    """Under a name by which the next launch takes it away, should this one be interrupted."""
-    if path.name.startswith("."):
-        gone = path
-    else:
-        gone = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}")
-        path.rename(gone)
-    shutil.rmtree(gone)
-    for folder in (path.parent, path.parent.parent):  # of a model that was the only one of its repository
+def _forget_repository(path: Path) -> None:
+    """The folders around a model that was the only one of its repository."""
+    for folder in (path.parent, path.parent.parent):
         if folder.parent.name == "models":
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -126,22 +114,3 @@ def _locked_with(path: Path) -> Path:
     if path.parent == download_store():
         return path.with_name(path.name.removesuffix(".etag").removesuffix(".part"))
     return path.with_name(path.name.partition(".")[0])
-
-
-def _mapped_files() -> set[str]:
-    """Every file that a process of this user has mapped."""
-    files: set[str] = set()
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
-            files.update(_MAPPED.findall(maps.read_text("utf-8", "surrogateescape")))
-    return files
-
-
-def _size(path: Path) -> int:
-    """Of all files in it, in bytes, without following links."""
-    files = (Path(folder, name) for folder, _folders, names in os.walk(path) for name in names)
-    total = 0
-    for file in (path, *files) if path.is_file() else files:
-        with contextlib.suppress(OSError):
-            total += file.lstat().st_size
-    return total

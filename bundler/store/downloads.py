@@ -57,6 +57,27 @@ def fetch(wanted: Download, progress: Progress) -> Path:
     return target
 
 
+def look_at(wanted: Download) -> int | Path:
+    """Where it is: the file in the store, or the bytes that the server has and that have not been fetched.
+
+    Raises `SourceNotFound`, `DownloadFailed`.
+    """
+    target = download_store() / wanted.name
+    if target.is_file():
+        return target
+    shown = wanted.url.partition("?")[0]
+    try:
+        with new_client() as client, client.stream("GET", wanted.url) as answer:
+            if answer.status_code != 200:
+                raise request_failed(wanted.url, answer.status_code)
+            length = answer.headers.get("Content-Length", "")
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise DownloadFailed(shown, _told(error)) from error
+    if not (length.isascii() and length.isdigit()):
+        raise DownloadFailed(shown, "the server does not say how large it is")
+    return int(length)
+
+
 def download_store() -> Path:
     """Where downloads are kept: a folder of the build cache."""
     return build_cache() / "downloads"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -13,8 +13,6 @@ import msgspec
 from runtime.console.aside import Aside
 from runtime.console.meter import bar, clock
 from runtime.console.printable import printable
-from runtime.engine.engine import Engine
-from runtime.errors import LoafError
 
 _REDRAW_SECONDS = 0.2
 
@@ -52,8 +50,8 @@ class Failures:
 class Meter:
     """Tokens and seconds of this run. `total` is None while nobody knows how many requests there are."""
 
-    def __init__(self, engines: Sequence[Engine], tally: Tally, total: int | None) -> None:
-        self._engines = engines
+    def __init__(self, tokens: Callable[[], int], tally: Tally, total: int | None) -> None:
+        self._tokens = tokens
         self._tally = tally
         self._total = total
         self._began = time.monotonic()
@@ -100,16 +98,3 @@ class Meter:
         if not self._total or not now:
             return clock(seconds)
         return f"{clock(seconds / now * (self._total - self._tally.seen))} left"
-
-    def _tokens(self) -> int:
-        """Generated or embedded, by requests that still run, too."""
-        return sum(map(_tokens_of, self._engines))
-
-
-def _tokens_of(engine: Engine) -> int:
-    try:
-        stats = engine.stats()
-    except LoafError:  # it has stopped, and the batch is about to be told
-        return 0
-    running = sum(slot.occupant.progress.usage.generated_tokens for slot in stats.slots if slot.occupant)
-    return stats.counters.generated_tokens + stats.counters.embedded_tokens + running

@@ -48,10 +48,12 @@ def parse_request(line: bytes) -> BatchRequest:
     if found.method != "POST":
         raise LineRefused("invalid_method", f"method: must be POST, not {found.method!r}", found.custom_id)
     if found.url not in URLS:
-        raise LineRefused("invalid_url", f"url: {found.url!r} is none of {', '.join(URLS)}", found.custom_id)
+        raise LineRefused("invalid_url", f"url: must be one of {', '.join(URLS)}, not {found.url!r}", found.custom_id)
     body = bytes(found.body)
     if _streams(body):
-        raise LineRefused("stream_unsupported", "stream: results of a batch are whole", found.custom_id)
+        raise LineRefused(
+            "stream_unsupported", "stream: must be left out: results of a batch are whole", found.custom_id
+        )
     return BatchRequest(found.custom_id, found.url, body)
 
 

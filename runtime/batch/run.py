@@ -1,4 +1,4 @@
-"""A batch from start to end: take up what is there, keep all sequences busy, write down what is answered, sum up.
+"""A batch from start to end: take up what is there, keep who answers busy, write down what is answered, sum up.
 
 Ctrl-C and SIGTERM end it as they end any program, with everything kept that was answered; so does SIGKILL.
 """
@@ -9,56 +9,48 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Sequence
 
 import msgspec
 
+from runtime.batch.answering import Answering
 from runtime.batch.errors import AnsweringStopped, LineRefused, RequestsFailed
 from runtime.batch.progress import Failures, Meter, Tally
 from runtime.batch.reading import LONGEST, Line, ReadAhead, count_lines, opened
 from runtime.batch.requests import BatchRequest, parse_request
 from runtime.batch.results import Results
 from runtime.console.aside import Aside
-from runtime.console.loading import loading_shown
-from runtime.models.served import ServedModel
-from runtime.server.asking import Answered, Ask, answering
-from runtime.settings import BatchSettings, Settings
-
-_MOST_WAITING = 16
-"""Requests beside those that run, so that one is there when another ends."""
-
-_EMBEDDINGS = 16
-"""Requests of texts that run at once: a batch of the engine takes as many as fit."""
+from runtime.server.wire import Answered, Ask
+from runtime.settings import BatchSettings
 
 
-def run_batch(served: Sequence[ServedModel], settings: Settings, batch: BatchSettings, stop: threading.Event) -> None:
-    """Answer what `batch` names, unless a signal has come: then `stop` is set.
+def run_batch(answering: Answering, batch: BatchSettings, stop: threading.Event) -> None:
+    """Have what `batch` names answered, unless a signal has come: then `stop` is set.
 
-    Raises `KeyboardInterrupt` where a signal ends it, `RequestsFailed`, and what reading, writing, loading do.
+    Raises `KeyboardInterrupt` where a signal ends it, `RequestsFailed`, and what reading, writing, `answering` do.
     """
     try:
-        asyncio.run(_run(served, settings, batch, stop))
+        asyncio.run(_run(answering, batch, stop))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 
 
-async def _run(served: Sequence[ServedModel], settings: Settings, batch: BatchSettings, stop: threading.Event) -> None:
+async def _run(answering: Answering, batch: BatchSettings, stop: threading.Event) -> None:
     _cancel_on_signals()
     if stop.is_set():
         raise asyncio.CancelledError
     aside = Aside()
+    failures = Failures(aside)
     lines = ReadAhead(opened(batch.input))
     results = Results(batch.output)
     try:
-        await _loaded(served, aside)
         tally = Tally()
-        total = await asyncio.to_thread(count_lines, batch.input) if aside.is_heard else None
-        meter = Meter([one.engine for one in served], tally, total)
-        async with answering(served, settings) as ask, meter.shown(aside):
+        async with answering(aside, failures) as answerer:
+            total = await asyncio.to_thread(count_lines, batch.input) if aside.is_heard else None
+            meter = Meter(answerer.tokens, tally, total)
             try:
-                await _together(_Run(lines, results, ask, tally, Failures(aside)), _requests_at_once(served))
+                async with meter.shown(aside):
+                    await _together(_Run(lines, results, answerer.ask, tally, failures), answerer.at_once)
             finally:
-                aside.clear()
                 print(meter.summary(str(batch.output)), file=sys.stderr)
     finally:
         results.close()
@@ -79,17 +71,6 @@ def _cancel_on_signals() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
-
-
-async def _loaded(served: Sequence[ServedModel], aside: Aside) -> None:
-    async with loading_shown(served, aside):
-        await asyncio.gather(*(asyncio.wrap_future(one.engine.ready) for one in served))
-
-
-def _requests_at_once(served: Sequence[ServedModel]) -> int:
-    generators = [one.engine.backend().generator for one in served]
-    slots = sum(generator.settings.n_slots if generator else _EMBEDDINGS for generator in generators)
-    return slots + min(slots, _MOST_WAITING)
 
 
 class _Run(msgspec.Struct):
@@ -154,7 +135,7 @@ def _request_of(line: Line, seen: set[str]) -> BatchRequest:
 
 def _check_unique(custom_id: str, seen: set[str]) -> None:
     if custom_id in seen:
-        raise LineRefused("duplicate_custom_id", f"custom_id: another line is {custom_id!r} already")
+        raise LineRefused("duplicate_custom_id", f"custom_id: must be its own, and another line is {custom_id!r}")
     seen.add(custom_id)
 
 
@@ -169,7 +150,7 @@ def _tell(line: Line, refused: LineRefused, run: _Run) -> None:
 
 
 async def _answer(request: BatchRequest, ask: Ask) -> Answered:
-    """Asks again where the engine's queue was full. Raises `AnsweringStopped`."""
+    """Asks again where it was too early to ask. Raises `AnsweringStopped`."""
     while True:
         answered = await ask(request.url, request.body)
         if answered.status != 503:

@@ -6,7 +6,7 @@ history, exchanges, order → turns that a template takes
 formats → how families write calls and reasoning         parsing → the text of an answer into content, reasoning, calls
 grammar, call_rules → what an answer may be              writing → calls in a family's format
 job, answer → to the engine, and what comes back         errors → what can go wrong
-pictures → what a prompt has in the place of a conversation's pictures
+media → what a prompt has in the place of a conversation's pictures and sounds
 named, fallback → templates for models without one
 
 Knows templates and messages; refuses to know tokens, engines and HTTP.

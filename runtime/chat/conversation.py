@@ -21,7 +21,8 @@ class ToolChoice(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """The turns so far, and what the next one may be. `media` are the pictures whose marks are in their texts.
+    """The turns so far, and what the next one may be. `media` are the pictures and sounds whose marks
+    are in their texts.
 
     `schema` is a JSON schema that the content must follow, None for none; `grammar` is GBNF for it, "" for none.
     `thinks` None: as the template does by itself. `effort` is "low", "medium" or "high", for templates that know it.

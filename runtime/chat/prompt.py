@@ -19,11 +19,11 @@ from runtime.chat.formats.families import GENERIC, family_of, reasoning_of
 from runtime.chat.formats.format import Format, Span, TaggedArguments, core, first_text
 from runtime.chat.grammar import Constraint, Wanted, constraint_of
 from runtime.chat.history import as_template_takes_it
+from runtime.chat.media import shown, taken_in, tokens_with_media
 from runtime.chat.messages import Message, Tool
 from runtime.chat.order import SYSTEM_ROLES
 from runtime.chat.parsing.expected import Expected
 from runtime.chat.parsing.parser import FormatParser
-from runtime.chat.pictures import as_text, look_at, shown, tokens_with_pictures
 from runtime.chat.template import ChatTemplate
 from runtime.chat.writing import as_openai_has_it, instructions
 from runtime.engine.backend import Projector
@@ -44,8 +44,8 @@ class Prepared(msgspec.Struct, frozen=True):
 
     `grammar`, `triggers` and `thoughts` belong into `Sampling`, `shown` into `GenerationRequest`: special tokens whose
     text the parser has to see. `stop`, which goes there too, are texts with which an answer to this prompt has ended;
-    and so do `turns`, tokens before what the user said last, and the `pieces` that pictures have become. `expected` is
-    what the parser knows beforehand.
+    and so do `turns`, tokens before what the user said last, and the `pieces` that pictures and sounds have become.
+    `expected` is what the parser knows beforehand.
     """
 
     text: str
@@ -67,7 +67,7 @@ class Prepared(msgspec.Struct, frozen=True):
 class PromptBuilder:
     """Renders conversations for one model. `template` replaces the model's own. Raises `TemplateFailed`.
 
-    With `projector` it sees, from `sources` too. `thinks` and `takes_tools` say what the template knows.
+    With `projector` it sees or hears, from `sources` too. `thinks` and `takes_tools` say what the template knows.
     """
 
     def __init__(
@@ -100,15 +100,13 @@ class PromptBuilder:
     def prepare(self, conversation: Conversation) -> Prepared:
         """The prompt; a conversation that brings no system prompt begins with the default one, if there is any.
 
-        Raises `TemplateFailed`, `ToolsUnsupported`, `AnswerFormConflict` and `SchemaUnsupported`; of pictures
-        `MediaError`, `PictureUnusable` and `PictureTooLarge`.
+        Raises `TemplateFailed`, `ToolsUnsupported`, `AnswerFormConflict` and `SchemaUnsupported`; of pictures and
+        sounds as `look_at` does.
         """
         seen: dict[str, Seen] = {}
         if conversation.media:
-            if self._projector is None or not self._projector.sees:
-                conversation = as_text(conversation)
-            else:
-                seen = look_at(conversation.media, self._projector, self._sources)
+            taken = taken_in(conversation, self._projector, self._sources)
+            conversation, seen = taken.conversation, taken.seen
         tools = _offered(conversation)
         text = self._render(conversation, tools)
         begun = self._begins_reasoning(text, conversation)
@@ -128,7 +126,7 @@ class PromptBuilder:
             calls_before=sum(len(message.tool_calls) for message in conversation.messages),
             is_spaced=self._fallback is not None and self._fallback.is_spaced and not conversation.continues_last,
         )
-        tokens, pieces = tokens_with_pictures(text, seen, self._model, add_special=True)
+        tokens, pieces = tokens_with_media(text, seen, self._model, add_special=True)
         return Prepared(
             text=shown(text) if seen else text,
             tokens=tokens,
@@ -190,7 +188,7 @@ class PromptBuilder:
         if place < 0:
             return ()
         # Counted from the end, which is short. Where the tokenizer would cut elsewhere, it is a token off.
-        rest, _pieces = tokens_with_pictures(text[place:], seen, self._model, add_special=False)
+        rest, _pieces = tokens_with_media(text[place:], seen, self._model, add_special=False)
         return (n_tokens - len(rest),)
 
     def _values(self, conversation: Conversation) -> dict[str, Any]:

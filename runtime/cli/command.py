@@ -39,6 +39,13 @@ class GroupedCommand(click.Command):
             raise click.UsageError(_no_flag_takes(ctx.args), ctx)
         return rest
 
+    def check_words(self, words: Sequence[str], program: str) -> None:
+        """Raises `click.UsageError` for what is no flag of this command, called `program`. Values are not looked at."""
+        context = click.Context(self, info_name=program)
+        _flags, rest, _order = self.make_parser(context).parse_args(list(words))
+        if rest:
+            raise click.UsageError(_no_flag_takes(rest), context)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One list of definitions a group, instead of a long one."""
         for name, options in self._groups:

@@ -12,22 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime import __version__
 from runtime.backends import ASK_FOR_DEVICES
-from runtime.cli.command import GroupedCommand
-from runtime.cli.completion import SHELLS, VARIABLE, script
-from runtime.cli.options import GROUPS, QUANTIZE, REHEARSE, WARM_UP
+from runtime.cli.completion import VARIABLE
+from runtime.cli.flags import with_all_flags
+from runtime.cli.options import QUANTIZE, REHEARSE, WARM_UP
 from runtime.cli.sooner import leave_tls_out
-from runtime.cli.unused import refused_options, unused_options
-from runtime.cli.version import NAME_FROM_SOURCE, VERSION_LINE
+from runtime.cli.version import NAME_FROM_SOURCE
+from runtime.errors import escaped
 from runtime.exits import errors_as_exit_codes
 from runtime.machine.program import restore_environment
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
-    from runtime.cli.completion import Shell
     from runtime.server.serve import Beside
-    from runtime.settings import Settings
+    from runtime.settings import BatchSettings, Settings
 
 
 def main() -> None:
@@ -59,38 +57,19 @@ def main() -> None:
         )
 
 
-def _print_completion(context: click.Context, _param: click.Parameter, shell: Shell | None) -> None:
-    if shell is not None and not context.resilient_parsing:
-        click.echo(script(shell, context.info_name or ""), nl=False)
-        context.exit()
-
-
-@click.command(cls=GroupedCommand, groups=GROUPS, hidden=[*unused_options(), *refused_options()], last="This file")
-@click.option("--info", is_flag=True, allow_from_autoenv=False, help="Say what is in this file, and exit.")
-@click.option(
-    "--list-devices", is_flag=True, allow_from_autoenv=False, help="Say which GPUs this file can use here, and exit."
-)
-@click.option(
-    "--explain", is_flag=True, allow_from_autoenv=False, help="Say what would be done here, and why, and exit."
-)
-@click.option(
-    "--completion",
-    type=click.Choice(SHELLS),
-    is_eager=True,
-    expose_value=False,
-    callback=_print_completion,
-    allow_from_autoenv=False,
-    help="Say what lets this shell complete flags, and exit.",
-)
-@click.version_option(__version__, message=VERSION_LINE, allow_from_autoenv=False)
-@click.help_option("-h", "--help", allow_from_autoenv=False)
+@with_all_flags
 @click.pass_obj
-def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: bool, **flags: Any) -> None:
+def command(
+    bundle: Bundle | None, /, info: bool, list_devices: bool, explain: bool, uninstall: bool, **flags: Any
+) -> None:
     """A language model in one file: it serves an API and a page, and chats or answers in the terminal."""
     if info:
         from runtime.cli.info import describe
 
         click.echo(describe(bundle))
+        return
+    if uninstall:
+        _uninstall(bundle)
         return
     if list_devices:
         from runtime.backends.listing import describe_devices
@@ -111,6 +90,16 @@ def command(bundle: Bundle | None, /, info: bool, list_devices: bool, explain: b
             click.echo(line)
         return
     _run(bundle, settings)
+
+
+def _uninstall(bundle: Bundle | None) -> None:
+    from runtime.backends.unpacking import cache_folder
+    from runtime.cli.uninstalling import uninstall
+
+    if bundle is None:
+        raise click.UsageError("--uninstall belongs to a file that unpacks its program.")
+    for line in uninstall(bundle, cache_folder()):
+        click.echo(escaped(line))
 
 
 def _with_fetched(settings: Settings, *, only_look: bool) -> Settings:
@@ -149,6 +138,9 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
         from runtime.offloading.worker import work
 
         work(bundle, settings)
+    if settings.batch is not None and settings.batch.servers:
+        _run_elsewhere(settings.batch, settings)
+        return
     if settings.server.tls is None:
         leave_tls_out()
     from runtime.models.loading import open_models
@@ -166,10 +158,11 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
             _begin_to_collect()
             answer_once(served[0], settings)
         elif settings.batch is not None:
+            from runtime.batch.here import of_models
             from runtime.batch.run import run_batch
 
             _begin_to_collect()
-            run_batch(served, settings, settings.batch, stopped)
+            run_batch(of_models(served, settings), settings.batch, stopped)
         elif not settings.serves:
             from runtime.console.begin import chat
 
@@ -192,6 +185,16 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
         from runtime.machine.program import begin_anew
 
         begin_anew(bundle.path if bundle else None)
+
+
+def _run_elsewhere(batch: BatchSettings, settings: Settings) -> None:
+    """Have other servers answer: nothing is loaded here."""
+    from runtime.batch.elsewhere import of_servers
+    from runtime.batch.run import run_batch
+
+    _begin_to_collect()
+    key = next(iter(settings.server.api_keys), None)
+    run_batch(of_servers(batch.servers, key, batch.at_once), batch, threading.Event())
 
 
 def _chat_beside(settings: Settings) -> Beside | None:

@@ -23,6 +23,7 @@ from runtime.cli.values import (
     Metadata,
     Origins,
     PathPrefix,
+    ServerAddresses,
     Shares,
     SplitModeName,
     TensorBuffers,
@@ -92,9 +93,9 @@ SERVING = (
     _switch("--slots/--no-slots", "Tell at /slots what the slots do.", default=True),
     _switch("--metrics/--no-metrics", "Tell at /metrics what Prometheus reads.", default=True),
     _switch("--props/--no-props", "Let clients change what /props tells.", default=False),
-    _switch("--media-urls", "Fetch pictures from the https:// addresses that requests name, on the public internet."),
+    _switch("--media-urls", "Fetch pictures and sounds that requests name by public https:// addresses."),
     _value("--media-path", click.Path(file_okay=False, path_type=Path),
-           "Folder below which requests may name pictures, as in file:///FOLDER/a.png."),
+           "Folder below which requests may name pictures and sounds, as in file:///FOLDER/a.png."),
     _value("--slot-save-path", click.Path(file_okay=False, path_type=Path),
            "Folder where the states of slots may be saved, and restored from."),
     _switch("--sandbox", "Give up what a server does not need: files of others, starting programs, connecting."),
@@ -117,6 +118,7 @@ ANSWERS = (
     _value("-f --file", click.Path(path_type=Path, allow_dash=True),
            "The same, with the prompt from a file, or '-' for standard input."),
     _value("--image", _FILE, "Show this picture with the prompt, to a model that sees; repeatable.", multiple=True),
+    _value("--audio", _FILE, "Play this sound with the prompt, to a model that hears; repeatable.", multiple=True),
     _switch("--raw", "Take the prompt as bare text, without the chat template."),
     _value("--system -sys --system-prompt", str, "System prompt of chats that bring none."),
     _value("-n --n-predict --predict", Whole(-1),
@@ -140,6 +142,8 @@ BATCH = (
     _value("--batch", click.Path(path_type=Path, allow_dash=True),
            "Answer all requests of this file, in OpenAI's batch format, and exit; '-': standard input."),
     _value("-o --output", _FILE, "Where their results go. What is there already is not asked again."),
+    _value("--batch-servers", ServerAddresses(),
+           "Have these servers answer them, comma-separated, rather than the model in this file: http://10.0.0.2:8080."),
 )  # fmt: skip
 
 SAMPLING = (
@@ -239,8 +243,8 @@ MODEL = (
     _value("--yarn-attn-factor", _NUMBER, "YaRN: by what attention is multiplied, where nothing is extrapolated."),
     _value("--yarn-beta-fast", _NUMBER, "YaRN: rotations from which a dimension is left as it is."),
     _value("--yarn-beta-slow", _NUMBER, "YaRN: rotations up to which it is interpolated."),
-    _value("-mm --mmproj", _FILE, "See with this projector (GGUF), which belongs to the model."),
-    _switch("--no-mmproj", "Leave the projector inside alone: pictures are refused."),
+    _value("-mm --mmproj", _FILE, "See or hear with this projector (GGUF), which belongs to the model."),
+    _switch("--no-mmproj", "Leave the projector inside alone: pictures and sounds are refused."),
     _value("--image-min-tokens", Whole(1, 65_536),
            "Tokens that a picture takes at least, where its family can be told; otherwise as the projector has it."),
     _value("--image-max-tokens", Whole(1, 65_536), "The same, at most: fewer are quicker, and see less."),
@@ -281,6 +285,15 @@ LOGS = (
     _value("--log-file", click.Path(path_type=Path, dir_okay=False), "Write the log to the end of this file."),
     _value("--log-format", click.Choice(["text", "json"]), "How its lines look.", "text"),
 )  # fmt: skip
+
+THIS_FILE = (
+    _switch("--info", "Say what is in this file, and exit.", allow_from_autoenv=False),
+    _switch("--list-devices", "Say which GPUs this file can use here, and exit.", allow_from_autoenv=False),
+    _switch("--explain", "Say what would be done here, and why, and exit.", allow_from_autoenv=False),
+    _switch("--uninstall", "Take away what this file has unpacked for you, say what, and exit.",
+            allow_from_autoenv=False),
+)  # fmt: skip
+"""Instead of what a launch does; `flags.py` has three more of these."""
 
 GROUPS: tuple[tuple[str, tuple[click.Option, ...]], ...] = (
     ("Serving", SERVING),

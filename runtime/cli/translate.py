@@ -43,7 +43,8 @@ def settings_from(manifest: Manifest | None, flags: dict[str, Any]) -> Settings:
         aliases=flags["alias"] or (),
         tags=flags["tags"] or (),
         prompt=prompt,
-        images=_images(flags),
+        images=_shown(flags, "image", "picture"),
+        sounds=_shown(flags, "audio", "sound"),
         serves=flags["server"] or not flags["chat"],
         chats=_chats(flags),
         raw=flags["raw"],
@@ -78,18 +79,18 @@ def _prompt(flags: dict[str, Any]) -> str | None:
     return text if flags["file"] is None or text is None else text.removesuffix("\n")
 
 
-def _images(flags: dict[str, Any]) -> tuple[Path, ...]:
-    images: tuple[Path, ...] = flags["image"] or ()
-    if images and flags["prompt"] is None and flags["file"] is None:
-        raise click.UsageError("--image goes with a prompt (-p, -f).")
-    if images and flags["raw"]:
-        raise click.UsageError("Either --image or --raw, not both: bare text has no place for a picture.")
-    return images
+def _shown(flags: dict[str, Any], flag: str, what: str) -> tuple[Path, ...]:
+    paths: tuple[Path, ...] = flags[flag] or ()
+    if paths and flags["prompt"] is None and flags["file"] is None:
+        raise click.UsageError(f"--{flag} goes with a prompt (-p, -f).")
+    if paths and flags["raw"]:
+        raise click.UsageError(f"Either --{flag} or --raw, not both: bare text has no place for a {what}.")
+    return paths
 
 
 def _batch(flags: dict[str, Any]) -> BatchSettings | None:
-    given, output = flags["batch"], flags["output"]
-    if given is None and output is None:
+    given, output, servers = flags["batch"], flags["output"], flags["batch_servers"] or ()
+    if given is None and output is None and not servers:
         return None
     if given is None or output is None:
         raise click.UsageError("--batch FILE and --output FILE belong together.")
@@ -97,7 +98,7 @@ def _batch(flags: dict[str, Any]) -> BatchSettings | None:
         raise click.UsageError("Either a prompt or --batch, not both.")
     if given.exists() and output.exists() and given.samefile(output):
         raise click.UsageError("--batch and --output are the same file.")
-    return BatchSettings(given, output)
+    return BatchSettings(given, output, servers, flags["parallel"] or None)
 
 
 def _chats(flags: dict[str, Any]) -> bool | None:

@@ -74,13 +74,6 @@ _VALUES: tuple[tuple[str, str | None], ...] = (
     ("--log-colors", _LINES),
 )
 
-_REFUSED: tuple[tuple[str, str], ...] = (("--audio", "sounds are not heard yet"),)
-
-
-def refused_options() -> list[click.Option]:
-    """Options that people look for, and that end the program with a line on why they are not there."""
-    return [_option_refused(names, reason) for names, reason in _REFUSED]
-
 
 def unused_options() -> list[click.Option]:
     """Options that are taken, not shown in the help, and answered with a line where one is due."""
@@ -96,11 +89,3 @@ def _option(names: str, reason: str | None, *, is_flag: bool) -> click.Option:
     return click.Option(
         names.split(), is_flag=is_flag, hidden=True, expose_value=False, allow_from_autoenv=False, callback=say
     )
-
-
-def _option_refused(names: str, reason: str) -> click.Option:
-    def refuse(_context: click.Context, param: click.Parameter, value: str | None) -> None:
-        if value is not None:
-            raise click.UsageError(f"{param.opts[-1]}: {reason}.")
-
-    return click.Option(names.split(), hidden=True, expose_value=False, allow_from_autoenv=False, callback=refuse)

@@ -36,6 +36,7 @@ _ORIGIN = re.compile(
 )
 """A star stands for a whole host of an app's own scheme, for one or more labels before a name, or for a port."""
 
+_SERVER = re.compile(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?(?:/[\w.~%/-]*)?", re.ASCII)
 _METADATA = re.compile(r"([^=\0]+)=(?:(int|float):([^\0]+)|(bool):(true|false)|(str):([^\0]*))")
 _LONGEST_METADATA = 128
 """`llama_model_kv_override` in llama.h, with the null at the end."""
@@ -288,6 +289,28 @@ class Metadata(click.ParamType["tuple[MetadataOverride, ...]"]):
         if kind == "int":
             return MetadataOverride(key, Whole(-(2**63), 2**63 - 1).convert(said, param, ctx))
         return MetadataOverride(key, FiniteNumber().convert(said, param, ctx) if kind == "float" else said)
+
+
+class ServerAddresses(click.ParamType["tuple[str, ...]"]):
+    """`http://host:port,https://host/path`, each once, without what is behind a path."""
+
+    name = "list"
+
+    def convert(
+        self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        urls = tuple(CommaList().convert(value, param, ctx))
+        for url in urls:
+            match = _SERVER.fullmatch(url)
+            if match is None:
+                self.fail(f"{url!r} is no address of a server, as in http://10.0.0.2:8080.", param, ctx)
+            if match[1] is not None:
+                Whole(1, 65535).convert(match[1], param, ctx)
+        if len(set(urls)) < len(urls):
+            self.fail("a server is named twice.", param, ctx)
+        return urls
 
 
 class WorkerAddresses(click.ParamType["tuple[WorkerAddress, ...]"]):

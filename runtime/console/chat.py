@@ -17,6 +17,7 @@ import msgspec
 from runtime.chat.answer import CallDelta, ReasoningDelta
 from runtime.chat.conversation import Conversation
 from runtime.chat.job import ChatFinished, ChatJob, chat_job
+from runtime.chat.media import takes
 from runtime.chat.prompts import Prompts
 from runtime.console.answering import Answering
 from runtime.console.aside import Aside
@@ -30,9 +31,11 @@ from runtime.console.speed import speed_of
 from runtime.console.transcript import Transcript
 from runtime.console.waiting import Waiting
 from runtime.console.written import WrittenAnswer
+from runtime.engine.backend import Projector
 from runtime.engine.types import FinishReason, GenerationRequest
 from runtime.errors import LoafError
 from runtime.media.given import Gathering, Given
+from runtime.media.kinds import Kind
 from runtime.models.served import ServedModel
 from runtime.settings import Settings
 
@@ -111,11 +114,11 @@ class Chat:
         return True
 
     async def _ask(self, text: str) -> None:
-        """What is typed, about the pictures that were shown before it or are dropped at its beginning."""
-        if self._sees():
-            found = dropped(text)
-            for path in found.paths:
-                self._show(path)
+        """What is typed, about the pictures and sounds that were given before it or are dropped at its beginning."""
+        found = dropped(text, self._projector())
+        for kind, path in found.files:
+            self._show(kind, path)
+        if found.files:
             text = found.text
         if text:
             self._tries = 0
@@ -123,9 +126,8 @@ class Chat:
             self._shown = ()
             await self._answer(asked)
 
-    def _sees(self) -> bool:
-        projector = self._served.engine.backend().projector
-        return projector is not None and projector.sees
+    def _projector(self) -> Projector | None:
+        return self._served.engine.backend().projector
 
     def _stop_answer(self) -> None:
         self._is_stopped = True
@@ -195,7 +197,9 @@ class Chat:
             case "retry":
                 await self._retry()
             case "image":
-                self._image(_path(command.argument))
+                self._show("picture", _path(command.argument))
+            case "audio":
+                self._show("sound", _path(command.argument))
             case "save":
                 self._save(_path(command.argument))
             case "load":
@@ -235,15 +239,13 @@ class Chat:
         self._tries += 1
         await self._answer(asked)
 
-    def _image(self, path: Path) -> None:
-        if self._sees():
-            self._show(path)
-        else:
-            self._complain("this model does not see pictures")
-
-    def _show(self, path: Path) -> None:
+    def _show(self, kind: Kind, path: Path) -> None:
+        if not takes(self._projector(), kind):
+            does = {"picture": "see pictures", "sound": "hear sounds"}[kind]
+            self._complain(f"this model does not {does}")
+            return
         try:
-            show(path, self._gathering)
+            show(kind, path, self._gathering, self._projector())
         except OSError as error:
             self._complain(f"{path}: {error.strerror or error}")
             return

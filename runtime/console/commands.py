@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-Name = Literal["help", "system", "clear", "undo", "retry", "image", "save", "load", "model", "stats", "exit"]
+Name = Literal["help", "system", "clear", "undo", "retry", "image", "audio", "save", "load", "model", "stats", "exit"]
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -40,6 +40,7 @@ COMMANDS: dict[Name, _Form] = {
     "save": _Form(_FILES, "FILE", "Write the conversation to a file, as JSON."),
     "load": _Form(_FILES, "FILE", "Go on with the conversation of a file."),
     "image": _Form(_FILES, "FILE", "Show a picture with what is asked next; so does dropping it here."),
+    "audio": _Form(_FILES, "FILE", "Play a sound with what is asked next, in the same way."),
     "model": _Form(_MODEL, "[NAME]", "Go on with another model of this file; without a name, say which there are."),
     "stats": _Form(_MODEL, "", "How full the context is, and how fast the last answer was."),
     "help": _Form(_CHAT, "", "These lines."),

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 
 import msgspec
 
@@ -32,7 +31,6 @@ from runtime.console.standard_input import read_text, repaired
 from runtime.console.waiting import Waiting
 from runtime.engine.errors import CannotGenerate
 from runtime.engine.types import FinishedEvent, FinishReason, GenerationRequest
-from runtime.media.errors import MediaUnsupported
 from runtime.media.given import Gathering, Given, joined
 from runtime.models.served import ServedModel
 from runtime.settings import Settings
@@ -46,7 +44,7 @@ def answer_once(served: ServedModel, settings: Settings) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     assert settings.prompt is not None
     prompt = _with_input(settings.prompt)
-    if not prompt and not settings.raw and not settings.images:
+    if not prompt and not settings.raw and not settings.images and not settings.sounds:
         raise NoPrompt
     asyncio.run(_answer(served, msgspec.structs.replace(settings, prompt=prompt), Aside()))
 
@@ -66,7 +64,7 @@ async def _answer(served: ServedModel, settings: Settings, aside: Aside) -> None
     if backend.generator is None:
         raise CannotGenerate
     has_template = fallback_of(backend.model, settings.chat.template) is None
-    if not has_template and settings.system is None and not settings.images:
+    if not has_template and settings.system is None and not settings.images and not settings.sounds:
         aside.say("The model has no chat template: the text is gone on with as it is\n")
         settings = msgspec.structs.replace(settings, raw=True)
     out = _Output(aside)
@@ -99,12 +97,12 @@ async def _raw(served: ServedModel, settings: Settings) -> AsyncIterator[str | F
 async def _chat(
     served: ServedModel, settings: Settings, waiting: Waiting, aside: Aside
 ) -> AsyncIterator[str | FinishedEvent]:
-    """The answer to the prompt as a user's message, below its pictures. What is thought before it is said aside."""
+    """The answer to the prompt as a user's message, below what is shown. What is thought before it is said aside."""
     assert settings.prompt is not None
     prompts = Prompts(served.engine, settings.system, settings.chat)
-    pictures = _pictures(served, settings.images)
-    content = joined((*(one.mark for one in pictures), settings.prompt or None))
-    conversation = Conversation((Message("user", content),), media=pictures)
+    media = _shown(served, settings)
+    content = joined((*(one.mark for one in media), settings.prompt or None))
+    conversation = Conversation((Message("user", content),), media=media)
     job = chat_job(prompts, conversation, _wanted(settings, ()))
     thinks = False
     answering = Answering(served.engine, job)
@@ -123,14 +121,13 @@ async def _chat(
             yield part
 
 
-def _pictures(served: ServedModel, paths: tuple[Path, ...]) -> tuple[Given, ...]:
-    """Raises `MediaError`, also where the model sees none: what decodes them is there only where one does."""
-    projector = served.engine.backend().projector
-    if paths and (projector is None or not projector.sees):
-        raise MediaUnsupported(str(paths[0]), "image")
-    gathering = Gathering()
-    for path in paths:
-        show(path, gathering)
+def _shown(served: ServedModel, settings: Settings) -> tuple[Given, ...]:
+    """The pictures and sounds that go with the prompt. Raises `MediaError`, `OSError`."""
+    projector, gathering = served.engine.backend().projector, Gathering()
+    for path in settings.images:
+        show("picture", path, gathering, projector)
+    for path in settings.sounds:
+        show("sound", path, gathering, projector)
     return gathering.given
 
 

@@ -14,10 +14,10 @@ import msgspec
 from runtime.chat.messages import Message
 from runtime.console.errors import ConversationUnreadable
 from runtime.console.transcript import Transcript
-from runtime.media.given import Gathering, apart, joined
+from runtime.media.given import Gathering, Given, apart, joined
 
 LARGEST_FILE = 128 * 2**20
-"""Bytes; no context holds more, with its pictures."""
+"""Bytes; no context holds more, with its pictures and sounds."""
 
 _ROLES = ("user", "assistant")
 
@@ -26,10 +26,16 @@ class _Address(msgspec.Struct):
     url: str
 
 
+class _Sound(msgspec.Struct):
+    data: str
+    format: str = ""
+
+
 class _SavedPart(msgspec.Struct, omit_defaults=True):
     type: str
     text: str | None = None
     image_url: _Address | None = None
+    input_audio: _Sound | None = None
 
 
 class _SavedMessage(msgspec.Struct, omit_defaults=True):
@@ -44,9 +50,9 @@ class _Saved(msgspec.Struct):
 
 def save(transcript: Transcript, path: Path) -> None:
     """Write a file that nobody else may read: whole or not at all. Raises `OSError`."""
-    sources = {given.mark: given.source for given in transcript.pictures}
+    shown = {given.mark: given for given in transcript.shown}
     messages = [
-        _SavedMessage(message.role, _content(message.content, sources), message.reasoning or None)
+        _SavedMessage(message.role, _content(message.content, shown), message.reasoning or None)
         for message in transcript.messages
     ]
     data = msgspec.json.format(msgspec.json.encode(_Saved(messages)), indent=2)
@@ -61,7 +67,7 @@ def save(transcript: Transcript, path: Path) -> None:
 
 
 def load(path: Path, gathering: Gathering) -> Transcript:
-    """What `save` wrote, or a bare list of messages; `gathering` has its pictures then.
+    """What `save` wrote, or a bare list of messages; `gathering` has its pictures and sounds then.
 
     Raises `ConversationUnreadable` and `OSError`.
     """
@@ -83,23 +89,36 @@ def load(path: Path, gathering: Gathering) -> Transcript:
     return Transcript(system or None, turns, gathering.given)
 
 
-def _content(text: str, sources: dict[str, str]) -> str | list[_SavedPart]:
-    """`text`, in parts where marks of pictures are in it."""
+def _content(text: str, shown: dict[str, Given]) -> str | list[_SavedPart]:
+    """`text`, in parts where marks are in it."""
     pieces = apart(text)
     if len(pieces) == 1:
         return text
     return [
-        _SavedPart("image_url", image_url=_Address(sources[piece])) if i % 2 else _SavedPart("text", text=piece)
-        for i, piece in enumerate(pieces)
-        if piece
+        _saved(shown[piece]) if i % 2 else _SavedPart("text", text=piece) for i, piece in enumerate(pieces) if piece
     ]
 
 
+def _saved(given: Given) -> _SavedPart:
+    if given.claims == "picture":
+        return _SavedPart("image_url", image_url=_Address(given.source))
+    header, _, data = given.source.rpartition(",")
+    kind = header.partition(";")[0].rpartition("/")[2]
+    return _SavedPart("input_audio", input_audio=_Sound(data, {"mpeg": "mp3"}.get(kind, kind)))
+
+
+def _source(part: _SavedPart) -> str | None:
+    if part.image_url is not None:
+        return part.image_url.url
+    return None if part.input_audio is None else part.input_audio.data
+
+
 def _text(content: str | list[_SavedPart] | None, gathering: Gathering) -> str:
-    """The same back: a mark for each picture."""
+    """The same back: a mark for each picture and sound."""
     if content is None or isinstance(content, str):
         return content or ""
     return joined(
-        gathering.add("", part.image_url.url, part.type, is_now=False) if part.image_url is not None else part.text
+        part.text if source is None else gathering.add("", source, part.type, is_now=False)
         for part in content
+        for source in (_source(part),)
     )

@@ -1,6 +1,6 @@
-"""Pictures that lie in files of this machine: which of them a line means, and what stands for one in a question.
+"""Pictures and sounds in files of this machine: which of them a line means, and what stands for one in a question.
 
-Knows how terminals write down a file that is dropped on them. Refuses to know what a model makes of a picture.
+Knows how terminals write down a file that is dropped on them. Refuses to know what a model makes of either.
 """
 
 from __future__ import annotations
@@ -12,53 +12,77 @@ from urllib.parse import unquote
 
 import msgspec
 
+from runtime.chat.media import taken_by, takes
+from runtime.engine.backend import Projector
 from runtime.media.decoding import MOST_BYTES, decode
-from runtime.media.errors import MediaTooLarge
+from runtime.media.errors import MediaTooLarge, MediaUnsupported
 from runtime.media.given import Gathering
+from runtime.media.kinds import KINDS, Kind
+from runtime.media.sounds import decode_sound
 
-_TYPES = {
+_PICTURES = {
     ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".avif": "image/avif",
     ".gif": "image/gif", ".bmp": "image/bmp", ".tif": "image/tiff", ".tiff": "image/tiff", ".heic": "image/heic",
     ".heif": "image/heif",
 }  # fmt: skip
-"""By what pictures' names end in. It is for people and other programs: here a picture is known by what is in it."""
+_SOUNDS = {
+    ".wav": "audio/wav", ".mp3": "audio/mpeg", ".flac": "audio/flac", ".ogg": "audio/ogg", ".oga": "audio/ogg",
+    ".opus": "audio/ogg",
+}  # fmt: skip
+_TYPES: dict[Kind, dict[str, str]] = {"picture": _PICTURES, "sound": _SOUNDS}
+"""By what names end in. It is for people and other programs: here both are known by what is in them."""
+
+_WORDS: dict[Kind, str] = {"picture": "image", "sound": "audio"}
 
 _WORD = re.compile(r"""\s*(?:'((?:[^']|'\\'')*)'|"([^"]*)"|((?:\\.|[^\s'"\\])+))(?=\s|$)""")
 """A path as terminals write it: in quotes of either kind, or with a backslash before what is special."""
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """The pictures that a line begins with, and the rest of it."""
+    """The files that a line begins with, each with what it is, and the rest of the line."""
 
-    paths: tuple[Path, ...]
+    files: tuple[tuple[Kind, Path], ...]
     text: str
 
 
-def dropped(line: str) -> Dropped:
-    """Which files at the beginning of `line` are pictures by their names; nothing else is taken for one."""
-    paths: list[Path] = []
+def dropped(line: str, projector: Projector | None) -> Dropped:
+    """Which files at the beginning of `line` the model takes, by their names; nothing else is taken for one."""
+    files: list[tuple[Kind, Path]] = []
     place = 0
     while found := _WORD.match(line, place):
         path = _path(found)
-        if path is None or path.suffix.lower() not in _TYPES or not path.is_file():
+        kind = None if path is None else _kind_of(path, projector)
+        if path is None or kind is None or not path.is_file():
             break
-        paths.append(path)
+        files.append((kind, path))
         place = found.end()
-    return Dropped(tuple(paths), line[place:].strip())
+    return Dropped(tuple(files), line[place:].strip())
 
 
-def show(path: Path, gathering: Gathering) -> str:
-    """The mark that stands for the picture in `path`, which is read now.
+def show(kind: Kind, path: Path, gathering: Gathering, projector: Projector | None) -> str:
+    """The mark that stands for what is in `path`, which is read now.
 
-    Raises `MediaUnreadable`, `MediaTooLarge`, `OSError`.
+    Raises `MediaUnsupported`, `MediaUnreadable`, `MediaTooLarge`, `OSError`.
     """
+    if projector is None or not takes(projector, kind):
+        raise MediaUnsupported(str(path), _WORDS[kind], taken_by(projector))
     with path.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
-        raise MediaTooLarge(str(path), "bytes", MOST_BYTES)
-    decode(str(path), data)  # told now, rather than with the question
-    address = f"data:{_TYPES.get(path.suffix.lower(), 'image/*')};base64,{base64.b64encode(data).decode()}"
-    return gathering.add(str(path), address, "image", is_now=True)
+        raise MediaTooLarge(str(path), "bytes", MOST_BYTES, kind)
+    if kind == "sound":  # told now, rather than with the question
+        decode_sound(str(path), data, projector.sample_rate)
+    else:
+        decode(str(path), data)
+    type_ = _TYPES[kind].get(path.suffix.lower(), f"{_WORDS[kind]}/*")
+    address = f"data:{type_};base64,{base64.b64encode(data).decode()}"
+    return gathering.add(str(path), address, _WORDS[kind], is_now=True)
+
+
+def _kind_of(path: Path, projector: Projector | None) -> Kind | None:
+    """By its name, where the model takes such files."""
+    ending = path.suffix.lower()
+    return next((kind for kind in KINDS if ending in _TYPES[kind] and takes(projector, kind)), None)
 
 
 def _path(found: re.Match[str]) -> Path | None:

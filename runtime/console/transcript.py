@@ -7,18 +7,16 @@ import msgspec
 from runtime.chat.messages import Message
 from runtime.media.given import Given, joined, with_words
 
-_PICTURE = "[image]"
-
 
 class Transcript(msgspec.Struct, frozen=True):
     """`turns` are the user's and the model's, in turn; `system` is said before them, None for nothing.
 
-    `pictures` are those whose marks may stand in turns; what a picture is asked about comes after its mark.
+    `shown` are pictures and sounds whose marks may stand in turns; what is asked about one comes after its mark.
     """
 
     system: str | None = None
     turns: tuple[Message, ...] = ()
-    pictures: tuple[Given, ...] = ()
+    shown: tuple[Given, ...] = ()
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -27,11 +25,11 @@ class Transcript(msgspec.Struct, frozen=True):
 
     @property
     def media(self) -> tuple[Given, ...]:
-        """The pictures that still stand in turns; those of the last question are shown just now."""
+        """Those that still stand in turns; those of the last question are shown just now."""
         asked = [turn.content for turn in self.turns if turn.role == "user"]
         return tuple(
             msgspec.structs.replace(one, is_now=one.mark in asked[-1])
-            for one in self.pictures
+            for one in self.shown
             if any(one.mark in text for text in asked)
         )
 
@@ -39,7 +37,8 @@ class Transcript(msgspec.Struct, frozen=True):
     def question(self) -> str | None:
         """What the user said last, for people."""
         asked = next((turn.content for turn in reversed(self.turns) if turn.role == "user"), None)
-        return None if asked is None else with_words(asked, _PICTURE)
+        words = {one.mark: one.word for one in self.shown}
+        return None if asked is None else with_words(asked, lambda mark: words.get(mark, mark))
 
     @property
     def answer(self) -> Message | None:
@@ -49,11 +48,11 @@ class Transcript(msgspec.Struct, frozen=True):
     def with_system(self, text: str | None) -> Transcript:
         return msgspec.structs.replace(self, system=text or None)
 
-    def asked(self, text: str, pictures: tuple[Given, ...] = ()) -> Transcript:
-        """With a question, about `pictures` where there are any."""
-        content = joined((*(one.mark for one in pictures), text or None))
+    def asked(self, text: str, shown: tuple[Given, ...] = ()) -> Transcript:
+        """With a question, about what is `shown` where there is anything."""
+        content = joined((*(one.mark for one in shown), text or None))
         turns = (*self.turns, Message("user", content))
-        return Transcript(self.system, turns, (*self.pictures, *pictures))
+        return Transcript(self.system, turns, (*self.shown, *shown))
 
     def answered(self, content: str, reasoning: str = "") -> Transcript:
         return msgspec.structs.replace(self, turns=(*self.turns, Message("assistant", content, reasoning)))

@@ -46,17 +46,30 @@ class Pixels(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Samples(msgspec.Struct, frozen=True):
+    """A sound: `data` has 32-bit floats from -1 to 1, as many a second as the projector's `sample_rate`; one channel.
+
+    `digest` tells sounds apart: 32 bytes, of the file that it was read from.
+    """
+
+    digest: bytes
+    data: bytes
+
+
 class Projector(Protocol):
-    """What a model sees with. Methods as in `llama/projector.py`; any thread may ask."""
+    """What a model sees and hears with. Methods as in `llama/projector.py`; any thread may ask."""
 
     @property
     def sees(self) -> bool: ...
     @property
     def hears(self) -> bool: ...
     @property
+    def sample_rate(self) -> int: ...
+    @property
     def line(self) -> str: ...
     def seen(self, digest: bytes) -> Seen | None: ...
     def see(self, picture: Pixels) -> Seen: ...
+    def hear(self, sound: Samples) -> Seen: ...
 
 
 Vectors = tuple["array[float]", ...]

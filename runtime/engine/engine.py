@@ -27,6 +27,7 @@ from runtime.engine.errors import (
     EmptyPrompt,
     EngineError,
     EngineStopped,
+    OriginsShareFull,
     PictureLast,
     PromptTooLong,
     QueueFull,
@@ -42,7 +43,7 @@ from runtime.engine.pieces import is_of_piece
 from runtime.engine.sequence import Sequence
 from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
 from runtime.engine.stats import Counters, EngineStats
-from runtime.engine.turns import Asker
+from runtime.engine.turns import Asker, Origin, may_wait
 from runtime.engine.types import EmbeddingRequest, GenerationRequest
 from runtime.engine.wording import Wording
 from runtime.engine.worker import Worker
@@ -130,11 +131,11 @@ class Engine:
             raise CannotGenerate
         return generator
 
-    def submit(self, request: GenerationRequest, asker: Asker = None) -> Generation:
-        """Queue `request`. Called in an event loop. Slots are shared among all askers.
+    def submit(self, request: GenerationRequest, asker: Asker = None, origin: Origin = None) -> Generation:
+        """Queue `request`. Called in an event loop. Slots are shared among all askers, and the queue among all origins.
 
         Raises `StillLoading`, `EngineStopped`, `CannotGenerate`, `EmptyPrompt`, `PictureLast`, `PromptTooLong`,
-        `UnknownSlot`, `QueueFull`, or what made loading fail.
+        `UnknownSlot`, `QueueFull`, `OriginsShareFull`, or what made loading fail.
         """
         generator, model = self.generator(), self.backend().model
         n_ctx, n_slots = generator.n_ctx, generator.settings.n_slots
@@ -147,15 +148,15 @@ class Engine:
         if len(request.prompt) >= n_ctx:
             raise PromptTooLong(len(request.prompt), n_ctx)
         sequence = Sequence(request, self._scales_of(request.scales), next(self._numbers), asker)
-        generation = Generation(sequence, Wording(request, model), self._mailbox(), self._abort)
+        generation = Generation(sequence, Wording(request, model), self._mailbox(), self._abort, origin)
         self._queue(generation)
         return generation
 
-    def embed(self, request: EmbeddingRequest) -> Embedding:
+    def embed(self, request: EmbeddingRequest, origin: Origin = None) -> Embedding:
         """Queue `request`, to be awaited. Called in an event loop.
 
-        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `TextTooLong`, `QueueFull`, or what made loading fail;
-        awaiting it raises `ContextFailed`, `DecodeFailed`.
+        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `TextTooLong`, `QueueFull`, `OriginsShareFull`, or what
+        made loading fail; awaiting it raises `ContextFailed`, `DecodeFailed`.
         """
         limit = self.backend().longest_text
         if not request.texts or not all(request.texts):
@@ -163,7 +164,7 @@ class Engine:
         longest = max(map(len, request.texts))
         if longest > limit:
             raise TextTooLong(longest, limit)
-        embedding = Embedding(request, self._scales_of(request.scales), self._mailbox(), self._abort)
+        embedding = Embedding(request, self._scales_of(request.scales), self._mailbox(), self._abort, origin)
         self._queue(embedding)
         return embedding
 
@@ -279,9 +280,18 @@ class Engine:
             waiting = len(self._submitted) + self._loaded_lanes().waiting
             if waiting >= self._max_waiting:
                 raise QueueFull(waiting)
+            self._check_share(job.origin, waiting)
             self._jobs.add(job)
             self._submitted.append(job)
             self._wake.notify()
+
+    def _check_share(self, origin: Origin, waiting: int) -> None:
+        """Raises `OriginsShareFull`. Whoever waits is looked at only where there are enough of them for it."""
+        if origin is None or may_wait(waiting, waiting, self._max_waiting):
+            return
+        own = sum(job.origin == origin and job.waits for job in self._jobs)
+        if not may_wait(own, waiting, self._max_waiting):
+            raise OriginsShareFull(own)
 
     def _abort(self, job: Job) -> None:
         with self._wake:

@@ -7,7 +7,8 @@ LoafError
     ├── AdapterFailed        llama.cpp does not take the adapter
     ├── ProjectorFailed      llama.cpp does not take the projector
     ├── PictureUnusable      the projector cannot look at the picture
-    ├── PictureLast          nothing comes after the picture
+    ├── SoundUnusable        the projector cannot listen to the sound
+    ├── PictureLast          nothing comes after the picture or sound
     ├── PictureTooLarge      it takes more cells than can be computed at once
     ├── DraftMisfit          the draft model cannot guess for the model
     ├── ContextFailed        no context of this size can be made
@@ -58,7 +59,9 @@ class BackendFailed(EngineError):
     """`reason` is the loader's, or what the backend logged last."""
 
     def __init__(self, library: Path, reason: str) -> None:
-        super().__init__(f"{library.name} cannot be used: {reason}")
+        super().__init__(
+            f"{library.name} cannot be used: {reason}", "Without it, the processor computes: --device none."
+        )
         self.library = library
         self.reason = reason
 
@@ -119,11 +122,19 @@ class PictureUnusable(EngineError):
         self.reason = reason
 
 
+class SoundUnusable(EngineError):
+    """`reason` is what libmtmd logged last."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the model cannot listen to this sound: {reason}", "Send another one.")
+        self.reason = reason
+
+
 class PictureLast(EngineError):
-    """What comes next is told by a text's last token, and the prompt has none after its picture."""
+    """What comes next is told by a text's last token, and the prompt has none after its picture or sound."""
 
     def __init__(self) -> None:
-        super().__init__("the prompt ends with a picture", "Let a text follow.")
+        super().__init__("the prompt ends with a picture or a sound", "Let a text follow.")
 
 
 class PictureTooLarge(EngineError):
@@ -163,7 +174,7 @@ class StillLoading(EngineError):
     """The weights are being loaded. `progress`: the share that has been, from 0 to 1, where it was looked at."""
 
     def __init__(self, progress: float | None = None) -> None:
-        super().__init__("Loading model")
+        super().__init__("Loading model", "Try again in a moment; /health says how far it is.")
         self.progress = progress
 
 
@@ -183,7 +194,7 @@ class LoadAborted(EngineError):
     """Raised in the loading thread when the program is told to stop."""
 
     def __init__(self) -> None:
-        super().__init__("loading was stopped")
+        super().__init__("loading was stopped", "Start it again.")
 
 
 class PromptTooLong(EngineError):
@@ -239,7 +250,7 @@ class SlotBusy(EngineError):
     """`slot` is its number. Who asked is let wait until it is free."""
 
     def __init__(self, slot: int) -> None:
-        super().__init__(f"slot {slot} is in use by a running request")
+        super().__init__(f"slot {slot} is in use by a running request", "Wait until that has ended.")
         self.slot = slot
 
 
@@ -277,7 +288,10 @@ class GrammarStuck(EngineError):
     """No token of the vocabulary continues what the grammar allows."""
 
     def __init__(self) -> None:
-        super().__init__("the grammar allows nothing that this model could say next")
+        super().__init__(
+            "the grammar allows nothing that this model could say next",
+            "Let it allow characters that the model's vocabulary has, or an end.",
+        )
 
 
 class QueueFull(EngineError):
@@ -288,16 +302,27 @@ class QueueFull(EngineError):
         self.waiting = waiting
 
 
+class OriginsShareFull(EngineError):
+    """`waiting` requests are queued already that come from where this one does: the other places are for others."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} requests of yours are waiting already", "Try again in a moment.")
+        self.waiting = waiting
+
+
 class EngineStopped(EngineError):
     """The request cannot be finished any more."""
 
     def __init__(self) -> None:
-        super().__init__("the engine has stopped")
+        super().__init__("the engine has stopped", "Start it again; what was said last on standard error is why.")
 
 
 class DecodeFailed(EngineError):
     """`code` is what llama_decode returned."""
 
     def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"llama.cpp failed to compute a batch (code {code}): {reason or 'no reason given'}")
+        super().__init__(
+            f"llama.cpp failed to compute a batch (code {code}): {reason or 'no reason given'}",
+            "Where memory is short, start it with a smaller --ctx-size or --ubatch-size.",
+        )
         self.code = code

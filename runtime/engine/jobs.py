@@ -18,6 +18,7 @@ from runtime.engine.backend import Embedded, Sampled, Vectors
 from runtime.engine.errors import EngineError
 from runtime.engine.mailbox import Mailbox
 from runtime.engine.sequence import Sequence
+from runtime.engine.turns import Origin
 from runtime.engine.types import (
     EmbeddingRequest,
     Event,
@@ -33,11 +34,17 @@ T = TypeVar("T")
 
 
 class _Job(Generic[T]):
-    """What was submitted from an event loop, whose `mailbox` its results go to."""
+    """What was submitted from an event loop, whose `mailbox` its results go to. `origin`: from where it was asked."""
 
-    def __init__(self, mailbox: Mailbox, abort: Callable[[Any], None]) -> None:
+    def __init__(self, mailbox: Mailbox, abort: Callable[[Any], None], origin: Origin) -> None:
         self.mailbox = mailbox
+        self.origin = origin
         self._abort = abort
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing has been computed for it yet."""
+        raise NotImplementedError
 
     def abort(self) -> None:
         """Stop computing; the slot is free within one step. Harmless when it has finished."""
@@ -66,13 +73,24 @@ class Generation(_Job[Burst | Event]):
     Iterate it in the event loop it was submitted from. An error of the engine is raised from the iteration.
     """
 
-    def __init__(self, sequence: Sequence, wording: Wording, mailbox: Mailbox, abort: Callable[[Any], None]) -> None:
-        super().__init__(mailbox, abort)
+    def __init__(
+        self,
+        sequence: Sequence,
+        wording: Wording,
+        mailbox: Mailbox,
+        abort: Callable[[Any], None],
+        origin: Origin = None,
+    ) -> None:
+        super().__init__(mailbox, abort, origin)
         self.sequence = sequence
         self.wording = wording
         self._results: list[Burst | Event | EngineError] = []
         self._is_complete = False
         self._arrived: asyncio.Future[None] | None = None
+
+    @property
+    def waits(self) -> bool:
+        return self.sequence.started_at is None and not self._is_complete
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         async for burst in self.bursts():
@@ -131,9 +149,14 @@ class Embedding(_Job[Embedded]):
     """
 
     def __init__(
-        self, request: EmbeddingRequest, scales: tuple[float, ...], mailbox: Mailbox, abort: Callable[[Any], None]
+        self,
+        request: EmbeddingRequest,
+        scales: tuple[float, ...],
+        mailbox: Mailbox,
+        abort: Callable[[Any], None],
+        origin: Origin = None,
     ) -> None:
-        super().__init__(mailbox, abort)
+        super().__init__(mailbox, abort, origin)
         self.texts = request.texts
         self.scales = scales
         self.vectors: list[Vectors] = []
@@ -142,6 +165,10 @@ class Embedding(_Job[Embedded]):
 
     def __await__(self) -> Generator[Any, None, Embedded]:
         return self._result.__await__()
+
+    @property
+    def waits(self) -> bool:
+        return not (self.vectors or self._result.done())
 
     @property
     def waiting(self) -> tuple[tuple[int, ...], ...]:

@@ -1,6 +1,7 @@
-"""Whose turn it is: slots are shared among those who ask, however many answers each of them wants.
+"""Whose turn it is: slots are shared among those who ask, however many answers each of them wants; and who may wait.
 
-Pure policy. Refuses to know what an asker is: a connection, or the holder of a key.
+Pure policy. Refuses to know what an asker is: a connection, or the holder of a key; and what an origin is, from which
+many may ask.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 
 Asker = Hashable
+Origin = Hashable
 
 _REMEMBERED = 1024
 """Askers: as many as there are connections."""
@@ -35,6 +37,16 @@ class Turns:
         self._count += 1
         if len(self._given) > _REMEMBERED:
             del self._given[next(iter(self._given))]
+
+
+def may_wait(own: int, waiting: int, most: int) -> bool:
+    """Whether one more of an origin may join the `waiting`, of which `own` are its: while it leaves at least as many
+    places free as it has taken. So one alone gets half of the `most` places, and the next half of the rest.
+
+    It is the rule of Choudhury and Hahne, "Dynamic Queue Length Thresholds in a Shared Memory ATM Switch", 1996, with
+    a factor of 1.
+    """
+    return own < most - waiting
 
 
 def gives_way(waiting: Iterable[Asker], running: Counter[Asker]) -> Asker | None:

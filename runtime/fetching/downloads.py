@@ -71,7 +71,7 @@ def refused(what: str, status: int) -> FetchFailed:
         )
     if status in (404, 410):
         return FetchFailed(what, "there is no such file", "Check the name.")
-    return FetchFailed(what, f"the server answers {status}")
+    return FetchFailed(what, f"the server answers {status}", "Check the address, or try again later.")
 
 
 def _fetch_all(wanted: Download, part: Path, file: IO[bytes], report: Report) -> None:
@@ -110,7 +110,11 @@ def _go_on(wanted: Download, part: Path, file: IO[bytes], report: Report) -> Non
         length = _length(wanted, answer)
         total = begin + length
         if wanted.size not in (None, total):
-            raise FetchFailed(shown(wanted.url), f"{total:,} bytes are to come, and it should be {wanted.size:,}")
+            raise FetchFailed(
+                shown(wanted.url),
+                f"{total:,} bytes are to come, and it should be {wanted.size:,}",
+                "Try again later: it is being changed, or something on the way is at fault (a proxy, a mirror).",
+            )
         free = shutil.disk_usage(part.parent).free
         if length > free + have - begin:
             raise NoRoom(part.parent, free, length)
@@ -124,7 +128,11 @@ def _length(wanted: Download, answer: Any) -> int:
     """How many bytes are to come. Raises `FetchFailed` where the server does not say."""
     length = answer.headers.get("Content-Length", "")
     if not (length.isascii() and length.isdigit() and len(length) < 16):
-        raise FetchFailed(shown(wanted.url), "the server does not say how large it is")
+        raise FetchFailed(
+            shown(wanted.url),
+            "the server does not say how large it is",
+            "Download it first, and name the file: -m FILE.",
+        )
     return int(length)
 
 

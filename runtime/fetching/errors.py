@@ -17,7 +17,7 @@ from runtime.errors import LoafError
 class FetchFailed(LoafError):
     """`what` is how people call it: a repository, an address. `reason` says why it cannot be had."""
 
-    def __init__(self, what: str, reason: str, hint: str = "") -> None:
+    def __init__(self, what: str, reason: str, hint: str) -> None:
         super().__init__(f"{what}: {reason}", hint)
         self.what = what
         self.reason = reason

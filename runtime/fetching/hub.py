@@ -51,11 +51,15 @@ def list_files(endpoint: str, wanted: HubModel, token: str) -> Listing:
             raise Unreachable(str(error)) from error
         raise refused(str(wanted), error.status) from error
     if len(body) > _LONGEST_LISTING:
-        raise FetchFailed(str(wanted), "the hub's list of its files is too long")
+        raise FetchFailed(str(wanted), "the hub's list of its files is too long", "Name the file's address: -mu URL.")
     try:
         told = msgspec.json.decode(body, type=_Repository)
     except msgspec.DecodeError as error:
-        raise FetchFailed(str(wanted), f"the hub answers what cannot be understood: {error}") from error
+        raise FetchFailed(
+            str(wanted),
+            f"the hub answers what cannot be understood: {error}",
+            "Check what is in HF_ENDPOINT, or try again later.",
+        ) from error
     return Listing(told.sha, tuple(file for sibling in told.siblings if (file := _hub_file(sibling)) is not None))
 
 
@@ -125,5 +129,5 @@ def _parts(first: str, names: Collection[str], wanted: HubModel) -> tuple[str, .
         return (first,)
     parts = tuple(f"{first[: part.start()]}-{i:05}-of-{part[2]}.gguf" for i in range(1, int(part[2]) + 1))
     if missing := [name for name in parts if name not in names]:
-        raise FetchFailed(str(wanted), f"a part of the model is missing: {missing[0]}")
+        raise FetchFailed(str(wanted), f"a part of the model is missing: {missing[0]}", "Name another quantization.")
     return parts

@@ -38,7 +38,11 @@ def fetch_model(wanted: HubModel | WebModel, cache: Path, announce: Announce) ->
     except Unreachable as error:
         found = _fetched_before(wanted, cache)
         if found is None:
-            raise FetchFailed(str(wanted), f"{endpoint} cannot be reached: {error}") from error
+            raise FetchFailed(
+                str(wanted),
+                f"{endpoint} cannot be reached: {error}",
+                "Check the network; HF_ENDPOINT names a mirror, HTTPS_PROXY a proxy.",
+            ) from error
         return found
     files = {file.name: file for file in listing.files}
     parts = [files[name] for name in choose(files, wanted)]
@@ -69,7 +73,9 @@ def _download(address: str, target: Path, part: HubFile, token: str) -> Download
 def _web_target(wanted: WebModel, cache: Path) -> Path:
     name = PurePosixPath(unquote(urlsplit(wanted.url).path)).name
     if not name.lower().endswith(".gguf") or not name.isprintable() or len(name.encode()) > 200 or name.startswith("."):
-        raise FetchFailed(shown(wanted.url), "the address does not end in the name of a GGUF")
+        raise FetchFailed(
+            shown(wanted.url), "the address does not end in the name of a GGUF", "Name that of the weights themselves."
+        )
     return cache / "models" / "web" / _digest(wanted.url) / name
 
 

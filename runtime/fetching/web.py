@@ -85,7 +85,9 @@ def check_address(url: str) -> None:
         host = ""
     is_local = host in ("localhost", "127.0.0.1", "::1")
     if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_local)):
-        raise FetchFailed(shown(url), "only addresses that begin with https:// are asked")
+        raise FetchFailed(
+            shown(url), "only addresses that begin with https:// are asked", "Name one, or download it first (-m FILE)."
+        )
 
 
 def shown(url: str) -> str:

@@ -6,6 +6,7 @@ program → its own command, and its environment          desktop → the browse
 busy → how much of the processors others take          gpus → whether there are any
 c_library → the one that the file brings, where it is in use
 logs → where the log goes                               heap → memory that was freed, given back
+unpacked → what bundles have unpacked into a cache folder, and taking it away
 lean → importing less than packages would have
 supervised → what systemd and containers hand over, and are told
 

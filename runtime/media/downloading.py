@@ -1,4 +1,4 @@
-"""A picture from an address that a client has named: by HTTPS, from the public internet only, within bounds.
+"""A picture or sound from an address that a client has named: by HTTPS, from the public internet only, within bounds.
 
 A server that fetches what it is told to can be made to ask others in its own network. So the names are looked up here,
 the connection goes to an address that was looked at, and where a server sends on to another, that is looked at too.
@@ -42,7 +42,7 @@ def _get(field: str, url: str, deadline: float) -> bytes | str:
     try:
         plain = socket.create_connection((_public_address(field, host, port), port), _left(deadline))
         connection.sock = trusting_context().wrap_socket(plain, server_hostname=host)
-        connection.request("GET", path, headers={"User-Agent": f"loaf/{__version__}", "Accept": "image/*"})
+        connection.request("GET", path, headers={"User-Agent": f"loaf/{__version__}", "Accept": "image/*, audio/*"})
         response = connection.getresponse()
         if response.status in (301, 302, 303, 307, 308):
             return response.getheader("location", "")
@@ -63,7 +63,7 @@ def _parts(field: str, url: str) -> tuple[str, int, str]:
     except ValueError as error:
         raise MediaRefused(field, f"this is no address: {error}") from error
     if parts.scheme.lower() != "https" or not host or parts.username is not None:
-        raise MediaRefused(field, "pictures are fetched from addresses that begin with https:// only")
+        raise MediaRefused(field, "files are fetched from addresses that begin with https:// only")
     return host, port, f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
 
 

@@ -1,9 +1,9 @@
-"""What can go wrong with pictures.
+"""What can go wrong with pictures and sounds.
 
 LoafError
 └── MediaError            `field` of the request has it
-    ├── MediaUnsupported  the model cannot see
-    ├── MediaUnreadable   it is no picture, or none that can be decoded
+    ├── MediaUnsupported  the model cannot see it, or hear it
+    ├── MediaUnreadable   it is none that can be decoded
     ├── MediaTooLarge     it is more than is taken
     ├── MediaTooMany      there are more than are taken
     └── MediaRefused      it lies where nothing is fetched from
@@ -12,6 +12,7 @@ LoafError
 from __future__ import annotations
 
 from runtime.errors import LoafError
+from runtime.media.kinds import Kind
 
 
 class MediaError(LoafError):
@@ -23,30 +24,33 @@ class MediaError(LoafError):
 
 
 class MediaUnsupported(MediaError):
-    """The model takes text only; `kind` was sent."""
+    """The model takes `takes` only; `kind` was sent."""
 
-    def __init__(self, field: str, kind: str) -> None:
-        super().__init__(field, f"this model takes text only, not {kind!r}")
+    def __init__(self, field: str, kind: str, takes: str = "text") -> None:
+        super().__init__(
+            field, f"this model takes {takes} only, not {kind!r}", "Ask a model that has a projector for it (--mmproj)."
+        )
         self.kind = kind
 
 
 class MediaUnreadable(MediaError):
     """`reason` is why it cannot be decoded."""
 
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(
-            field,
-            f"the picture cannot be read: {reason}",
-            "Send JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF, as a data URI or base64.",
-        )
+    def __init__(self, field: str, reason: str, kind: Kind = "picture") -> None:
+        formats = {
+            "picture": "JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF",
+            "sound": "WAV, MP3, FLAC, Ogg Vorbis or Opus",
+        }[kind]
+        super().__init__(field, f"the {kind} cannot be read: {reason}", f"Send {formats}, as a data URI or base64.")
         self.reason = reason
 
 
 class MediaTooLarge(MediaError):
     """`what` it has too many of, and how many are taken at `most`."""
 
-    def __init__(self, field: str, what: str, most: int) -> None:
-        super().__init__(field, f"the picture has too many {what}: {most:,} at most", "Send it smaller.")
+    def __init__(self, field: str, what: str, most: int, kind: Kind = "picture") -> None:
+        smaller = {"picture": "Send it smaller.", "sound": "Send it in parts."}[kind]
+        super().__init__(field, f"the {kind} has too many {what}: {most:,} at most", smaller)
         self.what = what
         self.most = most
 
@@ -55,7 +59,9 @@ class MediaTooMany(MediaError):
     """One request has more than `most`."""
 
     def __init__(self, field: str, most: int) -> None:
-        super().__init__(field, f"a request may have {most:,} pictures at most")
+        super().__init__(
+            field, f"a request may have {most:,} pictures and sounds at most", "Leave out the first of them."
+        )
         self.most = most
 
 
@@ -63,5 +69,5 @@ class MediaRefused(MediaError):
     """`reason` is why nothing is fetched from there."""
 
     def __init__(self, field: str, reason: str, hint: str = "") -> None:
-        super().__init__(field, reason, hint or "Send the picture itself, as a data URI.")
+        super().__init__(field, reason, hint or "Send the file itself, as a data URI.")
         self.reason = reason

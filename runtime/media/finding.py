@@ -42,8 +42,8 @@ def _fetched(field: str, scheme: str, text: str, sources: MediaSources) -> bytes
 
         return download(field, text)
     flag = {"file": "--media-path", "http": "--media-urls", "https": "--media-urls"}.get(scheme)
-    hint = f"Send the picture itself, as a data URI{f'; the server fetches with {flag}' if flag else ''}."
-    raise MediaRefused(field, "pictures are not fetched from such addresses by this server", hint)
+    hint = f"Send the file itself, as a data URI{f'; the server fetches with {flag}' if flag else ''}."
+    raise MediaRefused(field, "files are not fetched from such addresses by this server", hint)
 
 
 def _read(field: str, url: str, folder: Path) -> bytes:
@@ -53,7 +53,7 @@ def _read(field: str, url: str, folder: Path) -> bytes:
         parts = urlsplit(url)
         path = Path(os.fsdecode(unquote_to_bytes(parts.path))).resolve()
         if parts.netloc not in ("", "localhost") or not path.is_relative_to(root) or not path.is_file():
-            raise MediaRefused(field, "there is no such file below the folder that pictures are read from")
+            raise MediaRefused(field, "there is no such file below the folder that files are read from")
         if path.stat().st_size > MOST_BYTES:
             raise MediaTooLarge(field, "bytes", MOST_BYTES)
         return path.read_bytes()

@@ -1,6 +1,6 @@
-"""The projector that a model sees with: which it is, what it takes besides, and what it asks of the context.
+"""The projector that a model sees and hears with: which it is, what it takes besides, and what it asks of the context.
 
-Refuses to know pictures.
+Refuses to know pictures and sounds.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from runtime.settings import EngineSettings
 
 
 class NoMediaPack(LoafError):
-    """There is a projector, at `weights`, and the file has nothing to look at pictures with."""
+    """There is a projector, at `weights`, and the file has nothing to decode pictures and sounds with."""
 
     def __init__(self, weights: Weights) -> None:
         super().__init__(
-            f"{weights.path.name}: this file has no pack for pictures, which a projector needs",
+            f"{weights.path.name}: this file has no pack for pictures and sounds, which a projector needs",
             "loaf upgrade FILE adds it to a file that has a projector; --no-mmproj does without.",
         )
         self.weights = weights
@@ -43,7 +43,7 @@ def open_projector(
     context: ContextSettings,
     placement: Placement,
 ) -> Projector | None:
-    """What `model` sees with; None where there is nothing. Raises `NoMediaPack`, `ProjectorFailed`, `OSError`."""
+    """What `model` takes them in with; None for nothing. Raises `NoMediaPack`, `ProjectorFailed`, `OSError`."""
     weights = _chosen(found, settings)
     if weights is None:
         return None
@@ -74,7 +74,7 @@ def _chosen(found: Found, settings: EngineSettings) -> Weights | None:
 
 
 def _media(weights: Weights, bundle: Bundle | None) -> Path | None:
-    """The folder with what pictures need, of which Python finds Pillow from now on; None where all is installed."""
+    """The folder with what pictures and sounds need, where Python finds it from now on; None: all is installed."""
     if not getattr(sys, "frozen", False):
         return None
     here = f"{platform.system().lower()}-{platform.machine()}"

@@ -190,12 +190,14 @@ def _check_shares(gpu: GpuSettings, n_devices: int) -> None:
     from runtime.backends.choosing import GpuUnavailable
 
     if gpu.main_gpu >= n_devices:
-        raise GpuUnavailable("--main-gpu", f"there is no {gpu.main_gpu}: {n_devices} in use, from 0 on", "")
+        raise GpuUnavailable("--main-gpu", f"there is no {gpu.main_gpu}", f"There are 0 to {n_devices - 1}.")
     if len(gpu.tensor_split) > n_devices:
-        raise GpuUnavailable("--tensor-split", f"{len(gpu.tensor_split)} shares for {n_devices} in use", "")
+        raise GpuUnavailable(
+            "--tensor-split", f"{len(gpu.tensor_split)} shares for {n_devices} in use", "Give one a device."
+        )
 
     if len(gpu.spare) > n_devices:
-        raise GpuUnavailable("--fit-target", f"{len(gpu.spare)} margins for {n_devices} in use", "")
+        raise GpuUnavailable("--fit-target", f"{len(gpu.spare)} margins for {n_devices} in use", "Give one a device.")
 
 
 def _check_buffers(gpu: GpuSettings, there: tuple[str, ...]) -> None:
@@ -203,7 +205,7 @@ def _check_buffers(gpu: GpuSettings, there: tuple[str, ...]) -> None:
 
     for one in gpu.tensor_buffers:
         if one.buffer not in there:
-            raise GpuUnavailable("--override-tensor", f"{one.buffer} is none of {', '.join(there)}", "")
+            raise GpuUnavailable("--override-tensor", f"there is no {one.buffer}", f"There are: {', '.join(there)}.")
 
 
 def _besides(gpu: GpuSettings, number: int, free: int) -> int:

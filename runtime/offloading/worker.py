@@ -50,7 +50,7 @@ class WorkerExposed(LoafError):
 class WorkerFailed(LoafError):
     """The worker cannot listen, or has stopped doing so."""
 
-    def __init__(self, place: str, reason: str, hint: str = "") -> None:
+    def __init__(self, place: str, reason: str, hint: str) -> None:
         super().__init__(f"no worker on {place}: {reason}", hint)
         self.place = place
         self.reason = reason
@@ -73,7 +73,7 @@ def work(bundle: Bundle | None, settings: Settings) -> NoReturn:
     threading.Thread(target=_tell, args=(said, address.port), name="rpc log", daemon=True).start()
     stopped.wait()
     if not server.is_alive():
-        raise WorkerFailed(str(address), "llama.cpp has stopped listening")
+        raise WorkerFailed(str(address), "llama.cpp has stopped listening", "Start it again.")
     # At once: ggml's thread can neither be asked to end nor freed under.
     sys.stderr.flush()
     os._exit(0)
@@ -94,8 +94,8 @@ def _address(hosts: tuple[str, ...], port: int, worker: WorkerSettings) -> Worke
     try:
         found = socket.getaddrinfo(hosts[0], port, socket.AF_INET, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        reason = "--host must be an IPv4 address, or a name that has one here"
-        raise WorkerFailed(place, reason) from error
+        reason = f"{hosts[0]} is no IPv4 address, and no name that has one here"
+        raise WorkerFailed(place, reason, "Name one with --host, or leave it away.") from error
     host = str(found[0][4][0])
     if not (ipaddress.ip_address(host).is_loopback or worker.beyond_loopback):
         raise WorkerExposed(host)
@@ -148,7 +148,7 @@ def _wait_until_it_serves(address: WorkerAddress, server: threading.Thread) -> N
             return
         except WorkerUnreachable:
             server.join(0.02)
-    raise WorkerFailed(str(address), "llama.cpp does not begin to listen")
+    raise WorkerFailed(str(address), "llama.cpp does not begin to listen", "Choose another port with --port.")
 
 
 def _announce(address: WorkerAddress, own: Prepared, n_threads: int) -> None:

@@ -1,6 +1,6 @@
 """HTTP: one package a dialect (`llamacpp`, `openai`, …), each over the same engine; no dialect knows another.
 
-app, keys → the dialects, and what they find    serve → from start to signal   asking → without a network
+app, keys → the dialects, and what they find    serve → from start to signal   asking, wire → as a client
 models → which one is asked                     recovering → when a worker was lost
 llamacpp, openai, anthropic, ollama, dialect → what clients speak
 generating, chatting, vectors, sampling, prompts → what dialects share

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
-from runtime.engine.turns import Asker
+from runtime.engine.turns import Asker, Origin
 from runtime.server.keys import SETTINGS
 from runtime.server.refusals import ForeignHost, ForeignOrigin, InvalidKey
 from runtime.server.renewing import Keyring
@@ -69,6 +69,21 @@ def asker_of(request: web.Request) -> Asker:
     """Who is to have a share of the server: whoever has this key, or else this connection. Comparable, and no more."""
     keys = _keys(request) if request.app[SETTINGS].server.api_keys else ()
     return keys[0] if keys else id(request.protocol)
+
+
+def origin_of(request: web.Request) -> Origin:
+    """From where is asked: by whoever has this key, else from this address, else through this connection.
+
+    Comparable, and no more. Of an IPv6 address the first half counts: the other is for whoever is there to choose.
+    """
+    keys = _keys(request) if request.app[SETTINGS].server.api_keys else ()
+    if keys:
+        return keys[0]
+    try:
+        address = ip_address(request.remote or "")
+    except ValueError:  # a unix socket
+        return id(request.protocol)
+    return address if address.version == 4 else address.packed[:8]
 
 
 def answer_headers(server: ServerSettings) -> PrepareHook:

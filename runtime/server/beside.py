@@ -31,8 +31,8 @@ LARGE = 256 * 1024
 _MOST_FOR_LARGE = 4
 """Threads, and one for every two processors: llama.cpp computes with all of them, and others wait for that."""
 
-_PICTURES = (b"image", b"multimodal_data")
-"""What dialects have in the names of fields with pictures, which take longer than their size tells."""
+_SLOWER = (b"image", b"audio", b"multimodal")
+"""What is in the names of fields with a picture or a sound, which takes longer than its size tells."""
 
 
 async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_long: bool = False) -> T:
@@ -42,7 +42,7 @@ async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_
     """
     body = await request.read()
     size = len(body)
-    if not takes_long and size <= SMALL and not any(name in body for name in _PICTURES):
+    if not takes_long and size <= SMALL and not any(name in body for name in _SLOWER):
         return make()
     left = threading.Event()
 

@@ -156,7 +156,7 @@ def _budget(body: ChatFields) -> int | None:
     for field in ("reasoning_budget_tokens", "thinking_budget_tokens"):
         number: int | None = getattr(body, field)
         if number is not None and number < -1:
-            raise BadRequest(f"{field}: {number} is less than -1", field)
+            raise BadRequest(f"{field}: must be -1 (no limit) or more", field)
         if number is not None and number >= 0:
             return number
     return None
@@ -258,9 +258,14 @@ def _continues_last(body: ChatFields, last: Message) -> bool:
     wanted, opens = body.continue_final_message, body.add_generation_prompt
     can = last.role == "assistant" and not last.tool_calls
     if wanted and not can:
-        reason = "the last message must be the assistant's, and call no tools"
-        raise BadRequest(f"continue_final_message: {reason}", "continue_final_message")
+        raise BadRequest(
+            "continue_final_message: the last message must be the assistant's, and call no tools",
+            "continue_final_message",
+        )
     if wanted and opens:
-        reason = "an answer either continues a message or begins one, so add_generation_prompt must be false"
-        raise BadRequest(f"continue_final_message: {reason}", "continue_final_message")
+        raise BadRequest(
+            "continue_final_message: an answer either continues a message or begins one, so add_generation_prompt "
+            "must be false",
+            "continue_final_message",
+        )
     return can and wanted is not False and not opens

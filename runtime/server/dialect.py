@@ -11,6 +11,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+FORM = "multipart/form-data"
+"""The content type of forms with files (RFC 7578)."""
+
 
 class Overflow(msgspec.Struct, frozen=True):
     """A prompt that is too long for the context, both in tokens. Clients wait for it to be told in their own words."""
@@ -41,7 +44,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Route(msgspec.Struct, frozen=True):
     """What answers on each of `paths`; `body` is the type of what is sent there. `/openapi.json` is made of these.
 
-    `answer` is the content type of what comes back, unless a `stream` that is a field of the body was asked for.
+    `takes` is the content type of the body, `answer` that of what comes back, unless a `stream` that is a field of the
+    body was asked for.
     `example` is a body that the route takes, as short as it can be and still do something.
     """
 
@@ -49,6 +53,7 @@ class Route(msgspec.Struct, frozen=True):
     paths: tuple[str, ...]
     handler: Handler
     body: Any = None
+    takes: str = "application/json"
     answer: str = "application/json"
     example: Any = None
 

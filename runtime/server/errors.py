@@ -16,11 +16,13 @@ from runtime.engine.errors import (
     GrammarInvalid,
     GrammarStuck,
     GrammarTooCostly,
+    OriginsShareFull,
     PictureLast,
     PictureTooLarge,
     PictureUnusable,
     PromptTooLong,
     QueueFull,
+    SoundUnusable,
     StateFailed,
     StillLoading,
     TextTooLong,
@@ -81,6 +83,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     PictureLast: (400, "invalid_request_error"),
     PictureUnusable: (400, "invalid_request_error"),
     PictureTooLarge: (400, "invalid_request_error"),
+    SoundUnusable: (400, "invalid_request_error"),
     SchemaUnsupported: (400, "invalid_request_error"),
     TextTooLong: (400, "invalid_request_error"),
     StateFailed: (400, "invalid_request_error"),
@@ -96,6 +99,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     PromptTooLong: (400, "exceed_context_size_error"),
     StillLoading: (503, "unavailable_error"),
     QueueFull: (503, "unavailable_error"),
+    OriginsShareFull: (503, "unavailable_error"),
     NoSlotFree: (503, "unavailable_error"),
     EngineStopped: (503, "unavailable_error"),
     WorkerLost: (503, "unavailable_error"),
@@ -111,8 +115,11 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
 }
 
 
-_PASSING = (BodiesTooLarge, QueueFull, ServerStopping, StillLoading, TooManyConnections)
+_PASSING = (BodiesTooLarge, OriginsShareFull, QueueFull, ServerStopping, StillLoading, TooManyConnections)
 """What may be over in a second."""
+
+_COMPARED = (InvalidKey, NoSlotFree, StillLoading)
+"""What clients of llama-server compare word for word, so no hint is behind it. The status says what to do, too."""
 
 
 def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
@@ -135,7 +142,9 @@ def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
             failure = Failure(405, "invalid_request_error", message)
         except web.HTTPRequestEntityTooLarge:
             limit = request.app._client_max_size  # aiohttp keeps no public name for it
-            failure = Failure(413, "invalid_request_error", f"the request is larger than {limit:,} bytes")
+            failure = Failure(
+                413, "invalid_request_error", f"the request is larger than {limit:,} bytes. Send less at once."
+            )
         except web.HTTPException:
             raise
         except ConnectionResetError:  # the client left while it was being answered; nobody reads this
@@ -151,7 +160,7 @@ def answering_errors(dialects: Sequence[Dialect], prefix: str) -> Middleware:
 def failure_of(error: LoafError) -> Failure:
     """What a client is told of `error`, in an answer or in the middle of a stream."""
     status, kind = _STATUS.get(type(error), (500, "server_error"))
-    message = f"{error.message}. {error.hint}" if error.hint else error.message
+    message = f"{error.message}. {error.hint}" if error.hint and not isinstance(error, _COMPARED) else error.message
     details: dict[str, str | int | float] = {}
     overflow = None
     if isinstance(error, PromptTooLong):

@@ -16,7 +16,6 @@ from aiohttp import web
 from runtime.engine.engine import Engine
 from runtime.engine.gbnf.ways import check_gbnf
 from runtime.engine.jobs import Generation
-from runtime.engine.turns import Asker
 from runtime.engine.types import (
     Event,
     FinishedEvent,
@@ -26,7 +25,7 @@ from runtime.engine.types import (
     TokenEvent,
 )
 from runtime.errors import LoafError
-from runtime.server.access import asker_of
+from runtime.server.access import asker_of, origin_of
 from runtime.server.dialect import Failure
 from runtime.server.errors import failure_of
 from runtime.server.json import json_response
@@ -134,7 +133,7 @@ def adapter_scales(given: Sequence[LoraField], n_adapters: int, field: str) -> t
     scales = [0.0] * n_adapters
     for adapter in given:
         if not 0 <= adapter.id < n_adapters:
-            raise BadRequest(f"{field}: there is no adapter {adapter.id}", field)
+            raise BadRequest(f"{field}: there is no adapter {adapter.id}", field, "/lora-adapters lists them.")
         if not abs(adapter.scale) <= 1e6:  # neither too large nor not a number
             raise BadRequest(f"{field}: the scale must be a number", field)
         scales[adapter.id] = adapter.scale
@@ -172,7 +171,7 @@ async def answer_all(
         raise BadRequest(f"the request wants {len(wanted):,} answers, and at most {MAX_ANSWERS} can be had")
     if streams:
         await _check_grammars(wanted)
-    generations = _submit(engine, wanted, asker_of(request))
+    generations = _submit(engine, wanted, request)
     async with aborting(generations):
         if begun is not None:
             begun(generations)
@@ -206,12 +205,13 @@ async def _check_grammars(wanted: Sequence[GenerationRequest]) -> None:
         await asyncio.to_thread(check_gbnf, grammar)
 
 
-def _submit(engine: Engine, wanted: Sequence[GenerationRequest], asker: Asker) -> list[Generation]:
+def _submit(engine: Engine, wanted: Sequence[GenerationRequest], request: web.Request) -> list[Generation]:
     """All of them or none. Raises what the engine does."""
+    asker, origin = asker_of(request), origin_of(request)
     generations: list[Generation] = []
     try:
         for one in wanted:
-            generations.append(engine.submit(one, asker))
+            generations.append(engine.submit(one, asker, origin))
     except LoafError:
         for generation in generations:
             generation.abort()

@@ -67,7 +67,7 @@ def _decode_leniently(body: bytes, type_: type[T]) -> T:
         message = "is missing" if missing else message
         raise BadRequest(f"{field}: {message}" if field else message, field) from error
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not valid JSON: {error}") from error
+        raise BadRequest(f"the body is not valid JSON: {error}", hint="Send a JSON object.") from error
 
 
 _MISSING = re.compile("Object missing required field `(.*)`")

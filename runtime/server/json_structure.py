@@ -26,7 +26,8 @@ def check_structure(body: bytes) -> None:
     """Raises `BadRequest` where JSON, valid or not, has more values, or objects and arrays, than that."""
     if _has_too_much(_pieces(body)) and _has_too_much(_outside_of_strings(body)):
         raise BadRequest(
-            f"the body has more than {MOST_VALUES:,} values, or more than {MOST_CONTAINERS:,} objects and arrays"
+            f"the body has more than {MOST_VALUES:,} values, or more than {MOST_CONTAINERS:,} objects and arrays",
+            hint="Send a long text as one string, and many texts in several requests.",
         )
 
 

@@ -76,6 +76,12 @@ class HostedModel:
         return projector is not None and projector.sees
 
     @property
+    def hears(self) -> bool:
+        """Whether sounds can be played to it. Raises as `loaded` does."""
+        projector = self.engine.backend().projector
+        return projector is not None and projector.hears
+
+    @property
     def reranks(self) -> bool:
         """Whether it makes scores instead of vectors. Raises as `loaded` does."""
         return (self.settings.engine.pooling or self.loaded().facts.pooling) == "rank"
@@ -93,7 +99,7 @@ class HostedModel:
         Raises as `loaded` does.
         """
         if self.generates:
-            return ("completion", "multimodal") if self.sees else ("completion",)
+            return ("completion", "multimodal") if self.sees or self.hears else ("completion",)
         return ("rerank",) if self.reranks else ("embedding",)
 
     @property
@@ -153,6 +159,10 @@ class Models:
         """The same for vectors: where nobody is named, a model that makes nothing else comes first."""
         able = [model for model in self.all if not (model.generates or model.reranks)]
         return self._choose(name, able or [model for model in self.all if not model.reranks])
+
+    def find_listener(self, name: str | None = None) -> HostedModel:
+        """The one that `name` means where a sound is to be listened to; whether it hears, what it makes of one says."""
+        return self._choose(name, [model for model in self.all if model.hears])
 
     def find_reranker(self, name: str | None = None) -> HostedModel:
         """The same for scores. Raises `CannotRerank` too, which names those that can."""

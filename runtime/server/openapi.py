@@ -95,7 +95,7 @@ def _operation(dialect: Dialect, route: Route, path: str, body: Mapping[str, Any
         ]
     if body is not None:
         content = {"schema": body} | ({} if route.example is None else {"example": route.example})
-        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+        operation["requestBody"] = {"required": True, "content": {route.takes: content}}
     return operation
 
 

@@ -26,7 +26,8 @@ _THOUGHTS = ("thinking", "reasoning", "reasoning_text", "reasoning_content", "su
 class Part(msgspec.Struct):
     """A piece of a message, of whatever `type`; the text in it may be in any of these fields.
 
-    A picture is at `image_url` (OpenAI) or `source` (Anthropic); in which `detail` it is looked at, the model says.
+    A picture is at `image_url` (OpenAI) or `source` (Anthropic), a sound at `input_audio` (OpenAI) or `audio_url`
+    (vLLM); in which `detail` a picture is looked at, the model says.
     """
 
     type: str = "text"
@@ -38,6 +39,8 @@ class Part(msgspec.Struct):
     title: Any = None
     tool_name: Any = None
     image_url: Any = None
+    input_audio: Any = None
+    audio_url: Any = None
     detail: Any = None
 
 
@@ -94,8 +97,8 @@ def thoughts_in(part: Part) -> str:
 def part_text(field: str, part: Part, place: Place, media: Gathering | None = None) -> str | None:
     """The text of a part, or what stands for it; None where nothing does.
 
-    Pictures are given to `media`, which has a mark for each. Raises `BadRequest`, which names the part at `field`, for
-    what the user asks now and has no text.
+    Pictures and sounds are given to `media`, which has a mark for each. Raises `BadRequest`, which names the part at
+    `field`, for what the user asks now and has no text.
     """
     if part.type in _THOUGHTS or "redacted" in part.type:
         return None
@@ -104,12 +107,12 @@ def part_text(field: str, part: Part, place: Place, media: Gathering | None = No
             return _plain(text)
     if place == "assistant":
         return None
-    if media is not None and (picture := _picture(part)) is not None:
-        return media.add(field, picture, part.type, is_now=place == "now")
+    if media is not None and (source := _source(part)) is not None:
+        return media.add(field, source, part.type, is_now=place == "now")
     if text := _below(part):
         return text
     if place == "now":
-        raise BadRequest(f"{field}: this model takes text only, not {part.type!r}", field)
+        raise BadRequest(f"{field}: this model takes text only, not {part.type!r}", field, "Send it as text.")
     named = f": {part.tool_name}" if isinstance(part.tool_name, str) else ""
     return f"[{part.type.removeprefix('input_').removesuffix('_url')}{named}]"
 
@@ -129,11 +132,14 @@ def is_empty(message: Message) -> bool:
     return not (message.content or message.reasoning or message.tool_calls)
 
 
-def _picture(part: Part) -> str | None:
-    """Where a part's picture is: an address, or base64."""
-    if part.type not in ("image_url", "input_image", "image"):
+def _source(part: Part) -> str | None:
+    """Where a part's picture or sound is: an address, or base64."""
+    if part.type in ("image_url", "input_image", "image"):
+        given = part.image_url if part.image_url is not None else part.source
+    elif part.type in ("input_audio", "audio_url"):
+        given = part.input_audio if part.input_audio is not None else part.audio_url
+    else:
         return None
-    given = part.image_url if part.image_url is not None else part.source
     if isinstance(given, dict):
         given = given.get("url") or given.get("data")
     return given if isinstance(given, str) and given else None

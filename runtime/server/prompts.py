@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from runtime.chat.pictures import look_at, tokens_with_pictures
+from runtime.chat.media import look_at, tokens_with_media
 from runtime.engine.backend import Model, Projector
 from runtime.engine.pieces import PlacedPiece, begins_piece, is_of_piece
-from runtime.media.errors import MediaUnsupported
 from runtime.media.given import SHOWN_AS, Gathering
 from runtime.server.refusals import BadRequest
 from runtime.settings import NOTHING_FETCHED
@@ -25,14 +24,14 @@ Mixed = str | list[int | str]
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """The tokens of a prompt, and where the pictures are that some of them stand for."""
+    """The tokens of a prompt, and where the pictures and sounds are that some of them stand for."""
 
     tokens: tuple[int, ...]
     pieces: tuple[PlacedPiece, ...] = ()
 
 
 class PromptObject(msgspec.Struct):
-    """A prompt with its pictures, in base64: each stands where the marker is that `/props` tells of."""
+    """A prompt with its pictures and sounds, in base64: each stands where the marker is that `/props` tells of."""
 
     prompt_string: Mixed
     multimodal_data: list[str] | None = None
@@ -56,7 +55,7 @@ def check_amount(lengths: Iterable[int], field: str) -> None:
 def prompts_of(
     given: Prompts, model: Model, projector: Projector | None, field: str, *, at_most: int
 ) -> tuple[Prompt, ...]:
-    """Each prompt, with pictures where it has some. Raises as `prompt_tokens`, `MediaError`, `PictureUnusable`."""
+    """Each prompt, with pictures and sounds where it has some. Raises as `prompt_tokens` and `look_at`."""
     prompts = _apart(given)
     if any(isinstance(one, PromptObject) and one.multimodal_data for one in prompts):
         _check_number(prompts, field, at_most)
@@ -77,10 +76,9 @@ def _prompt_of(
     whole = parts[0]
     for i, (data, after) in enumerate(zip(given.multimodal_data, parts[1:], strict=True)):
         whole += media.add(f"{field}.multimodal_data[{i}]", data, "image", is_now=True) + after
-    if projector is None or not projector.sees:
-        raise MediaUnsupported(f"{field}.multimodal_data", "image")
-    seen = look_at(media.given, projector, NOTHING_FETCHED)
-    return Prompt(*tokens_with_pictures(whole, seen, model, add_special=True))
+    made = look_at(media.given, projector, NOTHING_FETCHED)
+    seen = {given.mark: one for given, one in made if one is not None}
+    return Prompt(*tokens_with_media(whole, seen, model, add_special=True))
 
 
 def _check_number(prompts: Sequence[object], field: str, at_most: int) -> None:
@@ -128,12 +126,13 @@ def mixed_tokens(
 def known_token(token: int, model: Model, field: str) -> int:
     """`token`, if the vocabulary has it. Raises `BadRequest`."""
     if not 0 <= token < model.facts.vocabulary_size:
-        raise BadRequest(f"{field}: there is no token {token}", field)
+        raise BadRequest(f"{field}: there is no token {token}", field, "/tokenize tells those of this model.")
     return token
 
 
 def token_text(tokens: Sequence[int], model: Model) -> str:
-    """The text of `tokens`, special ones included. Halves of characters become U+FFFD, pictures their marker."""
+    """The text of `tokens`, special ones included. Halves of characters become U+FFFD, pictures and sounds
+    their marker."""
     return b"".join(_piece(token, model) for token in tokens).decode("utf-8", "replace")
 
 
@@ -158,9 +157,10 @@ def _characters(given: Mixed) -> int:
 def _bare(given: int | str | PromptObject | list[int | str], field: str) -> Mixed:
     """Without the object around it. Raises `BadRequest`."""
     if isinstance(given, int):
-        raise BadRequest(f"{field}: numbers and lists do not go together", field)
+        raise BadRequest(f"{field}: numbers and lists do not go together", field, "Put each prompt into a list.")
     if not isinstance(given, PromptObject):
         return given
     if given.multimodal_data:
-        raise BadRequest(f"{field}.multimodal_data: this model takes text only", f"{field}.multimodal_data")
+        where = f"{field}.multimodal_data"
+        raise BadRequest(f"{where}: this model takes text only", where, "Leave it out.")
     return given.prompt_string

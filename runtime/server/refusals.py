@@ -11,10 +11,13 @@ from runtime.errors import LoafError
 
 
 class BadRequest(LoafError):
-    """The request says something that cannot be done. `field` is the part of it that is wrong."""
+    """The request says something that cannot be done. `field` is the part of it that is wrong.
 
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
+    A message that is a rule ("must be", "at most") says what to do itself; others come with a `hint`.
+    """
+
+    def __init__(self, message: str, field: str = "", hint: str = "") -> None:
+        super().__init__(message, hint)
         self.field = field
 
 
@@ -66,7 +69,7 @@ class NoSlotFree(LoafError):
     """Every slot has a request that runs, and the client wants to know just that."""
 
     def __init__(self) -> None:
-        super().__init__("no slot available")
+        super().__init__("no slot available", "Try again when a request has ended; --parallel gives more of them.")
 
 
 class NoStateFolder(LoafError):
@@ -108,14 +111,14 @@ class InvalidKey(LoafError):
     """No key, or none that is known. What came is not told: it may be nearly right."""
 
     def __init__(self) -> None:
-        super().__init__("Invalid API Key")
+        super().__init__("Invalid API Key", "Send one that the server knows: Authorization: Bearer KEY.")
 
 
 class MalformedRequest(LoafError):
     """Bytes that are no HTTP, or a body that is not what its headers say; `reason` is one line."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"this is no valid HTTP: {reason}")
+        super().__init__(f"this is no valid HTTP: {reason}", "Send it with a program that speaks HTTP/1.1 (curl).")
         self.reason = reason
 
 
@@ -123,7 +126,7 @@ class HeadersTooLarge(LoafError):
     """One of the lines before the body is too long, or there are too many."""
 
     def __init__(self) -> None:
-        super().__init__("the request's address or one of its headers is too long")
+        super().__init__("the request's address or one of its headers is too long", "Long texts belong into the body.")
 
 
 class SlowBody(LoafError):
@@ -151,5 +154,5 @@ class TooManyConnections(LoafError):
     """As many clients are connected as the server, or the system, has room for."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"{most:,} clients are connected, and that is all there is room for")
+        super().__init__(f"{most:,} clients are connected, and that is all there is room for", "Try again in a moment.")
         self.most = most

@@ -179,7 +179,7 @@ def _samplers(given: list[str] | str) -> tuple[str, ...]:
 def _breakers(words: list[str]) -> tuple[str, ...]:
     if not words or len(words) > _MAX_BREAKERS or max(map(len, words)) > _MAX_BREAKERS:
         raise BadRequest(
-            f"dry_sequence_breakers: 1 to {_MAX_BREAKERS} strings of at most {_MAX_BREAKERS} characters",
+            f"dry_sequence_breakers: must be 1 to {_MAX_BREAKERS} strings of at most {_MAX_BREAKERS} characters",
             "dry_sequence_breakers",
         )
     return tuple(words)
@@ -216,7 +216,7 @@ def _triggers(given: list[GrammarTrigger], model: Model) -> Triggers:
     for trigger in given:
         is_token = trigger.type == 0 and 0 <= trigger.token < model.facts.vocabulary_size
         if not is_token and not (trigger.type == 1 and trigger.value):
-            raise BadRequest(f"{field}: a token of the vocabulary (type 0) or a word (type 1)", field)
+            raise BadRequest(f"{field}: must be a token of the vocabulary (type 0) or a word (type 1)", field)
     return Triggers(
         words=tuple(trigger.value for trigger in given if trigger.type == 1),
         tokens=tuple(trigger.token for trigger in given if trigger.type == 0),

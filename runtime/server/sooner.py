@@ -58,7 +58,7 @@ def import_app() -> None:
     openai = ("chat", "completions", "embeddings", "models", "responses.handlers", "responses.request")
     llamacpp = ("adapters", "completion", "embedding", "infill", "loading", "metrics", "props", "slots", "tokens")
     with standing_in(
-        *_handlers("openai", *openai, "responses.stored"),
+        *_handlers("openai", *openai, "responses.stored", "transcriptions"),
         *_handlers("llamacpp", *llamacpp),
         *_handlers("anthropic", "messages", "tokens", "turns"),
         *_handlers("ollama", "catalog", "chat", "embed", "fixed", "generate"),

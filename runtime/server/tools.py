@@ -74,7 +74,7 @@ class Offered(msgspec.Struct, frozen=True):
             return
         if name in self.passed_over:
             raise _not_callable(name)
-        raise BadRequest(f"tool_choice: there is no tool {name!r}", "tool_choice")
+        raise BadRequest(f"tool_choice: there is no tool {name!r}", "tool_choice", "Name one of tools.")
 
 
 _MODES = ("auto", "none", "required", "any")
@@ -82,7 +82,7 @@ _MODES = ("auto", "none", "required", "any")
 
 def _not_callable(kind: str) -> BadRequest:
     """Why a tool of another kind cannot be demanded."""
-    return BadRequest(f"tool_choice: only functions can be called here, not {kind!r}", "tool_choice")
+    return BadRequest(f"tool_choice: must be a function, not {kind!r}", "tool_choice")
 
 
 def tool_choice(mode: str | None) -> ToolChoice:

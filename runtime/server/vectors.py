@@ -15,6 +15,7 @@ from runtime.engine.backend import Embedded, Model
 from runtime.engine.engine import Engine
 from runtime.engine.errors import TextTooLong
 from runtime.engine.types import EmbeddingRequest
+from runtime.server.access import origin_of
 from runtime.server.beside import beside_the_loop
 from runtime.server.generating import LoraField, adapter_scales
 from runtime.server.models import HostedModel
@@ -43,7 +44,7 @@ async def embed_texts(
 
     texts = await beside_the_loop(request, make)
     scales = None if lora is None else adapter_scales(lora, len(engine.scales), "lora")
-    return texts, await embed_tokens(engine, texts, scales)
+    return texts, await embed_tokens(request, engine, texts, scales)
 
 
 def _text(tokens: tuple[int, ...], model: Model, limit: int) -> tuple[int, ...]:
@@ -60,9 +61,11 @@ def embeddable(tokens: tuple[int, ...], model: Model) -> tuple[int, ...]:
     return tokens
 
 
-async def embed_tokens(engine: Engine, texts: TokenLists, scales: tuple[float, ...] | None = None) -> Embedded:
+async def embed_tokens(
+    request: web.Request, engine: Engine, texts: TokenLists, scales: tuple[float, ...] | None = None
+) -> Embedded:
     """What is computed of texts that are tokens already. Raises what the engine does."""
-    embedding = engine.embed(EmbeddingRequest(texts, scales))
+    embedding = engine.embed(EmbeddingRequest(texts, scales), origin_of(request))
     async with aborting([embedding]):
         return await embedding
 
@@ -70,7 +73,9 @@ async def embed_tokens(engine: Engine, texts: TokenLists, scales: tuple[float, .
 def one_vector_each(embedded: Embedded) -> list[array[float]]:
     """Raises `BadRequest` where the server was told not to make one vector of a text's."""
     if embedded.pooling == "none":
-        raise BadRequest("this server does not pool the vectors of a text into one: start it without --pooling none")
+        raise BadRequest(
+            "this server does not pool the vectors of a text into one", hint="Start it without --pooling none."
+        )
     return [one[0] for one in embedded.vectors]
 
 
@@ -79,7 +84,7 @@ def shortened(vector: array[float], dimensions: int | None) -> array[float]:
     if dimensions is None:
         return normalized(vector, 2)
     if not 1 <= dimensions <= len(vector):
-        raise BadRequest(f"dimensions: this model's vectors have {len(vector)}", "dimensions")
+        raise BadRequest(f"dimensions: must be from 1 to the {len(vector)} of this model's vectors", "dimensions")
     return normalized(vector[:dimensions], 2)
 
 

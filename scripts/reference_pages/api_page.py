@@ -74,8 +74,10 @@ def _operation(operation: Schema, places: Sequence[str], schemas: Mapping[str, S
         yield f"Answers with {kinds}."
     if "requestBody" not in operation:
         return
-    body = _resolved(operation["requestBody"]["content"]["application/json"]["schema"], schemas)
-    yield from ("", *_described(body.get("description", "")), "")
+    body = _resolved(_body_of(operation), schemas)
+    takes = next(iter(operation["requestBody"]["content"]))
+    yield from ("", *([f"Takes `{takes}`."] if takes != "application/json" else []))
+    yield from (*_described(body.get("description", "")), "")
     samples = _sampling_names() <= set(body.get("properties", ()))
     yield from _fields(body, schemas, without=_sampling_names() if samples else frozenset())
     if samples:
@@ -131,12 +133,19 @@ def _sampling_names() -> frozenset[str]:
 def _parts(document: Schema) -> set[str]:
     """The types that are no bodies themselves, but parts of them."""
     bodies = {
-        _name_of(operation["requestBody"]["content"]["application/json"]["schema"].get("$ref", ""))
+        _name_of(_body_of(operation).get("$ref", ""))
         for operations in document["paths"].values()
         for operation in operations.values()
         if "requestBody" in operation
     }
     return {name for name in document["components"]["schemas"] if name not in bodies}
+
+
+def _body_of(operation: Schema) -> Schema:
+    """The schema of what is sent, in whichever form."""
+    (content,) = operation["requestBody"]["content"].values()
+    schema: Schema = content["schema"]
+    return schema
 
 
 def _resolved(schema: Schema, schemas: Mapping[str, Schema]) -> Schema:

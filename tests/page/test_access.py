@@ -74,7 +74,26 @@ def nothing(page: Page) -> None:
     expect(page.locator("header .model")).to_have_text("demo")
 
 
-STATES = [nothing, chat, thoughts, settings, completion, question_before_deleting, editing]
+def about(page: Page) -> None:
+    page.locator("button.model").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Quantization")
+
+
+def shortcuts(page: Page) -> None:
+    expect(page.locator(".welcome .facts")).to_contain_text("parameters")
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Shortcuts")).to_be_visible()
+
+
+def api(page: Page) -> None:
+    page.goto(f"{page.url}docs")
+    page.get_by_text("/v1/chat/completions").first.click()
+    expect(page.locator("details[open] pre").first).to_be_visible()
+
+
+STATES = [
+    nothing, chat, thoughts, settings, completion, question_before_deleting, editing, about, shortcuts, api,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from support.browsers import answering, last_answer, opened, say
 from support.bundles import Server
@@ -81,7 +81,46 @@ def api(page: Page) -> None:
     expect(page.locator("details[open] pre").first).to_be_visible()
 
 
-VIEWS = [nothing, about, answer, conversations, settings, shortcuts, completion, api]
+def editing(page: Page) -> None:
+    answer(page)
+    page.get_by_role("button", name="Edit and send again").click()
+    expect(page.get_by_role("textbox", name="Edit the message")).to_be_visible()
+
+
+def deleting(page: Page) -> None:
+    conversations(page)
+    page.get_by_role("button", name="Delete A question").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Delete")
+
+
+def attached(page: Page) -> None:
+    file: FilePayload = {
+        "name": "a-rather-long-name-of-minutes-2026-11-30.txt",
+        "mimeType": "text/plain",
+        "buffer": b"x",
+    }
+    page.locator("input[type=file]").first.set_input_files(file)
+    expect(page.get_by_text("a-rather-long-name")).to_be_visible()
+
+
+VIEWS = [nothing, about, answer, conversations, settings, shortcuts, completion, api, editing, deleting, attached]
+
+
+def away(page: Page) -> None:
+    page.route("**/health", lambda route: route.abort())
+
+
+def loading(page: Page) -> None:
+    told = {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error", "progress": 0.25}}
+    page.route("**/health", lambda route: route.fulfill(status=503, json=told))
+
+
+def locked(page: Page) -> None:
+    told = {"error": {"code": 401, "message": "Invalid API Key", "type": "authentication_error"}}
+    page.route("**/v1/models", lambda route: route.fulfill(status=401, json=told))
+
+
+CONDITIONS = [(away, "The server does not answer"), (loading, "Loading model"), (locked, "key")]
 
 # Words (letters and digits without a break between them) that lie in more than one line, where they would fit into one.
 BROKEN = """() => {
@@ -115,10 +154,22 @@ WIDE = """() => [...document.querySelectorAll('body *')].filter(one => {
 def test_at_390_pixels(browser: Browser, server: Server, view: Any) -> None:
     with opened(browser, server.url, size=NARROW, before=answering({"content": RICH})) as page:
         view(page)
-        assert page.evaluate(BROKEN) == []
-        assert page.evaluate(WIDE) == []
-        assert page.evaluate("document.documentElement.scrollWidth") == NARROW[0]
-        assert page.evaluate(
-            "[...document.querySelectorAll('.turns, .welcome, main.completion, dialog[open]')]"
-            ".every(one => one.scrollWidth <= one.clientWidth)"
-        )
+        check(page)
+
+
+@pytest.mark.parametrize(("condition", "says"), CONDITIONS, ids=[one.__name__ for one, _says in CONDITIONS])
+def test_at_390_pixels_what_stands_in_the_way(browser: Browser, server: Server, condition: Any, says: str) -> None:
+    with opened(browser, server.url, size=NARROW, before=condition, excused=["Failed to load resource"]) as page:
+        expect(page.get_by_text(says).first).to_be_visible()
+        check(page)
+
+
+def check(page: Page) -> None:
+    """No word is broken, nothing is wider than the screen."""
+    assert page.evaluate(BROKEN) == []
+    assert page.evaluate(WIDE) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == NARROW[0]
+    assert page.evaluate(
+        "[...document.querySelectorAll('.turns, .welcome, main.completion, dialog[open]')]"
+        ".every(one => one.scrollWidth <= one.clientWidth)"
+    )

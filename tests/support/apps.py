@@ -64,6 +64,17 @@ def with_app(
     open_context: Callable[[], Any], body: Callable[[Ask, Engine], Awaitable[None]], loading: Loading | None = None
 ) -> None:
     """Serve the application on a free port over an engine that is opened by `open_context`."""
+
+    async def asking(port: int, engine: Engine) -> None:
+        await body(lambda method, path, data: ask(port, method, path, data), engine)
+
+    with_engine_port(open_context, asking, loading)
+
+
+def with_engine_port(
+    open_context: Callable[[], Any], body: Callable[[int, Engine], Awaitable[None]], loading: Loading | None = None
+) -> None:
+    """The same; `body` is given the port."""
     from aiohttp import web
 
     async def main() -> None:
@@ -74,9 +85,8 @@ def with_app(
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        port = runner.addresses[0][1]
         try:
-            await body(lambda method, path, data: ask(port, method, path, data), engine)
+            await body(runner.addresses[0][1], engine)
         finally:
             engine.stop()
             await runner.cleanup()

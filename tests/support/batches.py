@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
+
+from support.bundles import clean_environment
 
 
 def chat(name: str, text: str = "Who was the first man on the moon?", **more: Any) -> dict[str, Any]:
@@ -19,6 +23,18 @@ def write_lines(path: Path, *lines: Any) -> Path:
         b"".join((line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in lines)
     )
     return path
+
+
+def batch_process(bundle: Path, cache: Path, given: Path, out: Path, *flags: str) -> subprocess.Popen[bytes]:
+    """The batch as a process, of which standard error can be read."""
+    command = [str(bundle), "--batch", str(given), "-o", str(out), *flags]
+    return subprocess.Popen(command, env=clean_environment(cache), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def wait_for_size(path: Path, size: int, process: subprocess.Popen[bytes]) -> None:
+    """Until so many bytes of results are there, or the process has ended."""
+    while process.poll() is None and (not path.exists() or path.stat().st_size < size):
+        time.sleep(0.002)
 
 
 def results_in(path: Path) -> list[dict[str, Any]]:

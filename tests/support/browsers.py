@@ -23,7 +23,8 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("needs Chromium (Debian: apt install chromium-headless-shell)")
     rules = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", rules])
+        microphone = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # one that beeps
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", rules, *microphone])
         yield browser
         browser.close()
 

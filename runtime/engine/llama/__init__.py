@@ -3,7 +3,8 @@
 binding → the library itself and what it logs       loading → weights and adapters, in place
 vocabulary → text and tokens                         model → weights, and what they say of themselves
 context → the KV pool and its batches                embedder → texts into vectors
-mtmd → libmtmd, where it is needed                   projector → pictures into pieces, and into embeddings
+mtmd → libmtmd, where it is needed                   projector → pictures and sounds into pieces, and into embeddings
+projector_file → its weights, where they lie
 sampler → the next token, by chain and grammar       candidates → the whole vocabulary with its logits
 batch → what is computed at once                     backend → all of it, as the engine takes it
 devices → GPUs, by a pack's library                  layers → what each takes, before it is loaded

@@ -1,18 +1,20 @@
-"""What a model sees with: pictures into pieces of a prompt, and pieces into embeddings, by llama.cpp's libmtmd.
+"""What a model sees and hears with: pictures and sounds into pieces of a prompt, and pieces into embeddings, by
+llama.cpp's libmtmd.
 
-A picture becomes tokens of the vocabulary (what its family has around it) and pieces, one or several (tiles, say).
-What a piece shows is computed once, and kept as long as somebody holds the piece or it is among the last ones seen.
+A picture becomes tokens of the vocabulary (what its family has around it) and pieces, one or several (tiles, say), and
+so does a sound (half a minute each, say). What a piece holds is computed once, and kept as long as somebody holds the
+piece or it is among the last ones that were taken in.
 
 That takes long, and cannot be cut in pieces like a text. But ggml asks before it computes a node of a graph whether
 somebody wants to look at what comes out; whoever does is called in between, and may compute something else meanwhile.
 
-Knows libmtmd. Refuses to know files of pictures (`runtime/media/`) and which sequence a piece is in (`context.py`).
+Knows libmtmd. Refuses to know files of pictures and sounds (`runtime/media/`) and which sequence a piece is in
+(`context.py`).
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 import time
 import weakref
@@ -22,10 +24,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runtime.engine.backend import Pixels
-from runtime.engine.errors import DecodeFailed, PictureTooLarge, PictureUnusable, ProjectorFailed
+from runtime.engine.backend import Pixels, Samples
+from runtime.engine.errors import DecodeFailed, PictureTooLarge, PictureUnusable, PromptTooLong, SoundUnusable
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.mtmd import import_mtmd
+from runtime.engine.llama.projector_file import load_projector
 from runtime.engine.pieces import Piece, Seen, piece_tokens
 from runtime.engine.settings import ProjectorSettings
 from runtime.engine.weights import Weights
@@ -43,8 +46,15 @@ half of the time."""
 KEPT_BYTES = 256 * 2**20
 """Of the embeddings of pictures that were seen before: one of 448 x 448 takes 1 to 4 MB."""
 
-_TEXT = 0
+_TEXT, _AUDIO = 0, 2
 """mtmd_input_chunk_type in mtmd.h."""
+
+_SPAN = 30
+"""Seconds of sound that make up a piece in most families; in all of them the cells of a long sound grow by as many."""
+
+_SHORTEST_SOUND = 1.0
+"""Seconds that libmtmd is given at least: silence follows what is shorter. Of less, some of its families make nothing,
+and of one sample it ends the process (`mtmd_tokenizer::add_media` in mtmd.cpp)."""
 
 _TRIALS = ((4096, 4096), (8192, 1024), (1024, 8192), (16, 16))
 """Sizes, of which one takes as many cells as any picture does: found by asking, since each family has its own rule."""
@@ -63,9 +73,12 @@ class Projector:
         self._lib = model.lib
         self._logs = model.logs
         interlude = _Interlude(model.lib)  # kept: ggml calls it from now on
-        self.handle = _load(mtmd, model, weights, settings, n_threads, interlude.callback)
+        self.handle = load_projector(mtmd, model, weights, settings, n_threads, interlude.callback)
         self.sees = bool(mtmd.mtmd_support_vision(self.handle))
         self.hears = bool(mtmd.mtmd_support_audio(self.handle))
+        self.sample_rate: int = mtmd.mtmd_get_audio_sample_rate(self.handle) if self.hears else 0
+        self._vocabulary = model.vocabulary
+        self._cells_of_span: int | None = None
         self._width: int = model.lib.llama_model_n_embd_inp(model.handle)
         self._marker = mtmd.mtmd_default_marker()
         self._interlude = interlude
@@ -79,14 +92,12 @@ class Projector:
     @property
     def line(self) -> str:
         """What people are told of it."""
-        senses = " and ".join(
-            what for what, has in (("sees pictures", self.sees), ("hears, which is not used yet", self.hears)) if has
-        )
+        senses = " and ".join(what for what, has in (("sees pictures", self.sees), ("hears sounds", self.hears)) if has)
         at_once = f"; all of a picture at once, so {self.fits:,} tokens are computed together" if self.fits else ""
         return f"With a projector on the {self._place}, it {senses or 'neither sees nor hears'}{at_once}"
 
     def seen(self, digest: bytes) -> Seen | None:
-        """What `see` has made of the picture of this digest, if it is still there."""
+        """What `see` or `hear` has made of the file of this digest, if it is still there."""
         with self._lock:
             found = self._seen.get(digest)
             if found is not None:
@@ -95,11 +106,49 @@ class Projector:
 
     def see(self, picture: Pixels) -> Seen:
         """What `picture` becomes in a prompt. One at a time. Raises `PictureUnusable`, `PictureTooLarge`."""
+
+        def bitmap() -> Any:
+            pixels = (ctypes.c_uint8 * len(picture.data)).from_buffer_copy(picture.data)
+            return self._mtmd.mtmd_bitmap_init(picture.width, picture.height, pixels)
+
+        return self._once(picture.digest, bitmap, PictureUnusable)
+
+    def hear(self, sound: Samples) -> Seen:
+        """What `sound` becomes in a prompt. One at a time. Raises `SoundUnusable`.
+
+        And `PromptTooLong` where its cells cannot fit, before they are made: a minute takes 12 MB meanwhile.
+        """
+        self._check_room(len(sound.data) // 4)
+
+        def bitmap() -> Any:
+            data = sound.data.ljust(4 * round(_SHORTEST_SOUND * self.sample_rate), b"\0")
+            samples = ctypes.cast(ctypes.c_char_p(data), ctypes.POINTER(ctypes.c_float))
+            return self._mtmd.mtmd_bitmap_init_from_audio(len(data) // 4, samples)
+
+        return self._once(sound.digest, bitmap, SoundUnusable)
+
+    def _check_room(self, n_samples: int) -> None:
+        most, n_spans = self._vocabulary.most_tokens, n_samples // (_SPAN * self.sample_rate)
+        if most is None or n_spans < 2:
+            return
         with self._lock:
-            found = self._seen.get(picture.digest)
+            if self._cells_of_span is None:
+                self._cells_of_span = self._cells_of(2 * _SPAN) - self._cells_of(_SPAN)
+        if n_spans * self._cells_of_span > most:
+            raise PromptTooLong(n_spans * self._cells_of_span, most)
+
+    def _cells_of(self, seconds: int) -> int:
+        """Of any sound that is so long."""
+        bitmap = self._mtmd.mtmd_bitmap_init_from_audio(seconds * self.sample_rate, None)
+        with self._chunks(bitmap, SoundUnusable) as chunks:
+            return sum(n_cells for _chunk, kind, n_cells in chunks if kind != _TEXT)
+
+    def _once(self, digest: bytes, bitmap: Callable[[], Any], unusable: _Unusable) -> Seen:
+        with self._lock:
+            found = self._seen.get(digest)
             if found is None:
-                found = self._take_apart(picture)
-                self._seen[picture.digest] = found
+                found = self._take_apart(digest, bitmap(), unusable)
+                self._seen[digest] = found
                 while len(self._seen) > 1 and sum(map(self._bytes, self._seen.values())) > KEPT_BYTES:
                     self._seen.popitem(last=False)
             return found
@@ -131,8 +180,8 @@ class Projector:
     ) -> int:
         """Put an encoded piece into the memory of `context`; what llama_decode returned. `n_batch` cells at a time.
 
-        After each so many but the last, `meanwhile` is called, and says whether to go on: `GIVEN_UP` where not. Not for
-        families that look at all of a picture at once.
+        After each so many but the last, `meanwhile` is called, and says whether to go on: `GIVEN_UP` where not. Not
+        where all of a piece is looked at at once.
         """
         content: _Content = piece.content
         mtmd, after, left = self._mtmd, self._lib.llama_pos(0), [len(piece.tokens)]
@@ -141,7 +190,8 @@ class Projector:
             left[0] -= batch[0].n_tokens
             return 0 if left[0] <= 0 or meanwhile() else GIVEN_UP
 
-        between = mtmd.mtmd_helper_post_decode_callback(*(() if self.fits else (decoded,)))
+        at_once = mtmd.mtmd_decode_use_non_causal(self.handle, content.chunk)
+        between = mtmd.mtmd_helper_post_decode_callback(*(() if at_once else (decoded,)))
         code: int = mtmd.mtmd_helper_decode_image_chunk(
             self.handle,
             context,
@@ -163,47 +213,46 @@ class Projector:
     def _bytes(self, seen: Seen) -> int:
         return sum(4 * self._width * len(one.tokens) for one in seen if isinstance(one, Piece))
 
-    def _take_apart(self, picture: Pixels) -> Seen:
+    def _take_apart(self, digest: bytes, bitmap: Any, unusable: _Unusable) -> Seen:
         seen: list[tuple[int, ...] | Piece] = []
-        with self._chunks(picture.width, picture.height, picture.data) as chunks:
+        with self._chunks(bitmap, unusable) as chunks:
             for i, (chunk, kind, n_cells) in enumerate(chunks):
                 if kind == _TEXT:
                     seen.append(_tokens(self._mtmd, chunk))
-                else:
-                    seen.append(self._piece(chunk, n_cells, picture.digest + i.to_bytes(4, "little")))
+                    continue
+                if self.fits and kind != _AUDIO and n_cells > self.fits:
+                    raise PictureTooLarge(n_cells, self.fits)
+                n_positions = self._mtmd.mtmd_input_chunk_get_n_pos(chunk)
+                if not 0 < n_positions <= n_cells:
+                    raise unusable(f"its family counts positions in no way that is known: {n_positions} of {n_cells}")
+                cells = piece_tokens(digest + i.to_bytes(4, "little"), n_cells, n_positions)
+                seen.append(Piece(cells, _Content(self._mtmd, chunk)))
         return tuple(seen)
-
-    def _piece(self, chunk: Any, n_cells: int, digest: bytes) -> Piece:
-        n_positions = self._mtmd.mtmd_input_chunk_get_n_pos(chunk)
-        if not 0 < n_positions <= n_cells:
-            raise PictureUnusable(f"its family counts positions in a way that is not known: {n_positions} of {n_cells}")
-        if self.fits and n_cells > self.fits:
-            raise PictureTooLarge(n_cells, self.fits)
-        return Piece(piece_tokens(digest, n_cells, n_positions), _Content(self._mtmd, chunk))
 
     def _largest(self, width: int, height: int) -> int:
         """Cells of the largest piece of a picture of that size."""
-        with self._chunks(width, height, None) as chunks:
+        with self._chunks(self._mtmd.mtmd_bitmap_init(width, height, None), PictureUnusable) as chunks:
             return max((n_cells for _chunk, kind, n_cells in chunks if kind != _TEXT), default=0)
 
     @contextmanager
-    def _chunks(self, width: int, height: int, data: bytes | None) -> Iterator[list[tuple[Any, int, int]]]:
-        """(chunk, kind, cells) of each part of a picture; with `data` None of one whose pixels do not matter."""
+    def _chunks(self, bitmap: Any, unusable: _Unusable) -> Iterator[list[tuple[Any, int, int]]]:
+        """(chunk, kind, cells) of each part of a picture or sound, whose `bitmap` is freed."""
         mtmd = self._mtmd
         self._logs.clear()
-        buffer = None if data is None else (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
-        bitmap = mtmd.mtmd_bitmap_init(width, height, buffer)
         chunks = mtmd.mtmd_input_chunks_init()
         try:
             text = mtmd.mtmd_input_text(self._marker, len(self._marker), False, True)
             bitmaps = (mtmd.mtmd_bitmap_p_ctypes * 1)(bitmap)
             if mtmd.mtmd_tokenize(self.handle, chunks, ctypes.byref(text), bitmaps, 1):
-                raise PictureUnusable(self._logs.last_error() or "the model cannot look at pictures of this shape")
+                raise unusable(self._logs.last_error() or "libmtmd does not say why")
             found = [mtmd.mtmd_input_chunks_get(chunks, i) for i in range(mtmd.mtmd_input_chunks_size(chunks))]
             yield [(one, mtmd.mtmd_input_chunk_get_type(one), mtmd.mtmd_input_chunk_get_n_tokens(one)) for one in found]
         finally:
             mtmd.mtmd_input_chunks_free(chunks)
             mtmd.mtmd_bitmap_free(bitmap)
+
+
+_Unusable = type[PictureUnusable] | type[SoundUnusable]
 
 
 class _Interlude:
@@ -249,7 +298,7 @@ class _Interlude:
 
 
 class _Content:
-    """A piece's chunk of libmtmd: with its pixels until it is encoded, and with its `embeddings` from then on."""
+    """A piece's chunk of libmtmd: with what it shows until it is encoded, and with its `embeddings` from then on."""
 
     def __init__(self, mtmd: Any, chunk: Any) -> None:
         self._mtmd = mtmd
@@ -257,60 +306,16 @@ class _Content:
         self._keep(mtmd.mtmd_input_chunk_copy(chunk))
 
     def settle(self, embeddings: Any) -> None:
-        """It has been encoded: its pixels are not needed any more."""
-        pixels = self._finalizer
+        """It has been encoded: what it shows is not needed any more."""
+        shown = self._finalizer
         self._keep(self._mtmd.mtmd_input_chunk_get_placeholder(self.chunk))
-        pixels()
+        shown()
         self.embeddings = embeddings
 
     def _keep(self, chunk: Any) -> None:
         self.chunk = chunk
         self._finalizer = weakref.finalize(self, self._mtmd.mtmd_input_chunk_free, chunk)
         self._finalizer.atexit = False
-
-
-def _load(
-    mtmd: Any, model: LlamaModel, weights: Weights, settings: ProjectorSettings, n_threads: int, callback: Any
-) -> Any:
-    params = mtmd.mtmd_context_params_default()
-    params.cb_eval = callback
-    params.use_gpu = settings.use_gpu
-    params.print_timings = False
-    params.n_threads = n_threads
-    params.flash_attn_type = model.lib.LLAMA_FLASH_ATTN_TYPE_AUTO
-    if settings.min_tokens is not None:
-        params.image_min_tokens = settings.min_tokens
-    if settings.max_tokens is not None:
-        params.image_max_tokens = settings.max_tokens
-    model.logs.clear()
-    with _as_a_file(weights) as path:
-        handle = mtmd.mtmd_init_from_file(os.fsencode(path), model.handle, params)
-    if not handle:
-        raise ProjectorFailed(weights.path, model.logs.last_error())
-    return handle
-
-
-@contextmanager
-def _as_a_file(weights: Weights) -> Iterator[str]:
-    """A path under which `weights` begin at the first byte: their own, or that of a copy in memory, gone afterwards.
-
-    libmtmd takes nothing but a path, and reads all of it into memory of its own.
-    """
-    if not weights.offset:
-        yield str(weights.path)
-        return
-    copy = os.memfd_create("projector", os.MFD_CLOEXEC)
-    try:
-        with weights.path.open("rb") as file:
-            place, left = weights.offset, (weights.size or os.fstat(file.fileno()).st_size - weights.offset)
-            while left > 0:
-                sent = os.sendfile(copy, file.fileno(), place, left)
-                if not sent:
-                    break
-                place, left = place + sent, left - sent
-        yield f"/proc/self/fd/{copy}"
-    finally:
-        os.close(copy)
 
 
 def _tokens(mtmd: Any, chunk: Any) -> tuple[int, ...]:

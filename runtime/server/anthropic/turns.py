@@ -123,7 +123,7 @@ def _budget(thinking: ThinkingField | None) -> int | None:
     if thinking is None or thinking.budget_tokens is None:
         return None
     if thinking.budget_tokens < 1:
-        raise BadRequest(f"thinking.budget_tokens: {thinking.budget_tokens} is less than 1", "thinking.budget_tokens")
+        raise BadRequest("thinking.budget_tokens: must be 1 or more", "thinking.budget_tokens")
     return thinking.budget_tokens
 
 

@@ -71,7 +71,7 @@ async def rerank(request: web.Request) -> web.Response:
     hosted = request.app[MODELS].find_reranker(body.model)
     model = hosted.loaded()
     prompts = await beside_the_loop(request, lambda: tuple(model.rerank_prompt(body.query, text) for text in documents))
-    embedded = await embed_tokens(hosted.engine, prompts)
+    embedded = await embed_tokens(request, hosted.engine, prompts)
     scores = sorted(enumerate(one[0][0] for one in embedded.vectors), key=lambda pair: -pair[1])
     scores = scores[: max(body.top_n, 0) if body.top_n is not None else len(scores)]
     if body.documents is None:  # Text Embeddings Inference's form

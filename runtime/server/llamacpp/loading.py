@@ -23,7 +23,7 @@ class ModelRequest(msgspec.Struct):
 async def load(request: web.Request) -> web.Response:
     """Refuse to load a model: it is running already, as llama-server says then."""
     hosted = await _named(request)
-    raise BadRequest(f"model is already running: {hosted.name}", "model")
+    raise BadRequest(f"model is already running: {hosted.name}", "model", "Ask it: there is nothing to load.")
 
 
 async def unload(request: web.Request) -> web.Response:

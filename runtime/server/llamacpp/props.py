@@ -58,7 +58,7 @@ def _props(hosted: HostedModel, prompts: PromptBuilder, settings: Settings) -> d
         "model_path": f"{hosted.served.name}.gguf",  # its name only: where it lies is nobody's business
         "model_ftype": facts.quantization,
         "model_description": facts.description,
-        "modalities": {"vision": hosted.sees, "video": False, "audio": False},
+        "modalities": {"vision": hosted.sees, "video": False, "audio": hosted.hears},
         "media_marker": SHOWN_AS,
         "endpoint_slots": settings.server.shows_slots,
         "endpoint_props": settings.server.shows_props_changes,

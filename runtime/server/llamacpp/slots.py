@@ -62,7 +62,9 @@ async def slot_action(request: web.Request) -> web.Response:
     try:
         return json_response(await _move_state(engine, action, slot, path))
     except OSError as error:
-        raise BadRequest(f"filename: {path.name}: {error.strerror}", "filename") from error
+        raise BadRequest(
+            f"filename: {path.name}: {error.strerror}", "filename", "It lies in the folder of --slot-save-path."
+        ) from error
 
 
 def _engine_of(request: web.Request) -> Engine:

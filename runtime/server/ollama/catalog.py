@@ -117,7 +117,7 @@ async def _capabilities(hosted: HostedModel) -> list[str]:
     if hosted.engine.backend().generator is None:
         return ["embedding"]
     words = ["completion", *(["insert"] if hosted.loaded().facts.infill else [])]
-    words += ["vision"] if hosted.sees else []
+    words += [*(["vision"] if hosted.sees else []), *(["audio"] if hosted.hears else [])]
     try:
         prompts = await asyncio.to_thread(hosted.prompts)
     except TemplateFailed:

@@ -101,11 +101,13 @@ async def _embedded(
         kept = text[:_MOST_KEPT] if truncate else text
         tokens = embeddable(model.tokenize(kept, add_special=True, parse_special=True), model)
         if len(tokens) > limit and not truncate:
-            raise BadRequest("the input length exceeds the context length", "input")
+            raise BadRequest(
+                "the input length exceeds the context length", "input", "Shorten it, or leave truncate out."
+            )
         return _cut(tokens, limit, model)
 
     texts = await beside_the_loop(request, lambda: tuple(make(text) for text in given))
-    return texts, await embed_tokens(engine, texts)
+    return texts, await embed_tokens(request, engine, texts)
 
 
 def _cut(text: tuple[int, ...], limit: int, model: Model) -> tuple[int, ...]:

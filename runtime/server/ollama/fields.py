@@ -63,7 +63,7 @@ def full_name(name: str) -> str:
 def check_fields(body: AnswerFields, name: str, hosted: HostedModel, task: str) -> None:
     """Raises `BadRequest` for what cannot be, or cannot be had of this model; `task` is what is asked of it."""
     if hosted.engine.backend().generator is None:
-        raise BadRequest(f'"{name}" does not support {task}', "model")
+        raise BadRequest(f'"{name}" does not support {task}', "model", "/api/tags lists what others there are.")
     if not 0 <= (body.top_logprobs or 0) <= _MAX_TOP_LOGPROBS:
         raise BadRequest(f"top_logprobs must be between 0 and {_MAX_TOP_LOGPROBS}", "top_logprobs")
     wanted_schema(body.format)
@@ -85,7 +85,7 @@ def ends_at_once(keep_alive: int | float | str | None) -> bool:
     """Whether the model is to be unloaded now, which is said and not done. Raises `BadRequest` for no duration."""
     if isinstance(keep_alive, str):
         if _DURATION.fullmatch(keep_alive) is None:
-            raise BadRequest(f'keep_alive: invalid duration "{keep_alive}"', "keep_alive")
+            raise BadRequest(f'keep_alive: invalid duration "{keep_alive}"', "keep_alive", "Write it as 5m or 300.")
         return not any(digit in keep_alive for digit in "123456789")
     return keep_alive == 0
 
@@ -97,7 +97,7 @@ def thinking(body: AnswerFields, name: str, *, can_think: bool) -> tuple[bool | 
     if body.think is False or (isinstance(body.think, str) and is_no_effort(body.think)):
         return False, None
     if not can_think:
-        raise BadRequest(f'"{name}" does not support thinking', "think")
+        raise BadRequest(f'"{name}" does not support thinking', "think", "Leave think out.")
     return True, effort(body.think) if isinstance(body.think, str) and body.think != "true" else None
 
 

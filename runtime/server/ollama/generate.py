@@ -80,7 +80,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
 
 def _wanted(body: GenerateRequest, name: str, hosted: HostedModel, settings: Settings) -> _Wanted:
     if body.raw and (body.template or body.system or body.context):
-        raise BadRequest("raw mode does not support template, system, or context", "raw")
+        raise BadRequest("raw mode does not support template, system, or context", "raw", "Leave them out, or raw.")
     if body.raw or body.template or body.suffix:
         wanted = _of_text(body, name, hosted, settings)
     else:
@@ -114,7 +114,7 @@ def _text_tokens(body: GenerateRequest, name: str, model: Model, settings: Setti
 def _around_gap(above: str, below: str, name: str, model: Model) -> tuple[int, ...]:
     marks = model.facts.infill
     if marks is None:
-        raise BadRequest(f'"{name}" does not support insert', "suffix")
+        raise BadRequest(f'"{name}" does not support insert', "suffix", "Leave suffix out, or ask a model for code.")
     above_tokens = model.tokenize(above, add_special=False, parse_special=False)
     below_tokens = model.tokenize(below, add_special=False, parse_special=False)
     return marks.prompt(above_tokens, below_tokens)
@@ -141,7 +141,9 @@ def _after_context(context: list[int], wanted: GenerationRequest, model: Model) 
     prompt = wanted.prompt
     for token in context:
         if not 0 <= token < model.facts.vocabulary_size:
-            raise BadRequest(f"context: there is no token {token}", "context")
+            raise BadRequest(
+                f"context: there is no token {token}", "context", "Send what an answer of this model brought."
+            )
     if context and model.facts.adds_bos:
         prompt = prompt[1:]
     moved = len(context) + len(prompt) - len(wanted.prompt)

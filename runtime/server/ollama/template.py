@@ -39,8 +39,12 @@ def render(template: str, values: Mapping[str, str]) -> str:
         elif words == ["end"] and len(shown) > 1:
             shown.pop()
         elif not action[2].startswith("/*"):
-            raise BadRequest(f"template: {{{{ {action[2][:80]} }}}} is not understood here", "template")
+            raise BadRequest(
+                f"template: {{{{ {action[2][:80]} }}}} is not understood here",
+                "template",
+                "Use .System, .Prompt, .Response, if, else and end.",
+            )
     if len(shown) > 1:
-        raise BadRequest("template: an {{ if }} has no {{ end }}", "template")
+        raise BadRequest("template: an {{ if }} has no {{ end }}", "template", "End it.")
     rest = template[place:]
     return "".join([*out, rest.lstrip() if trims else rest])

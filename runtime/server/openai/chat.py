@@ -112,7 +112,7 @@ def _shape(body: ChatRequest) -> ChatShape:
 
 def _must_be_text(body: ChatRequest) -> None:
     if body.audio is not None or set(body.modalities or ()) - {"text"}:
-        raise BadRequest("modalities: this model answers in text only", "modalities")
+        raise BadRequest("modalities: must be text, which is all that this model answers in", "modalities")
 
 
 def _max_tokens(body: ChatRequest, default: int | None) -> int | None:

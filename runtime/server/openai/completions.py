@@ -89,18 +89,24 @@ def _job(body: CompletionRequest, hosted: HostedModel, settings: Settings) -> _J
 
 def _must_be_possible(body: CompletionRequest) -> None:
     if body.echo and body.logprobs is not None:
-        raise BadRequest("echo: the prompt has no logprobs here, only the answer has", "echo")
+        raise BadRequest("echo: the prompt has no logprobs here, only the answer has", "echo", "Leave one of them out.")
     if body.best_of is not None and body.best_of < (1 if body.n is None else body.n):
         raise BadRequest("best_of: must be n or more", "best_of")
     if body.stream and body.best_of is not None and body.best_of != (body.n or 1):
-        raise BadRequest("best_of: which one is best is known at the end, so it cannot be streamed", "best_of")
+        raise BadRequest(
+            "best_of: which one is best is known at the end, so it cannot be streamed", "best_of", "Leave stream out."
+        )
 
 
 def _around_gap(prefix: tuple[int, ...], suffix: str, model: Model) -> tuple[int, ...]:
     """Raises `BadRequest` where the model cannot fill gaps."""
     marks = model.facts.infill
     if marks is None:
-        raise BadRequest("suffix: this model cannot fill gaps: its vocabulary has no tokens for it", "suffix")
+        raise BadRequest(
+            "suffix: this model cannot fill gaps: its vocabulary has no tokens for it",
+            "suffix",
+            "Leave it out, or ask a model for code.",
+        )
     return marks.prompt(prefix, model.tokenize(suffix, add_special=False, parse_special=False))
 
 

@@ -1,4 +1,4 @@
-"""A bundle that sees: its projector used where it lies, and what pictures need in the file only with it."""
+"""A bundle that sees: its projector used where it lies, and what pictures and sounds need in the file only with it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def body(uri: str) -> dict[str, object]:
     return {"temperature": 0, "max_tokens": 8, "messages": [{"role": "user", "content": parts}]}
 
 
-def test_only_a_bundle_with_a_projector_has_what_pictures_need(seeing: Path, demo: Path) -> None:
+def test_only_a_bundle_with_a_projector_has_what_pictures_and_sounds_need(seeing: Path, demo: Path) -> None:
     plain, sees = open_bundle(demo), open_bundle(seeing)
     assert (plain.manifest.media, len(sees.manifest.media)) == ((), 1)
     core = {entry.name: entry.sha256 for entry in plain.manifest.entries if "core" in entry.name}
     assert core == {entry.name: entry.sha256 for entry in sees.manifest.entries if "core" in entry.name}
     (pack,) = sees.manifest.media
-    assert {package.name for package in pack.packages} == {"pillow"}
+    assert {package.name for package in pack.packages} == {"pillow", "soundfile"}
     assert loaf("verify", str(seeing)).returncode == 0
 
 

@@ -22,7 +22,7 @@ from bundler.freeze.pack import needed_glibc, pack, unpacked_size
 from bundler.freeze.platforms.native import Native
 from bundler.freeze.platforms.platform import Installed
 from bundler.freeze.process import CommandFailed, clean_environment, run
-from bundler.progress import Progress, SilentProgress
+from bundler.progress import SILENCE, Progress, SilentProgress
 from support.places import ROOT
 from support.waiting import wait_until
 
@@ -68,6 +68,21 @@ class TestKeys:
         before = libraries.libraries_key(found)
         monkeypatch.setattr(libraries, "RECIPE", libraries.RECIPE + " -DGGML_CUDA=ON")
         assert libraries.libraries_key(found) != before
+
+    def test_what_is_corrected_for_variants_alone_has_nothing_else_compiled(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        found = compiler.Compiler("cc", "c++", "c++ 12.2.0")
+        asked_for: list[tuple[str, ...]] = []
+        monkeypatch.setattr(libraries, "_compile", lambda missing, *_rest: asked_for.append(tuple(missing)))
+        for part in libraries.compiled_libraries(["haswell"], found, "x86_64", SILENCE):
+            part.mkdir(parents=True)
+        monkeypatch.setattr(libraries, "_FOR_VARIANTS", libraries._FOR_VARIANTS + " and more")
+        libraries.compiled_libraries(["haswell"], found, "x86_64", SILENCE)
+        monkeypatch.setattr(libraries, "RECIPE", libraries.RECIPE + " and more")
+        libraries.compiled_libraries(["haswell"], found, "x86_64", SILENCE)
+        everything = ("python", "ggml", "llama", "mtmd", "cpu-haswell")
+        assert asked_for == [everything, ("cpu-haswell",), everything]
 
     def test_the_runtime_depends_on_each_of_its_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         source = tmp_path / "runtime"

@@ -127,7 +127,7 @@ def test_a_real_vocabulary_is_read_quickly(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("start", "looks_like"),
     [
-        (b"", "empty"),
+        (b"", "an empty file"),
         (b"GG", None),
         (b"random bytes that are nothing", None),
         (b"PK\x03\x04....", "ZIP"),

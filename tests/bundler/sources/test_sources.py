@@ -133,6 +133,20 @@ def test_an_address(registry: Site, demo_gguf: Path) -> None:
         resolve(f"{registry.address}/none.gguf")
 
 
+def test_an_address_is_looked_at_without_fetching(registry: Site, demo_gguf: Path) -> None:
+    registry.files["/m.gguf"] = demo_gguf.read_bytes()
+    address = f"{registry.address}/m.gguf"
+    told = loaf("inspect", f"{address}?token=secret")
+    size = f"{demo_gguf.stat().st_size / 1e6:.1f} MB"
+    assert (told.returncode, told.stdout.split()) == (0, [f"{address}?token=secret:", *size.split(), address])
+    resolve(address)
+    assert "parameters" in loaf("inspect", address).stdout, "what is here is looked into"
+    missing = loaf("inspect", f"{registry.address}/none.gguf")
+    assert (missing.returncode, "there is no such file" in missing.stderr) == (1, True)
+    page = loaf("inspect", f"{registry.address}/page.html")
+    assert (page.returncode, "does not end in .gguf" in page.stderr) == (1, True)
+
+
 # -- choosing -------------------------------------------------------------------------------------------------
 
 NAMES = {"m-Q4_K_M.gguf": 4, "m-Q8_0.gguf": 8, "m-IQ4_XS.gguf": 3, "sub/m-BF16-00001-of-00002.gguf": 16}

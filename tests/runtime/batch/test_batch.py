@@ -6,13 +6,12 @@ import json
 import random
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.batches import chat, results_in, write_lines
+from support.batches import batch_process, chat, results_in, wait_for_size, write_lines
 from support.bundles import Run, Server, clean_environment
 
 MIXED = [
@@ -35,14 +34,18 @@ def without_chance(body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in ("id", "created", "timings")}
 
 
-def test_results_are_what_the_server_answers(demo: Path, run: Run, server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
+def test_results_are_what_the_server_answers(
+    demo: Path, run: Run, server: Server, tmp_path: Path, elsewhere: bool
+) -> None:
     given, out = write_lines(tmp_path / "in.jsonl", *MIXED), tmp_path / "out.jsonl"
-    done = run(demo, "--batch", given, "-o", out)
+    flags = ["--batch-servers", server.url] if elsewhere else []
+    done = run(demo, "--batch", given, "-o", out, *flags)
     results = results_in(out)
     assert done.returncode == 1
     assert done.stdout == ""
     assert f"{out}: 5 answered, 5 failed; " in done.stderr
-    assert f"error: 5 of 10 requests failed\nTheir lines in {out} say why.\n" in done.stderr
+    assert f"error: 5 of 10 requests failed\nTheir lines in {out} say why; without those lines, " in done.stderr
     named = {one["custom_id"]: one for one in results if one["custom_id"]}
     for line in [*MIXED[:6], MIXED[-1]]:
         assert isinstance(line, dict)
@@ -60,7 +63,7 @@ def test_results_are_what_the_server_answers(demo: Path, run: Run, server: Serve
     assert len(set(ids)) == len(MIXED)
 
     before = out.read_bytes()
-    again = run(demo, "--batch", given, "-o", out)
+    again = run(demo, "--batch", given, "-o", out, *flags)
     assert again.returncode == 1, "what failed before has failed"
     assert "0 answered, 0 failed, 10 done before" in again.stderr
     assert out.read_bytes() == before
@@ -92,6 +95,11 @@ FAILURES: list[tuple[str, list[str], int, str]] = [
     ("no output", ["--batch", "{in}"], 2, "--batch FILE and --output FILE belong together"),
     ("no input", ["-o", "{out}"], 2, "--batch FILE and --output FILE belong together"),
     ("one file for both", ["--batch", "{in}", "-o", "{in}"], 2, "--batch and --output are the same file"),
+    ("servers and no batch", ["--batch-servers", "http://a:1"], 2, "--batch FILE and --output FILE belong together"),
+    ("no address", ["--batch", "{in}", "-o", "{out}", "--batch-servers", "a:1"], 2, "'a:1' is no address of a server"),
+    ("no port", ["--batch", "{in}", "-o", "{out}", "--batch-servers", "http://a:70000"], 2, "70000"),
+    ("one twice", ["--batch", "{in}", "-o", "{out}", "--batch-servers", "http://a,http://a"], 2, "named twice"),
+    ("no server", ["--batch", "{in}", "-o", "{out}", "--batch-servers", "http://127.0.0.1:1"], 1, "no server answers"),
     ("a prompt, too", ["--batch", "{in}", "-o", "{out}", "-p", "Hello"], 2, "Either a prompt or --batch"),
 ]
 
@@ -108,16 +116,6 @@ def test_what_cannot_be_done_is_said(
     assert "Traceback" not in done.stderr
 
 
-def start(demo: Path, cache: Path, given: Path, out: Path) -> subprocess.Popen[bytes]:
-    command = [str(demo), "--batch", str(given), "-o", str(out)]
-    return subprocess.Popen(command, env=clean_environment(cache), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-
-def wait_for_size(path: Path, size: int, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None and (not path.exists() or path.stat().st_size < size):
-        time.sleep(0.002)
-
-
 def test_killed_ten_times_every_request_has_one_result(demo: Path, warm_cache: Path, run: Run, tmp_path: Path) -> None:
     count, chance = 500, random.Random(7)
     given = write_lines(tmp_path / "in", *(chat(f"r{i}", f"Tell me about {i}.", max_tokens=2) for i in range(count)))
@@ -125,7 +123,7 @@ def test_killed_ten_times_every_request_has_one_result(demo: Path, warm_cache: P
     sizes = []
     for _ in range(10):
         size = out.stat().st_size if out.exists() else 0
-        with start(demo, warm_cache, given, out) as process:
+        with batch_process(demo, warm_cache, given, out) as process:
             wait_for_size(out, size + chance.randrange(1, 16_000), process)
             assert process.poll() is None, "it was killed before its end"
             process.kill()
@@ -142,7 +140,7 @@ def test_killed_ten_times_every_request_has_one_result(demo: Path, warm_cache: P
 def test_a_signal_keeps_what_is_done(demo: Path, warm_cache: Path, tmp_path: Path, number: signal.Signals) -> None:
     lines = [chat(f"r{i}", "Tell me a story.", max_tokens=64, ignore_eos=True) for i in range(2000)]
     given, out = write_lines(tmp_path / "in", *lines), tmp_path / "out"
-    with start(demo, warm_cache, given, out) as process:
+    with batch_process(demo, warm_cache, given, out) as process:
         wait_for_size(out, 1, process)
         process.send_signal(number)
         assert process.stderr is not None

@@ -220,7 +220,7 @@ REFUSED = [
     ("-p x -f y", "not both"),
     ("--chat -p x", "not both"),
     ("--chat --batch in -o out", "not both"),
-    ("--audio x.wav", "sounds are not heard yet"),
+    ("--audio x.wav", "--audio goes with a prompt"),
     ("--image x.png", "--image goes with a prompt"),
     ("--image x.png -p hm --raw", "Either --image or --raw"),
     ("--grammar x --grammar-file y", "not both"),

@@ -99,6 +99,33 @@ def test_the_loaf_command_completes_commands_flags_and_files(tmp_path: Path, she
     assert {"bash": "compopt -o default", "zsh": "files", "fish": "a-model.gguf"}[shell] in files
 
 
+VALUES: list[tuple[tuple[str, ...], set[str], set[str]]] = [
+    (("build", "m.gguf", "--quantize", "q4_k"), {"Q4_K_M", "Q4_K_S"}, {"Q5_K_M"}),
+    (("build", "m.gguf", "--backend", ""), {"vulkan", "cuda", "rocm"}, {"metal"}),
+    (("build", "m.gguf", "--platform", "linux-a"), {"linux-aarch64"}, {"linux-x86_64"}),
+    (("run", "--runt"), {"--runtime-from"}, {"--temp"}),
+    (("run", "m.gguf", "--te"), {"--temp"}, {"--runtime-from"}),
+    (("run", "m.gguf", "--temp", "1", "--reasoning", ""), {"on", "off", "auto"}, {"--temp"}),
+    (("run", "m.gguf", "--log-d"), set(), {"--log-disable"}),
+]
+
+
+@pytest.mark.parametrize(("words", "offered", "others"), VALUES, ids=[" ".join(one[0]) for one in VALUES])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_values_and_what_follows_a_model_are_completed(
+    tmp_path: Path, shell: str, words: tuple[str, ...], offered: set[str], others: set[str]
+) -> None:
+    file = tmp_path / "script"
+    file.write_text(loaf("completion", shell, check=True).stdout)
+    found = {
+        line.partition("\t")[0]
+        for line in complete(shell, file, "loaf", *words, path=str(Path(sys.executable).parent)).splitlines()
+    }
+    found = {line.partition(":")[0] for line in found}
+    assert offered <= found
+    assert not others & found
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_any_name_can_be_completed(tmp_path: Path, shell: str) -> None:
     if shutil.which(shell) is None:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -32,6 +34,7 @@ from support.places import ROOT
 from support.projectors import llava
 
 WHAT = "What is in this picture?"
+SEES: Any = SimpleNamespace(sees=True, hears=False)
 WRITTEN = [
     ("{plain}", ("plain",), ""),
     ("{plain} ", ("plain",), ""),
@@ -64,8 +67,8 @@ def test_a_dropped_file_is_known_as_terminals_write_it(
         "percent": str(paths["spaced"]).replace(" ", "%20"),
         "quoted": str(paths["quote"]).replace("'", "'\\''"),
     }
-    found = dropped(line.format(**forms))
-    assert found.paths == tuple(paths[name] for name in names)
+    found = dropped(line.format(**forms), SEES)
+    assert found.files == tuple(("picture", paths[name]) for name in names)
     assert found.text == text.format(**forms)
 
 
@@ -74,7 +77,7 @@ def test_what_is_no_picture_is_told_when_it_is_shown(tmp_path: Path, data: bytes
     (tmp_path / "x.png").write_bytes(data)
     gathering = Gathering()
     with pytest.raises(MediaError, match=r"x\.png"):
-        show(tmp_path / "x.png", gathering)
+        show("picture", tmp_path / "x.png", gathering, SEES)
     assert gathering.given == ()
 
 

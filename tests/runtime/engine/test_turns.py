@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.engine.engine import Engine
-from runtime.engine.turns import Turns, first_of_each, gives_way
+from runtime.engine.errors import OriginsShareFull
+from runtime.engine.turns import Turns, first_of_each, gives_way, may_wait
 from runtime.engine.types import GenerationRequest
 from support.engine_runs import collect, request, with_engine
 from support.fakes import FakeContext
@@ -77,6 +79,40 @@ def test_slots_are_shared_however_much_each_wants(wants: list[int], slots: int) 
         given_to[asker] += 1
         waiting = [given_to[one] for one, count in left.items() if count]
         assert max(waiting, default=0) - min(waiting, default=0) <= 1
+
+
+@given(st.lists(st.integers(0, 3), max_size=200), st.integers(1, 64))
+def test_nobody_fills_the_queue_alone(arrivals: list[int], most: int) -> None:
+    """Each that is taken has left as many places free, so one alone has at most half."""
+    queue: Counter[int] = Counter()
+    for origin in arrivals:
+        if may_wait(queue[origin], queue.total(), most):
+            queue[origin] += 1
+            assert queue[origin] <= most - queue.total() + 1
+    assert queue.total() <= most
+    assert len(queue) > 1 or queue.total() <= (most + 1) // 2
+
+
+def submitted(engine: Engine, origin: str) -> int:
+    """How many of twenty requests are taken, each of another connection."""
+    count = 0
+    for number in range(20):
+        with suppress(OriginsShareFull):
+            engine.submit(request(number + 1, max_tokens=1), asker=number, origin=origin)
+            count += 1
+    return count
+
+
+def test_others_find_room_in_a_queue_that_one_has_tried_to_fill() -> None:
+    context = FakeContext(n_slots=1, gate=threading.Semaphore(0))
+
+    async def body(engine: Engine) -> None:
+        taken = {origin: submitted(engine, origin) for origin in ("one", "two", "three")}
+        assert taken["one"] in (5, 6), "half of ten wait, and one may run"
+        assert taken["two"] in (2, 3)
+        assert taken["three"] >= 1
+
+    with_engine(context, body, max_waiting=10)
 
 
 def test_one_who_asks_for_many_keeps_nobody_waiting() -> None:

@@ -157,6 +157,6 @@ def test_marks_are_nobody_s_words_and_stay_where_they_are() -> None:
     assert joined(["One", a, "two", "three", b]) == f"One{a}two\nthree{b}"
     assert joined([None, "", "x"]) == "x"
     assert apart(f"One{a}{b}two") == ["One", a, "", b, "two"]
-    assert with_words(f"One {a} two", "[image]") == "One [image] two"
+    assert with_words(f"One {a} two", lambda _mark: "[image]") == "One [image] two"
     assert apart("qmedia0123456789abcdefn0q") == ["qmedia0123456789abcdefn0q"]
     assert a.isalnum()

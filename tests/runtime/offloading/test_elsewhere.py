@@ -80,7 +80,7 @@ def test_what_is_left_to_others_is(mixture: Path, worker: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["-ot", "a=Nowhere"], r"--override-tensor: Nowhere is none of CPU, RPC0\["),
+        (["-ot", "a=Nowhere"], r"--override-tensor: there is no Nowhere\nThere are: CPU, RPC0\["),
         (["--fit-target", "1,2,3"], "3 margins for 1 in use"),
     ],
 )

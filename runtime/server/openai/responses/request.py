@@ -114,11 +114,11 @@ def _after(earlier: Sequence[InputItem], given: str | list[InputItem]) -> str | 
 def _must_be_known_here(body: ResponsesRequest) -> None:
     for field in ("conversation", "prompt"):
         if getattr(body, field) is not None:
-            raise BadRequest(f"{field}: answers are kept here, nothing else: send the whole conversation", field)
+            raise BadRequest(f"{field}: answers are kept here, nothing else", field, "Send the whole conversation.")
     if body.background:
-        raise BadRequest("background: answers are given at once here, or as a stream", "background")
+        raise BadRequest("background: answers are given at once here, or as a stream", "background", "Leave it out.")
     if body.n not in (None, 1):
-        raise BadRequest("n: there is one answer here; /v1/chat/completions gives several", "n")
+        raise BadRequest("n: there is one answer here", "n", "Ask /v1/chat/completions for several.")
 
 
 def _tools(body: ResponsesRequest) -> tuple[tuple[Tool, ...], ToolChoice]:

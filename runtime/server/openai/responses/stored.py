@@ -109,7 +109,7 @@ def said_before(memory: AnswerMemory, id_: str | None) -> list[Kept]:
     try:
         return memory.conversation(id_)
     except UnknownAnswer as error:
-        raise BadRequest(f"previous_response_id: {error.message}. {error.hint}", "previous_response_id") from error
+        raise BadRequest(f"previous_response_id: {error.message}", "previous_response_id", error.hint) from error
 
 
 def items_of(conversation: Sequence[Kept]) -> list[InputItem]:

@@ -4,7 +4,10 @@ import { events } from "./events";
 import { request } from "./http";
 import type { Timings } from "./timings";
 
-export type Part = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };
+export type Part =
+  | { type: "text"; text: string }
+  | { type: "image_url"; image_url: { url: string } }
+  | { type: "input_audio"; input_audio: { data: string; format: string } };
 
 export interface ApiCall {
   id: string;

@@ -10,7 +10,7 @@ export interface Model {
 
 export interface Props {
   default_generation_settings: { params: Record<string, unknown>; n_ctx: number };
-  modalities: { vision: boolean };
+  modalities: { vision: boolean; audio: boolean };
   chat_template_caps: { supports_preserve_reasoning: boolean };
   model_description: string;
   model_ftype: string;

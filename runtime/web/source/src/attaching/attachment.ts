@@ -3,6 +3,7 @@
 import type { Attachment } from "../chats/types";
 import { isPicture, picture } from "./picture";
 import { plainText } from "./plain";
+import { isSound, sound } from "./sound";
 
 type Reader = (bytes: ArrayBuffer) => Promise<string>;
 
@@ -33,10 +34,20 @@ const OTHERS: readonly [RegExp, string][] = [
 const MAX_TEXT_BYTES = 2_000_000;
 const MAX_FILE_BYTES = 50_000_000;
 
+/** What the model takes besides text. */
+export interface Senses {
+  sees: boolean;
+  hears: boolean;
+}
+
 /** Raises an Error that says why `file` cannot be attached. */
-export async function attachmentOf(file: File, seesImages: boolean): Promise<Attachment> {
+export async function attachmentOf(file: File, { sees, hears }: Senses): Promise<Attachment> {
+  if (isSound(file)) {
+    if (!hears) throw new Error("this model does not hear sounds");
+    return { kind: "audio", name: file.name, data: await sound(file) };
+  }
   if (await isPicture(file)) {
-    if (!seesImages) throw new Error("this model does not see pictures");
+    if (!sees) throw new Error("this model does not see pictures");
     return { kind: "image", name: file.name, data: await picture(file) };
   }
   return { kind: "text", name: file.name, data: await textOf(file) };

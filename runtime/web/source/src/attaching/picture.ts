@@ -1,6 +1,8 @@
 // Pictures as the server is sent them: as they are where that is little, else scaled down, upright and over white.
 // Each is sent again with every question of its conversation, and no model looks at more than a few million pixels.
 
+import { dataUrl } from "./dataUrl";
+
 const MAX_SIDE = 2048;
 const MAX_BYTES = 2_000_000;
 const MAX_FILE_BYTES = 100_000_000;
@@ -21,7 +23,7 @@ export async function picture(file: File): Promise<string> {
   const drawn = await bitmap(file, kind);
   try {
     const isSmall = file.size <= MAX_BYTES && Math.max(drawn.width, drawn.height) <= MAX_SIDE;
-    return await url(isSmall && SENT_AS_THEY_ARE.includes(kind) ? new Blob([file], { type: kind }) : await scaled(drawn));
+    return await dataUrl(isSmall && SENT_AS_THEY_ARE.includes(kind) ? new Blob([file], { type: kind }) : await scaled(drawn));
   } finally {
     drawn.close();
   }
@@ -64,13 +66,4 @@ async function kindOf(file: File): Promise<string> {
   const brand = head.slice(8);
   if (brand.startsWith("avi")) return "image/avif"; // avif, avis
   return /^(he|mif1|msf1)/.test(brand) ? "image/heic" : "";
-}
-
-async function url(blob: Blob): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result as string);
-    reader.onerror = () => reject(new Error("it cannot be read"));
-    reader.readAsDataURL(blob);
-  });
 }

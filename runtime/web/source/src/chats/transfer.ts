@@ -82,11 +82,14 @@ function turn(given: unknown, where: string, chat: string, fresh: (id: string) =
   return made;
 }
 
+const KINDS = ["text", "image", "audio"] as const;
+
 function attachment(given: unknown): Attachment {
-  if (!isObject(given) || (given["kind"] !== "text" && given["kind"] !== "image")) throw wrong("attachments");
+  const kind = isObject(given) && KINDS.find((one) => one === given["kind"]);
+  if (!isObject(given) || !kind) throw wrong("attachments");
   const data = string(given, "data", "attachments");
-  if (given["kind"] === "image" && !data.startsWith("data:image/")) throw wrong("attachments.data");
-  return { kind: given["kind"], name: string(given, "name", "attachments"), data };
+  if (kind !== "text" && !data.startsWith(`data:${kind}/`)) throw wrong("attachments.data");
+  return { kind, name: string(given, "name", "attachments"), data };
 }
 
 function call(given: unknown): Call {

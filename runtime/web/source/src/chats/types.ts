@@ -3,9 +3,9 @@
 import type { Stats } from "../api/timings";
 
 export interface Attachment {
-  kind: "text" | "image";
+  kind: "text" | "image" | "audio";
   name: string;
-  /** The text of a text file; the `data:` URL of an image. */
+  /** The text of a text file; the `data:` URL of an image or a sound. */
   data: string;
 }
 

@@ -27,10 +27,16 @@ function messageOf(turn: Turn): ApiMessage {
 function contentOf(text: string, attachments: Attachment[]): string | Part[] {
   const files = attachments.filter((one) => one.kind === "text").map((one) => `${one.name}:\n${fenced(one.data)}`);
   const whole = [...files, text].filter(Boolean).join("\n\n");
-  const images = attachments.filter((one) => one.kind === "image");
-  if (!images.length) return whole;
-  const shown = images.map((one): Part => ({ type: "image_url", image_url: { url: one.data } }));
+  const shown = attachments.filter((one) => one.kind !== "text").map(partOf);
+  if (!shown.length) return whole;
   return whole ? [...shown, { type: "text", text: whole }] : shown;
+}
+
+function partOf({ kind, data }: Attachment): Part {
+  if (kind === "image") return { type: "image_url", image_url: { url: data } };
+  const [header, content] = data.split(",", 2) as [string, string];
+  const format = /^data:audio\/([\w-]+)/.exec(header)?.[1] ?? "";
+  return { type: "input_audio", input_audio: { data: content, format: format === "mpeg" ? "mp3" : format } };
 }
 
 /** `text` between fences that are longer than any in it. */

@@ -20,7 +20,8 @@ const chosen = signal(localStorage.getItem("loaf.model") ?? "");
 /** Those that write text. */
 export const writers = computed(() => models.value.filter((one) => one.capabilities.includes("completion")));
 export const model = computed(() => writers.value.find((one) => one.id === chosen.value) ?? writers.value[0]);
-export const seesImages = computed(() => props.value?.modalities.vision ?? false);
+/** What the model takes besides text. */
+export const senses = computed(() => ({ sees: props.value?.modalities.vision ?? false, hears: props.value?.modalities.audio ?? false }));
 export const contextSize = computed(() => model.value?.meta.n_ctx ?? 0);
 /** What was decided for the model, and what it says of itself. */
 export const report = computed(() => props.value?.loaf.models[0]);

@@ -9,7 +9,7 @@ export function Chips({ attachments, onRemove }: { attachments: Attachment[]; on
     <ul class="chips" aria-label="Attached files">
       {attachments.map((one, i) => (
         <li key={i}>
-          {one.kind === "image" ? <img src={one.data} alt={one.name} /> : <TextFile file={one} />}
+          {one.kind === "text" ? <TextFile file={one} /> : <Shown file={one} />}
           {onRemove && (
             <button type="button" class="quiet icon" aria-label={`Remove ${one.name}`} onClick={() => onRemove(one)}><Icon name="close" /></button>
           )}
@@ -17,6 +17,10 @@ export function Chips({ attachments, onRemove }: { attachments: Attachment[]; on
       ))}
     </ul>
   );
+}
+
+function Shown({ file: { kind, name, data } }: { file: Attachment }) {
+  return kind === "image" ? <img src={data} alt={name} /> : <audio controls src={data} title={name} aria-label={name} />;
 }
 
 function TextFile({ file }: { file: Attachment }) {

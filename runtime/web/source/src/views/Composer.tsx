@@ -3,14 +3,16 @@
 import { signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { attachmentOf } from "../attaching/attachment";
+import { canRecord } from "../attaching/recording";
 import type { Attachment } from "../chats/types";
 import { ask, running, stop } from "../state/answering";
 import { chat, isComing, isLoaded } from "../state/chats";
 import { route } from "../state/route";
-import { condition, seesImages, writers } from "../state/server";
+import { condition, senses, writers } from "../state/server";
 import { Icon } from "../parts/Icon";
 import { type Fit, fitOf } from "../state/fitting";
 import { Chips } from "./Chips";
+import { VoiceNote } from "./VoiceNote";
 
 /** What was being written in each conversation, while the page is open. */
 const drafts = new Map<string, string>();
@@ -82,7 +84,7 @@ export function Composer() {
     for (const file of files) {
       reading.value = [...reading.value, file.name];
       try {
-        const attachment = await attachmentOf(file, seesImages.value);
+        const attachment = await attachmentOf(file, senses.value);
         attachments.value = [...attachments.value, attachment];
       } catch (error) {
         problem.value = `${file.name}: ${(error as Error).message}`;
@@ -134,6 +136,7 @@ export function Composer() {
         />
         <div class="row">
           <FilePicker onFiles={(files) => void attach(files)} />
+          {senses.value.hears && canRecord() && <VoiceNote onFile={(file) => void attach([file])} onProblem={(told) => (problem.value = told)} />}
           <span class={isWaiting.value ? "hint" : "hint usual"} role="status">{isWaiting.value ? "Goes off as soon as the model is ready" : "Enter sends, Shift+Enter begins a line"}</span>
           {isRunning ? (
             <button type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={() => stop()}><Icon name="stop" /></button>
@@ -162,7 +165,8 @@ function FitLine({ fit: { tokens, context } }: { fit: Fit }) {
 function FilePicker({ onFiles }: { onFiles: (files: File[]) => void }) {
   const picker = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
-  const label = seesImages.value ? "Attach a picture, PDF, Word or text file" : "Attach a PDF, Word or text file";
+  const { sees, hears } = senses.value;
+  const label = `Attach a ${[...(sees ? ["picture"] : []), ...(hears ? ["sound"] : []), "PDF", "Word"].join(", ")} or text file`;
   const take = (event: Event): void => {
     const from = event.currentTarget as HTMLInputElement;
     const files = Array.from(from.files ?? []);
@@ -173,7 +177,7 @@ function FilePicker({ onFiles }: { onFiles: (files: File[]) => void }) {
     <>
       <input ref={picker} type="file" multiple hidden aria-label="Files to attach" onChange={take} />
       <button type="button" class="quiet icon" title={label} aria-label={label} onClick={() => picker.current!.click()}><Icon name="attach" /></button>
-      {seesImages.value && (
+      {sees && (
         <>
           <input ref={camera} type="file" accept="image/*" capture="environment" hidden aria-label="Photo to attach" onChange={take} />
           <button type="button" class="quiet icon camera" title="Take a photo" aria-label="Take a photo" onClick={() => camera.current!.click()}><Icon name="camera" /></button>
