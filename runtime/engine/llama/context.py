@@ -112,12 +112,19 @@ class Context:
         return self._eyes().encode(piece, meanwhile)
 
     def decode_piece(
-        self, slot: int, position: int, piece: Piece, scales: tuple[float, ...], meanwhile: Callable[[], bool]
+        self,
+        slot: int,
+        position: int,
+        piece: Piece,
+        scales: tuple[float, ...],
+        at_once: int,
+        meanwhile: Callable[[], bool],
     ) -> bool:
         """Compute a `piece` that is encoded at the end of `slot`, from `position` on, with the adapters at `scales`.
 
-        `meanwhile` is called after each micro-batch, and says whether to go on: False where it did not. Raises as
-        `decode` does. In either case a part of it may be left in `slot`.
+        After each `at_once` cells, `meanwhile` is called, and says whether to go on: False where it did not. It is not
+        for families that look at all of a picture at once. Raises as `decode` does. In either case a part of it may
+        be left in `slot`.
         """
 
         def others() -> bool:
@@ -127,8 +134,8 @@ class Context:
 
         self._model.logs.clear()
         use_adapters(self._model, self._handle, scales)
-        n_batch = self.settings.n_ubatch
         eyes = self._eyes()
+        n_batch = self.settings.n_ubatch if eyes.fits else at_once
         code = self._compute(lambda handle, one: eyes.decode(handle, slot, position, one, n_batch, others), piece)
         if code == GIVEN_UP:
             return False
