@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -47,6 +48,11 @@ def test_it_is_said_what_is_in_it(seeing: Path) -> None:
     told = loaf("inspect", str(seeing), check=True).stdout
     assert "mmproj-tiny, with which the model sees and hears" in told
     assert f"on {HERE}" in told
+    (model,) = json.loads(loaf("inspect", "--json", str(seeing), check=True).stdout)["models"]
+    need, projector = model["memory"][0], seeing.with_name("mmproj-tiny.gguf")
+    assert need["projector"] == projector.stat().st_size
+    assert need.pop("total") == sum(need.values()) - need["context"]
+    assert re.search(r"memory at .*projector \d", told)
 
 
 def test_it_sees(seeing: Path, tmp_path: Path) -> None:
