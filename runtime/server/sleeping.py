@@ -78,8 +78,8 @@ class Sleepers:
     def __init__(self, sleepers: Sequence[Sleeper], at_most: int | None = None) -> None:
         self._of = {one.engine: one for one in sleepers}
         self._at_most = at_most
-        self._waking = asyncio.Lock()
-        self._let_go = asyncio.Event()
+        self._coming: set[Engine] = set()
+        self._changed = asyncio.Event()
 
     def begin(self) -> None:
         """All are loaded, or asleep: time counts from now on."""
@@ -96,26 +96,34 @@ class Sleepers:
 
         Raises `CannotWake`, `EngineStopped`.
         """
-        if self._at_most is None:
-            await asyncio.wrap_future(engine.wake())
-            return
-        async with self._waking:
-            while engine.is_asleep and sum(not one.is_asleep for one in self._of) >= self._at_most:
-                self._let_go.clear()
-                longest = sorted(self._of.values(), key=lambda one: one.used_at)
-                gone = next((one for one in longest if not one.engine.is_asleep and one.unload()), None)
-                if gone is None:
-                    await self._let_go.wait()
-                else:  # what is done after that is done when its memory is free
-                    await asyncio.wrap_future(gone.engine.in_worker(lambda: None))
-            await asyncio.wrap_future(engine.wake())
+        while engine.is_asleep:
+            awake = sum(not one.is_asleep for one in self._of) + len(self._coming - {engine})
+            if self._at_most is None or engine in self._coming or awake < self._at_most:
+                self._coming.add(engine)
+                try:
+                    await asyncio.wrap_future(engine.wake())
+                finally:
+                    self._coming.discard(engine)
+                    self._changed.set()
+            else:
+                await self._make_room()
+
+    async def _make_room(self) -> None:
+        """Unload the model that has not been used for longest, or wait until one might be."""
+        self._changed.clear()
+        longest = sorted(self._of.values(), key=lambda one: one.used_at)
+        gone = next((one for one in longest if not one.engine.is_asleep and one.unload()), None)
+        if gone is None:
+            await self._changed.wait()
+        else:  # what is done after that is done when its memory is free
+            await asyncio.wrap_future(gone.engine.in_worker(lambda: None))
 
     def end(self, uses: Uses, *, counts: bool) -> None:
         """A request that has used these has ended, with all that was done for it."""
         for engine, one in self._of.items():
             if engine in uses.used:
                 one.let_go(counts=counts)
-        self._let_go.set()
+        self._changed.set()
 
 
 def waking(sleepers: Sleepers) -> Middleware:
