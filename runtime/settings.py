@@ -6,6 +6,7 @@ Refuses to know where each value came from and what is done with it.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,8 +54,9 @@ class ServerSettings(msgspec.Struct, frozen=True):
     or a path without a slash at its end). `timeout` in seconds, for each of sending a request and reading an answer;
     `drain_seconds` are for what runs when the server is told to stop.
     `shows_props_changes`: whether `POST /props` is taken. `slot_save_path` None: states of slots are not kept.
-    `sandbox`: what the server does not need any more once it is ready, it gives up. `file_keys` are those of
-    `api_keys` that were in `key_file`, which may be read anew.
+    `sandbox`: what the server does not need any more once it is ready, it gives up; None: as far as that can be had.
+    `file_keys` are those of `api_keys` that were in `key_file`, which may be read anew. After `sleep_seconds` without a
+    request a model is unloaded; `most_models` are loaded at once, None: all.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -74,7 +76,9 @@ class ServerSettings(msgspec.Struct, frozen=True):
     slot_save_path: Path | None = None
     key_file: Path | None = None
     file_keys: tuple[Secret, ...] = ()
-    sandbox: bool = False
+    sandbox: bool | None = None
+    sleep_seconds: float = math.inf
+    most_models: int | None = None
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
@@ -105,6 +109,13 @@ class GpuSettings(msgspec.Struct, frozen=True):
     spare: tuple[int, ...] = ()
 
 
+class DiskSettings(msgspec.Struct, frozen=True):
+    """A folder of one's own, and how many bytes may be kept there."""
+
+    folder: Path
+    size: int
+
+
 class EngineSettings(msgspec.Struct, frozen=True):
     """Sizes in tokens. None: chosen by what the model and the machine allow.
 
@@ -112,6 +123,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
     None: by the one that lies beside the weights, if one does. For `min_draft` and `least_probability` see
     `ContextSettings`.
     `shelf_bytes` of memory are for what was computed and nobody uses just now, besides the context's.
+    What that has no room for goes to `disk`, None: nowhere.
     `checkpoints` bound what is kept of memories that cannot be cut, `swa_full` is as in `ContextSettings`.
     `cache_beside_layers`, `rope` and `control` too.
     `beyond_training`: whether `n_ctx` holds where it is more than the model was trained for, too. `projector` None: the
@@ -132,6 +144,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
     pooling: Pooling | None = None
     context_shift: bool = False
     shelf_bytes: int = 256 * 2**20
+    disk: DiskSettings | None = None
     checkpoints: CheckpointLimits = CheckpointLimits()
     swa_full: bool = False
     max_draft: int = 16

@@ -22,7 +22,7 @@ llama.cpp inside llama-cpp-python 0.3.36.
 """
 
 from bundler.gguf.header import GGUF, ArrayValue, KeyRange, Tensor, Value, ValueType
-from bundler.gguf.memory import PROGRAM, MemoryEstimate, contexts_of_interest, estimate_memory
+from bundler.gguf.memory import PROGRAM, SEEING, MemoryEstimate, contexts_of_interest, estimate_memory
 from bundler.gguf.reader import read_gguf
 from bundler.gguf.split import find_parts, plan_content, plan_merge, read_weights
 from bundler.gguf.summary import FileKind, ModelInfo, summarize
@@ -33,6 +33,7 @@ from runtime.memory.layers import LayerCache
 __all__ = [
     "GGUF",
     "PROGRAM",
+    "SEEING",
     "ArrayValue",
     "FileKind",
     "GGMLType",

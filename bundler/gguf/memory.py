@@ -17,6 +17,9 @@ _CONTEXTS = (2048, 8192, 32768, 131072)
 PROGRAM = 48_000_000
 """Bytes that a launched program takes besides: measured with the demo model and stories260K, less what these take."""
 
+SEEING = 12_000_000
+"""Bytes that it takes beside a projector, for libmtmd and what decodes pictures: measured with the vision demo."""
+
 _OF_A_TOKEN = 300
 """Bytes of each token of the vocabulary, in tables of llama.cpp's and of ours: measured, 275 (Gemma 3, without merges)
 and 400 (SmolLM2, with them)."""

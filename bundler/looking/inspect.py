@@ -15,6 +15,7 @@ from bundler.errors import SourceNotFound
 from bundler.freeze.variants import describe_variants
 from bundler.gguf import (
     PROGRAM,
+    SEEING,
     FileKind,
     ModelInfo,
     contexts_of_interest,
@@ -34,10 +35,11 @@ _PART_NAMES: dict[Role, str] = {"lora": "LoRA adapter", "draft": "draft model", 
 @dataclass(frozen=True, slots=True)
 class MemoryNeed:
     """Bytes that a context of `context` tokens needs: `program` is what a launch takes with any model, and tables of
-    vocabularies."""
+    vocabularies; `projector` is all of what a model sees with, but for what looking at a picture is computed in."""
 
     context: int
     weights: int
+    projector: int
     kv_cache: int
     compute: int
     program: int
@@ -81,16 +83,15 @@ def inspect(path: Path) -> Report:
         bundle = open_bundle(path)
         check_beside(bundle)
         found = [(model, _info(bundle, model)) for model in bundle.served_models()]
-        part = bundle.draft()
-        draft = None if part is None else _info(bundle, part)
+        beside = _beside(bundle)
         models = tuple(
-            InspectedModel(model.name, model.entry, info, _needs(info, None if number else draft), model.origin)
+            InspectedModel(model.name, model.entry, info, _needs(info, _Beside() if number else beside), model.origin)
             for number, (model, info) in enumerate(found)
         )
-        together = _needs_together([info for _model, info in found], draft)
+        together = _needs_together([info for _model, info in found], beside)
         return Report(path, path.stat().st_size, models, together, bundle)
     info, _content = weights_content(path)
-    return Report(path, path.stat().st_size, (InspectedModel(None, None, info, _needs(info, None)),), (), None)
+    return Report(path, path.stat().st_size, (InspectedModel(None, None, info, _needs(info, _Beside())),), (), None)
 
 
 def to_json(report: Report) -> str:
@@ -145,29 +146,47 @@ def _info(bundle: Bundle, model: Model) -> ModelInfo:
     return summarize(read_gguf(place.path, offset=place.offset, size=place.size))
 
 
-def _needs(info: ModelInfo, draft: ModelInfo | None) -> tuple[MemoryNeed, ...]:
-    return tuple(_need(context, [info], draft) for context in contexts_of_interest(info))
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is loaded with a bundle's first model: what guesses for it, and how many bytes what it sees with has."""
+
+    draft: ModelInfo | None = None
+    projector: int = 0
 
 
-def _needs_together(models: Sequence[ModelInfo], draft: ModelInfo | None) -> tuple[MemoryNeed, ...]:
+def _beside(bundle: Bundle) -> _Beside:
+    draft, projector = bundle.draft(), bundle.projector()
+    return _Beside(
+        None if draft is None else _info(bundle, draft),
+        0 if projector is None else bundle.place_of(projector.entry).size,
+    )
+
+
+def _needs(info: ModelInfo, beside: _Beside) -> tuple[MemoryNeed, ...]:
+    return tuple(_need(context, [info], beside) for context in contexts_of_interest(info))
+
+
+def _needs_together(models: Sequence[ModelInfo], beside: _Beside) -> tuple[MemoryNeed, ...]:
     if len(models) < 2:
         return ()
     contexts = sorted({context for info in models for context in contexts_of_interest(info)})
-    return tuple(_need(context, models, draft) for context in contexts)
+    return tuple(_need(context, models, beside) for context in contexts)
 
 
-def _need(context: int, models: Sequence[ModelInfo], draft: ModelInfo | None) -> MemoryNeed:
-    """Of all `models`, each with at most the context that it was trained for; `draft` has the first one's."""
+def _need(context: int, models: Sequence[ModelInfo], beside: _Beside) -> MemoryNeed:
+    """Of all `models`, each with at most the context that it was trained for; a draft model has the first one's."""
     contexts = [min(context, info.context_length or context) for info in models]
-    pairs = zip([*models, *([draft] if draft else [])], [*contexts, contexts[0]], strict=False)
+    pairs = zip([*models, *([beside.draft] if beside.draft else [])], [*contexts, contexts[0]], strict=False)
     estimates = [estimate_memory(info, context) for info, context in pairs]
+    program = PROGRAM + (SEEING if beside.projector else 0)
     return MemoryNeed(
         context=context,
         weights=sum(estimate.weights for estimate in estimates),
+        projector=beside.projector,
         kv_cache=sum(estimate.kv_cache for estimate in estimates),
         compute=sum(estimate.compute for estimate in estimates),
-        program=PROGRAM + sum(estimate.vocabulary for estimate in estimates),
-        total=PROGRAM + sum(estimate.total for estimate in estimates),
+        program=program + sum(estimate.vocabulary for estimate in estimates),
+        total=program + beside.projector + sum(estimate.total for estimate in estimates),
     )
 
 
@@ -268,8 +287,9 @@ def _no_template(info: ModelInfo) -> str:
 
 
 def _memory_line(need: MemoryNeed) -> str:
-    parts = {"weights": need.weights, "KV cache": need.kv_cache, "computing": need.compute, "program": need.program}
-    listed = ", ".join(f"{name} {human_size(size)}" for name, size in parts.items())
+    sees = {"projector": need.projector} if need.projector else {}
+    parts = {"weights": need.weights, **sees, "KV cache": need.kv_cache, "computing": need.compute}
+    listed = ", ".join(f"{name} {human_size(size)}" for name, size in (parts | {"program": need.program}).items())
     return _line(f"memory at {need.context:,}", f"{human_size(need.total)} ({listed})")
 
 

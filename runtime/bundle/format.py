@@ -222,6 +222,10 @@ class Bundle(msgspec.Struct, frozen=True):
         """What guesses for the first model; None where nothing does."""
         return next((model for model in self.manifest.models if model.role == "draft"), None)
 
+    def projector(self) -> Model | None:
+        """What the first model sees with; None where it sees nothing."""
+        return next((model for model in self.manifest.models if model.role == "projector"), None)
+
     def text(self, name: str) -> str | None:
         """The text of the entry `name`; None where there is none. Raises `OSError`."""
         span = self.spans.get(name)

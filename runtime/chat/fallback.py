@@ -5,14 +5,10 @@ Light, as a launch asks it: refuses to import Jinja2.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import msgspec
 
 from runtime.chat.named import CHATML
 from runtime.engine.facts import ModelFacts
-
-_CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
 
 _PLAIN = (
     "{% for message in messages %}"
@@ -23,14 +19,6 @@ _PLAIN = (
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
 """The space behind `Assistant:` is the model's to write: tokens of words begin with one."""
-
-
-class Tokenizer(Protocol):
-    """What is needed of a model: its facts and its vocabulary."""
-
-    facts: ModelFacts
-
-    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]: ...
 
 
 class Fallback(msgspec.Struct, frozen=True):
@@ -50,17 +38,16 @@ _WITH_TOKENS = Fallback(CHATML, "ChatML, whose tokens the model has")
 _WITHOUT = Fallback(_PLAIN, "plain lines of User: and Assistant:", ("\nUser:", "\nAssistant:"), is_spaced=True)
 
 
-def fallback_of(model: Tokenizer, given: str | None) -> Fallback | None:
-    """The template for `model`, None where it has one, or one is `given` in its place."""
-    if given or model.facts.chat_template:
+def fallback_of(facts: ModelFacts, given: str | None) -> Fallback | None:
+    """The template for a model, None where it has one, or one is `given` in its place."""
+    if given or facts.chat_template:
         return None
-    knows = all(len(model.tokenize(text, add_special=False, parse_special=True)) == 1 for text in _CHATML_TOKENS)
-    return _WITH_TOKENS if knows else _WITHOUT
+    return _WITH_TOKENS if facts.knows_chatml else _WITHOUT
 
 
-def fallback_line(model: Tokenizer, given: str | None) -> str:
+def fallback_line(facts: ModelFacts, given: str | None) -> str:
     """The same for people, in a line; "" where there is nothing to say."""
-    fallback = fallback_of(model, given)
+    fallback = fallback_of(facts, given)
     if fallback is None:
         return ""
     return f"The model has no chat template: chats are written as {fallback.told} (--chat-template names another)"

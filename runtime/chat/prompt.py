@@ -6,7 +6,7 @@ Imported when the first conversation comes: Jinja2 takes longer to import than a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -14,7 +14,7 @@ from runtime.chat.answer import AnswerParser
 from runtime.chat.capabilities import capabilities_of
 from runtime.chat.conversation import Conversation
 from runtime.chat.errors import AnswerFormConflict, TemplateFailed, ToolsUnsupported
-from runtime.chat.fallback import Tokenizer, fallback_of
+from runtime.chat.fallback import fallback_of
 from runtime.chat.formats.families import GENERIC, family_of, reasoning_of
 from runtime.chat.formats.format import Format, Span, TaggedArguments, core, first_text
 from runtime.chat.grammar import Constraint, Wanted, constraint_of
@@ -27,6 +27,7 @@ from runtime.chat.parsing.parser import FormatParser
 from runtime.chat.template import ChatTemplate
 from runtime.chat.writing import as_openai_has_it, instructions
 from runtime.engine.backend import Projector
+from runtime.engine.facts import ModelFacts
 from runtime.engine.pieces import PlacedPiece, Seen
 from runtime.engine.thoughts import ThoughtLimit
 from runtime.engine.types import Triggers
@@ -37,6 +38,14 @@ _CONTINUED = "qcontinuedq"
 
 _REMEMBERED = 32
 """Grammars that are kept: a client sends the same tools with each turn."""
+
+
+class Tokenizer(Protocol):
+    """What is needed of a model: its facts and its vocabulary."""
+
+    facts: ModelFacts
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]: ...
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -83,7 +92,7 @@ class PromptBuilder:
         facts = model.facts
         self._model = model
         self._system = system
-        self._fallback = fallback_of(model, template)
+        self._fallback = fallback_of(facts, template)
         own = template or facts.chat_template or ""
         self.template = self._fallback.template if self._fallback is not None else own
         self._template = ChatTemplate(self.template, facts.bos, facts.eos)

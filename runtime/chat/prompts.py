@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -12,6 +12,7 @@ from runtime.settings import ChatSettings
 if TYPE_CHECKING:
     from runtime.chat.conversation import Conversation
     from runtime.chat.prompt import Prepared, PromptBuilder
+    from runtime.engine.backend import Projector
 
 
 class Prompts:
@@ -28,9 +29,14 @@ class Prompts:
         if self._builder is None:
             from runtime.chat.prompt import PromptBuilder
 
-            backend = self._engine.backend()
-            chat = self._settings
-            self._builder = PromptBuilder(backend.model, self._system, chat.template, backend.projector, chat.media)
+            chat, sees = self._settings, self._engine.described().projector is not None
+            self._builder = PromptBuilder(
+                _LoadedModel(self._engine),
+                self._system,
+                chat.template,
+                cast("Projector", _LoadedProjector(self._engine)) if sees else None,
+                chat.media,
+            )
         return self._builder
 
     def prepare(self, conversation: Conversation) -> Prepared:
@@ -46,6 +52,30 @@ class Prompts:
                 template_values={**chat.template_values, **conversation.template_values},
             )
         )
+
+
+class _LoadedModel:
+    """The model that is loaded when it is asked: it may have been unloaded since it was asked last."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.facts = engine.described().model.facts
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
+        return self._engine.backend().model.tokenize(text, add_special=add_special, parse_special=parse_special)
+
+
+class _LoadedProjector:
+    """The same of its projector: what it says of itself is known, and all else is asked of it."""
+
+    def __init__(self, engine: Engine) -> None:
+        projector = engine.described().projector
+        assert projector is not None, "there is one, whether it is loaded or not"
+        self._engine = engine
+        self.sees, self.hears, self.line = projector.sees, projector.hears, projector.line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine.backend().projector, name)
 
 
 _Said = TypeVar("_Said")

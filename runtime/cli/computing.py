@@ -35,6 +35,7 @@ def engine_settings(flags: dict[str, Any]) -> EngineSettings:
         pooling=_pooling(flags["pooling"], flags["reranking"]),
         context_shift=flags["context_shift"],
         shelf_bytes=_shelf_bytes(flags["cache_ram"]),
+        disk=flags["cache_disk"],
         checkpoints=CheckpointLimits(
             flags["ctx_checkpoints"], flags["checkpoint_min_step"], _shelf_bytes(flags["cache_ram"])
         ),

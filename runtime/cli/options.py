@@ -16,6 +16,7 @@ from runtime.cli.values import (
     CommaList,
     FileMode,
     FiniteNumber,
+    FolderAndSize,
     GpuName,
     HubName,
     LayerCount,
@@ -49,7 +50,7 @@ _CACHE_TYPE = click.Choice(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1"
 
 
 def _switch(names: str, help: str, **more: Any) -> click.Option:
-    return click.Option(names.split(), is_flag=True, show_default="default" in more, help=help, **more)
+    return click.Option(names.split(), is_flag=True, show_default=more.get("default") is not None, help=help, **more)
 
 
 _OptionClass = type[click.Option]
@@ -98,7 +99,12 @@ SERVING = (
            "Folder below which requests may name pictures and sounds, as in file:///FOLDER/a.png."),
     _value("--slot-save-path", click.Path(file_okay=False, path_type=Path),
            "Folder where the states of slots may be saved, and restored from."),
-    _switch("--sandbox", "Give up what a server does not need: files of others, starting programs, connecting."),
+    _value("--sleep-idle-seconds", Whole(-1, 31_536_000),
+           "Seconds without a request after which the model is unloaded, until the next one; -1: never.", -1),
+    _value("--models-max", Whole(0, 1024),
+           "Of several models, how many are loaded at once, those that were asked last; 0: all.", 0),
+    _switch("--sandbox/--no-sandbox", "Give up what a server does not need: files of others, starting programs, "
+            "connecting. Without either flag: as far as that can be had.", default=None),
 )  # fmt: skip
 
 ACCESS = (
@@ -208,6 +214,8 @@ MODEL = (
     _value("-cram --cache-ram", Whole(-1),
            "MiB for prompts that nobody uses just now, beside the context, and as many for checkpoints; 0: none, -1: "
            "without a limit.", 256),
+    _value("--cache-disk", FolderAndSize(),
+           "Folder for prompts that memory has no room for, or none asleep, and how much of it: /var/cache/model=10G."),
     _value("-ctxcp --ctx-checkpoints --swa-checkpoints", Whole(0, 4096),
            "States kept along each conversation, to go back to, where the model's memory cannot be cut; 0: none.", 32),
     _value("-cms --checkpoint-min-step", Whole(0),

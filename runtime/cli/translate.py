@@ -7,6 +7,7 @@ files that cannot be read.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,8 @@ def _server(flags: dict[str, Any]) -> ServerSettings:
         key_file=flags["api_key_file"],
         file_keys=file_keys,
         sandbox=flags["sandbox"],
+        sleep_seconds=_sleep_seconds(flags),
+        most_models=_most_models(flags),
         cors_origins=flags["cors_origins"] or (),
         socket_mode=flags["socket_mode"],
         api_prefix=flags["api_prefix"] or "",
@@ -129,6 +132,26 @@ def _server(flags: dict[str, Any]) -> ServerSettings:
         shows_props_changes=flags["props"],
         slot_save_path=folder(flags["slot_save_path"]),
     )
+
+
+def _sleep_seconds(flags: dict[str, Any]) -> float:
+    seconds: int = flags["sleep_idle_seconds"]
+    if seconds < 0:
+        return math.inf
+    if flags["rpc"]:
+        raise click.UsageError("Either --sleep-idle-seconds or --rpc: what workers have of a model stays there.")
+    return float(seconds)
+
+
+def _most_models(flags: dict[str, Any]) -> int | None:
+    count: int = flags["models_max"]
+    if not count:
+        return None
+    if not flags["server"]:
+        raise click.UsageError("--models-max needs --server: a chat in the terminal has its model loaded.")
+    if flags["rpc"]:
+        raise click.UsageError("Either --models-max or --rpc: what workers have of a model stays there.")
+    return count
 
 
 def _worker(flags: dict[str, Any]) -> WorkerSettings | None:

@@ -52,7 +52,7 @@ _SWITCHES: tuple[tuple[str, str | None], ...] = (
     ("--ascii", _OF_LLAMAFILE),
     ("--silent-prompt", _OF_LLAMAFILE),
     ("--no-display-prompt", _ALWAYS),
-    ("--unsecure", "nothing is confined without --sandbox"),
+    ("--unsecure", "--no-sandbox has nothing confined"),
 )
 
 _VALUES: tuple[tuple[str, str | None], ...] = (
@@ -69,7 +69,6 @@ _VALUES: tuple[tuple[str, str | None], ...] = (
     ("-sps --slot-prompt-similarity", "the longest common beginning is always used"),
     ("--cache-reuse", "only a prompt's beginning is used again"),
     ("--keep", "a request's n_keep says so"),
-    ("--sleep-idle-seconds", "the model stays loaded"),
     ("-lv --verbosity --log-verbosity", "--verbose writes all there is into the log"),
     ("--log-colors", _LINES),
 )

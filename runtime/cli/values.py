@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from runtime.engine.placement import TensorBuffer, WorkerAddress
     from runtime.engine.settings import MetadataOverride
-    from runtime.settings import HubModel
+    from runtime.settings import DiskSettings, HubModel
 
 INT32 = 2**31 - 1
 """What llama.cpp counts with, at most."""
@@ -48,6 +49,25 @@ _LOCALHOST = tuple(
     f"{scheme}://{host}:*" for scheme in ("http", "https") for host in ("localhost", "127.0.0.1", "[::1]")
 )
 """What llama-server calls `localhost`."""
+
+
+_FOLDER_AND_SIZE = re.compile(r"(.+)=(\d+(?:\.\d+)?) ?([KMGT])(i?)B?", re.IGNORECASE)
+_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
+
+
+class FolderAndSize(click.ParamType["DiskSettings"]):
+    """A folder, and how much of it: `/var/cache/model=10G`; `GiB` and the like count in steps of 1,024."""
+
+    name = "DIR=SIZE"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> DiskSettings:
+        from runtime.settings import DiskSettings  # most programs have none
+
+        found = _FOLDER_AND_SIZE.fullmatch(value)
+        if found is None:
+            self.fail(f"{value!r}: must be DIR=SIZE, as in /var/cache/model=10G", param, ctx)
+        step = 1024 if found[4] else 1000
+        return DiskSettings(Path(found[1]), int(float(found[2]) * step ** _POWERS[found[3].lower()]))
 
 
 class Whole(click.ParamType[int]):

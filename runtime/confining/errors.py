@@ -9,5 +9,7 @@ class CannotConfine(LoafError):
     """The kernel, or what the server is to do, does not allow it; `reason` says what is the matter."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"--sandbox cannot be had: {reason}", "Start it without --sandbox.")
+        super().__init__(
+            f"--sandbox cannot be had: {reason}", "Without the flag the server gives up as much as it can."
+        )
         self.reason = reason

@@ -10,10 +10,11 @@ import ctypes
 import os
 import stat
 import struct
-from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from runtime.confining.errors import CannotConfine
+from runtime.confining.places import Places
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 """Of every architecture alike."""
@@ -27,7 +28,7 @@ _FILE_RIGHTS = (1 << 0) | _WRITE_FILE | _READ_FILE | _TRUNCATE | (1 << 15)
 _NEWEST_FILE_RIGHTS = {1: 1 << 12, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
 """The last right that a version came with: refer, truncate, devices' own orders."""
 
-_BIND_AND_CONNECT = 3
+_BIND, _CONNECT = 1, 2
 _SIGNALS = 2
 _NETWORK_SINCE, _SCOPES_SINCE = 4, 6
 
@@ -41,21 +42,21 @@ def version() -> int:
     return max(_call(_CREATE_RULESET, None, 0, _VERSION), 0)
 
 
-def confine_thread(readable: Iterable[Path], writable: Iterable[Path], removable: Iterable[Path] = ()) -> None:
-    """Let this thread read what is `readable`, write what is `writable`, remove what is `removable`, and no more.
+def confine_thread(places: Places, *, connects: bool) -> None:
+    """Let this thread read, write and remove in `places`, connect where it `connects`, and no more.
 
-    These are files, or folders with all in them. What is not there is passed over. Raises `CannotConfine`.
+    What is not there is passed over. Raises `CannotConfine`.
     """
     known = version()
     if not known:
         raise CannotConfine("this kernel has no Landlock")
     handled = (max(bit for since, bit in _NEWEST_FILE_RIGHTS.items() if since <= known) << 1) - 1
-    network = _BIND_AND_CONNECT if known >= _NETWORK_SINCE else 0
+    network = (_BIND if connects else _BIND | _CONNECT) if known >= _NETWORK_SINCE else 0
     scopes = _SIGNALS if known >= _SCOPES_SINCE else 0
     attributes = struct.pack("=QQQ", handled, network, scopes)[: 24 if scopes else 16 if network else 8]
     ruleset = _checked(_call(_CREATE_RULESET, attributes, len(attributes), 0))
     try:
-        for paths, rights in ((readable, _READ), (writable, _KEEP), (removable, _REMOVE_FILE)):
+        for paths, rights in ((places.readable, _READ), (places.writable, _KEEP), (places.removable, _REMOVE_FILE)):
             for path in paths:
                 _allow(ruleset, path, rights & handled)
         _checked(_libc().prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
@@ -89,5 +90,6 @@ def _checked(result: int) -> int:
     return result
 
 
+@cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)

@@ -26,7 +26,7 @@ async def _chat(served: Sequence[ServedModel], settings: Settings) -> None:
     aside = Aside()
     async with loading_shown(served, aside):
         await asyncio.gather(*(asyncio.wrap_future(one.engine.ready) for one in served))
-    if line := fallback_line(served[0].engine.backend().model, settings.chat.template):
+    if line := fallback_line(served[0].engine.described().model.facts, settings.chat.template):
         aside.say(f"{line}\n")
     chatting = chat_beside(served, settings)
     if chatting is None:

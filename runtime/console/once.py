@@ -63,7 +63,7 @@ async def _answer(served: ServedModel, settings: Settings, aside: Aside) -> None
         backend = await asyncio.wrap_future(served.engine.ready)
     if backend.generator is None:
         raise CannotGenerate
-    has_template = fallback_of(backend.model, settings.chat.template) is None
+    has_template = fallback_of(backend.model.facts, settings.chat.template) is None
     if not has_template and settings.system is None and not settings.images and not settings.sounds:
         aside.say("The model has no chat template: the text is gone on with as it is\n")
         settings = msgspec.structs.replace(settings, raw=True)

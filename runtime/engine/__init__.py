@@ -14,7 +14,9 @@ sequence → one request's state                    wording, text, lines → tok
 types → what a request and its events are         stats → numbers of all of it
 slots → states of sequences, saved and restored   worker → whose turn it is, among several engines
 wanted → whether anybody waits for a thread's work thoughts → when enough has been thought
+residence, asleep → loaded, or unloaded           uses → whether anybody uses the model
 backend → what the engine needs of a model        weights, states → where models and sequences lie
+disk → what memory has no room for
 settings, placement → how and where it computes   facts → what it says of itself
 gbnf → grammars, and what they cost               errors → what can go wrong
 llama → the only importer of llama_cpp

@@ -18,7 +18,7 @@ from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runtime.engine.backend import Backend, Generator
 from runtime.engine.checkpoints import CheckpointLimits
@@ -27,6 +27,7 @@ from runtime.engine.errors import (
     EmptyPrompt,
     EngineError,
     EngineStopped,
+    ModelAsleep,
     OriginsShareFull,
     PictureLast,
     PromptTooLong,
@@ -40,14 +41,20 @@ from runtime.engine.jobs import Embedding, Generation, Job, Outbox
 from runtime.engine.lanes import Lanes
 from runtime.engine.mailbox import Mailbox
 from runtime.engine.pieces import is_of_piece
+from runtime.engine.prefixes import PutAside
+from runtime.engine.residence import Residence
 from runtime.engine.sequence import Sequence
 from runtime.engine.slots import SavedState, erase_slot, restore_slot, save_slot
-from runtime.engine.stats import Counters, EngineStats
+from runtime.engine.stats import Counters, EngineStats, SlotState
 from runtime.engine.turns import Asker, Origin, may_wait
 from runtime.engine.types import EmbeddingRequest, GenerationRequest
+from runtime.engine.uses import note_use
 from runtime.engine.wording import Wording
 from runtime.engine.worker import Worker
 from runtime.errors import LoafError
+
+if TYPE_CHECKING:
+    from runtime.engine.disk import Disk
 
 T = TypeVar("T")
 
@@ -63,18 +70,21 @@ class Engine:
 
     `ready` completes with the backend, or with what went wrong while it was loaded; `finished` when nothing will be
     computed any more, with the bug that ended it if it was not `stop`; `lost` when it is given up, with the reason,
-    which does not end it. `shifts`, `shelf_bytes` and `checkpoints`: see `Generations`.
-    Engines of one process share a `worker`.
+    which does not end it. `shifts`, `shelf_bytes`, `checkpoints` and `disk`: see `Generations`.
+    Engines of one process share a `worker`. While nobody uses it the model may `sleep`: `open_backend` is called again
+    to `wake` it. With `look` it sleeps at first: that gives a backend that cannot compute.
     """
 
     def __init__(
         self,
         open_backend: Callable[[], Backend],
         *,
+        look: Callable[[], Backend] | None = None,
         max_waiting: int = MAX_WAITING,
         shifts: bool = False,
         shelf_bytes: int = 0,
         checkpoints: CheckpointLimits | None = None,
+        disk: Disk | None = None,
         worker: Worker | None = None,
     ) -> None:
         self.ready: Future[Backend] = Future()
@@ -83,11 +93,11 @@ class Engine:
         self.finished.set_running_or_notify_cancel()
         self.lost: Future[EngineError] = Future()
         self.lost.set_running_or_notify_cancel()
-        self._open_backend = open_backend
         self._max_waiting = max_waiting
         self._shifts = shifts
         self._shelf_bytes = shelf_bytes
         self._checkpoints = checkpoints
+        self._disk = disk
         self._worker = worker or Worker()
         self._wake = self._worker.wake
         self._submitted: deque[Job] = deque()
@@ -104,7 +114,10 @@ class Engine:
         self._outbox = Outbox()
         self._counters = Counters()
         self._lanes: Lanes | None = None
-        """From when the model is loaded."""
+        """While the model is loaded."""
+        self._residence = Residence(self, open_backend, look, self._wake)
+        self._aside: PutAside | None = None
+        """What a sleep has left of prefixes."""
         # A daemon, because one that waits for a lost worker never ends; see `join`.
         self._thread = threading.Thread(target=self._load_and_work, name="engine", daemon=True)
 
@@ -116,13 +129,17 @@ class Engine:
 
     def backend(self) -> Backend:
         """The loaded backend. Raises `StillLoading`, `EngineStopped`, what made loading fail, or it useless since."""
-        if not self.ready.done():
-            raise StillLoading
-        if self._loss is not None:
-            raise self._loss
-        if self._stopping:
-            raise EngineStopped
-        return self.ready.result()
+        self._check_ready()
+        note_use(self)
+        return self._residence.now
+
+    def described(self) -> Backend:
+        """What the backend says of itself, asleep or not: whatever else it is asked raises `ModelAsleep`.
+
+        Raises as `backend` does.
+        """
+        self._check_ready()
+        return self._residence.left
 
     def generator(self) -> Generator:
         """The loaded backend's generator. Raises as `backend` does, and `CannotGenerate`."""
@@ -130,6 +147,40 @@ class Engine:
         if generator is None:
             raise CannotGenerate
         return generator
+
+    # -- unloaded, and loaded again ---------------------------------------------------------------------------
+
+    @property
+    def is_asleep(self) -> bool:
+        return self._residence.is_asleep
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody is counted who uses the model just now."""
+        return self._residence.uses > 0
+
+    def begin_use(self) -> None:
+        """Somebody computes something with the model, or is about to: it stays loaded, or will be until then."""
+        self._residence.begin_use()
+
+    def end_use(self) -> None:
+        self._residence.end_use()
+
+    def sleep(self) -> bool:
+        """Unload the model, between two steps, unless somebody uses it; whether it is so. Returns at once.
+
+        What is put aside for prefixes is kept.
+        """
+        with self._wake:
+            if self._stopping or self._loss is not None or not self._residence.fall_asleep():
+                return False
+            self._tasks.append(self._unload)
+            self._wake.notify()
+        return True
+
+    def wake(self) -> Future[None]:
+        """Load it again. Several may wait for it. Fails with `CannotWake`, `EngineStopped`."""
+        return self._residence.wake(self._settle_in)
 
     def submit(self, request: GenerationRequest, asker: Asker = None, origin: Origin = None) -> Generation:
         """Queue `request`. Called in an event loop. Slots are shared among all askers, and the queue among all origins.
@@ -194,16 +245,17 @@ class Engine:
 
     def stats(self) -> EngineStats:
         """How it is now. Raises as `backend` does."""
-        backend, lanes = self.backend(), self._loaded_lanes()
-        generations = lanes.generations
+        said, lanes = self.described(), self._lanes
+        generator, generations = said.generator, lanes.generations if lanes is not None else None
+        n_empty = generator.settings.n_slots if generator is not None else 0
         return EngineStats(
             counters=self._counters,
-            n_threads=backend.n_threads,
+            n_threads=self._residence.n_threads,
             running=generations.running if generations else 0,
-            deferred=len(self._submitted) + lanes.waiting,
-            cells=backend.generator.n_ctx if backend.generator else 0,
+            deferred=len(self._submitted) + (lanes.waiting if lanes is not None else 0),
+            cells=generator.n_ctx if generator is not None else 0,
             cells_used=generations.cache.cells if generations else 0,
-            slots=generations.slots() if generations else (),
+            slots=generations.slots() if generations else tuple(SlotState(slot, 0) for slot in range(n_empty)),
         )
 
     def stop(self) -> None:
@@ -213,8 +265,7 @@ class Engine:
             if self._loss is not None and not self.finished.done():
                 self.finished.set_result(None)
             self._wake.notify()
-        if self._has_backend():
-            self.ready.result().interrupt()
+        self._residence.interrupt()
 
     def lose(self, error: EngineError) -> None:
         """Give up: everything ends with `error`, and so does whatever is asked from now on.
@@ -248,13 +299,19 @@ class Engine:
             wait([self.finished], timeout)
         while self._mailboxes and self.finished.done():
             self._mailboxes.popitem()[1].close()
-        if self.finished.done() and self._has_backend():
-            self.ready.result().close()
+        if self.finished.done() and self._loss is None:
+            self._residence.close(timeout)
 
     # -- between the threads ----------------------------------------------------------------------------------
 
-    def _has_backend(self) -> bool:
-        return self.ready.done() and self.ready.exception() is None and self._loss is None
+    def _check_ready(self) -> None:
+        if not self.ready.done():
+            raise StillLoading
+        if self._loss is not None:
+            raise self._loss
+        if self._stopping:
+            raise EngineStopped
+        self.ready.result()
 
     def _scales_of(self, scales: tuple[float, ...] | None) -> tuple[float, ...]:
         """`scales`, or those in force; one for each adapter."""
@@ -277,7 +334,9 @@ class Engine:
                 raise EngineStopped
             if self._loss is not None:
                 raise self._loss
-            waiting = len(self._submitted) + self._loaded_lanes().waiting
+            if self._lanes is None:
+                raise ModelAsleep(self)
+            waiting = len(self._submitted) + self._lanes.waiting
             if waiting >= self._max_waiting:
                 raise QueueFull(waiting)
             self._check_share(job.origin, waiting)
@@ -335,7 +394,7 @@ class Engine:
 
     def _load_and_work(self) -> None:
         try:
-            backend = self._open_backend()
+            backend = self._residence.begin()
         except Exception as error:
             with self._wake:
                 if self._loss is None:
@@ -343,7 +402,16 @@ class Engine:
                     self.finished.set_result(None)
             return
         self._scales = tuple(adapter.scale for adapter in backend.adapters)
-        self._lanes = Lanes(
+        if not self.is_asleep:
+            self._lanes = self._lanes_over(backend)
+        with self._wake:
+            if self._loss is not None:
+                return
+            self.ready.set_result(backend)
+        self._worker.work_for(self)
+
+    def _lanes_over(self, backend: Backend) -> Lanes:
+        return Lanes(
             backend,
             self._outbox,
             self._counters,
@@ -351,12 +419,28 @@ class Engine:
             shelf_bytes=self._shelf_bytes,
             checkpoints=self._checkpoints,
             breathe=self._breathe,
+            aside=self._aside,
+            disk=self._disk,
         )
+
+    def _settle_in(self, backend: Backend) -> None:
+        """Compute with `backend` from now on: the model has been loaded again. Raises `EngineStopped`."""
+        lanes = self._lanes_over(backend)
         with self._wake:
-            if self._loss is not None:
-                return
-            self.ready.set_result(backend)
-        self._worker.work_for(self)
+            if self._stopping:
+                raise EngineStopped
+            self._lanes = lanes
+
+    def _unload(self) -> None:
+        """Free the backend, in whose thread this is done, unless there turns out to be something to compute."""
+        lanes = self._loaded_lanes()
+        if lanes.has_work() or self._submitted:
+            self._residence.stay_awake()
+            return
+        self._aside = lanes.put_aside()
+        self._lanes = None
+        self._is_tidy = True
+        self._residence.unload()
 
     def wants_turn(self) -> bool:
         """Whether there is anything to do; asked by the worker."""
@@ -377,7 +461,7 @@ class Engine:
                     self._work(beside_others=beside_others)
                     self._is_tidy = False
                 else:
-                    self._is_tidy = not self._loaded_lanes().tidy()
+                    self._is_tidy = self._lanes is None or not self._lanes.tidy()
                     self._outbox.deliver()
                 return True
         except BaseException as bug:
@@ -411,7 +495,8 @@ class Engine:
             tasks, self._tasks = self._tasks, deque()
             for job in submitted:
                 self._loaded_lanes().add(job)
-        self._loaded_lanes().drop(aborted)
+        if self._lanes is not None:
+            self._lanes.drop(aborted)
         for task in tasks:
             task()
 
@@ -430,7 +515,9 @@ class Engine:
         return self._lanes
 
     def _with_generations(self, action: Callable[..., T], *arguments: object) -> T:
-        generations = self._loaded_lanes().generations
+        if self._lanes is None:
+            raise ModelAsleep(self)
+        generations = self._lanes.generations
         assert generations is not None, "`_do` refuses what has no generator"
         return action(generations, self.generator(), *arguments)
 
@@ -441,7 +528,8 @@ class Engine:
                 self._loaded_lanes().add(job)
             self._submitted.clear()
             tasks, self._tasks = self._tasks, deque()
-        self._loaded_lanes().fail(EngineStopped())
+        if self._lanes is not None:
+            self._lanes.fail(EngineStopped())
         for task in tasks:
             task()  # fails with `EngineStopped`, which `generator` raises
         self._outbox.deliver()

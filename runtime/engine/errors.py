@@ -13,6 +13,8 @@ LoafError
     ├── DraftMisfit          the draft model cannot guess for the model
     ├── ContextFailed        no context of this size can be made
     ├── StillLoading         no request can be taken yet
+    ├── ModelAsleep          the model is unloaded, until somebody asks for it
+    ├── CannotWake           it was, and cannot be loaded again
     ├── WorkerLost           another machine that computed a part of the model is gone
     ├── LoadAborted          the program is being stopped while it loads
     ├── PromptTooLong        the prompt does not fit the context
@@ -22,6 +24,7 @@ LoafError
     ├── UnknownSlot          there is no such sequence
     ├── SlotBusy             the sequence is in use
     ├── StateFailed          a sequence cannot be saved or restored
+    ├── FolderNotPrivate     others may look into what is kept on disk
     ├── GrammarInvalid       the grammar cannot be parsed
     ├── GrammarTooCostly     following the grammar would hold up everybody else
     ├── GrammarStuck         the grammar lets no token come next
@@ -178,6 +181,25 @@ class StillLoading(EngineError):
         self.progress = progress
 
 
+class ModelAsleep(EngineError):
+    """The model of `engine` is unloaded while nobody asks for it: whoever does has it loaded again, and asks again."""
+
+    def __init__(self, engine: object) -> None:
+        super().__init__("the model is asleep", "Ask again: it is loaded for whoever asks.")
+        self.engine = engine
+
+
+class CannotWake(EngineError):
+    """The model, which was unloaded while nobody asked for it, cannot be loaded again; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the model, which was asleep, cannot be loaded again: {reason}",
+            "The next request tries again; a changed file needs a new start.",
+        )
+        self.reason = reason
+
+
 class WorkerLost(EngineError):
     """The connection to one of `--rpc`'s workers broke: what this process has of the model is of no use any more."""
 
@@ -261,6 +283,17 @@ class StateFailed(EngineError):
         super().__init__(f"{path.name}: {reason}", "A state fits the model and the cache types that it was saved with.")
         self.path = path
         self.reason = reason
+
+
+class FolderNotPrivate(EngineError):
+    """States of conversations hold what was said: the `folder` for them must be one's own alone."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"--cache-disk: {folder}: others may look into this folder, or it is another user's",
+            f"Name one that is not there yet, or: chmod 700 {folder}",
+        )
+        self.folder = folder
 
 
 class GrammarInvalid(EngineError):

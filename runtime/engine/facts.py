@@ -73,7 +73,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
     last `window` tokens only; 0: all see all. `quantization` as people name it ("Q4_K_M"), "unknown" where nobody can
     tell; `license` "" where none is named. `infill` None for a model that has not learnt to fill gaps, `pooling` None
     for one that does not say. `ends` are the tokens that end a generation. `skips_positions`: pictures may take fewer
-    positions than cells (M-RoPE).
+    positions than cells (M-RoPE). `knows_chatml`: its vocabulary has the marks of that around a turn, as tokens.
     """
 
     description: str
@@ -96,3 +96,4 @@ class ModelFacts(msgspec.Struct, frozen=True):
     pooling: Pooling | None = None
     ends: tuple[int, ...] = ()
     skips_positions: bool = False
+    knows_chatml: bool = False

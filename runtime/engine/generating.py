@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from runtime.engine.admission import Admission
 from runtime.engine.answering import Answering
@@ -21,7 +21,7 @@ from runtime.engine.endings import Endings
 from runtime.engine.errors import DecodeFailed, EngineError, EngineStopped
 from runtime.engine.guessing import Guessing
 from runtime.engine.jobs import Generation, Job, Outbox
-from runtime.engine.prefixes import Prefixes
+from runtime.engine.prefixes import Prefixes, PutAside
 from runtime.engine.running import Run, Running
 from runtime.engine.scheduler import Chunk, Limits, plan_batch
 from runtime.engine.sequence import Sequence
@@ -29,6 +29,9 @@ from runtime.engine.showing import Showing
 from runtime.engine.states import NOTHING_WARM, Warmth
 from runtime.engine.stats import Counters, Occupant, SlotState
 from runtime.engine.step_cost import StepCost
+
+if TYPE_CHECKING:
+    from runtime.engine.disk import Disk
 
 T = TypeVar("T")
 
@@ -39,7 +42,8 @@ class Generations:
     `shifts` where a full context forgets its oldest tokens and goes on. What nobody uses is kept beside the pool, in
     up to `shelf_bytes`; states to go back to, where the memory cannot be cut, within the limits of `checkpoints`.
     `breathe` takes in what is new in the middle of something long, and says whether to go on with it.
-    `drafter` guesses what comes next.
+    `drafter` guesses what comes next. What an earlier context was put `aside` of is gone on from;
+    what memory has no room for goes to the `disk`.
     """
 
     def __init__(
@@ -55,8 +59,12 @@ class Generations:
         warmth: Warmth = NOTHING_WARM,
         breathe: Callable[[], bool] = lambda: True,
         drafter: Drafter | None = None,
+        aside: PutAside | None = None,
+        disk: Disk | None = None,
     ) -> None:
-        self.prefixes = Prefixes(context, model.facts, shelf_bytes=shelf_bytes, limits=checkpoints, warmth=warmth)
+        self.prefixes = Prefixes(
+            context, model.facts, shelf_bytes=shelf_bytes, limits=checkpoints, warmth=warmth, aside=aside, disk=disk
+        )
         self.cache = self.prefixes.cache
         self._storage = self.prefixes.storage
         self._context = context

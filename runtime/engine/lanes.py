@@ -7,6 +7,7 @@ the worker thread only, but for what is counted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from runtime.engine.backend import Backend
 from runtime.engine.checkpoints import CheckpointLimits
@@ -14,7 +15,11 @@ from runtime.engine.embedding import Embeddings
 from runtime.engine.errors import EngineError
 from runtime.engine.generating import Generations
 from runtime.engine.jobs import Embedding, Job, Outbox
+from runtime.engine.prefixes import PutAside
 from runtime.engine.stats import Counters
+
+if TYPE_CHECKING:
+    from runtime.engine.disk import Disk
 
 
 class Lanes:
@@ -30,6 +35,8 @@ class Lanes:
         shelf_bytes: int,
         checkpoints: CheckpointLimits | None,
         breathe: Callable[[], bool],
+        aside: PutAside | None = None,
+        disk: Disk | None = None,
     ) -> None:
         self.generations: Generations | None = None
         if backend.generator is not None:
@@ -44,6 +51,8 @@ class Lanes:
                 warmth=backend.warmth,
                 breathe=breathe,
                 drafter=backend.drafter,
+                aside=aside,
+                disk=disk,
             )
         self._embeddings = Embeddings(backend, outbox, counters)
 
@@ -85,6 +94,10 @@ class Lanes:
     def tidy(self) -> bool:
         """Do something that can wait until there is nothing else to do; False when all is tidy."""
         return self.generations is not None and self.generations.tidy()
+
+    def put_aside(self) -> PutAside | None:
+        """What of generations can be kept when the backend is closed; None where there are none. Nothing runs."""
+        return None if self.generations is None else self.generations.prefixes.put_aside()
 
     def _all(self) -> list[Generations | Embeddings]:
         return [lane for lane in (self.generations, self._embeddings) if lane is not None]

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence as Tokens
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from runtime.engine.backend import Generator
 from runtime.engine.beginnings import Scales
@@ -17,12 +20,26 @@ from runtime.engine.checkpoints import Checkpoint, CheckpointLimits, Checkpoints
 from runtime.engine.facts import ModelFacts
 from runtime.engine.pieces import position_after
 from runtime.engine.sequence import Sequence
+from runtime.engine.shelf import Shelf
 from runtime.engine.states import NOTHING_WARM, PartialState, SavedSequence, Warmth
 from runtime.engine.storage import Storage
 
+if TYPE_CHECKING:
+    from runtime.engine.disk import Disk
+
+
+class PutAside(msgspec.Struct, frozen=True):
+    """What is kept of prefixes without a context, for one that is made as that was."""
+
+    shelf: Shelf
+    checkpoints: Checkpoints | None
+
 
 class Prefixes:
-    """Those in the memory of `context`, and beside it: in up to `shelf_bytes`, and within `limits`."""
+    """Those in the memory of `context`, and beside it: in up to `shelf_bytes`, and within `limits`.
+
+    It begins with what an earlier one has put `aside`; what memory has no room for goes to the `disk`.
+    """
 
     def __init__(
         self,
@@ -32,16 +49,24 @@ class Prefixes:
         shelf_bytes: int = 0,
         limits: CheckpointLimits | None = None,
         warmth: Warmth = NOTHING_WARM,
+        aside: PutAside | None = None,
+        disk: Disk | None = None,
     ) -> None:
         self._context = context
         self._facts = facts
-        self._checkpoints: Checkpoints | None = None
-        if facts.keeps_state or facts.window:
+        self._shelf = Shelf(shelf_bytes) if aside is None else aside.shelf
+        self._checkpoints = None if aside is None else aside.checkpoints
+        if aside is None and (facts.keeps_state or facts.window):
             self._checkpoints = Checkpoints(limits or CheckpointLimits(), context.settings.n_ubatch)
         self.cache = PrefixCache(
             context.settings.n_slots, self._holds, self._checkpoints, keeps_state=facts.keeps_state
         )
-        self.storage = Storage(context, facts, self.cache, shelf_bytes, warmth, self._checkpoints)
+        self.storage = Storage(context, facts, self.cache, self._shelf, warmth, self._checkpoints, disk)
+
+    def put_aside(self) -> PutAside:
+        """What can be kept when the context is closed. Nothing runs, and nothing is begun any more."""
+        self.storage.put_aside()
+        return PutAside(self._shelf, self._checkpoints)
 
     def is_coming(self, sequence: Sequence, running: Iterable[Sequence]) -> bool:
         """Whether one of `running` still computes a beginning of `sequence` that is worth waiting for.

@@ -37,12 +37,19 @@ class Shelf:
         """Bytes of the states."""
         return sum(len(kept.state) for kept in self._kept)
 
-    def put(self, kept: Kept) -> None:
-        """Keep it, and none that it makes needless. It must fit into `capacity`."""
+    def put(self, kept: Kept) -> list[Kept]:
+        """Keep it, and none that it makes needless; returns those that have to go. It must fit into `capacity`."""
         self._kept = [other for other in self._kept if not _begins(kept, other)]
         self._kept.append(kept)
+        gone = []
         while self.size > self.capacity or len(self._kept) > _MAX_KEPT:
-            del self._kept[0]
+            gone.append(self._kept.pop(0))
+        return gone
+
+    def clear(self) -> list[Kept]:
+        """Keep nothing any more; returns what was kept."""
+        gone, self._kept = self._kept, []
+        return gone
 
     def longest_prefix(
         self, prompt: Tokens[int], scales: Scales, usable: Callable[[int, int], int] = lambda _held, common: common

@@ -84,10 +84,18 @@ class Showing:
         def others() -> bool:
             return self._meanwhile(run) and run in self._running.runs
 
-        if self._context.decode_piece(slot, place, piece, sequence.scales, others):
+        if self._context.decode_piece(slot, place, piece, sequence.scales, self._at_once(), others):
             return True
         if run in self._running.runs:
             self._prefixes.cut(sequence, sequence.computed)
         elif not self._prefixes.cache.is_running(slot):  # whoever runs there now has cut it
             self._prefixes.storage.empty(slot)
         return False
+
+    def _at_once(self) -> int:
+        """How many cells of a picture are computed until others come between: half a micro-batch where there are any.
+
+        Theirs is a step of its own then, and nobody waits for both longer than for a micro-batch of a text.
+        """
+        n_ubatch = self._context.settings.n_ubatch
+        return n_ubatch if len(self._running.runs) == 1 else max(n_ubatch // 2, 1)

@@ -6,9 +6,10 @@ by the worker thread only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Tokens
 from functools import partial
+from typing import TYPE_CHECKING
 
 from runtime.engine.backend import Generator
 from runtime.engine.beginnings import Scales, common_prefix
@@ -17,14 +18,19 @@ from runtime.engine.checkpoints import Checkpoint, Checkpoints, longest
 from runtime.engine.errors import StateFailed
 from runtime.engine.facts import ModelFacts
 from runtime.engine.shelf import Kept, Shelf
-from runtime.engine.states import NOTHING_WARM, SavedSequence, Warmth
+from runtime.engine.states import NOTHING_WARM, PartialState, SavedSequence, StateFile, Warmth
+
+if TYPE_CHECKING:
+    from runtime.engine.disk import Disk, OnDisk
 
 _SHARE = 8
 """Of the weights' size, what may be moved before a batch: each token needs all of them read, so it costs no token."""
 
 
 class Storage:
-    """Keeps `cache` and the memory of `context` in step. With no `shelf_bytes`, nothing is moved.
+    """Keeps `cache` and the memory of `context` in step. Onto a `shelf` without room, nothing is moved.
+
+    What the shelf has no more room for goes to the `disk`, where there is one.
 
     What was moved can be continued from where it ends, or where there is one of `checkpoints`. `warmth` lies in a file,
     takes no memory, and stays there for whoever needs it next.
@@ -35,17 +41,21 @@ class Storage:
         context: Generator,
         facts: ModelFacts,
         cache: PrefixCache,
-        shelf_bytes: int,
+        shelf: Shelf,
         warmth: Warmth = NOTHING_WARM,
         checkpoints: Checkpoints | None = None,
+        disk: Disk | None = None,
     ) -> None:
         self._context = context
         self._cache = cache
-        self._shelf = Shelf(shelf_bytes)
+        self._shelf = shelf
         self._checkpoints = checkpoints
         self._before_a_batch = facts.size // _SHARE
         self._warmth = warmth
         self._facts = facts
+        self._disk = disk
+        if disk is not None:
+            disk.begin(context)
 
     def empty(self, slot: int) -> None:
         """Forget what `slot` holds, which does not run."""
@@ -74,6 +84,15 @@ class Storage:
         """Move one sequence onto the shelf; False when only the one that was used last is left in the pool."""
         return any(self._move(slot, self._shelf.capacity) for slot in self._cache.idle()[:-1])
 
+    def put_aside(self) -> None:
+        """Move out of the pool, which ends, what the shelf takes of it; where there is a disk, all, and onto that."""
+        for slot in self._cache.idle():
+            if not self._move(slot, self._shelf.capacity):
+                self._write_slot(slot)
+        if self._disk is not None:
+            self._write(self._shelf.clear(), waits=True)
+            self._disk.wait()
+
     def make_way(self) -> None:
         """Move onto the shelf what can be moved in no time."""
         left = self._before_a_batch
@@ -97,11 +116,20 @@ class Storage:
             along = max((length for length in self._warmth.checkpoints if length <= common), default=0)
             return max(usable(held, common), along)
 
+        def usable_on_disk(one: OnDisk, common: int) -> int:
+            along = max((length for length in one.checkpoints if length <= common), default=0)
+            return max(usable(len(one.tokens), common), along)
+
         kept, length = self._shelf.longest_prefix(prompt, scales, usable)
+        written, on_disk = None, 0
+        if self._disk is not None:
+            written, on_disk = self._disk.longest_prefix(prompt, scales, usable_on_disk)
         warm = self._warm_prefix(prompt, scales, usable_when_warm)
-        if max(length, warm) < self._cache.present(prompt, scales) + WORTH_WAITING:
+        if max(length, warm, on_disk) < self._cache.present(prompt, scales) + WORTH_WAITING:
             return
-        if warm > length:
+        if written is not None and on_disk > max(length, warm):
+            self._put(written.tokens, scales, partial(self._read, written))
+        elif warm > length:
             self._put(self._warmth.tokens, scales, self._warm_up)
         elif kept is not None:
             self._shelf.remove(kept)
@@ -133,6 +161,35 @@ class Storage:
             return False
         self.keep_checkpoints(saved, self._warmth.scales)
         return True
+
+    def _read(self, written: OnDisk, slot: int) -> bool:
+        """Let `slot`, which is empty, hold what was written; False where the file turns out to be of no use."""
+        assert self._disk is not None
+        try:
+            saved = self._context.restore(slot, StateFile(written.path))
+        except (StateFailed, OSError) as error:
+            self._disk.drop(written, str(error))
+            return False
+        self._disk.used(written)
+        self.keep_checkpoints(saved, written.scales)
+        return True
+
+    def _write_slot(self, slot: int) -> None:
+        if self._disk is None or len(self._cache.tokens(slot)) < WORTH_WAITING:
+            return
+        state = self._context.state(slot)
+        if state is not None:
+            self._write([Kept(tuple(self._cache.tokens(slot)), self._cache.scales(slot), state)], waits=True)
+
+    def _write(self, gone: Iterable[Kept], *, waits: bool = False) -> None:
+        """Onto the disk, where there is one, what memory has no more room for."""
+        if self._disk is None:
+            return
+        for kept in gone:
+            checkpoints = self._checkpoints.along(kept.tokens, kept.scales) if self._checkpoints is not None else []
+            by_length = {one.length: one.state for one in reversed(checkpoints)}
+            states = tuple(PartialState(length, state) for length, state in by_length.items())
+            self._disk.put(kept, states, self._context, waits=waits)
 
     def keep_checkpoints(self, saved: SavedSequence, scales: Scales) -> None:
         """Keep what was saved with a sequence, so far as it is not there."""
@@ -168,5 +225,5 @@ class Storage:
         state = self._context.state(slot)
         if state is None:
             return 0
-        self._shelf.put(Kept(tuple(self._cache.tokens(slot)), self._cache.scales(slot), state))
+        self._write(self._shelf.put(Kept(tuple(self._cache.tokens(slot)), self._cache.scales(slot), state)))
         return len(state)

@@ -13,8 +13,9 @@ from runtime.backends.devices import TITLES
 from runtime.backends.preparing import packs_for_here
 from runtime.bundle import Bundle
 from runtime.chat.fallback import fallback_line
-from runtime.confining.confinement import IN_FORCE, check_possible
+from runtime.confining.confinement import Needs, Plan, plan
 from runtime.confining.errors import CannotConfine
+from runtime.console.abilities import has_terminal
 from runtime.console.meter import large
 from runtime.engine.backend import Backend
 from runtime.engine.facts import ModelFacts
@@ -26,6 +27,7 @@ from runtime.errors import LoafError
 from runtime.explaining.machine import describe_cache, describe_devices, describe_machine
 from runtime.explaining.report import DraftModel, Machine, Model, Report
 from runtime.machine.resources import processors
+from runtime.machine.supervised import is_supervised
 from runtime.models.loading import look_at_models
 from runtime.offloading.placing import own_backend
 from runtime.settings import Settings
@@ -51,17 +53,12 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
     told += describe_devices(told)
     if not settings.gpu.workers:
         told += (Verdict("RPC", False, "--rpc names no worker"),)
-    sandbox = ""
-    if settings.server.sandbox:
-        try:
-            check_possible(
-                chats=bool(settings.chats),
-                has_workers=bool(settings.gpu.workers),
-                offloads=any(model.n_layers_on_gpus for model in models),
-            )
-            sandbox = IN_FORCE
-        except CannotConfine as error:
-            problem = problem or str(error)
+    sandbox: tuple[str, ...] = ()
+    try:
+        if settings.serves:
+            sandbox = tuple(_confinement(settings, models).lines())
+    except CannotConfine as error:
+        problem = problem or str(error)
     return Report(
         __version__,
         _machine(),
@@ -71,6 +68,18 @@ def describe_launch(bundle: Bundle | None, settings: Settings) -> Report:
         problem,
         sandbox,
     )
+
+
+def _confinement(settings: Settings, models: Iterable[Model]) -> Plan:
+    """What a server gives up once it is ready. Raises `CannotConfine`."""
+    needs = Needs(
+        chats=bool(settings.chats) or (settings.chats is None and has_terminal()),
+        has_workers=bool(settings.gpu.workers),
+        offloads=any(model.n_layers_on_gpus for model in models),
+        fetches=settings.chat.media.urls,
+        is_supervised=is_supervised(),
+    )
+    return plan(needs, wanted=settings.server.sandbox)
 
 
 def describe_running(name: str, weights: Weights, settings: Settings, backend: Backend) -> Report:
@@ -85,7 +94,7 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
     engine = settings.engine
     sizes = _sizes_once(weights) or NO_LAYERS
     cache = sizes.cache(generator.settings.kept()) if generator is not None else (0,) * len(sizes.layers)
-    asked_in = fallback_line(backend.model, settings.chat.template) if generator is not None else ""
+    asked_in = fallback_line(backend.model.facts, settings.chat.template) if generator is not None else ""
     sees = backend.projector.line if backend.projector is not None else ""
     n_ctx = generator.n_ctx if generator is not None else 0
     n_layers = len(sizes.layers) + 1

@@ -84,7 +84,7 @@ class Model(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """All of it. `problem` is the error that a launch ends with, if it does. `cache` None: not for whoever asks.
 
-    `sandbox` says what a server gives up, "" where nobody wants it to.
+    `sandbox` says what a server gives up, and why not more.
     """
 
     version: str
@@ -93,4 +93,4 @@ class Report(msgspec.Struct, frozen=True):
     models: tuple[Model, ...] = ()
     cache: Cache | None = None
     problem: str = ""
-    sandbox: str = ""
+    sandbox: tuple[str, ...] = ()

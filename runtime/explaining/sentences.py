@@ -25,7 +25,7 @@ def _parts(report: Report) -> Iterator[Iterable[str]]:
     if report.cache is not None:
         yield _cache(report.cache)
     if report.sandbox:
-        yield (f"{report.sandbox}.",)
+        yield (f"{line}." for line in report.sandbox)
     if report.problem:
         yield (f"It would not start: {report.problem}",)
 

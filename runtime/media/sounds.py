@@ -20,7 +20,7 @@ from runtime.media.resampling import at_rate, mono
 from runtime.media.sndfile import NotDecoded, Opened, opened
 
 MOST_SECONDS = 30 * 60
-"""What models are taught to listen to at most. They take 4 MB a minute, and as much again while they are looked at."""
+"""What models are taught to listen to at most. A minute takes 4 MB, and 13 while it is taken in (measured)."""
 
 _LEAST_RATE, _MOST_RATE = 1_000, 384_000
 _MOST_CHANNELS = 16

@@ -95,8 +95,8 @@ def _adapters(bundle: Bundle) -> tuple[Adapter, ...]:
 
 def _projector(bundle: Bundle) -> Weights | None:
     """That of the bundle's first model."""
-    for model in bundle.manifest.models:
-        if model.role == "projector":
-            place = bundle.place_of(model.entry)
-            return Weights(place.path, place.offset, place.size)
-    return None
+    projector = bundle.projector()
+    if projector is None:
+        return None
+    place = bundle.place_of(projector.entry)
+    return Weights(place.path, place.offset, place.size)

@@ -6,9 +6,12 @@ shared among them (`sharing.py`).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,7 +25,7 @@ from runtime.engine.llama.layers import NO_LAYERS, layer_sizes
 from runtime.engine.llama.loading import load_model, look_at_model
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.placement import Offload, Placement
-from runtime.engine.settings import LoadSettings
+from runtime.engine.settings import ContextSettings, LoadSettings
 from runtime.engine.weights import Adapter, Weights
 from runtime.engine.worker import Worker
 from runtime.errors import LoafError
@@ -30,11 +33,14 @@ from runtime.machine.resources import memory
 from runtime.models.drafts import draft_of, draft_offload
 from runtime.models.finding import Found, find_weights
 from runtime.models.seeing import open_projector, projector_size, with_room_for
-from runtime.models.served import Loading, ModelUnusable, ServedModel
+from runtime.models.served import Loading, ModelUnusable, ServedModel, WeightsChanged
 from runtime.models.sharing import Sized, context_settings, share_memory
 from runtime.models.warmth import warmth_of
 from runtime.offloading.placing import open_where_it_fits, placements
-from runtime.settings import Settings
+from runtime.settings import DiskSettings, EngineSettings, Settings
+
+if TYPE_CHECKING:
+    from runtime.engine.disk import Disk
 
 
 class _Shared(msgspec.Struct, frozen=True):
@@ -103,13 +109,24 @@ def _find_all(bundle: Bundle | None, settings: Settings) -> tuple[list[Found], _
 _Load = Callable[[Weights, LoadSettings, Sequence[Adapter], Offload | None], LlamaModel]
 
 
-def _open_backend(found: Found, settings: Settings, shared: _Shared, load: _Load) -> Backend:
-    """The model where it fits, as `load` gives it: `look_at_model`, or `load_model` with a way to end it."""
+class _Decided(msgspec.Struct, frozen=True):
+    """Where a model computes, and in what context."""
+
+    placement: Placement
+    context: ContextSettings
+
+
+def _open_backend(
+    found: Found, settings: Settings, shared: _Shared, load: _Load, decided: _Decided | None = None
+) -> LlamaBackend:
+    """The model as it was `decided`, else where it fits; as `load` gives it: `look_at_model`, or `load_model` with a
+    way to end it.
+    """
     engine = settings.engine
     adapters = (*found.adapters, *engine.adapters)
     guesses = draft_of(found, engine)
 
-    def open_with(placement: Placement) -> Backend:
+    def open_with(placement: Placement) -> LlamaBackend:
         with ExitStack() as opened:
             model = load(found.weights, engine.load, adapters, placement.offload)
             opened.callback(model.close)
@@ -122,7 +139,10 @@ def _open_backend(found: Found, settings: Settings, shared: _Shared, load: _Load
                 opened.callback(guessing.close)
                 draft, draft_sized = Draft(guesses.weights, guessing), Sized(guessing.facts, sizes)
                 check_draft(draft, model)
-            context = context_settings(engine, sized, draft_sized, placement, shared.free)
+            if decided is not None:
+                context = decided.context
+            else:
+                context = context_settings(engine, sized, draft_sized, placement, shared.free)
             projector = open_projector(found, shared.bundle, engine, model, context, placement)
             if projector is not None:
                 opened.callback(projector.close)
@@ -133,35 +153,106 @@ def _open_backend(found: Found, settings: Settings, shared: _Shared, load: _Load
             backend.warmth = warmth_of(shared.bundle, engine, backend)
         return backend
 
+    if decided is not None:
+        return open_with(decided.placement)
     beside = None if guesses is None else guesses.weights
     return open_where_it_fits(placements(shared.bundle, settings.gpu, engine, found.weights, beside), open_with)
 
 
 def _open(found: Found, settings: Settings, shared: _Shared, worker: Worker, after: Engine | None) -> ServedModel:
     loading = Loading()
-
-    def load(
-        weights: Weights, settings: LoadSettings, adapters: Sequence[Adapter], offload: Offload | None
-    ) -> LlamaModel:
-        return load_model(weights, settings, loading.ended, adapters, offload, loading.report)
-
-    def open_backend() -> Backend:
-        if after is not None:
-            wait([after.ready])
-        try:
-            return _open_backend(found, settings, shared, load)
-        except LoadAborted:
-            raise
-        except LoafError as error:
-            if shared.is_one_of_many:
-                raise ModelUnusable(found.name, error) from error
-            raise
-
+    opener = _Opener(found, settings, shared, loading, after)
     # Where states of slots are kept, slots are known by their numbers: what is in them stays there.
     own = settings.engine
     shelf_bytes = 0 if settings.server.slot_save_path else own.shelf_bytes
+    waits = settings.server.most_models is not None and settings.prompt is None and settings.batch is None
     engine = Engine(
-        open_backend, shifts=own.context_shift, shelf_bytes=shelf_bytes, checkpoints=own.checkpoints, worker=worker
+        opener.open,
+        look=opener.look if waits else None,
+        shifts=own.context_shift,
+        shelf_bytes=shelf_bytes,
+        checkpoints=own.checkpoints,
+        disk=None if own.disk is None else _disk(own.disk, opener.key),
+        worker=worker,
     )
     engine.start()
-    return ServedModel(found.name, found.weights, found.size, found.digest, engine, loading)
+    return ServedModel(found.name, found.weights, found.size, found.digest, engine, loading, opener.files)
+
+
+class _Opener:
+    """Loads one model: each time in the same place, for the same context, and from the same `files`."""
+
+    def __init__(
+        self, found: Found, settings: Settings, shared: _Shared, loading: Loading, after: Engine | None
+    ) -> None:
+        self._found = found
+        self._settings = settings
+        self._shared = shared
+        self._loading = loading
+        self._after = after
+        self._decided: _Decided | None = None
+        self.files = _files(found, settings.engine, shared.bundle)
+        self._versions = [_version(file) for file in self.files]
+
+    @property
+    def key(self) -> str:
+        """What tells what is computed here from what is with other weights, adapters or scales of them."""
+        engine = self._settings.engine
+        named = self._found.digest or str(self._versions)
+        return repr((named, engine.adapters, engine.control, engine.rope, engine.load.overrides))
+
+    def open(self) -> Backend:
+        """Raises what is wrong with it, `ModelUnusable` for one of several."""
+        return self._open(self._load)
+
+    def look(self) -> Backend:
+        """The same, without its weights: it cannot compute."""
+        return self._open(look_at_model)
+
+    def _open(self, load: _Load) -> Backend:
+        if self._after is not None:
+            wait([self._after.ready])
+        for file, version in zip(self.files, self._versions, strict=True):
+            if _version(file) != version:
+                raise WeightsChanged(file)
+        try:
+            backend = _open_backend(self._found, self._settings, self._shared, load, self._decided)
+        except LoadAborted:
+            raise
+        except LoafError as error:
+            if self._shared.is_one_of_many:
+                raise ModelUnusable(self._found.name, error) from error
+            raise
+        self._decided = _Decided(backend.placement, backend.settings)
+        return backend
+
+    def _load(
+        self, weights: Weights, settings: LoadSettings, adapters: Sequence[Adapter], offload: Offload | None
+    ) -> LlamaModel:
+        return load_model(weights, settings, self._loading.ended, adapters, offload, self._loading.report)
+
+
+def _disk(settings: DiskSettings, key: str) -> Disk:
+    from runtime.engine.disk import Disk  # most servers have none
+
+    return Disk(settings.folder, settings.size, key, _say)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    """What tells whether it is another by now. Raises `OSError`."""
+    status = file.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _files(found: Found, settings: EngineSettings, bundle: Bundle | None) -> tuple[Path, ...]:
+    """What it is loaded from, and what is looked into later."""
+    draft = draft_of(found, settings)
+    weights = [found.weights, *(adapter.weights for adapter in (*found.adapters, *settings.adapters))]
+    weights += filter(None, [found.projector, settings.projector, draft.weights if draft is not None else None])
+    paths = [path for one in weights for path in one.parts()]
+    paths += [path for path, _scale in settings.control.files]
+    return tuple(dict.fromkeys(paths if bundle is None else (*paths, bundle.path)))

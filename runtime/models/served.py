@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -22,6 +23,14 @@ class ModelUnusable(LoafError):
         super().__init__(f"{name}: {error.message}", error.hint)
         self.name = name
         self.error = error
+
+
+class WeightsChanged(LoafError):
+    """`file`, from which a model was loaded, is another one by now: what was decided for it may not hold any more."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(f"{file} has changed since the launch", "Start the server again.")
+        self.file = file
 
 
 class Loading:
@@ -42,7 +51,8 @@ class Loading:
 class ServedModel(msgspec.Struct, frozen=True):
     """A model being served: its name for clients, its weights, and the engine that runs it.
 
-    `size` of the weights in bytes, `digest` their SHA-256 in hex: "" where no bundle has it.
+    `size` of the weights in bytes, `digest` their SHA-256 in hex: "" where no bundle has it. `files` are all that it is
+    loaded from, and what lies beside it in the bundle.
     """
 
     name: str
@@ -51,6 +61,7 @@ class ServedModel(msgspec.Struct, frozen=True):
     digest: str
     engine: Engine
     loading: Loading
+    files: tuple[Path, ...] = ()
 
     def stop(self) -> None:
         """End loading or generating. Returns at once; `engine.join` waits."""

@@ -9,6 +9,7 @@ json, lenient → what bodies say
 beside → what would hold up others               json_structure → how much a body may be made of
 stream, json, timings, probabilities, completion_objects, generation_settings → how answers are written
 readiness, renewing → what changes while it runs     tracing → what requests are called
+sleeping → when models are loaded                confined → what it gives up
 access, receiving, connections, listening, paths, tls → who may ask, where, and how much that may cost
 refusals, errors → why not, and as which status
 page, openapi, logging → what it shows of itself

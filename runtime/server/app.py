@@ -13,7 +13,7 @@ from runtime.server.anthropic import ANTHROPIC
 from runtime.server.connections import SERVER_NAME
 from runtime.server.dialect import Handler
 from runtime.server.errors import answering_errors
-from runtime.server.keys import MODELS, PING_SECONDS, READINESS, RENEWABLE, SETTINGS, STARTED
+from runtime.server.keys import MODELS, PING_SECONDS, READINESS, RENEWABLE, SETTINGS, SLEEPERS, STARTED
 from runtime.server.llamacpp import LLAMACPP
 from runtime.server.logging import logging_requests
 from runtime.server.models import HostedModel, Models
@@ -25,6 +25,7 @@ from runtime.server.page import asset, assets, docs, index, to_index
 from runtime.server.readiness import Readiness, counting
 from runtime.server.receiving import receiving
 from runtime.server.renewing import Renewable
+from runtime.server.sleeping import Sleepers, waking
 from runtime.server.tracing import name_in_answer
 from runtime.settings import Settings
 
@@ -49,6 +50,9 @@ def build_app(
     prefix = server.api_prefix
     public = frozenset(prefix + path for path in (PUBLIC.union(assets(), {""}) if server.serves_page else PUBLIC))
     readiness, renewable = Readiness(), Renewable(server)
+    first, *others = served
+    models = Models([HostedModel(first, settings), *(HostedModel(one, settings.of_another_model()) for one in others)])
+    sleepers = Sleepers([one.sleeper for one in models.all], server.most_models)
     outermost = [logging_requests()] if settings.log.is_wanted else []
     middlewares = [
         *outermost,
@@ -56,12 +60,11 @@ def build_app(
         guard(server, public, renewable.keyring),
         counting(readiness),
         receiving(server.timeout, MAX_BODY),
+        waking(sleepers),
     ]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
-    first, *others = served
-    app[MODELS] = Models(
-        [HostedModel(first, settings), *(HostedModel(one, settings.of_another_model()) for one in others)]
-    )
+    app[MODELS] = models
+    app[SLEEPERS] = sleepers
     app[SETTINGS] = settings
     app[STARTED] = int(time.time())
     app[PING_SECONDS] = ping_seconds

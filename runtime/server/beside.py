@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
+from runtime.engine.uses import Carried
 from runtime.engine.wanted import check_wanted, wanted_until
 from runtime.machine.resources import processors
 
@@ -51,11 +52,14 @@ async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_
             check_wanted()
             return make()
 
+    carried = Carried(while_wanted)
+
     pool = _for_large() if size > LARGE else None
     try:
-        return await asyncio.get_running_loop().run_in_executor(pool, while_wanted)
+        return await asyncio.get_running_loop().run_in_executor(pool, carried)
     finally:
         left.set()
+        carried.leave()
 
 
 def use_new_threads() -> None:

@@ -11,6 +11,7 @@ from aiohttp import web
 from runtime.chat.errors import AnswerFormConflict, TemplateFailed, ToolsUnsupported
 from runtime.engine.errors import (
     CannotGenerate,
+    CannotWake,
     EmptyPrompt,
     EngineStopped,
     GrammarInvalid,
@@ -98,6 +99,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     CannotRerank: (501, "not_supported_error"),
     PromptTooLong: (400, "exceed_context_size_error"),
     StillLoading: (503, "unavailable_error"),
+    CannotWake: (503, "unavailable_error"),
     QueueFull: (503, "unavailable_error"),
     OriginsShareFull: (503, "unavailable_error"),
     NoSlotFree: (503, "unavailable_error"),

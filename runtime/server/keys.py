@@ -7,12 +7,14 @@ from aiohttp import web
 from runtime.server.models import Models
 from runtime.server.readiness import Readiness
 from runtime.server.renewing import Renewable
+from runtime.server.sleeping import Sleepers
 from runtime.settings import Settings
 
 MODELS = web.AppKey("models", Models)
 SETTINGS = web.AppKey("settings", Settings)
 READINESS = web.AppKey("readiness", Readiness)
 RENEWABLE = web.AppKey("renewable", Renewable)
+SLEEPERS = web.AppKey("sleepers", Sleepers)
 STARTED = web.AppKey("started", int)
 """When the server started, in seconds since the epoch: the `created` of its models."""
 PING_SECONDS = web.AppKey("ping_seconds", float)

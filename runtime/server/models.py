@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from runtime.chat.prompts import Prompts
 from runtime.engine.backend import Model
 from runtime.engine.engine import Engine
-from runtime.engine.errors import CannotGenerate
+from runtime.engine.errors import CannotGenerate, ModelAsleep
+from runtime.engine.facts import ModelFacts
 from runtime.models.served import ServedModel
 from runtime.server.refusals import CannotRerank, UnknownModel
+from runtime.server.sleeping import Sleeper
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class HostedModel:
         self.served = served
         self.aliases = settings.aliases
         self.settings = settings
+        self.sleeper = Sleeper(served.engine, settings.server.sleep_seconds)
         self._prompts = Prompts(served.engine, settings.system, settings.chat)
 
     @property
@@ -61,35 +64,46 @@ class HostedModel:
         return self.served.engine
 
     def loaded(self) -> Model:
-        """Raises `StillLoading`, `EngineStopped`, or what made loading fail."""
+        """To be asked for tokens. Raises `StillLoading`, `EngineStopped`, or what made loading fail."""
         return self.engine.backend().model
+
+    def load(self) -> None:
+        """Raises as `loaded` does, and `ModelAsleep`: whoever catches that has it loaded."""
+        self.loaded()
+        if self.engine.is_asleep:
+            raise ModelAsleep(self.engine)
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What it says of itself, asleep or not. Raises as `loaded` does."""
+        return self.engine.described().model.facts
 
     @property
     def generates(self) -> bool:
         """Whether it makes text. Raises as `loaded` does."""
-        return self.engine.backend().generator is not None
+        return self.engine.described().generator is not None
 
     @property
     def sees(self) -> bool:
         """Whether it can be shown pictures. Raises as `loaded` does."""
-        projector = self.engine.backend().projector
+        projector = self.engine.described().projector
         return projector is not None and projector.sees
 
     @property
     def hears(self) -> bool:
         """Whether sounds can be played to it. Raises as `loaded` does."""
-        projector = self.engine.backend().projector
+        projector = self.engine.described().projector
         return projector is not None and projector.hears
 
     @property
     def reranks(self) -> bool:
         """Whether it makes scores instead of vectors. Raises as `loaded` does."""
-        return (self.settings.engine.pooling or self.loaded().facts.pooling) == "rank"
+        return (self.settings.engine.pooling or self.facts.pooling) == "rank"
 
     @property
     def context_length(self) -> int:
         """Tokens that one request may have, with its answer where it makes text. Raises as `loaded` does."""
-        backend = self.engine.backend()
+        backend = self.engine.described()
         return backend.generator.n_ctx if backend.generator else backend.model.facts.n_ctx_train
 
     @property
@@ -105,7 +119,7 @@ class HostedModel:
     @property
     def template(self) -> str | None:
         """The chat template in force; None where neither the settings nor the model have one. Raises as `loaded`."""
-        return self.settings.chat.template or self.loaded().facts.chat_template
+        return self.settings.chat.template or self.facts.chat_template
 
     def prompts(self) -> PromptBuilder:
         """The builder of its prompts. Raises as `loaded` does, and `TemplateFailed`."""

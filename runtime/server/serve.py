@@ -13,12 +13,12 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from runtime.chat.fallback import fallback_line
+from runtime.confining.confinement import Plan
 from runtime.console.aside import Aside
 from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
@@ -29,8 +29,8 @@ from runtime.machine.resources import processors
 from runtime.machine.supervised import is_supervised, notify, notify_reloading, reap_orphans
 from runtime.models.served import ServedModel
 from runtime.server.app import build_app
-from runtime.server.beside import use_new_threads
-from runtime.server.keys import READINESS, RENEWABLE
+from runtime.server.confined import confine, planned
+from runtime.server.keys import READINESS, RENEWABLE, SLEEPERS
 from runtime.server.listening import Addresses, listening
 from runtime.server.renewing import Renewable
 from runtime.settings import Settings
@@ -39,6 +39,9 @@ CLOSE_SECONDS = 1.0
 END_SECONDS = 2.0
 """When running requests have had their time: how long clients that do not read are waited for, and how long then
 whatever does not end by itself, a thread that computes or a driver."""
+
+OPENING_SECONDS = 3.0
+"""That the browser's starter is waited for: some do not return while the browser runs."""
 
 
 Beside = Callable[[Sequence[ServedModel]], Awaitable[None] | None]
@@ -69,9 +72,15 @@ async def _serve(
         async with listening(runner, settings.server) as addresses:
             if await _load_unless(stop, served):
                 other = beside(served) if beside is not None else None
-                if settings.server.sandbox:
-                    _confine(served, settings, addresses, chats=other is not None)
-                _announce(served, addresses, settings, stops="Ctrl-C" if other is None else "Ctrl-D")
+                if other is not None:
+                    runner.app[SLEEPERS].stay_awake()
+                runner.app[SLEEPERS].begin()
+                confinement = planned(served, settings, chats=other is not None)
+                opening = _open_page(addresses, settings)
+                if opening is not None:  # a program: none can be started later
+                    await _until_opened(opening, stop)
+                confinement = await confine(confinement, served, settings, addresses.paths)
+                _announce(served, addresses, settings, confinement, stops="Ctrl-C" if other is None else "Ctrl-D")
                 _serve_a_supervisor(runner)
                 begins_anew = await _until_stopped(stop, served, settings.gpu.workers, other)
                 await _drain(runner, settings.server.drain_seconds)
@@ -128,20 +137,23 @@ async def _load_unless(stop: asyncio.Event, served: Sequence[ServedModel]) -> bo
     return False
 
 
-def _confine(served: Sequence[ServedModel], settings: Settings, addresses: Addresses, *, chats: bool) -> None:
-    """Give up what a server does not need. Raises `CannotConfine`, also where it does need more."""
-    from runtime.confining.confinement import check_possible, confine
-    from runtime.confining.places import places
-
-    offloads = any(one.engine.backend().placement.offload is not None for one in served)
-    check_possible(chats=chats, has_workers=bool(settings.gpu.workers), offloads=offloads)
+def _open_page(addresses: Addresses, settings: Settings) -> threading.Thread | None:
+    """Show the page where there is a screen to show it on; None where nothing is to be waited for."""
     server = settings.server
-    read_anew = [server.tls.certificate, server.tls.key] if server.tls is not None else []
-    read_anew += [server.key_file] if server.key_file is not None else []
-    weights = [one.weights.path for one in served]
-    needed = places(weights, read_anew, server.slot_save_path, map(Path, addresses.paths))
-    confine(needed, [one.engine.in_worker for one in served])
-    use_new_threads()
+    shows_page = server.open_browser and server.serves_page and addresses.urls
+    if not shows_page or not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return None
+    from runtime.machine.desktop import open_page
+
+    return open_page(addresses.urls[0])
+
+
+async def _until_opened(opening: threading.Thread, stop: asyncio.Event) -> None:
+    """Until the browser has been started, or it is clear that its starter runs as long as it does."""
+    started = asyncio.ensure_future(asyncio.to_thread(opening.join, OPENING_SECONDS))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([started, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
 
 
 def _serve_a_supervisor(runner: web.AppRunner) -> None:
@@ -165,8 +177,10 @@ def _read_anew(renewable: Renewable) -> None:
     notify("READY=1")
 
 
-def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Settings, stops: str) -> None:
-    """A few lines for people, and the page where there is a screen to show it on."""
+def _announce(
+    served: Sequence[ServedModel], addresses: Addresses, settings: Settings, confinement: Plan, stops: str
+) -> None:
+    """A few lines for people."""
     lines = _description(served[0], settings)
     lines += [line for one in served[1:] for line in _description(one, settings.of_another_model())]
     if addresses.exposed and not settings.server.api_keys:
@@ -174,23 +188,15 @@ def _announce(served: Sequence[ServedModel], addresses: Addresses, settings: Set
             f"Warning: whoever can reach {', '.join(addresses.exposed)} may use the model (--api-key asks for a key)"
         )
     if settings.server.sandbox:
-        from runtime.confining.confinement import IN_FORCE
-
-        lines.append(IN_FORCE)
+        lines += confinement.lines()
     lines.append(f"Serving on {', '.join((*addresses.urls, *addresses.paths))} ({stops} stops)")
     print("\n".join(map(escaped, lines)), file=sys.stderr)
     sys.stderr.flush()
-    server = settings.server
-    shows_page = server.open_browser and server.serves_page and not server.sandbox and addresses.urls
-    if shows_page and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        from runtime.machine.desktop import open_page
-
-        open_page(addresses.urls[0])
 
 
 def _description(served: ServedModel, settings: Settings) -> list[str]:
     """What is served and with what, and each thing that was decided for a reason."""
-    backend = served.engine.backend()
+    backend = served.engine.described()
     facts = backend.model.facts
     generator = backend.generator
     if generator is None:
@@ -211,12 +217,12 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
     lines += [
         f"LoRA adapter {i}: {adapter.name}, scale {adapter.scale:g}" for i, adapter in enumerate(backend.adapters)
     ]
-    lines += filter(None, [backend.warmth.line, fallback_line(backend.model, settings.chat.template)])
+    lines += [backend.warmth.line, fallback_line(facts, settings.chat.template)]
     if (used.max_draft or settings.engine.draft is not None) and facts.keeps_state:
         lines.append("Guessing is off: this model's memory cannot take back a wrong guess")
     if (drafter := backend.drafter) is not None:
         lines.append(f"Guessing with {_kind(drafter.model.facts)}")
-    return lines
+    return list(filter(None, lines))
 
 
 def _kind(facts: ModelFacts) -> str:

@@ -101,7 +101,7 @@ class LongPrompt:
         return {self.GAP: "s", self.ALONE: "s", self.RATIO: "x", self.FIRST: "s"}
 
     async def measure(self, server: RunningServer, number: int) -> dict[str, float]:
-        alone = await self._last_chunk(server, number)
+        alone = await self.last_chunk(server, number)
         short = [self.prompts.random(f"short {number} {stream}", 32) for stream in range(self.STREAMS)]
         running = [_completion(server, prompt, 192, USUAL) for prompt in short]
         for stream in running:
@@ -109,10 +109,11 @@ class LongPrompt:
         long = _completion(server, self.prompts.random(f"long {number}", self.LENGTH), 1, USUAL)
         await asyncio.gather(long.finished(), *(stream.finished() for stream in running))
         arrived = long.answer()
-        gap = max(_longest_gap(stream.answer().arrivals, arrived) for stream in running)
+        gap = max(longest_gap(stream.answer().arrivals, arrived) for stream in running)
         return {self.GAP: gap, self.ALONE: alone, self.RATIO: gap / alone, self.FIRST: arrived.first_token}
 
-    async def _last_chunk(self, server: RunningServer, number: int) -> float:
+    async def last_chunk(self, server: RunningServer, number: int) -> float:
+        """Seconds that the measure takes."""
         prompt = self.prompts.random(f"alone {number}", self.LENGTH)
         await answers_to(server, [prompt[: -self.CHUNK]], 1, USUAL)
         (answer,) = await answers_to(server, [prompt], 1, USUAL)
@@ -300,8 +301,8 @@ def _seconds(answers: Sequence[Answer]) -> float:
     return max(answer.ended for answer in answers) - min(answer.sent for answer in answers)
 
 
-def _longest_gap(arrivals: Sequence[float], long: Answer) -> float:
-    """The longest pause of a stream between the request of the long prompt and its first token.
+def longest_gap(arrivals: Sequence[float], long: Answer) -> float:
+    """The longest pause of a stream between the request of a long prompt and its first token.
 
     Raises AnswerFailed when the stream was over by then.
     """

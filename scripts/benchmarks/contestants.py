@@ -14,6 +14,8 @@ from processes import plain_environment
 LOAF, LOOKUP, ONEFILE = "loaf", "loaf --lookup", "onefile"
 PACKED = "with a GPU pack"
 LLAMA_SERVER, SPLIT = "llama-server", "the same, pool split"
+MARKER = "<__media__>"
+"""What stands for a picture in a prompt: libmtmd's own, as loaf has it; llama-server makes one up unless it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +90,6 @@ def llama_server(path: Path, weights: Path, load: Load, scratch: Path, *more: st
     pool = "--no-kv-unified" if split else "--kv-unified"
     serve = ["--port", "{port}", "-m", str(weights), *load.flags, pool, "--no-warmup", *more]
     name = SPLIT if split else LLAMA_SERVER
-    return Contestant(name, [str(path), "--version"], [str(path), *serve], plain_environment(), scratch)
+    return Contestant(
+        name, [str(path), "--version"], [str(path), *serve], plain_environment(LLAMA_MEDIA_MARKER=MARKER), scratch
+    )

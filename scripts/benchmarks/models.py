@@ -6,6 +6,7 @@
     370m       a Llama of 370 million parameters that counts, F16: too large for a processor's caches, as most are
     draft-80, draft-0   draft models for those that count: right after 4 tokens of 5, and never
     hybrid, recurrent, windows   small ones whose memory cannot be cut: `memories.py`
+    mmproj-86m a projector for 100m in the form of LLaVA's, F16: its encoder is as large as CLIP's ViT-B
     bert-33m   a BERT in the shape of MiniLM-L12 and bge-small, Q8_0, 30,000 tokens
 
 Those of noise are made anew each time, in a second or two; `shapes.py` tells what it means that a Llama counts.
@@ -19,8 +20,9 @@ from functools import partial
 from pathlib import Path
 
 from memories import Hybrid, Recurrent, Windows
+from projectors import Llava
 from shapes import Bert, Llama, Shape
-from vocabularies import sentence_pieces, word_pieces
+from vocabularies import Vocabulary, sentence_pieces, word_pieces
 from weights import F16, F32, Q4_0, Q8_0, write_noise
 
 from bundler.gguf.header import ArrayValue
@@ -56,6 +58,10 @@ def _make_memory(path: Path, shape: Shape) -> int:
     return write_noise(path, shape, sentence_pieces(4_000), F32)
 
 
+def _make_projector(path: Path) -> int:
+    return write_noise(path, Llava(out=768), Vocabulary((), 0), F16)
+
+
 def _make_bert(path: Path) -> int:
     return write_noise(path, Bert(), word_pieces(30_000), Q8_0)
 
@@ -69,6 +75,7 @@ _MAKERS: dict[str, Callable[[Path], int]] = {
     "hybrid": partial(_make_memory, shape=Hybrid()),
     "recurrent": partial(_make_memory, shape=Recurrent()),
     "windows": partial(_make_memory, shape=Windows()),
+    "mmproj-86m": _make_projector,
     "bert-33m": _make_bert,
 }
 

@@ -20,6 +20,7 @@ from cases import Case, Copying, Embeddings, LongPrompt, MemoryAfter, NewText, P
 from contestants import LLAMA_SERVER, LOAF, LOOKUP, SPLIT, Contestant, Load, bundle_with, llama_server
 from conversing import TakingTurns, Turns
 from dialects import ASKED, Dialects, ManyStreams, first_of, speed_of
+from looking import Looking
 from models import Models, vocabulary_size
 from processes import Disturbance, served
 from report import Samples, Target, save, show
@@ -30,8 +31,9 @@ from bundler.programs import MadeHere
 from bundler.progress import Advance, Progress, progress_for
 
 CaseName = Literal[
-    "single", "8", "32", "64", "long", "queued", "prefix", "copy", "embeddings", "memory", "dialects", "turns"
-]
+    "single", "8", "32", "64", "long", "queued", "prefix", "copy", "embeddings", "memory", "dialects", "turns",
+    "picture",
+]  # fmt: skip
 CASES: tuple[CaseName, ...] = get_args(CaseName)
 _TESTS_EMBEDDER = Path(__file__).parents[2] / "tests" / "data" / "embedder.gguf"
 _MB = 1_000_000
@@ -44,14 +46,15 @@ _ROUNDS_A_LAUNCH = 5
 class Match:
     """A case, and what the contestants serve in it.
 
-    `also`: who takes part besides loaf and llama-server; with LOAF nobody does, not even that. `flags` are for all,
-    `peer_flags` for llama-server alone.
+    `also`: who takes part besides loaf and llama-server; with LOAF nobody does, not even that. `sees`: the bundle must
+    have what pictures need. `flags` are for all, `peer_flags` for llama-server alone.
     """
 
     case: Case
     weights: Path
     load: Load
     also: str | None = None
+    sees: bool = False
     flags: tuple[str, ...] = ()
     peer_flags: tuple[str, ...] = ()
 
@@ -76,10 +79,14 @@ def serve(
     supply.runtimes()
     with tempfile.TemporaryDirectory(prefix="loaf-bench-") as name:
         folder = Path(name)
-        file = build_bundle(BuildRequest("demo", output=folder / "bench.loaf"), supply, progress).path
         models = Models(folder)
         matches = [match for case in only or CASES for match in _matches(case, model, models)]
-        contestants = [_contestants(match, file, server, folder) for match in matches]
+        files = {
+            sees: build_bundle(BuildRequest(name, output=folder / f"{name}.loaf"), supply, progress).path
+            for sees, name in ((False, "demo"), (True, "demo-vision"))
+            if any(match.sees == sees for match in matches)
+        }
+        contestants = [_contestants(match, files[match.sees], server, folder) for match in matches]
         columns = list(dict.fromkeys(each.name for some in contestants for each in some))
         samples = Samples({row: unit for match in matches for row, unit in match.case.rows.items()}, columns)
         disturbance = Disturbance()
@@ -150,6 +157,15 @@ def _matches(case: CaseName, model: str | None, models: Models) -> list[Match]:
         ],
         "64": lambda: [Match(ManyStreams(prompts), weights, Load(context=16384, slots=64))],
         "dialects": lambda: [Match(Dialects(prompts), weights, Load(context=4096, slots=4), also=LOAF)],
+        "picture": lambda: [
+            Match(
+                Looking(prompts),
+                weights,
+                Load(context=16384, slots=4),
+                sees=True,
+                flags=("--mmproj", str(models.file("mmproj-86m"))),
+            )
+        ],
         "memory": lambda: [Match(MemoryAfter(eight), weights, Load(context=8192), flags=("--cache-ram", "0"))],
     }
     return made[case]()
@@ -197,6 +213,11 @@ def held_against(samples: Samples) -> list[Target]:
     if (LongPrompt.RATIO, LOAF) in samples.values:
         gap = samples.median(LongPrompt.RATIO, LOAF)
         targets.append(Target("longest gap: 1.2 of a prefill chunk at most", gap, 1.2, "x"))
+    if (Looking.RATIO, LOAF) in samples.values:
+        share, gap = (samples.median(row, LOAF) for row in (Looking.SHARE, Looking.RATIO))
+        targets.append(Target("a second question: 0.15 of the first", share, 0.15, "x"))
+        targets.append(Target("looking: 1.2 of a prefill chunk at most", gap, 1.2, "x"))
+    ratio("a picture's first token: 1.05 of llama-server", Looking.FIRST, LOAF, LLAMA_SERVER, 1.05, at_least=False)
     if (Queued.FIRST_BYTE, LOAF) in samples.values:
         first = samples.median(Queued.FIRST_BYTE, LOAF)
         targets.append(Target("something is heard within 50 ms", first, 0.05, "s"))

@@ -43,4 +43,4 @@ def _launched(root: Root) -> Root:
 
 
 collect_ignore = [] if os.environ.get("LOAF_TEST_ARM64") else ["test_arm64.py"]
-"""What `scripts/arm64` runs, outside CI: the program for arm64 takes a quarter of an hour to be compiled."""
+"""What `scripts/arm64` runs, after it has frozen the program for arm64."""

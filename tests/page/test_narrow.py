@@ -99,7 +99,7 @@ def attached(page: Page) -> None:
         "mimeType": "text/plain",
         "buffer": b"x",
     }
-    page.locator("input[type=file]").first.set_input_files(file)
+    page.get_by_label("Files to attach").set_input_files(file)
     expect(page.get_by_text("a-rather-long-name")).to_be_visible()
 
 

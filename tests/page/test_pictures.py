@@ -121,6 +121,18 @@ def test_a_small_one_is_sent_as_it_is_and_kept(page: Page, tmp_path: Path) -> No
     expect(page.get_by_role("img", name="half.png")).to_be_visible()
 
 
+def test_a_question_to_begin_with_asks_for_its_picture(page: Page) -> None:
+    question = page.get_by_role("button", name="What is in this picture?")
+    content = drawn(page, 30, 20)
+    with page.expect_file_chooser() as chooser:
+        question.click()
+    chooser.value.set_files({"name": "half.png", "mimeType": "image/png", "buffer": content})
+    last_answer(page)
+    picture, text = page.asked[-1]["messages"][-1]["content"]  # type: ignore[attr-defined]
+    assert address(picture).endswith(base64.b64encode(content).decode())
+    assert text == {"type": "text", "text": "What is in this picture?"}
+
+
 @pytest.mark.parametrize(("kind", "on"), [("paste", "#message"), ("drop", ".composer"), ("drop", "header")])
 def test_pasted_or_dropped_anywhere(page: Page, kind: str, on: str) -> None:
     page.get_by_role("button", name="Attach a picture, PDF, Word or text file").wait_for()

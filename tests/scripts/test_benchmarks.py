@@ -16,21 +16,27 @@ from hypothesis import strategies as st
 from runtime.engine.backend import BatchItem
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
-from runtime.engine.settings import ContextSettings, LoadSettings
+from runtime.engine.llama.projector import Projector
+from runtime.engine.pieces import Piece
+from runtime.engine.settings import ContextSettings, LoadSettings, ProjectorSettings
 from runtime.engine.types import Sampling
 from runtime.engine.weights import Weights
+from runtime.media.decoding import decode
+from support.bundles import DEMO_GGUF
+from support.pictures import png
 from support.places import BENCHMARKS
 
 sys.path.append(str(BENCHMARKS))
 
 from delaying import delayed
 from memories import Hybrid, Recurrent, Windows
+from projectors import Llava
 from report import Samples, show
 from shapes import Bert, Llama, Shape
 from stepping import Call, Step, steps_of
 from streams import body_of, events_of
-from vocabularies import sentence_pieces, word_pieces
-from weights import F32, Q4_0, Q8_0, Quantization, write_noise
+from vocabularies import Vocabulary, sentence_pieces, word_pieces
+from weights import F16, F32, Q4_0, Q8_0, Quantization, write_noise
 
 EVENTS = [{"content": "a\n", "tokens": [1]}, {"content": "é", "tokens": [2, 3]}, {"content": "", "stop": True}]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -172,3 +178,16 @@ def test_a_slow_wire_loses_nothing_and_passes_on_that_somebody_left() -> None:
             assert far.makefile("rb").read() == b"".join(sent)
             far.sendall(b"that was all")
         assert near.makefile("rb").read() == b"that was all"
+
+
+def test_a_projector_of_noise_makes_a_cell_of_each_patch(tmp_path: Path) -> None:
+    path = tmp_path / "mmproj.gguf"
+    write_noise(path, Llava(out=192, side=112, layers=2, width=32, hidden=64, heads=1), Vocabulary((), 0), F16)
+    model = load_model(Weights(DEMO_GGUF), LoadSettings(), threading.Event())
+    projector = Projector(model, Weights(path), ProjectorSettings(), 1, None)
+    (piece,) = projector.see(decode("f", png()))
+    assert isinstance(piece, Piece)
+    assert len(piece.tokens) == 64
+    assert projector.encode(piece, lambda: True)
+    projector.close()
+    model.close()

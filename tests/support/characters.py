@@ -14,7 +14,7 @@ class Characters:
     """A tokenizer whose tokens are characters, and the texts in `known`; the BOS it adds is token -1."""
 
     def __init__(self, *, known: tuple[str, ...] = (), **facts: Any) -> None:
-        self.facts = msgspec.structs.replace(FACTS, **facts)
+        self.facts = msgspec.structs.replace(FACTS, knows_chatml="<|im_start|>" in known, **facts)
         self._known = known
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:

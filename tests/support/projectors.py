@@ -35,6 +35,20 @@ def qwen(path: Path, width: int, *, side: int = 64) -> Path:
     return _written(path, "qwen2vl_merger", width, side, _of_qwen(width), fixed=False)
 
 
+def idefics(path: Path, width: int, *, side: int = 32) -> Path:
+    """Idefics 3's: a picture as it is and its tiles, each a piece of its own; 2 x 2 patches become one cell."""
+    keys = {"clip.vision.projector.scale_factor": 2, "clip.vision.preproc_image_size": 2 * side}
+    patches = _patches((side // _PATCH) ** 2)
+    fc = _matrix("mm.model.fc", 4 * WIDTH, width)
+    return write_gguf(path, {**_keys("idefics3", width, side), **keys}, [*patches, *_encoder(), fc])
+
+
+def pixtral(path: Path, width: int, *, side: int = 64) -> Path:
+    """Pixtral's: pictures of any shape, a cell for each patch and one more at each row's end; positions are turned."""
+    keys = {"clip.use_gelu": False, "clip.use_silu": True}
+    return write_gguf(path, {**_keys("pixtral", width, side), **keys}, [*_gated_encoder(), *_of_pixtral(width)])
+
+
 def _written(path: Path, family: str, width: int, side: int, more: Iterator[TensorSpec], *, fixed: bool = True) -> Path:
     patches = _patches((side // _PATCH) ** 2) if fixed else _patch_pairs()
     return write_gguf(path, _keys(family, width, side), [*patches, *_encoder(), *more])
@@ -85,6 +99,26 @@ def _encoder() -> Iterator[TensorSpec]:
         yield from linear(f"v.blk.{i}.ffn_down", HIDDEN, WIDTH)
 
 
+def _gated_encoder() -> Iterator[TensorSpec]:
+    """Without biases, and without places: those are in how queries and keys are turned."""
+    yield noise("v.patch_embd.weight", _PATCH, _PATCH, 3, WIDTH, scale=0.1)
+    yield _scale("v.pre_ln")
+    for i in range(LAYERS):
+        for name in ("ln1", "ln2"):
+            yield _scale(f"v.blk.{i}.{name}")
+        for name in ("attn_q", "attn_k", "attn_v", "attn_out"):
+            yield _matrix(f"v.blk.{i}.{name}", WIDTH, WIDTH)
+        yield _matrix(f"v.blk.{i}.ffn_gate", WIDTH, HIDDEN)
+        yield _matrix(f"v.blk.{i}.ffn_up", WIDTH, HIDDEN)
+        yield _matrix(f"v.blk.{i}.ffn_down", HIDDEN, WIDTH)
+
+
+def _of_pixtral(width: int) -> Iterator[TensorSpec]:
+    yield from linear("mm.1", WIDTH, width)
+    yield from linear("mm.2", width, width)
+    yield noise("v.token_embd.img_break", width, scale=0.3)
+
+
 def _of_llava(width: int) -> Iterator[TensorSpec]:
     yield from linear("mm.0", WIDTH, width)
     yield from linear("mm.2", width, width)
@@ -101,13 +135,21 @@ def _of_qwen(width: int) -> Iterator[TensorSpec]:
 
 
 def linear(name: str, n_in: int, n_out: int) -> Iterator[TensorSpec]:
-    yield noise(f"{name}.weight", n_in, n_out, scale=n_in**-0.5)
+    yield _matrix(name, n_in, n_out)
     yield noise(f"{name}.bias", n_out, scale=0.1)
 
 
 def norm(name: str) -> Iterator[TensorSpec]:
-    yield Noise(f"{name}.weight", (WIDTH,), deviation=0.1, mean=1.0)
+    yield _scale(name)
     yield noise(f"{name}.bias", WIDTH, scale=0.1)
+
+
+def _matrix(name: str, n_in: int, n_out: int) -> TensorSpec:
+    return noise(f"{name}.weight", n_in, n_out, scale=n_in**-0.5)
+
+
+def _scale(name: str) -> TensorSpec:
+    return Noise(f"{name}.weight", (WIDTH,), deviation=0.1, mean=1.0)
 
 
 def noise(name: str, *shape: int, scale: float = 1.0) -> TensorSpec:

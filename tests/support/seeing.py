@@ -18,21 +18,30 @@ from runtime.engine.settings import ContextSettings, LoadSettings, ProjectorSett
 from runtime.engine.types import GenerationRequest, Sampling
 from runtime.engine.weights import Weights
 from runtime.media.decoding import decode
-from support.architectures import Architecture, write_model
+from support.architectures import WIDTH, Architecture, attention, write_blueprint, write_model
 from support.bundles import DEMO_GGUF
 from support.engine_runs import collect
 from support.pictures import png
-from support.projectors import gemma, llava, qwen
+from support.projectors import gemma, idefics, llava, pixtral, qwen
+from support.vocabularies import with_words
 
 MODEL = "model.gguf"
-FAMILIES = {"llava": llava, "gemma": gemma, "qwen": qwen}
+FAMILIES = {"llava": llava, "gemma": gemma, "qwen": qwen, "idefics": idefics, "pixtral": pixtral}
+_AROUND_TILES = ("\n\n", "<fake_token_around_image>", "<global-img>")
+"""What libmtmd looks for in the vocabulary of a model of Idefics 3's family (mtmd.cpp)."""
 
 
 def seeing_files(folder: Path, family: str, side: int = 0) -> Path:
-    """A projector of `family`, with its model beside it: the demo, or for places of several numbers a tiny one."""
+    """A projector of `family`, with its model beside it: the demo, or one that fits the family."""
     if family == "qwen":
         write_model(folder / MODEL, Architecture.SECTIONS)
-        return qwen(folder / "qwen.gguf", 32)
+        return qwen(folder / "qwen.gguf", WIDTH)
+    if family == "pixtral":
+        write_model(folder / MODEL, Architecture.ATTENTION)
+        return pixtral(folder / "pixtral.gguf", WIDTH)
+    if family == "idefics":
+        write_blueprint(folder / MODEL, Architecture.ATTENTION.value, with_words(attention(), _AROUND_TILES))
+        return idefics(folder / "idefics.gguf", WIDTH)
     (folder / MODEL).symlink_to(DEMO_GGUF)
     return FAMILIES[family](folder / f"{family}.gguf", 192, **({"side": side} if side else {}))
 
@@ -46,6 +55,11 @@ def open_backend(projector_file: Path, offset: int = 0) -> LlamaBackend:
 def seen_by(backend: LlamaBackend, colour: str) -> Seen:
     assert backend.projector is not None
     return backend.projector.see(decode("f", png(colour)))
+
+
+def pieces_of(seen: Seen) -> int:
+    """How many of its parts are looked at, each by itself."""
+    return sum(isinstance(one, Piece) for one in seen)
 
 
 def question(backend: LlamaBackend, *parts: str | Seen) -> GenerationRequest:

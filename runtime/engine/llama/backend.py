@@ -31,7 +31,7 @@ class LlamaBackend:
 
     Raises `ContextFailed` when made.
 
-    Who made it may say its `warmth`.
+    Who made it may say its `warmth`. `settings` are those of its context.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class LlamaBackend:
         self.placement = placement
         self.warmth = NOTHING_WARM
         self._model = model
-        self._settings = settings
+        self.settings = settings
         self._interrupt = Interrupt(model.lib)
         self._embedder: LlamaEmbedder | None = None
         # What a GPU does keeps no processor busy: its steps say nothing of how many threads there should be.
@@ -130,7 +130,7 @@ class LlamaBackend:
         self._model.close()
 
     def _embedder_settings(self) -> EmbedderSettings:
-        settings, facts = self._settings, self._model.facts
+        settings, facts = self.settings, self._model.facts
         n_batch = settings.n_ubatch
         if self._context is None:  # a whole text must fit, whatever batches of generations would be
             n_batch = max(n_batch, min(facts.n_ctx_train, settings.n_ctx))

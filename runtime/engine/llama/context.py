@@ -21,7 +21,15 @@ from runtime.engine.llama.control import apply_control, say_rope
 from runtime.engine.llama.model import LlamaModel
 from runtime.engine.llama.projector import GIVEN_UP, Projector
 from runtime.engine.llama.sampler import ChainSampler
-from runtime.engine.llama.states import get_state, read_checkpoints, read_tokens, restore_state, save_state, set_state
+from runtime.engine.llama.states import (
+    get_state,
+    read_checkpoints,
+    read_tokens,
+    restore_state,
+    save_state,
+    set_state,
+    write_state,
+)
 from runtime.engine.pieces import Piece, texts_only
 from runtime.engine.settings import ContextSettings, Rope
 from runtime.engine.states import SavedSequence, StateFile
@@ -104,12 +112,19 @@ class Context:
         return self._eyes().encode(piece, meanwhile)
 
     def decode_piece(
-        self, slot: int, position: int, piece: Piece, scales: tuple[float, ...], meanwhile: Callable[[], bool]
+        self,
+        slot: int,
+        position: int,
+        piece: Piece,
+        scales: tuple[float, ...],
+        at_once: int,
+        meanwhile: Callable[[], bool],
     ) -> bool:
         """Compute a `piece` that is encoded at the end of `slot`, from `position` on, with the adapters at `scales`.
 
-        `meanwhile` is called after each micro-batch, and says whether to go on: False where it did not. Raises as
-        `decode` does. In either case a part of it may be left in `slot`.
+        After each `at_once` cells, `meanwhile` is called, and says whether to go on: False where it did not. It is not
+        for families that look at all of a picture at once. Raises as `decode` does. In either case a part of it may
+        be left in `slot`.
         """
 
         def others() -> bool:
@@ -119,8 +134,8 @@ class Context:
 
         self._model.logs.clear()
         use_adapters(self._model, self._handle, scales)
-        n_batch = self.settings.n_ubatch
         eyes = self._eyes()
+        n_batch = self.settings.n_ubatch if eyes.fits else at_once
         code = self._compute(lambda handle, one: eyes.decode(handle, slot, position, one, n_batch, others), piece)
         if code == GIVEN_UP:
             return False
@@ -195,6 +210,10 @@ class Context:
     def save(self, slot: int, saved: SavedSequence, path: Path) -> int:
         """As `states.save_state`."""
         return save_state(self._lib, self._handle, self._fingerprint(), slot, saved, path)
+
+    def write(self, state: memoryview, saved: SavedSequence, path: Path) -> int:
+        """As `states.write_state`."""
+        return write_state(self._fingerprint(), saved, state, path)
 
     def saved_tokens(self, file: StateFile) -> tuple[int, ...]:
         """As `states.read_tokens`."""

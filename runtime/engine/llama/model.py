@@ -91,8 +91,12 @@ class LlamaModel:
             infill=vocabulary.infill_tokens(),
             ends=tuple(sorted(vocabulary.ends)),
             skips_positions=lib.llama_model_rope_type(handle) in (getattr(lib, name) for name in _ROPE_OF_SECTIONS),
+            knows_chatml=all(len(self._marked(text)) == 1 for text in _CHATML),
             pooling=_pooling(self._metadata(f"{architecture}.pooling_type")),
         )
+
+    def _marked(self, text: str) -> tuple[int, ...]:
+        return self.tokenize(text, add_special=False, parse_special=True)
 
     def _metadata(self, key: str) -> str:
         """The value of `key` in the GGUF, as text; empty where there is none."""
@@ -100,6 +104,8 @@ class LlamaModel:
         length = self.lib.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace") if length >= 0 else ""
 
+
+_CHATML = ("<|im_start|>", "<|im_end|>")
 
 _ROPE_OF_SECTIONS = ("LLAMA_ROPE_TYPE_MROPE", "LLAMA_ROPE_TYPE_IMROPE")
 """Rotary positions that are several numbers: those of a picture do not go on with each of its cells."""

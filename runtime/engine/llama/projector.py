@@ -207,7 +207,9 @@ class Projector:
         return code
 
     def close(self) -> None:
-        """Free the weights."""
+        """Free the weights, and what was seen."""
+        with self._lock:
+            self._seen.clear()
         self._mtmd.mtmd_free(self.handle)
 
     def _bytes(self, seen: Seen) -> int:

@@ -23,6 +23,7 @@ import mmap
 import os
 import stat
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -69,8 +70,27 @@ def save_state(lib: Any, context: Any, fits: bytes, slot: int, saved: SavedSeque
     A file that is there already is replaced when all is written. The new one is its owner's alone: it holds what was
     said. Raises `StateFailed`, `OSError`.
     """
-    tokens = saved.tokens
     size: int = lib.llama_state_seq_get_size(context, slot)
+
+    def fill(content: mmap.mmap, start: int) -> None:
+        if _get_data(lib, context, slot, content, start, size) != size:
+            raise StateFailed(path, "cannot be written: llama.cpp did not give the state")
+
+    return _write(fits, saved, size, fill, path)
+
+
+def write_state(fits: bytes, saved: SavedSequence, state: memoryview, path: Path) -> int:
+    """The same of a `state` that `get_state` gave. Called from any thread. Raises `OSError`."""
+
+    def fill(content: mmap.mmap, start: int) -> None:
+        content[start : start + len(state)] = state
+
+    return _write(fits, saved, len(state), fill, path)
+
+
+def _write(fits: bytes, saved: SavedSequence, size: int, fill: Callable[[mmap.mmap, int], None], path: Path) -> int:
+    """A file of what is `saved`, with `size` bytes of data, which `fill` puts to their place."""
+    tokens = saved.tokens
     start = _HEADER + _TOKEN * len(tokens)
     whole = start + size + sum(_CHECKPOINT.size + len(one.state) for one in saved.checkpoints)
     part = path.with_name(f".{path.name}.part")
@@ -79,8 +99,7 @@ def save_state(lib: Any, context: Any, fits: bytes, slot: int, saved: SavedSeque
         with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b") as file:
             os.posix_fallocate(file.fileno(), 0, whole)  # says now that the disk is full, not while it is mapped
             with mmap.mmap(file.fileno(), whole) as content:
-                if _get_data(lib, context, slot, content, start, size) != size:
-                    raise StateFailed(path, "cannot be written: llama.cpp did not give the state")
+                fill(content, start)
                 content[len(_MAGIC) + _DIGEST : _HEADER] = fits + _NUMBERS.pack(len(tokens), size)
                 content[_HEADER:start] = struct.pack(f"<{len(tokens)}i", *tokens)
                 content.seek(start + size)

@@ -14,7 +14,7 @@ ScalesRequest = list[LoraField]
 async def adapters(request: web.Request) -> web.Response:
     """The LoRA adapters, and how strongly each is applied."""
     engine = request.app[MODELS].find(request.query.get("model")).engine
-    names = [adapter.name for adapter in engine.backend().adapters]
+    names = [adapter.name for adapter in engine.described().adapters]
     pairs = zip(names, engine.scales, strict=True)
     return json_response(
         [
@@ -27,6 +27,6 @@ async def adapters(request: web.Request) -> web.Response:
 async def set_adapters(request: web.Request) -> web.Response:
     """Change how strongly adapters are applied to requests from now on; those that are not named are off."""
     engine = request.app[MODELS].find(request.query.get("model")).engine
-    engine.backend()
+    engine.described()
     engine.set_scales(adapter_scales(await decode(request, ScalesRequest), len(engine.scales), "scale"))
     return json_response({"success": True})

@@ -22,7 +22,7 @@ async def health(request: web.Request) -> web.Response:
     models = request.app[MODELS].all
     try:
         for hosted in models:
-            hosted.loaded()
+            hosted.engine.described()
     except StillLoading:
         raise StillLoading(loaded_share([hosted.served for hosted in models])) from None
     return json_response({"status": "ok"})

@@ -92,6 +92,7 @@ def readings(stats: EngineStats) -> tuple[Reading, ...]:
         _count("loaf_prefix_hits_total", "Generations whose prompt's beginning was cached", counted.prefix_hits),
         _count("loaf_embedded_texts_total", "Texts turned into vectors or scores", counted.embedded_texts),
         _count("loaf_embedded_tokens_total", "Tokens of those", counted.embedded_tokens),
+        _count("loaf_media_encoded_total", "Pictures, or parts of one, that were looked at", counted.encoded),
         _now("loaf_threads", "Threads that compute: fewer while others need the processors", stats.n_threads),
         _now("loaf_slots", "KV sequences: how many requests can run", len(stats.slots)),
         _now("loaf_kv_cells", "Tokens that the KV pool has room for", stats.cells),

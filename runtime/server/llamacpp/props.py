@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 async def props(request: web.Request) -> web.Response:
     """Tell everything that is fixed while the server runs."""
     hosted = request.app[MODELS].find(request.query.get("model"))
-    hosted.loaded()
+    hosted.engine.described()
     prompts = await asyncio.to_thread(hosted.prompts)  # parses the template, once
     report = await asyncio.to_thread(_report, hosted)
     return json_response(_props(hosted, prompts, request.app[SETTINGS]) | {"loaf": msgspec.to_builtins(report)})
@@ -42,11 +42,11 @@ def _report(hosted: HostedModel) -> Report:
     """What `--explain` says, of what runs: where it computes, with what, and why."""
     from runtime.explaining.launch import describe_running
 
-    return describe_running(hosted.name, hosted.served.weights, hosted.settings, hosted.engine.backend())
+    return describe_running(hosted.name, hosted.served.weights, hosted.settings, hosted.engine.described())
 
 
 def _props(hosted: HostedModel, prompts: PromptBuilder, settings: Settings) -> dict[str, Any]:
-    facts, generator = hosted.loaded().facts, hosted.engine.backend().generator
+    facts, generator = hosted.facts, hosted.engine.described().generator
     n_ctx, n_slots = (generator.n_ctx, generator.settings.n_slots) if generator else (facts.n_ctx_train, 0)
     return {
         "default_generation_settings": {
@@ -80,6 +80,6 @@ def _props(hosted: HostedModel, prompts: PromptBuilder, settings: Settings) -> d
         "bos_token": facts.bos,
         "eos_token": facts.eos,
         "build_info": f"loaf-{__version__}",
-        "is_sleeping": False,
+        "is_sleeping": hosted.engine.is_asleep,
         "cors_proxy_enabled": False,
     }

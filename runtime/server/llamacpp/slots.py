@@ -37,7 +37,8 @@ async def slots(request: web.Request) -> web.Response:
     if not settings.server.shows_slots:
         raise SwitchedOff("/slots", "--slots")
     engine = _engine_of(request)
-    generator, now = engine.generator(), engine.stats().slots
+    generator, now = engine.described().generator, engine.stats().slots
+    assert generator is not None, "`find_generator` has looked"
     if request.query.get("fail_on_no_slot") and all(slot.occupant for slot in now):
         raise NoSlotFree
     idle = default_settings(settings.sampling, settings.max_tokens)

@@ -26,7 +26,7 @@ def head(name: str) -> dict[str, Any]:
 
 
 def without_text(name: str, *, unloads: bool) -> dict[str, Any]:
-    """The answer to a request that only loads the model or, in word, unloads it."""
+    """The answer to a request that only loads the model or unloads it."""
     return {**head(name), "done": True, "done_reason": "unload" if unloads else "load"}
 
 

@@ -48,11 +48,13 @@ async def tags(request: web.Request) -> web.Response:
 
 
 async def ps(request: web.Request) -> web.Response:
-    """The same models: all are loaded, and stay so."""
+    """Those that are loaded, and until when they are if nobody asks them."""
     models = []
     for hosted in request.app[MODELS].all:
+        if hosted.engine.is_asleep:
+            continue
         more = {
-            "expires_at": rfc3339(time.time() + _FOREVER),
+            "expires_at": rfc3339(time.time() + min(hosted.sleeper.seconds_left, _FOREVER)),
             "size_vram": 0,
             "context_length": hosted.context_length,
         }
@@ -67,7 +69,7 @@ async def show(request: web.Request) -> web.Response:
     if not name:
         raise BadRequest("model is required", "model")
     hosted = request.app[MODELS].find(name)
-    facts = hosted.loaded().facts
+    facts = hosted.facts
     architecture = facts.architecture
     return json_response(
         {
@@ -101,7 +103,7 @@ def _entry(hosted: HostedModel, name: str) -> dict[str, Any]:
 
 
 def _details(hosted: HostedModel) -> dict[str, Any]:
-    facts = hosted.loaded().facts
+    facts = hosted.facts
     return {
         "parent_model": "",
         "format": "gguf",
@@ -114,9 +116,9 @@ def _details(hosted: HostedModel) -> dict[str, Any]:
 
 async def _capabilities(hosted: HostedModel) -> list[str]:
     """What can be asked of it, in Ollama's words. A thread reads the template, which takes a while the first time."""
-    if hosted.engine.backend().generator is None:
+    if hosted.engine.described().generator is None:
         return ["embedding"]
-    words = ["completion", *(["insert"] if hosted.loaded().facts.infill else [])]
+    words = ["completion", *(["insert"] if hosted.facts.infill else [])]
     words += [*(["vision"] if hosted.sees else []), *(["audio"] if hosted.hears else [])]
     try:
         prompts = await asyncio.to_thread(hosted.prompts)

@@ -26,9 +26,9 @@ from runtime.server.ollama.fields import (
     AnswerFields,
     answering_name,
     check_fields,
-    ends_at_once,
     read_body,
     thinking,
+    unloads,
     wanted_generation,
     wanted_schema,
 )
@@ -53,8 +53,8 @@ async def chat(request: web.Request) -> web.StreamResponse:
     name = answering_name(body, hosted)
     check_fields(body, name, hosted, "chat")
     if not body.messages:
-        unloads = ends_at_once(body.keep_alive)
-        return json_response({**without_text(name, unloads=unloads), "message": _message("", "", ())})
+        ended = unloads(hosted, body.keep_alive)
+        return json_response({**without_text(name, unloads=ended), "message": _message("", "", ())})
     settings = request.app[SETTINGS]
     takes_long = isinstance(body.format, dict) or bool(body.tools)
     job = await beside_the_loop(request, lambda: _job(body, name, hosted, settings), takes_long=takes_long)

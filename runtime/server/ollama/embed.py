@@ -17,7 +17,7 @@ from runtime.server.json import json_response
 from runtime.server.keys import MODELS
 from runtime.server.models import HostedModel
 from runtime.server.ollama.answers import nanoseconds
-from runtime.server.ollama.fields import full_name, read_body
+from runtime.server.ollama.fields import full_name, keep, read_body
 from runtime.server.ollama.options import Options
 from runtime.server.prompts import TokenLists, check_amount
 from runtime.server.refusals import BadRequest
@@ -58,6 +58,7 @@ async def embed(request: web.Request) -> web.Response:
     began = time.monotonic()
     body = await read_body(request, EmbedRequest)
     hosted = request.app[MODELS].find_embedder(body.model)
+    keep(hosted, body.keep_alive)
     given = [body.input] if isinstance(body.input, str) else body.input or []
     if len(given) > _MAX_TEXTS:
         raise BadRequest(f"input: at most {_MAX_TEXTS:,} texts at once", "input")
@@ -83,7 +84,8 @@ async def embeddings(request: web.Request) -> web.Response:
     """The vector of one text, as the model makes it."""
     body = await read_body(request, EmbeddingsRequest)
     hosted = request.app[MODELS].find_embedder(body.model)
-    hosted.loaded()
+    keep(hosted, body.keep_alive)
+    hosted.load()
     if not body.prompt:
         return json_response({"embedding": []})
     _texts, embedded = await _embedded(request, hosted, [body.prompt], truncate=True)

@@ -5,6 +5,7 @@ Refuses to know prompts and conversations.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, TypeVar
 
@@ -28,6 +29,12 @@ _MAX_TOP_LOGPROBS = 20
 
 _DURATION = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
 """Go's `time.ParseDuration`, and a number alone, as clients write the seconds that they may be sent as, too."""
+
+
+_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h|)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST = 10 * 365 * 86_400
+"""Seconds: what is longer is never."""
 
 
 class AnswerFields(msgspec.Struct):
@@ -62,12 +69,12 @@ def full_name(name: str) -> str:
 
 def check_fields(body: AnswerFields, name: str, hosted: HostedModel, task: str) -> None:
     """Raises `BadRequest` for what cannot be, or cannot be had of this model; `task` is what is asked of it."""
-    if hosted.engine.backend().generator is None:
+    if not hosted.generates:
         raise BadRequest(f'"{name}" does not support {task}', "model", "/api/tags lists what others there are.")
     if not 0 <= (body.top_logprobs or 0) <= _MAX_TOP_LOGPROBS:
         raise BadRequest(f"top_logprobs must be between 0 and {_MAX_TOP_LOGPROBS}", "top_logprobs")
     wanted_schema(body.format)
-    ends_at_once(body.keep_alive)
+    keep(hosted, body.keep_alive)
 
 
 def wanted_schema(given: Any) -> Any:
@@ -81,13 +88,32 @@ def wanted_schema(given: Any) -> Any:
     return given
 
 
-def ends_at_once(keep_alive: int | float | str | None) -> bool:
-    """Whether the model is to be unloaded now, which is said and not done. Raises `BadRequest` for no duration."""
+def keep(hosted: HostedModel, keep_alive: int | float | str | None) -> None:
+    """Have the model kept loaded for so long after this request, where it says so. Raises `BadRequest`."""
+    if keep_alive is not None:
+        hosted.sleeper.keep(seconds_kept(keep_alive))
+
+
+def unloads(hosted: HostedModel, keep_alive: int | float | str | None) -> bool:
+    """Whether a request that asks nothing ends the model's stay; else it has it loaded. Raises `ModelAsleep`."""
+    if keep_alive is not None and not seconds_kept(keep_alive):
+        hosted.loaded()  # so that its end is the end of a use
+        return True
+    hosted.load()
+    return False
+
+
+def seconds_kept(keep_alive: int | float | str) -> float:
+    """What clients write for how long; infinity for what is negative. Raises `BadRequest` for no duration."""
     if isinstance(keep_alive, str):
         if _DURATION.fullmatch(keep_alive) is None:
             raise BadRequest(f'keep_alive: invalid duration "{keep_alive}"', "keep_alive", "Write it as 5m or 300.")
-        return not any(digit in keep_alive for digit in "123456789")
-    return keep_alive == 0
+        parts = _PART.findall(keep_alive)
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        seconds = -seconds if keep_alive.startswith("-") else seconds
+    else:
+        seconds = float(keep_alive)
+    return seconds if 0 <= seconds < _LONGEST else math.inf
 
 
 def thinking(body: AnswerFields, name: str, *, can_think: bool) -> tuple[bool | None, str | None]:

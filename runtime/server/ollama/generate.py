@@ -28,9 +28,9 @@ from runtime.server.ollama.fields import (
     AnswerFields,
     answering_name,
     check_fields,
-    ends_at_once,
     read_body,
     thinking,
+    unloads,
     wanted_generation,
     wanted_schema,
 )
@@ -69,7 +69,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
     name = answering_name(body, hosted)
     check_fields(body, name, hosted, "generate")
     if not body.prompt:
-        return json_response({**without_text(name, unloads=ends_at_once(body.keep_alive)), "response": ""})
+        return json_response({**without_text(name, unloads=unloads(hosted, body.keep_alive)), "response": ""})
     settings = request.app[SETTINGS]
     wanted = await beside_the_loop(
         request, lambda: _wanted(body, name, hosted, settings), takes_long=isinstance(body.format, dict)

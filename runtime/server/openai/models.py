@@ -49,7 +49,7 @@ async def model(request: web.Request) -> web.Response:
 
 
 def _model(request: web.Request, hosted: HostedModel) -> dict[str, Any]:
-    facts = hosted.loaded().facts
+    facts = hosted.facts
     meta = {
         "n_vocab": facts.vocabulary_size,
         "n_ctx": hosted.context_length,

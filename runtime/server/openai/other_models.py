@@ -48,7 +48,7 @@ def _codex_model(hosted: HostedModel, priority: int) -> dict[str, Any]:
     return {
         "slug": hosted.name,
         "display_name": hosted.name,
-        "description": hosted.loaded().facts.description,
+        "description": hosted.facts.description,
         "default_reasoning_level": None,
         "supported_reasoning_levels": [],
         "shell_type": "shell_command",

@@ -15,6 +15,7 @@ import pytest
 from runtime.bundle import WARM_STATE, Warm, open_bundle
 from runtime.engine.backend import BatchItem
 from runtime.engine.cache import PrefixCache
+from runtime.engine.shelf import Shelf
 from runtime.engine.states import StateFile, Warmth
 from runtime.engine.storage import Storage
 from runtime.models.warmth import difference
@@ -250,7 +251,7 @@ class Pool:
         self.context.model.facts = facts = msgspec.structs.replace(FACTS, keeps_state=keeps_state, size=80_000)
         self.cache = PrefixCache(2, self.context.holds, keeps_state=keeps_state)
         warmth = Warmth(tuple(A), (), StateFile(file))
-        self.storage = Storage(self.context, facts, self.cache, 0, warmth)
+        self.storage = Storage(self.context, facts, self.cache, Shelf(0), warmth)
 
     def run(self, prompt: list[int], scales: tuple[float, ...] = ()) -> int:
         """Compute `prompt`; returns how much of it was there."""

@@ -46,10 +46,10 @@ def test_the_vocabulary_decides_what_it_is_asked_in() -> None:
 
 def test_a_template_that_is_there_is_kept() -> None:
     own = Characters(chat_template="{{ messages[-1].content }}")
-    assert (PromptBuilder(own, None).prepare(Conversation(TURNS)).text, fallback_line(own, None)) == ("z", "")
+    assert (PromptBuilder(own, None).prepare(Conversation(TURNS)).text, fallback_line(own.facts, None)) == ("z", "")
     given = Characters(chat_template=None)
     builder = PromptBuilder(given, None, "{{ messages[0].content }}")
-    assert (builder.prepare(Conversation(TURNS)).text, fallback_line(given, builder.template)) == ("x", "")
+    assert (builder.prepare(Conversation(TURNS)).text, fallback_line(given.facts, builder.template)) == ("x", "")
 
 
 def test_plain_lines_have_a_place_for_everything() -> None:

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.confining.seccomp import _CALLS, filter_program
+from runtime.confining import landlock
+from runtime.confining.confinement import Needs, plan
+from runtime.confining.errors import CannotConfine
+from runtime.confining.seccomp import _CALLS, Allowed, filter_program
 from support.bundles import DEMO_GGUF, Server
 from support.places import ROOT
 
@@ -80,9 +83,14 @@ DENIED = {
     "connect to a unix socket", "listen", "mount",
 }  # fmt: skip
 
+ALLOWED = {(): set(), ("--media-urls",): {"connect", "send a datagram"}}
+"""By what flags."""
 
-@pytest.fixture(scope="module")
-def confined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+
+@pytest.fixture(scope="module", params=[(), ("--media-urls",)], ids=["by itself", "fetching"])
+def confined(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, Path, set[str]]]:
     folder = tmp_path_factory.mktemp("confined")
     (folder / "slots").mkdir()
     secret = tmp_path_factory.mktemp("others") / "secret"
@@ -94,23 +102,22 @@ def confined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server,
         first = " ".join(shlex.quote(str(one)) for one in (sys.executable, hook, *given))
         program.write_text(f'#!/bin/sh\ncd {shlex.quote(str(ROOT))}\nPYTHONPATH=. exec {first} "$@"\n')
         program.chmod(0o755)
-        flags = ["-m", str(DEMO_GGUF), "--sandbox", "--slot-save-path", str(folder / "slots"), "--no-ui"]
+        flags = ["-m", str(DEMO_GGUF), *request.param, "--slot-save-path", str(folder / "slots"), "--no-ui"]
         flags += ["--host", f"127.0.0.1,{folder / 'loaf.sock'}"]
         with Server(program, *flags, cache=folder) as server:
-            yield server, folder
+            yield server, folder, DENIED - ALLOWED[request.param]
 
 
-def test_it_cannot_do_what_a_server_does_not(confined: tuple[Server, Path]) -> None:
-    server, _folder = confined
+def test_it_cannot_do_what_a_server_does_not(confined: tuple[Server, Path, set[str]]) -> None:
+    server, _folder, denied = confined
     status, kinds = server.get("/misbehave")
     assert status == 200, kinds
     for thread, found in kinds.items():
-        assert {what for what, outcome in found.items() if outcome != "done"} == DENIED, thread
-    assert any("Sandbox: no program is started" in line for line in server.said)
+        assert {what for what, outcome in found.items() if outcome != "done"} == denied, thread
 
 
-def test_it_does_what_a_server_does(confined: tuple[Server, Path]) -> None:
-    server, folder = confined
+def test_it_does_what_a_server_does(confined: tuple[Server, Path, set[str]]) -> None:
+    server, folder, _denied = confined
     for path, body in {
         "/completion": {"prompt": "Once", "n_predict": 4},
         "/v1/chat/completions": {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4},
@@ -129,8 +136,8 @@ def test_it_does_what_a_server_does(confined: tuple[Server, Path]) -> None:
     assert (folder / "loaf.sock").exists()
 
 
-def test_it_ends_in_peace(confined: tuple[Server, Path]) -> None:
-    server, folder = confined
+def test_it_ends_in_peace(confined: tuple[Server, Path, set[str]]) -> None:
+    server, folder, _denied = confined
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=20) == 0, server.said
     assert not (folder / "loaf.sock").exists()
@@ -139,10 +146,10 @@ def test_it_ends_in_peace(confined: tuple[Server, Path]) -> None:
 @pytest.mark.parametrize("machine", sorted(_CALLS))
 def test_a_filter_decides_each_call_as_meant(machine: str) -> None:
     """Followed instruction by instruction, as the kernel does (Documentation/networking/filter.rst)."""
-    architecture, _seccomp, calls = _CALLS[machine]
-    program = [struct.unpack("@HBBI", one) for one in filter_program(architecture, calls)]
+    (architecture, _seccomp, calls), tells = _CALLS[machine], Allowed(tells=True)
 
-    def decision(number: int, first: int = 0, arch: int = architecture) -> int:
+    def decision(number: int, first: int = 0, arch: int = architecture, allowed: Allowed = tells) -> int:
+        program = [struct.unpack("@HBBI", one) for one in filter_program(architecture, calls, allowed)]
         data, value, place = {0: number, 4: arch, 16: first}, 0, 0
         while True:
             code, if_so, if_not, operand = program[place]
@@ -161,8 +168,50 @@ def test_a_filter_decides_each_call_as_meant(machine: str) -> None:
         assert decision(number | 0x40000000) != allowed
         assert decision(number, arch=0x40000003) != allowed, "i386"
     assert decision(calls["socket"], 1) == allowed, "unix"
+    assert decision(calls["socket"], 1, allowed=Allowed()) != allowed
     for family in (0, 2, 10, 16, 17, 40):
         assert decision(calls["socket"], family) != allowed
+        connects = decision(calls["socket"], family, allowed=Allowed(connects=True)) == allowed
+        assert connects is (family in (2, 10, 16)), family
+    assert decision(calls["connect"], allowed=Allowed(connects=True)) == allowed
+    assert decision(calls["execve"], allowed=Allowed(connects=True)) != allowed
+    assert decision(calls["execve"], allowed=Allowed(starts=True)) == allowed
+    assert decision(calls["ptrace"], allowed=Allowed(starts=True, connects=True, tells=True)) != allowed
+
+
+@pytest.mark.parametrize(
+    ("needs", "files", "allowed", "left_out"),
+    [
+        (Needs(), True, Allowed(), ""),
+        (Needs(fetches=True), True, Allowed(connects=True), ""),
+        (Needs(is_supervised=True), True, Allowed(tells=True), ""),
+        (Needs(chats=True), False, Allowed(), "a chat in the terminal"),
+        (Needs(offloads=True), False, Allowed(), "drivers of GPUs"),
+        (Needs(has_workers=True), False, Allowed(starts=True, connects=True), "--rpc connects"),
+    ],
+)
+def test_what_is_needed_stays(needs: Needs, files: bool, allowed: Allowed, left_out: str) -> None:
+    found = plan(needs, wanted=None)
+    assert (found.files, found.calls, found.allowed) == (files, True, allowed)
+    assert [reason.startswith(left_out) for reason in found.left_out] == [True] * bool(left_out)
+    said = list(found.lines())
+    assert said[0].startswith("Sandbox: no")
+    assert ("no connection opened" in said[0]) is not allowed.connects
+    assert ("nothing is read but" in said[0]) is files
+    if left_out:
+        with pytest.raises(CannotConfine, match=left_out):
+            plan(needs, wanted=True)
+    else:
+        assert plan(needs, wanted=True) == found
+    nothing = plan(needs, wanted=False)
+    assert (nothing.files, nothing.calls) == (False, False)
+    assert list(nothing.lines()) == ["Sandbox: there is none, --no-sandbox says so"]
+
+
+def test_a_kernel_without_it_leaves_files_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landlock, "version", lambda: 0)
+    found = plan(Needs(), wanted=None)
+    assert (found.files, found.calls, found.left_out) == (False, True, ("this kernel has no Landlock",))
 
 
 NO_LANDLOCK = """
@@ -174,8 +223,11 @@ main()
 """
 
 
-def test_where_it_cannot_be_had_it_does_not_start() -> None:
-    command = [sys.executable, "-c", NO_LANDLOCK, "-m", str(DEMO_GGUF), "--server", "--port", "0", "--sandbox"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+def test_where_all_of_it_cannot_be_had_a_server_told_to_have_it_does_not_start() -> None:
+    command = [sys.executable, "-c", NO_LANDLOCK, "-m", str(DEMO_GGUF), "--server", "--port", "0"]
+    done = subprocess.run([*command, "--sandbox"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "--sandbox cannot be had: this kernel has no Landlock" in done.stderr
+    told = subprocess.run([*command, "--explain"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "Sandbox: no program is started and no connection opened.\n" in told.stdout
+    assert "Sandbox: not all of it can be had, this kernel has no Landlock.\n" in told.stdout

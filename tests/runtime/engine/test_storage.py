@@ -26,7 +26,7 @@ class Pool:
     def __init__(self, shelf_bytes: int = 10_000, n_ctx: int = 200, size: int = 80_000, n_slots: int = 4) -> None:
         self.context = FakeContext(n_ctx=n_ctx, n_slots=n_slots, n_batch=1000)
         self.cache = PrefixCache(n_slots, self.context.holds)
-        self.storage = Storage(self.context, msgspec.structs.replace(FACTS, size=size), self.cache, shelf_bytes)
+        self.storage = Storage(self.context, msgspec.structs.replace(FACTS, size=size), self.cache, Shelf(shelf_bytes))
 
     def begin(self, prompt: list[int], scales: tuple[float, ...] = ()) -> tuple[int, int]:
         """Start `prompt` and compute it; returns its slot, and how much of it was there."""

@@ -126,6 +126,38 @@ def test_what_claims_to_be_too_large_is_refused_before_memory_is_taken() -> None
         assert caught.value.field == "messages[0].content[1]"
 
 
+def lying_jpeg(side: int, scans: int = 1, **options: bool) -> bytes:
+    """A JPEG that claims to be so large, in so many scans."""
+    data = bytearray(written(drawn(), "JPEG", **options))
+    frame = next(at for at in range(len(data)) if data[at] == 0xFF and data[at + 1] in (0xC0, 0xC2))
+    struct.pack_into(">HH", data, frame + 5, side, side)
+    if scans > 1:
+        data[data.index(b"\xff\xda") + 4] = 1  # the first has one colour of the three
+    return bytes(data)
+
+
+def test_only_what_is_read_smaller_at_once_may_be_larger() -> None:
+    for data in (lying_jpeg(7000, progressive=True), lying_jpeg(7000, scans=3), lying_jpeg(7100)):
+        with pytest.raises(MediaTooLarge):
+            decode("f", data)
+    assert decode("f", lying_jpeg(7000)).width < 7000, "what is missing is grey"
+
+
+def test_a_webp_may_have_fewer_pixels() -> None:
+    data = bytearray(written(Image.new("RGB", (16, 16)), "WEBP", lossless=True))
+    size = struct.unpack_from("<I", data, 21)[0] >> 28 << 28 | 3999 | 3000 << 14
+    struct.pack_into("<I", data, 21, size)
+    with pytest.raises(MediaTooLarge, match="12,000,000"):
+        decode("f", bytes(data))
+
+
+def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "MOST_SECONDS", -1.0)
+    for form in ("JPEG", "PNG", "WEBP"):
+        with pytest.raises(MediaUnreadable, match="longer than"):
+            decode("f", written(drawn(), form))
+
+
 def test_what_is_too_many_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "MOST_BYTES", 100)
     with pytest.raises(MediaTooLarge):

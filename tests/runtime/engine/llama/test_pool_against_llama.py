@@ -22,6 +22,7 @@ from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
 from runtime.engine.settings import ContextSettings, LoadSettings
+from runtime.engine.shelf import Shelf
 from runtime.engine.storage import Storage
 from runtime.engine.types import Probabilities, Sampling
 from runtime.engine.weights import Weights
@@ -84,7 +85,7 @@ class PoolMachine(RuleBasedStateMachine):
         for slot in range(SLOTS + 1):
             self.context.keep_prefix(slot, 0)
         self.cache = PrefixCache(SLOTS, self.context.holds)
-        self.storage = Storage(self.context, self.library.facts, self.cache, 64 * 2**20)
+        self.storage = Storage(self.context, self.library.facts, self.cache, Shelf(64 * 2**20))
         self.held: list[list[int]] = [[] for _ in range(SLOTS)]
 
     @precondition(lambda self: self.cache.has_free_slot())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -27,6 +28,7 @@ from support.seeing import (
     MODEL,
     anew,
     open_backend,
+    pieces_of,
     question,
     seeing_files,
     seen_by,
@@ -49,7 +51,7 @@ def test_a_picture_is_looked_at_once_and_matters(projector_file: Path) -> None:
     async def body(engine: Engine) -> None:
         texts = await texts_of(engine, asked)
         assert texts[0] == texts[2] != texts[1]
-        assert engine.stats().counters.encoded == 2
+        assert engine.stats().counters.encoded == pieces_of(red) + pieces_of(blue)
         _text, finished = await collect(engine.submit(asked[0]))
         assert finished.usage.prompt_tokens == len(asked[0].prompt)
 
@@ -71,7 +73,7 @@ def test_going_on_from_pictures_is_computing_them_anew(projector_file: Path) -> 
 
     async def body(engine: Engine) -> None:
         shared = await texts_of(engine, asked)
-        assert engine.stats().counters.encoded == 2
+        assert engine.stats().counters.encoded == pieces_of(red) + pieces_of(blue)
         assert engine.stats().counters.cached_tokens > 100
         assert shared == await texts_of(engine, anew(asked))
 
@@ -81,12 +83,13 @@ def test_going_on_from_pictures_is_computing_them_anew(projector_file: Path) -> 
 def test_many_at_once_are_each_answered_as_alone(projector_file: Path) -> None:
     backend = open_backend(projector_file)
     colours = ("red", "blue", "green", "orange")
-    asked = [question(backend, "Look at this: ", seen_by(backend, one), " What is it?") for one in colours]
+    seen = [seen_by(backend, one) for one in colours]
+    asked = [question(backend, "Look at this: ", one, " What is it?") for one in seen]
 
     async def body(engine: Engine) -> None:
         generations = [engine.submit(request) for request in asked * 3]
         together = [(await collect(one))[0] for one in generations]
-        assert engine.stats().counters.encoded == len(colours)
+        assert engine.stats().counters.encoded == sum(map(pieces_of, seen))
         assert together == await texts_of(engine, anew(asked)) * 3
 
     with_engine(backend, body)
@@ -148,7 +151,7 @@ def test_looking_is_interrupted_and_given_up(projector_file: Path, monkeypatch: 
     monkeypatch.setattr(projector, "_SHORTEST_BREATH", 0.0)
     backend = open_backend(projector_file)
     assert backend.projector is not None
-    (piece,) = (one for one in seen_by(backend, "red") if isinstance(one, Piece))
+    piece = next(one for one in seen_by(backend, "red") if isinstance(one, Piece))
     calls: list[int] = []
 
     def fails() -> bool:
@@ -166,8 +169,16 @@ def test_looking_is_interrupted_and_given_up(projector_file: Path, monkeypatch: 
 
 
 def test_others_go_on_while_a_large_picture_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """256 cells, and 64 in a micro-batch."""
+    """256 cells, and 64 in a micro-batch; half as many where streams wait."""
     monkeypatch.setattr(projector, "_SHORTEST_BREATH", 0.0)
+    at_once: list[int] = []
+    decode = Projector.decode
+
+    def noted(self: Projector, *given: Any) -> int:
+        at_once.append(given[4])
+        return decode(self, *given)
+
+    monkeypatch.setattr(Projector, "decode", noted)
     backend = open_backend(seeing_files(tmp_path, "llava", side=128))
     stream = msgspec.structs.replace(question(backend, "Tell a long story of a file. "), max_tokens=60)
     asked = [question(backend, "Look: ", seen_by(backend, one), " What is it?") for one in ("red", "blue")]
@@ -176,6 +187,9 @@ def test_others_go_on_while_a_large_picture_is_computed(tmp_path: Path, monkeypa
     async def body(engine: Engine) -> None:
         generations = [engine.submit(request) for request in (stream, *asked)]
         together = [(await collect(one))[0] for one in generations]
+        assert set(at_once) == {32}
+        at_once.clear()
         assert together == await texts_of(engine, anew([stream, *asked]))
+        assert set(at_once) == {64}
 
     with_engine(backend, body)

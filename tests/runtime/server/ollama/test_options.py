@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
 
 from runtime.engine.facts import InfillTokens
 from runtime.engine.types import Sampling
-from runtime.server.ollama.fields import ends_at_once
+from runtime.server.ollama.fields import seconds_kept
 from runtime.server.ollama.options import Options, default_sampling, generation_fields, max_tokens
 from runtime.server.ollama.template import render
 from runtime.server.refusals import BadRequest
@@ -60,20 +61,31 @@ def test_how_many_tokens(given: Any, default: int | None, limit: int | None) -> 
 
 
 @pytest.mark.parametrize(
-    ("keep_alive", "at_once"),
+    ("keep_alive", "seconds"),
     [
-        (0, True),
-        (0.0, True),
-        ("0", True),
-        ("0s", True),
-        ("-0h0m", True),
-        (-1, False),
-        ("1h30m", False),
-        ("1.5s", False),
+        (0, 0),
+        (0.0, 0),
+        ("0", 0),
+        ("0s", 0),
+        ("-0h0m", 0),
+        (300, 300),
+        ("300", 300),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("1.5s", 1.5),
+        ("1h2m3.5s", 3723.5),
+        ("250ms", 0.25),
+        ("100us", 0.0001),
+        (".5m", 30),
+        (-1, math.inf),
+        ("-1", math.inf),
+        ("-5m", math.inf),
+        (1e300, math.inf),
+        ("9999999h", math.inf),
     ],
 )
-def test_keep_alive(keep_alive: Any, at_once: bool) -> None:
-    assert ends_at_once(keep_alive) is at_once
+def test_keep_alive(keep_alive: Any, seconds: float) -> None:
+    assert seconds_kept(keep_alive) == pytest.approx(seconds)
 
 
 TEMPLATES = [

@@ -1,14 +1,16 @@
 // The open conversation, from its first turn to the place for the next one.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Turn } from "../chats/types";
 import { ask, running } from "../state/answering";
 import { chat, isComing, isLoaded, path } from "../state/chats";
-import { questions } from "../state/beginnings";
+import { pictureQuestions, questions } from "../state/beginnings";
 import { summary } from "../state/facts";
 import { condition, isBase, model } from "../state/server";
 import { Icon, Loaf } from "../parts/Icon";
 import { Name } from "../parts/Name";
-import { Composer } from "./Composer";
+import { attachmentOf } from "../attaching/attachment";
+import { Composer, complain } from "./Composer";
 import { TurnView } from "./TurnView";
 
 export function ChatView() {
@@ -28,7 +30,11 @@ function Turns() {
     <>
       <div class="turns" ref={place} tabIndex={0} role="log" aria-label="Turns" aria-busy={isBusy} aria-live="off">
         <div class="column">
-          {path.value.map((turn) => <TurnView key={turn.id} turn={turn} />)}
+          {stretches(path.value).map((turns, i) => (
+            <div key={i} class="stretch">
+              {turns.map((turn) => <TurnView key={turn.id} turn={turn} />)}
+            </div>
+          ))}
         </div>
       </div>
       {!isAtEnd && (
@@ -38,6 +44,15 @@ function Turns() {
       )}
     </>
   );
+}
+
+const STRETCH = 24;
+
+/** The turns in stretches, which are out of sight as a whole: for each frame the browser asks each of them, and not each turn. */
+function stretches(turns: readonly Turn[]): Turn[][] {
+  const all: Turn[][] = [];
+  for (let i = 0; i < turns.length; i += STRETCH) all.push(turns.slice(i, i + STRETCH));
+  return all;
 }
 
 const NEAR_PX = 40;
@@ -92,6 +107,7 @@ function Welcome() {
         </p>
       )}
       <ul aria-label="Questions to begin with">
+        {pictureQuestions.value.map((question) => <PictureQuestion key={question} question={question} />)}
         {questions.value.map((question) => (
           <li key={question}>
             <button type="button" disabled={condition.value !== "ready" || !isLoaded.value} onClick={() => void ask(question, [])}>{question}</button>
@@ -99,6 +115,29 @@ function Welcome() {
         ))}
       </ul>
     </div>
+  );
+}
+
+/** A question that is asked as soon as its picture has been chosen. */
+function PictureQuestion({ question }: { question: string }) {
+  const picker = useRef<HTMLInputElement>(null);
+  const show = async (event: Event): Promise<void> => {
+    const from = event.currentTarget as HTMLInputElement;
+    const file = from.files?.[0];
+    from.value = "";
+    if (!file) return;
+    try {
+      const picture = await attachmentOf(file, true);
+      await ask(question, [picture]);
+    } catch (error) {
+      complain(`${file.name}: ${(error as Error).message}`);
+    }
+  };
+  return (
+    <li>
+      <input ref={picker} type="file" accept="image/*" hidden aria-label={`Picture for: ${question}`} onChange={(event) => void show(event)} />
+      <button type="button" disabled={condition.value !== "ready" || !isLoaded.value} onClick={() => picker.current!.click()}><Icon name="attach" /> {question}</button>
+    </li>
   );
 }
 

@@ -18,6 +18,11 @@ import { VoiceNote } from "./VoiceNote";
 const drafts = new Map<string, string>();
 const problem = signal("");
 
+/** Say above the field what went wrong with a file. */
+export function complain(said: string): void {
+  problem.value = said;
+}
+
 /** `text` was written before the program was there. */
 export function goOnWriting(text: string): void {
   if (text) drafts.set((route.value.view === "chat" && route.value.chat) || chat.value.id, text);
