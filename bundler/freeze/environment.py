@@ -18,8 +18,9 @@ from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.progress import Progress
 from bundler.store.cache import cached, key_of, log_file
 
-UNUSED = ("hf-xet",)
-"""What huggingface_hub asks for and does without: it is larger than all others in the builder."""
+UNUSED = ("hf-xet", "cffi", "numpy")
+"""What packages ask for and do without here: huggingface_hub the first, which is larger than all others in the builder;
+soundfile, of which only the library is taken, the others."""
 
 _NEEDS_BYTES = 250_000_000  # measured: 101 MB, and as much while pip unpacks
 

@@ -45,7 +45,7 @@ def _names(bundle: Bundle) -> dict[str, str]:
     digests = {entry.name: entry.sha256[:16] for entry in manifest.entries}
     found = {f"core-{digests[one.entry]}": f"the program for {one.platform}" for one in manifest.runtimes}
     found |= {f"{one.backend}-{digests[one.entry]}": f"the {one.backend} pack" for one in manifest.packs}
-    return found | {f"media-{digests[one.entry]}": "the pack for pictures" for one in manifest.media}
+    return found | {f"media-{digests[one.entry]}": "the pack for pictures and sounds" for one in manifest.media}
 
 
 def _megabytes(size: int) -> str:

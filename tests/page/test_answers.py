@@ -40,6 +40,7 @@ MARKDOWN: list[tuple[str, str, str]] = [
     ("`a < b`", "p > code", "a < b"),
     ("- one\n- two", "ul > li:nth-child(2)", "two"),
     ("3. one\n4. two", "ol[start='3'] > li:nth-child(2)", "two"),
+    ("413. far", "ol[start='413'][style*='padding-left'] > li", "far"),
     ("- [x] done", "li input[type=checkbox]:checked", ""),
     ("> said", "blockquote > p", "said"),
     ("a | b\n-|-:\n1 | 2", "td.align-right", "2"),

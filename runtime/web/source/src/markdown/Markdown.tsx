@@ -110,7 +110,10 @@ function List({ list }: { list: Tokens.List }) {
       {all(item.tokens)}
     </li>
   ));
-  return list.ordered ? <ol start={Number(list.start) || 1}>{items}</ol> : <ul>{items}</ul>;
+  if (!list.ordered) return <ul>{items}</ul>;
+  const start = Number(list.start) || 1;
+  const digits = String(start + items.length - 1).length;
+  return <ol start={start} style={digits > 2 ? { paddingLeft: `${digits * 0.65 + 0.7}em` } : undefined}>{items}</ol>;
 }
 
 function Table({ table }: { table: Tokens.Table }) {

@@ -1,7 +1,7 @@
 // What one could begin with, so that it fits the model: questions, code, or a text to go on with.
 
 import { computed } from "@preact/signals";
-import { isBase, model, props, seesImages } from "./server";
+import { isBase, model, props, senses } from "./server";
 
 const QUESTIONS = ["Who was the first man on the moon?", "Why is the sky blue?", "Write a haiku about bread."];
 const PROBLEMS = ["How many days lie between 3 March and 17 May?", "Why is the sky blue?", "Which is larger, 9.11 or 9.9, and why?"];
@@ -15,7 +15,7 @@ export const questions = computed((): readonly string[] => {
 });
 
 /** What one could ask about a picture, for a model that sees. */
-export const pictureQuestions = computed((): readonly string[] => (seesImages.value && !isBase.value ? ["What is in this picture?"] : []));
+export const pictureQuestions = computed((): readonly string[] => (senses.value.sees && !isBase.value ? ["What is in this picture?"] : []));
 
 /** Texts to go on with. */
 export const openings = computed((): readonly string[] =>

@@ -6,7 +6,7 @@ import { ask, running } from "../state/answering";
 import { chat, isComing, isLoaded, path } from "../state/chats";
 import { pictureQuestions, questions } from "../state/beginnings";
 import { summary } from "../state/facts";
-import { condition, isBase, model } from "../state/server";
+import { condition, isBase, model, senses } from "../state/server";
 import { Icon, Loaf } from "../parts/Icon";
 import { Name } from "../parts/Name";
 import { attachmentOf } from "../attaching/attachment";
@@ -127,7 +127,7 @@ function PictureQuestion({ question }: { question: string }) {
     from.value = "";
     if (!file) return;
     try {
-      const picture = await attachmentOf(file, true);
+      const picture = await attachmentOf(file, senses.value);
       await ask(question, [picture]);
     } catch (error) {
       complain(`${file.name}: ${(error as Error).message}`);
