@@ -17,8 +17,8 @@ from typing import Any
 import click
 
 from support.bundles import Server
+from support.from_source import program_in
 from support.pictures import base64_of
-from support.programs import from_source
 from support.seeing import FAMILIES, MODEL, seeing_files
 from support.shown import PROMPTS, RECORDED, TOKENS, Picture, file_of
 
@@ -82,8 +82,8 @@ def _sure(answer: Any) -> str:
 
 @contextmanager
 def _loaf(projector: Path, folder: Path) -> Iterator[Ask]:
-    flags = ("-m", projector.with_name(MODEL), "--mmproj", projector, "-c", "1024", "-t", "1")
-    with Server(from_source(folder / "loaf", *flags), cache=folder / "cache") as server:
+    flags = ("-m", str(projector.with_name(MODEL)), "--mmproj", str(projector), "-c", "1024", "-t", "1")
+    with Server(program_in(folder), *flags, cache=folder / "cache") as server:
 
         def ask(path: str, body: Any) -> Any:
             status, told = server.get(path) if body is None else server.post(path, body)

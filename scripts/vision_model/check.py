@@ -23,7 +23,7 @@ class Asker:
 
     def __init__(self, model: Path, projector: Path, threads: int = 1) -> None:
         _load_backends()
-        self._llama = llama_cpp.Llama(str(model), n_ctx=2048, n_threads=threads, verbose=False)
+        self._llama = llama_cpp.Llama(str(model), n_ctx=2048, n_threads=threads, n_threads_batch=threads, verbose=False)
         parameters = mtmd.mtmd_context_params_default()
         parameters.use_gpu, parameters.print_timings, parameters.n_threads = False, False, threads
         self._eye = mtmd.mtmd_init_from_file(str(projector).encode(), self._llama.model, parameters)

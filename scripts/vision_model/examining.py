@@ -18,7 +18,7 @@ from scripts.vision_model.scenes import scene
 from scripts.vision_model.talks import MARKER
 
 _SEED = 77
-COUNT = 200
+COUNT = 500
 
 
 @dataclass(frozen=True)

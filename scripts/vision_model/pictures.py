@@ -40,8 +40,8 @@ _HSV = {  # the ranges of hue (degrees), saturation and value in which a name is
     "purple": ((272, 302), (0.5, 1), (0.4, 0.85)),
     "black": ((0, 360), (0, 0.3), (0, 0.14)),
 }
-_REACH = {1: (0.2, 0.47), 2: (0.17, 0.27), 3: (0.15, 0.24), 4: (0.14, 0.22)}
-"""By number of things: the smallest and largest radius, of the shorter side (and never under 0.12 of the longer)."""
+_REACH = {1: (0.27, 0.46), 2: (0.19, 0.3), 3: (0.17, 0.24), 4: (0.16, 0.22)}
+"""By number of things: the smallest and largest radius, of the shorter side (and never under 0.13 of the longer)."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _drawn(
 
 
 def _size(random: Random) -> tuple[int, int]:
-    ranges = ((40, 100), (84, 200), (200, 480))
+    ranges = ((64, 100), (84, 200), (200, 480))
     longer = random.randrange(*random.choices(ranges, (30, 60, 10))[0])
     shorter = round(longer * random.choice((1, 1, random.uniform(0.5, 1), random.uniform(0.7, 1))))
     return (longer, shorter) if random.random() < 0.5 else (shorter, longer)
@@ -116,7 +116,7 @@ def _places(random: Random, count: int, width: int, height: int) -> list[tuple[f
     while True:
         found: list[tuple[float, float, float]] = []
         for _ in range(60):
-            r = min(max(base * random.uniform(0.85, 1.15), 0.12 * longer), 0.48 * shorter)
+            r = min(max(base * random.uniform(0.85, 1.15), 0.13 * longer), 0.48 * shorter)
             x, y = random.uniform(r, width - r), random.uniform(r, height - r)
             if all((x - u) ** 2 + (y - v) ** 2 > (1.08 * (r + s)) ** 2 for u, v, s in found):
                 found.append((x, y, r))
@@ -210,7 +210,7 @@ def _worn(image: Image.Image, random: Random) -> Image.Image:
     if chance < 0.1:
         image = image.filter(ImageFilter.GaussianBlur(max(image.size) / 84 * random.uniform(0.3, 0.8)))
     elif chance < 0.2:
-        noise = Image.effect_noise(image.size, random.uniform(10, 40)).convert("RGB")
+        noise = Image.frombytes("L", image.size, random.randbytes(image.width * image.height)).convert("RGB")
         image = Image.blend(image, noise, random.uniform(0.03, 0.12))
     if random.random() < 0.2:
         kept = io.BytesIO()

@@ -3,7 +3,7 @@
     python -m scripts.vision_model.train --out bundler/demo/vision
 
 Run it in the checkout's root, in an environment that has scripts/vision_model/requirements.txt. One processor core
-needs a few minutes. The same PyTorch on the same kind of machine gives the same bytes. What is printed at the
+needs twenty minutes. The same PyTorch on the same kind of machine gives the same bytes. What is printed at the
 end is how many questions about pictures that were never trained are answered word for word.
 """
 
@@ -29,14 +29,15 @@ from scripts.vision_model import export, measure, pictures, scenes, vit
 from scripts.vision_model.album import Album, Sight
 from scripts.vision_model.pictures import Picture
 from scripts.vision_model.scenes import COLOURS, KINDS, Scene
+from scripts.vision_model.table import UNASKED, WORDS
 from scripts.vision_model.talks import PLACE, Example, Talks, example, texts
 from scripts.vision_model.vit import Eye, Probe
 
 _SEED = 1969
-_NAMED = 0.2  # how much it counts that a patch is near its words
-_WIDTH = 96  # of the language model, and so of what the projector gives
-_SIGHTS = 48  # of a step in which the eye learns alone
-_TALKS = 16  # of a step in which the language model learns
+_NAMED = 0.5  # how much it counts that a patch is near the word of its row
+_WIDTH = 128  # of the language model, and so of what the projector gives
+_SIGHTS = 64  # of a step in which the eye learns
+_TALKS = 16  # of a step in which the language model does
 _ABOUT = language.About(
     "loaf vision demo",
     "A toy that sees shapes, colours, numbers up to four and digits: the vision demo inside loaf. "
@@ -59,9 +60,9 @@ def main() -> None:
     torch.set_num_threads(1)  # sums are split by thread, so another number gives other last digits
     torch.use_deterministic_algorithms(True)
     tokenizer = vocabulary.train(texts(1500))
-    speaker = Llama(model.Shape(tokenizer.get_vocab_size(), width=_WIDTH, layers=3, heads=3, kv_heads=1, hidden=256))
+    speaker = Llama(model.Shape(tokenizer.get_vocab_size(), width=_WIDTH, layers=4, heads=4, kv_heads=2, hidden=256))
     eye = Eye(vit.Shape(out=_WIDTH))
-    pair = Pair(eye, speaker, Probe(eye.shape, len(KINDS), len(COLOURS)))
+    pair = Pair(eye, speaker, Probe(eye.shape, len(KINDS), len(COLOURS), len(WORDS)))
     _look(pair, arguments.looks)
     _talk(pair, tokenizer, arguments.talks)
     write(pair, tokenizer, arguments.out)
@@ -79,40 +80,34 @@ def write(pair: Pair, tokenizer: Tokenizer, folder: Path) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Trains the vision demo.")
     parser.add_argument("--out", type=Path, required=True, help="the folder that gets the two GGUFs")
-    parser.add_argument("--looks", type=int, default=600, help="steps of the eye alone (default: %(default)s)")
-    parser.add_argument("--talks", type=int, default=400, help="steps of the language model (default: %(default)s)")
+    parser.add_argument("--looks", type=int, default=1500, help="steps of the eye (default: %(default)s)")
+    parser.add_argument("--talks", type=int, default=800, help="steps of the language model (default: %(default)s)")
     return parser.parse_args()
 
 
 def _look(pair: Pair, steps: int) -> None:
-    """The eye alone learns what each patch shows: of large things on white at first, then more and more of all."""
-    side = pair.eye.shape.image
-    large = Album(pair.eye.shape, _SEED + 1, lambda random: pictures.draw_large(scenes.alone(random), random, side))
-    all_ = Album(pair.eye.shape, _SEED + 2, _any_picture)
+    """The eye learns what each patch shows, and from that the table: of large things on white at first, then of all."""
+    shape = pair.eye.shape
+    large = Album(shape, _SEED + 1, lambda random: pictures.draw_large(scenes.alone(random), random, shape.image))
+    all_ = Album(shape, _SEED + 2, _any_picture)
     random = Random(_SEED + 3)
     pace = _Pace("look", [pair.eye.v, pair.probe], steps)
     for step in range(steps):
-        part = 2.5 * step / steps - 0.75  # of all kinds
-        pace.step(_probed(pair, [(all_ if random.random() < part else large).take() for _ in range(_SIGHTS)]))
+        part = 4 * step / steps - 0.4  # of all kinds
+        sights = [(all_ if random.random() < part else large).take() for _ in range(_SIGHTS)]
+        near, states = pair.eye.v.both(torch.stack([sight.seen for sight in sights]))
+        patches = pair.probe.patches(near, torch.stack([sight.labels for sight in sights]))
+        pace.step(patches + pair.probe.rows(states, torch.stack([sight.table for sight in sights])))
 
 
 def _any_picture(random: Random) -> Picture:
-    return pictures.draw(scenes.scene(random), random)
-
-
-def _hard_picture(random: Random) -> Picture:
-    """Digits more often: they are the hardest to tell apart."""
-    return pictures.draw(scenes.alone(random) if random.random() < 0.4 else scenes.scene(random), random)
-
-
-def _probed(pair: Pair, sights: list[Sight]) -> Tensor:
-    states = pair.eye.v(torch.stack([sight.pixels for sight in sights]))
-    return pair.probe(states, torch.stack([sight.labels for sight in sights]))
+    """Single things more often: digits are the hardest to tell apart."""
+    return pictures.draw(scenes.alone(random) if random.random() < 0.25 else scenes.scene(random), random)
 
 
 def _talk(pair: Pair, tokenizer: Tokenizer, steps: int) -> None:
-    """The language model learns to say what the eye sees, which itself learns on."""
-    album = Album(pair.eye.shape, _SEED + 4, _hard_picture)
+    """The language model learns to find in what the eye sees what is asked for. The eye has learnt."""
+    album = Album(pair.eye.shape, _SEED + 4, lambda random: pictures.draw(scenes.scene(random), random), pair.eye.v)
     shown: list[Sight] = []
 
     def shows() -> Scene:
@@ -121,15 +116,13 @@ def _talk(pair: Pair, tokenizer: Tokenizer, steps: int) -> None:
 
     talks = Talks(_SEED + 5, shows)
     words = _words(tokenizer)
-    pace = _Pace("talk", [pair.eye, pair.speaker, pair.probe], steps)
+    pace = _Pace("talk", [pair.eye.mm, pair.speaker], steps)
     for _ in range(steps):
         shown.clear()
         batch = [example(talks.talk(), tokenizer, pair.eye.shape.patches) for _ in range(_TALKS)]
-        states = pair.eye.v(torch.stack([sight.pixels for sight in shown]))
-        labels = torch.stack([sight.labels for sight in shown])
-        seen = pair.eye.mm(states)
-        named = _named(pair, seen, labels, words)
-        pace.step(_answered(pair, batch, seen) + _NAMED * named + pair.probe(states, labels))
+        seen = pair.eye.mm(torch.stack([sight.seen for sight in shown]))
+        named = _named(pair, seen, torch.stack([sight.table for sight in shown]), words)
+        pace.step(_answered(pair, batch, seen) + _NAMED * named)
 
 
 def _answered(pair: Pair, batch: list[Example], seen: Tensor) -> Tensor:
@@ -143,18 +136,17 @@ def _answered(pair: Pair, batch: list[Example], seen: Tensor) -> Tensor:
     return F.cross_entropy(pair.speaker.logits(states[said]), tokens[:, 1:][said])
 
 
-def _named(pair: Pair, seen: Tensor, labels: Tensor, words: Tensor) -> Tensor:
-    """The loss of a patch that is not near the words for what it shows: from there the model has only to copy them."""
-    kinds, colours = labels[:, 0], labels[:, 1]
-    things = kinds > 0
-    scores = pair.speaker.logits(seen[things])
-    by_kind = F.cross_entropy(scores, words[kinds[things] - 1])
-    return by_kind + F.cross_entropy(scores, words[len(KINDS) + colours[things]])
+def _named(pair: Pair, seen: Tensor, tables: Tensor, words: Tensor) -> Tensor:
+    """The loss of a patch that is not near the word of its row: the model then has only to copy it."""
+    asked = tables != UNASKED
+    return F.cross_entropy(pair.speaker.logits(seen[:, : tables.shape[1]][asked]), words[tables[asked]])
 
 
 def _words(tokenizer: Tokenizer) -> Tensor:
-    """The tokens that kinds and colours are, or end in."""
-    return torch.tensor([tokenizer.encode(f" {word}").ids[-1] for word in (*KINDS, *COLOURS)])
+    """The tokens that the table's words are, or end in."""
+    found = [tokenizer.encode(f" {word}").ids[-1] for word in WORDS]
+    assert len(set(found)) == len(WORDS)
+    return torch.tensor(found)
 
 
 class _Pace:
@@ -177,7 +169,7 @@ class _Pace:
             optimizer.step()
             schedule.step()
         self.done += 1
-        if self.done % 25 == 0:
+        if self.done % 50 == 0:
             seconds = time.monotonic() - self.started
             print(f"{self.name} {self.done}/{self.steps}  loss {loss.item():.4f}  {seconds:.0f} s", flush=True)
 

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
+_EMPTY = 0.3
+"""How much a row counts that says "none": most do."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -20,11 +23,12 @@ class Shape:
     out: int
     image: int = 84
     patch: int = 14
-    width: int = 96
-    layers: int = 3
-    heads: int = 3
-    hidden: int = 288
+    width: int = 128
+    layers: int = 5
+    heads: int = 4
+    hidden: int = 320
     epsilon: float = 1e-5
+    near: int = 3  # so many layers find out what each patch shows, those behind them what the whole picture does
 
     @property
     def patches(self) -> int:
@@ -75,10 +79,15 @@ class Encoder(nn.Module):
             self.position_embd.weight.copy_(_places(shape))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = self.patch_embd(pixels).flatten(2).transpose(1, 2) + self.position_embd.weight
-        for block in self.blk:
+        return self.both(pixels)[1]
+
+    def both(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """What the near layers give, and what all of them do."""
+        x = near = self.patch_embd(pixels).flatten(2).transpose(1, 2) + self.position_embd.weight
+        for number, block in enumerate(self.blk, 1):
             x = block(x)
-        return self.post_ln(x)
+            near = x if number == self.shape.near else near
+        return near, self.post_ln(x)
 
 
 def _waves(shape: Shape) -> Tensor:
@@ -131,17 +140,29 @@ class Eye(nn.Module):
 
 
 class Probe(nn.Module):
-    """What training asks of every patch: its kind, its colour, whether a thing's middle lies in it. Never exported."""
+    """What training asks of the eye. Never exported.
 
-    def __init__(self, shape: Shape, kinds: int, colours: int) -> None:
+    Of every patch, after the near layers: its kind, its colour, whether a thing's middle lies in it. Of the first
+    patches, after all layers: a row of the table each.
+    """
+
+    def __init__(self, shape: Shape, kinds: int, colours: int, words: int) -> None:
         super().__init__()
         self.sizes = [kinds + 1, colours, 2]
-        self.head = nn.Linear(shape.width, sum(self.sizes))
+        self.norm = nn.LayerNorm(shape.width, eps=shape.epsilon)
+        self.patch = nn.Linear(shape.width, sum(self.sizes))
+        self.row = nn.Linear(shape.width, words)
+        self.register_buffer("weights", torch.tensor([_EMPTY] + [1.0] * (words - 1)), persistent=False)
 
-    def forward(self, states: Tensor, labels: Tensor) -> Tensor:
+    def patches(self, near: Tensor, labels: Tensor) -> Tensor:
         """The loss; `labels` as seeing.py makes them, stacked."""
-        scores = self.head(states).split(self.sizes, dim=-1)
+        scores = self.patch(self.norm(near)).split(self.sizes, dim=-1)
         return sum(
             (F.cross_entropy(score.flatten(0, 1), labels[:, part].flatten()) for part, score in enumerate(scores)),
             torch.zeros(()),
         )
+
+    def rows(self, states: Tensor, tables: Tensor) -> Tensor:
+        """The loss; `tables` stacked."""
+        scores = self.row(states[:, : tables.shape[1]])
+        return F.cross_entropy(scores.flatten(0, 1), tables.flatten(), self.weights)

@@ -14,16 +14,17 @@ from support.apps import Ask, with_app
 from support.pictures import base64_of, data_uri, written
 from support.vision import ON_ITS_SIDE, VISION_GGUF, VISION_PROJECTOR, digit, open_vision, shapes
 
-WHAT, SHAPE, COLOUR = "What is in this picture?", "Which shape is this?", "What colour is it?"
+WHAT, SHAPE, COLOUR, MANY = "What is in this picture?", "Which shape is this?", "What colour is it?", "How many {}?"
+DIGIT = "Which digit is this?"
 SEEN: list[tuple[bytes, str, str]] = [
-    (written(shapes("circle", "red")), SHAPE, "A circle."),
+    (written(shapes("circle", "red")), WHAT, "A red circle."),
     (written(shapes("circle", "red", size=(1600, 1200)), "JPEG"), COLOUR, "Red."),
-    (written(shapes("square", "blue", 2, (640, 400)), "WEBP"), SHAPE, "A square."),
-    (written(shapes("star", "green", size=(300, 200)), "AVIF"), COLOUR, "Green."),
-    (written(shapes("triangle", "black", 3, (480, 400)), "GIF"), SHAPE, "A triangle."),
+    (written(shapes("square", "blue", 2, (640, 400)), "WEBP"), WHAT, "Two blue squares."),
+    (written(shapes("star", "green", size=(300, 200)), "AVIF"), SHAPE, "A star."),
+    (written(shapes("triangle", "black", 3, (480, 400)), "GIF"), MANY.format("triangles"), "Three."),
     (written(digit(7, "blue"), "BMP"), WHAT, "The digit seven in blue."),
-    (written(digit(7, "blue").rotate(90), "JPEG", exif=ON_ITS_SIDE), "Which digit is this?", "Seven."),
-    (written(shapes("circle", "orange", 4, (320, 400)), "TIFF"), COLOUR, "Orange."),
+    (written(digit(7, "blue").rotate(90), "JPEG", exif=ON_ITS_SIDE), DIGIT, "Seven."),
+    (written(shapes("circle", "orange", 4, (320, 400)), "TIFF"), WHAT, "Four orange circles."),
 ]
 """It is a toy: what it gets right of more, `scripts/vision_model/check.py` says."""
 

@@ -13,10 +13,10 @@ from random import Random
 import pytest
 
 from support.bundles import CHAT, Server
+from support.from_source import program_in
 from support.mutating import files, mutated
 from support.pictures import data_uri
 from support.processes import memory_of, peak_of
-from support.programs import from_source
 from support.vision import VISION_GGUF, VISION_PROJECTOR
 
 EXAMPLES = int(os.environ.get("LOAF_FUZZ_EXAMPLES", "0"))
@@ -32,8 +32,8 @@ MOST_SECONDS = 20.0
 @pytest.fixture(scope="module")
 def sees(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("sees")
-    program = from_source(folder / "sees", "-m", VISION_GGUF, "--mmproj", VISION_PROJECTOR, "-t", "1")
-    with Server(program, cache=folder / "cache") as server:
+    flags = ("-m", str(VISION_GGUF), "--mmproj", str(VISION_PROJECTOR), "-t", "1")
+    with Server(program_in(folder), *flags, cache=folder / "cache") as server:
         yield server
 
 
