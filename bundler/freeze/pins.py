@@ -19,7 +19,7 @@ LLAMA = "llama-cpp-python"
 LLAMA_CPP_COMMIT = "0c1e57098bba43ac29e6e3b677cdceebdd22334f"
 """What the pinned version of it brings: `sources.py` checks that."""
 
-Extra = Literal["runtime", "media", "builder", "freeze", "compile", "test", "check", "docs"]
+Extra = Literal["runtime", "media", "builder", "freeze", "compile", "test", "check", "docs", "ray"]
 
 
 def pins(extra: Extra, site_packages: Path | None = None) -> tuple[str, ...]:

@@ -190,20 +190,21 @@ def test_where_nobody_answers_it_does_not_begin() -> None:
 def test_a_server_that_is_killed_loses_no_line(demo: Path, warm_cache: Path, tmp_path: Path) -> None:
     """The real ones, over the real file; and the same command goes on after an interruption."""
     count = 120
-    lines = [chat(f"r{i}", f"Tell me about {i % 6}.", max_tokens=24, ignore_eos=True, seed=i) for i in range(count)]
-    given, out = write_lines(tmp_path / "in", *lines), tmp_path / "out"
+    lines = [chat(f"r{i}", f"Tell me about {i % 6}.", max_tokens=24, ignore_eos=True, seed=i) for i in range(2000)]
+    many, given, out = write_lines(tmp_path / "many", *lines), tmp_path / "in", tmp_path / "out"
+    write_lines(given, *lines[:count])
     with Server(demo, cache=warm_cache) as one, Server(demo, cache=warm_cache) as two:
         flags = ["--batch-servers", f"{one.url},{two.url}"]
-        with batch_process(demo, warm_cache, given, out, *flags) as process:
+        with batch_process(demo, warm_cache, many, out, *flags) as process:
             wait_for_size(out, 2000, process)
             process.send_signal(signal.SIGTERM)
+            process.communicate()
         assert process.returncode == 130
         before = results_in(out)
         with batch_process(demo, warm_cache, given, out, *flags) as process:
             wait_for_size(out, out.stat().st_size + 2000, process)
             two.process.kill()
-            assert process.stderr is not None
-            said = process.stderr.read().decode()
+            said = process.communicate()[1].decode()
     assert process.returncode == 0, said
     assert f"{two.url}: " in said
     results = results_in(out)
