@@ -58,11 +58,18 @@ def test_what_it_builds_is_what_any_loaf_builds(
     assert (tmp_path / "demo.loaf").read_bytes() == demo.read_bytes()
 
 
+def test_the_toy_that_sees_is_said_to_be_elsewhere(builder: Path, caches: dict[str, str], tmp_path: Path) -> None:
+    built = run(builder, "build", "demo-vision", "-o", tmp_path / "x.loaf", env=caches)
+    assert (built.returncode, built.stdout) == (1, "")
+    assert "demo-vision: is not in this file" in built.stderr
+    assert "A checkout and the wheel have it" in built.stderr
+
+
 def test_it_is_small_and_whole(builder: Path) -> None:
     bundle = opened_whole(builder)
     programs = (*bundle.manifest.runtimes, *bundle.manifest.media)
     carried = sum(bundle.spans[one.entry].size for one in programs)
-    assert builder.stat().st_size - carried < 16_500_000
+    assert builder.stat().st_size - carried < 15_000_000
     assert [one.platform for one in bundle.manifest.builders] == [one.platform for one in bundle.manifest.runtimes]
     assert "llama-cpp-python" not in {one.name for builder in bundle.manifest.builders for one in builder.packages}
     assert {"huggingface-hub", "pynacl"} <= {
