@@ -64,7 +64,7 @@ def test_a_folder_beside_which_it_is_run(run: Run, demo_gguf: Path, tmp_path: Pa
 def test_flags_and_their_errors_are_the_program_s(run: Run) -> None:
     result = run("demo", "--nosuch")
     assert result.returncode == 2
-    assert result.stderr.startswith("Usage: demo.loaf [OPTIONS]")
+    assert result.stderr.startswith("Usage: loaf run demo [OPTIONS]")
     assert "--ctx-size" in run("demo", "--help").stdout
     assert "Run MODEL where it lies" in loaf("run", "--help").stdout
     assert run("demo", "-p", "x", "-n", "-7").returncode == 2

@@ -149,7 +149,7 @@ def test_progress_says_how_far_it_is_and_the_end_what_was_done(monkeypatch: pyte
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     tally = Tally(before=50)
-    known, unknown = Meter([], tally, 100), Meter([], tally, None)
+    known, unknown = Meter(lambda: 0, tally, 100), Meter(lambda: 0, tally, None)
     assert known.line() == "[############............]  50 of 100"
     now, tally.answered, tally.failed = 110.0, 24, 1
     assert known.line() == "[##################......]  75 of 100, 1 failed  0 tokens/s  0:10 left"

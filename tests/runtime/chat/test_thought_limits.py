@@ -69,7 +69,7 @@ def test_fields_of_llama_server(fields: dict[str, int], tokens: int | None, thin
 
 @pytest.mark.parametrize("field", ["reasoning_budget_tokens", "thinking_budget_tokens"])
 def test_less_than_none_is_refused(field: str) -> None:
-    with pytest.raises(BadRequest, match=f"{field}: -2"):
+    with pytest.raises(BadRequest, match=f"{field}: must be -1"):
         body(**{field: -2})
 
 
@@ -81,5 +81,5 @@ def anthropic(**thinking: Any) -> Conversation:
 def test_anthropic_s_budget() -> None:
     assert anthropic(type="enabled", budget_tokens=2048).thought_tokens == 2048
     assert anthropic(type="adaptive").thought_tokens is None
-    with pytest.raises(BadRequest, match="budget_tokens: 0"):
+    with pytest.raises(BadRequest, match="budget_tokens: must be 1 or more"):
         anthropic(type="enabled", budget_tokens=0)

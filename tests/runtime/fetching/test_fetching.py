@@ -211,4 +211,4 @@ def raise_with_hint(action: Callable[[], object]) -> None:
     try:
         action()
     except FetchFailed as error:
-        raise FetchFailed(error.what, f"{error.reason} {error.hint}") from error
+        raise FetchFailed(error.what, f"{error.reason} {error.hint}", error.hint) from error

@@ -15,7 +15,8 @@ from support.fakes import FakeContext
 @pytest.mark.parametrize(("name", "status"), [("one", 200), ("two:latest", 200), ("gpt-4", 404), (None, 200)])
 def test_a_name_that_nobody_has_is_unknown_where_several_can(name: str | None, status: int) -> None:
     def hosted(name: str, *, generates: bool) -> HostedModel:
-        engine = SimpleNamespace(backend=lambda: FakeContext(generates=generates))
+        said = FakeContext(generates=generates)
+        engine = SimpleNamespace(backend=lambda: said, described=lambda: said)
         return HostedModel(SimpleNamespace(name=name, engine=engine), Settings())  # type: ignore[arg-type]
 
     models = Models([hosted("one", generates=True), hosted("two", generates=True), hosted("three", generates=False)])

@@ -218,7 +218,7 @@ def test_cached_tokens_are_counted(server: Server) -> None:
 
 BAD_CHATS: list[tuple[str, dict[str, Any], str]] = [
     ("sounds", {"modalities": ["text", "audio"]}, "modalities"),
-    ("a voice", {"audio": {"voice": "x", "format": "wav"}}, "text only"),
+    ("a voice", {"audio": {"voice": "x", "format": "wav"}}, "must be text"),
     ("a sound", {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "text only"),
     ("an effort that is no word", {"reasoning_effort": 3}, "reasoning_effort"),
     ("a format of thoughts nobody knows", {"reasoning_format": "x"}, "reasoning_format"),
