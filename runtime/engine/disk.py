@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.engine.backend import Generator
-from runtime.engine.beginnings import Scales, common_prefix
+from runtime.engine.beginnings import Scales, begins, longest_beginning
 from runtime.engine.errors import FolderNotPrivate, StateFailed
 from runtime.engine.shelf import Kept
 from runtime.engine.states import PartialState, SavedSequence, StateFile
@@ -119,18 +119,8 @@ class Disk:
     def longest_prefix(
         self, prompt: Tokens[int], scales: Scales, usable: Callable[[OnDisk, int], int]
     ) -> tuple[OnDisk | None, int]:
-        """The one that shares the longest beginning with `prompt`, and how many tokens: one is left to compute.
-
-        Of one with so many tokens in common, so many are `usable`.
-        """
-        best: OnDisk | None = None
-        best_length = 0
-        for one in self._all():
-            if one.scales == scales:
-                common = min(common_prefix(one.tokens, prompt), len(prompt) - 1)
-                if common > best_length and (length := usable(one, common)) > best_length:
-                    best, best_length = one, length
-        return best, best_length
+        """As `longest_beginning`, of what is there."""
+        return longest_beginning(self._all(), prompt, scales, usable)
 
     def used(self, one: OnDisk) -> None:
         """It has been gone on from."""
@@ -148,10 +138,7 @@ class Disk:
             return list(self._kept or ())
 
     def _has(self, kept: Kept) -> bool:
-        return any(
-            one.scales == kept.scales and common_prefix(one.tokens, kept.tokens) == len(kept.tokens)
-            for one in self._all()
-        )
+        return any(begins(one, kept) for one in self._all())
 
     def _forget(self, one: OnDisk) -> None:
         with self._lock:
@@ -178,7 +165,7 @@ class Disk:
         self._is_full = False
         with self._lock:
             assert self._kept is not None
-            needless = [one for one in self._kept if _begins(new, one)]
+            needless = [one for one in self._kept if begins(new, one)]
             self._kept = [one for one in self._kept if one not in needless] + [new]
         for one in needless:
             one.path.unlink(missing_ok=True)
@@ -212,11 +199,6 @@ class Disk:
         self._say(f"{path.name} is not used, and removed: {reason}")
         with suppress(OSError):
             path.unlink(missing_ok=True)
-
-
-def _begins(longer: OnDisk, other: OnDisk) -> bool:
-    """Whether `other` is no more than a beginning of `longer`."""
-    return other.scales == longer.scales and common_prefix(longer.tokens, other.tokens) == len(other.tokens)
 
 
 def _used_at(path: Path) -> float:

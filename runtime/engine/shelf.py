@@ -11,7 +11,7 @@ from collections.abc import Sequence as Tokens
 
 import msgspec
 
-from runtime.engine.beginnings import Scales, common_prefix
+from runtime.engine.beginnings import Scales, begins, longest_beginning
 
 _MAX_KEPT = 64
 """Sequences; each new request is compared with all of them."""
@@ -39,7 +39,7 @@ class Shelf:
 
     def put(self, kept: Kept) -> list[Kept]:
         """Keep it, and none that it makes needless; returns those that have to go. It must fit into `capacity`."""
-        self._kept = [other for other in self._kept if not _begins(kept, other)]
+        self._kept = [other for other in self._kept if not begins(kept, other)]
         self._kept.append(kept)
         gone = []
         while self.size > self.capacity or len(self._kept) > _MAX_KEPT:
@@ -52,26 +52,11 @@ class Shelf:
         return gone
 
     def longest_prefix(
-        self, prompt: Tokens[int], scales: Scales, usable: Callable[[int, int], int] = lambda _held, common: common
+        self, prompt: Tokens[int], scales: Scales, usable: Callable[[Kept, int], int] = lambda _kept, common: common
     ) -> tuple[Kept | None, int]:
-        """The one that shares the longest beginning with `prompt`, and how many tokens: one is left to compute.
-
-        Of so many tokens with so many in common, so many are `usable`.
-        """
-        best: Kept | None = None
-        best_length = 0
-        for kept in self._kept:
-            if kept.scales == scales:
-                common = min(common_prefix(kept.tokens, prompt), len(prompt) - 1)
-                if common > best_length and (length := usable(len(kept.tokens), common)) > best_length:
-                    best, best_length = kept, length
-        return best, best_length
+        """As `longest_beginning`, of what is kept."""
+        return longest_beginning(self._kept, prompt, scales, usable)
 
     def remove(self, kept: Kept) -> None:
         """It is in the pool again."""
         self._kept.remove(kept)
-
-
-def _begins(longer: Kept, other: Kept) -> bool:
-    """Whether `other` is no more than a beginning of `longer`."""
-    return other.scales == longer.scales and common_prefix(longer.tokens, other.tokens) == len(other.tokens)

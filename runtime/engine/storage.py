@@ -120,7 +120,10 @@ class Storage:
             along = max((length for length in one.checkpoints if length <= common), default=0)
             return max(usable(len(one.tokens), common), along)
 
-        kept, length = self._shelf.longest_prefix(prompt, scales, usable)
+        def usable_on_shelf(kept: Kept, common: int) -> int:
+            return usable(len(kept.tokens), common)
+
+        kept, length = self._shelf.longest_prefix(prompt, scales, usable_on_shelf)
         written, on_disk = None, 0
         if self._disk is not None:
             written, on_disk = self._disk.longest_prefix(prompt, scales, usable_on_disk)
