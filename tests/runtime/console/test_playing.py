@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from runtime.console.chat import Chat
-from runtime.console.screen import Screen
-from runtime.engine.engine import Engine
-from runtime.engine.types import Sampling
-from runtime.engine.weights import Weights
-from runtime.models.served import ServedModel
-from runtime.settings import Settings
 from support.bundles import DEMO_GGUF, clean_environment
-from support.hearing import demo_with
 from support.hearing_projectors import seeing_too, ultravox
 from support.pictures import base64_of, png
 from support.places import ROOT
 from support.sounds import tone, wav, written
+from support.talking import chat
 
 WHAT = "What is said?"
 
@@ -38,33 +28,6 @@ def projector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-
-
-def chat(projector: Path | None, *typed: str) -> list[str]:
-    """What the screen shows first below each line that is typed, of a chat with the demo model."""
-    screen = io.StringIO()
-    waiting = list(typed)
-
-    async def read() -> str:
-        if not waiting:
-            raise EOFError
-        screen.write(f"> {waiting[0]}\n")
-        return waiting.pop(0)
-
-    async def main() -> None:
-        engine = Engine(demo_with(projector))
-        engine.start()
-        served = ServedModel("demo", Weights(DEMO_GGUF), 0, "", engine, threading.Event())
-        settings = Settings(max_tokens=4, sampling=Sampling(temperature=0.0))
-        try:
-            await asyncio.wrap_future(engine.ready)
-            await asyncio.wait_for(Chat([served], settings, Screen(screen), read).run(), 60)
-        finally:
-            engine.stop()
-            engine.join(10)
-
-    asyncio.run(main())
-    return [part.partition("\n")[2].partition("\n")[0] for part in screen.getvalue().split("> ")[1:]]
 
 
 def test_sounds_go_with_what_is_asked_next_and_are_kept(projector: Path, tmp_path: Path) -> None:

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from runtime.console.chat import Chat
-from runtime.console.screen import Screen
 from runtime.console.showing import dropped, show
-from runtime.engine.engine import Engine
-from runtime.engine.llama.backend import LlamaBackend
-from runtime.engine.llama.loading import load_model
-from runtime.engine.llama.projector import Projector
-from runtime.engine.settings import ContextSettings, LoadSettings, ProjectorSettings
-from runtime.engine.types import Sampling
-from runtime.engine.weights import Weights
 from runtime.media.errors import MediaError
 from runtime.media.given import Gathering
-from runtime.models.served import ServedModel
-from runtime.settings import Settings
 from support.bundles import DEMO_GGUF, clean_environment
 from support.pictures import data_uri, png
 from support.places import ROOT
 from support.projectors import llava
+from support.talking import chat
 
 WHAT = "What is in this picture?"
 SEES: Any = SimpleNamespace(sees=True, hears=False)
@@ -85,38 +72,6 @@ def test_what_is_no_picture_is_told_when_it_is_shown(tmp_path: Path, data: bytes
 def projector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One for the demo model, which sees nothing in particular with it."""
     return llava(tmp_path_factory.mktemp("projector") / "llava.gguf", 192)
-
-
-def chat(projector: Path | None, *typed: str) -> list[str]:
-    """What the screen shows first below each line that is typed, of a chat with the demo model."""
-    screen = io.StringIO()
-    waiting = list(typed)
-
-    async def read() -> str:
-        if not waiting:
-            raise EOFError
-        screen.write(f"> {waiting[0]}\n")
-        return waiting.pop(0)
-
-    def open_backend() -> LlamaBackend:
-        model = load_model(Weights(DEMO_GGUF), LoadSettings(), threading.Event())
-        eye = None if projector is None else Projector(model, Weights(projector), ProjectorSettings(), 1, None)
-        return LlamaBackend(model, ContextSettings(1024, 4, 128, 64, 1), projector=eye)
-
-    async def main() -> None:
-        engine = Engine(open_backend)
-        engine.start()
-        served = ServedModel("demo", Weights(DEMO_GGUF), 0, "", engine, threading.Event())
-        settings = Settings(max_tokens=4, sampling=Sampling(temperature=0.0))
-        try:
-            await asyncio.wrap_future(engine.ready)
-            await asyncio.wait_for(Chat([served], settings, Screen(screen), read).run(), 60)
-        finally:
-            engine.stop()
-            engine.join(10)
-
-    asyncio.run(main())
-    return [part.partition("\n")[2].partition("\n")[0] for part in screen.getvalue().split("> ")[1:]]
 
 
 @pytest.fixture(autouse=True)

@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runtime.engine.engine import Engine
-from runtime.engine.llama.backend import LlamaBackend
-from runtime.engine.llama.loading import load_model
-from runtime.engine.llama.projector import Projector
-from runtime.engine.settings import ContextSettings, LoadSettings, ProjectorSettings
-from runtime.engine.weights import Weights
-from support.apps import Ask, with_app
-from support.bundles import DEMO_GGUF
 from support.pictures import base64_of, data_uri, png
 from support.projectors import llava
+from support.senses import Answers, asked
 
 
 @pytest.fixture(scope="module")
 def projector_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return llava(tmp_path_factory.mktemp("projector") / "llava.gguf", 192)
-
-
-def seeing(projector_file: Path | None) -> Callable[[], LlamaBackend]:
-    def open_backend() -> LlamaBackend:
-        model = load_model(Weights(DEMO_GGUF), LoadSettings(), threading.Event())
-        projector = None
-        if projector_file is not None:
-            projector = Projector(model, Weights(projector_file), ProjectorSettings(), 1, None)
-        return LlamaBackend(model, ContextSettings(1024, 4, 128, 64, 1), projector=projector)
-
-    return open_backend
-
-
-Answers = Callable[[str, Any], Awaitable[tuple[int, Any]]]
-
-
-def asked(projector_file: Path | None, body: Callable[[Answers, Engine], Awaitable[None]]) -> None:
-    async def with_json(ask: Ask, engine: Engine) -> None:
-        import asyncio
-
-        await asyncio.wrap_future(engine.ready)
-
-        async def answers(path: str, content: Any) -> tuple[int, Any]:
-            status, _headers, text = await ask("POST", path, json.dumps(content).encode())
-            return status, json.loads(text)
-
-        await body(answers, engine)
-
-    with_app(seeing(projector_file), with_json)
 
 
 TEXT, MORE = "What is this?", "Say it in a word."

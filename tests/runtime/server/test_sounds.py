@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runtime.engine.engine import Engine
-from support.apps import Ask, with_app
-from support.hearing import demo_with
 from support.hearing_projectors import CELLS_OF_HALF_A_MINUTE, seeing_too, ultravox
 from support.pictures import base64_of, data_uri, png
 from support.projectors import llava
+from support.senses import Answers, asked
 from support.sounds import wav
 
 TEXT, MORE = "What is this?", "Say it in a word."
 GREEDY = {"temperature": 0}
 
-Answers = Callable[[str, Any], Awaitable[tuple[int, Any]]]
-
 
 @pytest.fixture(scope="module")
 def hearing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ultravox(tmp_path_factory.mktemp("projector") / "ultravox.gguf", 192)
-
-
-def asked(projector_file: Path | None, body: Callable[[Answers, Engine], Awaitable[None]]) -> None:
-    async def with_json(ask: Ask, engine: Engine) -> None:
-        await asyncio.wrap_future(engine.ready)
-
-        async def answers(path: str, content: Any) -> tuple[int, Any]:
-            status, _headers, text = await ask("POST", path, json.dumps(content).encode())
-            return status, json.loads(text)
-
-        await body(answers, engine)
-
-    with_app(demo_with(projector_file), with_json)
 
 
 def openai(sound: Any, kind: str = "input_audio") -> dict[str, Any]:

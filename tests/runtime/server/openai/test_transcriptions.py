@@ -12,9 +12,9 @@ import pytest
 
 from runtime.engine.engine import Engine
 from support.apps import Ask, with_app, with_engine_port
-from support.hearing import demo_with
 from support.hearing_projectors import CELLS_OF_HALF_A_MINUTE, ultravox
 from support.projectors import llava
+from support.senses import demo_with
 from support.sounds import FORMS, silence, tone, wav, written
 
 NOTE = ("note.wav", wav(seconds=1.5))
