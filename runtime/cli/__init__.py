@@ -1,6 +1,6 @@
 """The bundle's command line.
 
-main → from the first line to the last       options, values → every flag, its help and what it may be
+main → from the first line to the last       options, values, lists → every flag, what it may be
 flags, command → all of them together, in groups
 translate → flags into settings              computing, sampling → those of the engine, and of what is sampled
 reading → files that flags name              arguments → `.args`, in llamafile's format

@@ -11,25 +11,27 @@ from typing import Any
 
 import click
 
-from runtime.cli.values import (
+from runtime.cli.lists import (
     WORKER_PORT,
     CommaList,
+    Mebibytes,
+    Metadata,
+    Origins,
+    ServerAddresses,
+    Shares,
+    TensorBuffers,
+    WorkerAddresses,
+)
+from runtime.cli.values import (
     FileMode,
     FiniteNumber,
     FolderAndSize,
     GpuName,
     HubName,
     LayerCount,
-    Mebibytes,
-    Metadata,
-    Origins,
     PathPrefix,
-    ServerAddresses,
-    Shares,
     SplitModeName,
-    TensorBuffers,
     Whole,
-    WorkerAddresses,
 )
 
 REHEARSE = "--rehearse"

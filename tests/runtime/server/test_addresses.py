@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.cli.lists import Origins as OriginsFlag
 from runtime.cli.main import command
-from runtime.cli.values import Origins as OriginsFlag
 from runtime.server.access import Origins, own_names
 from runtime.server.app import DIALECTS
 from runtime.server.paths import plain_path
