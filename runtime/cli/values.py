@@ -24,7 +24,7 @@ _HUB_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::([A-Za-z0-9]
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
-_FOLDER_AND_SIZE = re.compile(r"(.+)=(\d+(?:\.\d+)?) ?([KMGT])(i?)B?", re.IGNORECASE)
+_FOLDER_AND_SIZE = re.compile(r"(.+)=(\d{1,12}(?:\.\d+)?) ?([KMGT])(i?)B?", re.IGNORECASE)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 
 
