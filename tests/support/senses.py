@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from runtime.engine.backend import BatchItem
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
+from runtime.engine.llama.context import Context
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.projector import Projector
 from runtime.engine.settings import ContextSettings, LoadSettings, ProjectorSettings
@@ -48,3 +50,17 @@ def asked(projector_file: Path | None, body: Callable[[Answers, Engine], Awaitab
         await body(answers, engine)
 
     with_app(demo_with(projector_file), with_json)
+
+
+def said_greedily(backend: LlamaBackend, context: Context, position: int, n: int) -> str:
+    """What the model goes on with, up to `n` tokens, after what was computed last in slot 0, up to `position`."""
+    said, output = b"", -1
+    for _ in range(n):
+        logits = backend.model.lib.llama_get_logits_ith(context._handle, output)
+        token = max(range(backend.model.facts.vocabulary_size), key=lambda i: logits[i])
+        if backend.model.ends_generation(token):
+            break
+        said += backend.model.piece(token)
+        output = context.decode([BatchItem(0, position, (token,), 1)], ())[0]
+        position += 1
+    return said.decode("utf-8", "replace")

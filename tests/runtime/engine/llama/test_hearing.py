@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.engine.backend import BatchItem, Samples
+from runtime.engine.backend import Samples
 from runtime.engine.engine import Engine
 from runtime.engine.errors import PromptTooLong
 from runtime.engine.llama.backend import LlamaBackend
@@ -20,6 +20,7 @@ from support.bundles import DEMO_GGUF
 from support.hearing_projectors import CELLS_OF_HALF_A_MINUTE, qwen, seeing_too, ultravox
 from support.pictures import png
 from support.seeing import MODEL, anew, open_backend, question, texts_of, with_engine
+from support.senses import said_greedily
 from support.sounds import silence, tone, wav, written
 
 FAMILIES = {"ultravox": ultravox, "qwen": qwen, "seeing too": seeing_too}
@@ -63,16 +64,7 @@ def said_by_mtmd(backend: LlamaBackend, file: bytes, n: int) -> str:
     assert mtmd.mtmd_helper_eval_chunks(projector.handle, handle, chunks, 0, 0, 64, True, ctypes.byref(place)) == 0
     mtmd.mtmd_input_chunks_free(chunks)
     mtmd.mtmd_bitmap_free(bitmap)
-    said, output, position = b"", -1, place.value
-    for _ in range(n):
-        logits = lib.llama_get_logits_ith(handle, output)
-        token = max(range(backend.model.facts.vocabulary_size), key=lambda i: logits[i])
-        if backend.model.ends_generation(token):
-            break
-        said += backend.model.piece(token)
-        output = context.decode([BatchItem(0, position, (token,), 1)], ())[0]
-        position += 1
-    return said.decode("utf-8", "replace")
+    return said_greedily(backend, context, place.value, n)
 
 
 @pytest.mark.parametrize("seconds", [0.2, 2.0], ids=["short", "longer"])

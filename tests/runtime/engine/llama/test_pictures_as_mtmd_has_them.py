@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.engine.backend import BatchItem, Pixels
+from runtime.engine.backend import Pixels
 from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.mtmd import import_mtmd
@@ -16,6 +16,7 @@ from runtime.engine.pieces import Piece
 from runtime.media.decoding import decode
 from support.pictures import drawn, png, written
 from support.seeing import FAMILIES, open_backend, question, seeing_files, texts_of, with_engine
+from support.senses import said_greedily
 
 TEXT, MORE = "Look: ", " What is it?"
 
@@ -47,17 +48,7 @@ def said_by_mtmd(backend: LlamaBackend, pictures: list[Pixels], n: int) -> str:
     mtmd.mtmd_input_chunks_free(chunks)
     for bitmap in bitmaps:
         mtmd.mtmd_bitmap_free(bitmap)
-    said = b""
-    output, position = -1, place.value
-    for _ in range(n):
-        logits = lib.llama_get_logits_ith(handle, output)
-        token = max(range(backend.model.facts.vocabulary_size), key=lambda i: logits[i])
-        if backend.model.ends_generation(token):
-            break
-        said += backend.model.piece(token)
-        output = context.decode([BatchItem(0, position, (token,), 1)], ())[0]
-        position += 1
-    return said.decode("utf-8", "replace")
+    return said_greedily(backend, context, place.value, n)
 
 
 @pytest.mark.parametrize("sizes", [[(96, 64)], [(40, 120)], [(96, 64), (32, 32)]], ids=["wide", "tall", "two"])
