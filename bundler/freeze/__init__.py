@@ -2,7 +2,7 @@
 
 pipeline → all of it, in order                      pins → which versions go in
 llama → llama-cpp-python, put together              variants → for which processors
-libraries → llama.cpp, compiled                     compiler, ninja → with what, and how far it is
+libraries, mtmd → llama.cpp, compiled               compiler, cmake, ninja → with what, and how far it is
 sources, corrections → what is compiled             environment, packages → what is installed, and from where
 core → the frozen program, builder → that of `loaf` contents, licenses → what is in it
 c_library, elf → the C library that goes along, and how programs find it

@@ -84,13 +84,14 @@ def install_loaf(folder: Path, progress: Progress) -> None:
 def install_source(progress: Progress) -> None:
     """Brings what `runtime/` is run from source with, where this Python belongs: its packages, llama.cpp, the page."""
     from bundler.freeze.llama import compiled_package, lay_into  # here, since they need what only this Python has
+    from bundler.freeze.mtmd import compiled_mtmd
 
-    llama = compiled_package(progress)
-    state = f"{_state()} {llama.name}"
+    llama, mtmd = compiled_package(progress), compiled_mtmd(progress)
+    state = f"{_state()} {llama.name} {mtmd.name}"
     if not _is_done(Path(sys.prefix), "source", state):
         others = [pin for pin in (*pins("runtime"), *pins("media")) if not pin.startswith(f"{LLAMA}==")]
         install(Path(sys.executable), others, what="the runtime's packages", log=log_file("setup"), progress=progress)
-        lay_into(next(Path(sys.prefix).glob("lib/python*/site-packages")), llama)
+        lay_into(next(Path(sys.prefix).glob("lib/python*/site-packages")), llama, mtmd)
         _note(Path(sys.prefix), "source", state)
     _install_page(progress)
 

@@ -10,21 +10,16 @@ in one: ggml's assertions name their source file, so the compiler is told to wri
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from bundler.errors import StepFailed
-from bundler.freeze.compiler import Compiler, compile_environment
+from bundler.freeze.cmake import Project, build, crossing
+from bundler.freeze.compiler import Compiler
 from bundler.freeze.corrections import CORRECTIONS, WITHOUT_SME, Correction
-from bundler.freeze.ninja import NinjaProgress
-from bundler.freeze.packages import complaints
 from bundler.freeze.pins import llama_version, pins
-from bundler.freeze.process import CommandFailed, run
 from bundler.freeze.sources import prepared_sources
 from bundler.freeze.variants import knows_sme
 from bundler.progress import Progress
@@ -41,7 +36,8 @@ FLAGS = (
     "-DLLAMA_OPENSSL=OFF",
     "-DMTMD_VIDEO=OFF",
 )
-"""How llama.cpp is configured; part of the libraries' key. With MTMD_VIDEO libmtmd would start the system's ffmpeg."""
+"""How llama.cpp is configured, and libmtmd (`mtmd.py`), which would start the system's ffmpeg with MTMD_VIDEO; part of
+the libraries' key."""
 
 _FIRST = 'set(LLAMA_BUILD_COMMON OFF CACHE BOOL "not in the package" FORCE)\nset(CMAKE_BUILD_WITH_INSTALL_RPATH TRUE)\n'
 """CMake reads this right after `project("llama.cpp")`. llama-cpp-python's own CMakeLists forces llama.cpp's `common`
@@ -62,7 +58,7 @@ _ONE_NEEDS_BYTES = 20_000_000
 _KEPT = 96  # a few MB each, and minutes to make again: twice all of both platforms, and more
 
 _KIND = "library"
-_LIBRARIES = {"ggml": ("ggml", "ggml-base", "ggml-rpc"), "llama": ("llama",), "mtmd": ("mtmd",)}
+_LIBRARIES = {"ggml": ("ggml", "ggml-base", "ggml-rpc"), "llama": ("llama",)}
 """What every program has, by the name under which it is kept: CMake's targets, each of which becomes lib`target`.so."""
 
 _VARIANT = "cpu-"
@@ -91,6 +87,11 @@ def compiled_libraries(
 def are_compiled(variants: Sequence[str], compiler: Compiler, machine: str) -> bool:
     """Whether nothing is left to compile for them."""
     return not _missing(_targets(variants), libraries_key(compiler, machine))
+
+
+def kept_library(key: str, make: Callable[[Path], None]) -> Path:
+    """The folder `key` with another library, kept as long as these: made by `make(folder)` when there is none."""
+    return cached(_KIND, key, make, needs=_ONE_NEEDS_BYTES, keep=_KEPT)
 
 
 def libraries_key(compiler: Compiler, machine: str = platform.machine()) -> str:
@@ -135,39 +136,23 @@ def _compile(
     log.unlink(missing_ok=True)
     progress.say(f"Compiling llama.cpp for {machine}, once on this machine; who interrupts it goes on where it was.")
     source = prepared_sources(work, log, progress, _more_corrections(compiler, machine))
-    build = work / "build"
-    if wanted := [target for targets in missing.values() for target in targets]:
-        _run_cmake(source, build, wanted, compiler, machine, log, progress)
+    folder = work / "build"
+    if wanted := tuple(target for targets in missing.values() for target in targets):
+        first = work / "first.cmake"
+        first.write_text(_FIRST)
+        flags = (*FLAGS, *crossing(machine), f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={first}")
+        build(Project("llama.cpp", source, flags, wanted), folder, compiler, log, progress)
     for name, targets in missing.items():
-        take = partial(_take_libraries, build, targets) if targets else partial(_take_modules, source)
-        cached(_KIND, _entry_key(name, key), take, needs=_ONE_NEEDS_BYTES, keep=_KEPT)
+        take = partial(take_libraries, folder, targets) if targets else partial(_take_modules, source)
+        kept_library(_entry_key(name, key), take)
 
 
-def _run_cmake(
-    source: Path, build: Path, wanted: Sequence[str], compiler: Compiler, machine: str, log: Path, progress: Progress
-) -> None:
-    work = build.parent
-    first = work / "first.cmake"
-    first.write_text(_FIRST)
-    crossing = (
-        () if machine == platform.machine() else ("-DCMAKE_SYSTEM_NAME=Linux", f"-DCMAKE_SYSTEM_PROCESSOR={machine}")
-    )
-    flags = (*FLAGS, *crossing, f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={first}")
-    env = compile_environment(work, compiler, len(os.sched_getaffinity(0)))
-    try:
-        with progress.step("Configuring llama.cpp", None, "steps"):
-            run(["cmake", "-S", source, "-B", build, *flags], log=log, env=env)
-        with ExitStack() as bars:
-            bar = NinjaProgress("Compiling llama.cpp", progress, bars)
-            run(["cmake", "--build", build, "--target", *wanted], log=log, env=env, on_line=bar)
-    except CommandFailed as error:
-        raise StepFailed("compiling llama.cpp", complaints(error.tail), log) from error
-
-
-def _take_libraries(build: Path, targets: tuple[str, ...], folder: Path) -> None:
-    """Each once, by the name by which others ask for it; what is called lib`target`.so then is a link to it."""
+def take_libraries(made: Path, targets: tuple[str, ...], folder: Path) -> None:
+    """Into `folder`, out of the one that they were made in: each once, by the name by which others ask for it; what is
+    called lib`target`.so then is a link to it.
+    """
     for target in targets:
-        plain = next(build.rglob(f"lib{target}.so"))
+        plain = next(made.rglob(f"lib{target}.so"))
         asked_for = plain.readlink().name if plain.is_symlink() else plain.name
         shutil.copy(plain, folder / asked_for)
         if asked_for != plain.name:

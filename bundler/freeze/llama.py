@@ -28,6 +28,7 @@ from bundler.store.cache import cached, key_of
 
 _NEEDS_BYTES = 100_000_000  # all libraries of a program: 30 MB
 _PACKAGE = "llama_cpp"
+_LIBRARIES = f"{_PACKAGE}/lib"
 _VARIANT = "libggml-cpu-"
 
 
@@ -57,8 +58,8 @@ def made_package(machine: str, *, complete: bool = False) -> Path | None:
     return compiled_package(SILENCE, machine, complete=complete)
 
 
-def lay_into(site_packages: Path, package: Path) -> None:
-    """Install `package`, the folder of `compiled_package`, in place of the one that is there."""
+def lay_into(site_packages: Path, package: Path, mtmd: Path) -> None:
+    """Install `package`, the folder of `compiled_package`, in place of the one that is there, and that of libmtmd."""
     for there in list(distributions(name=LLAMA, path=[str(site_packages)])):
         files = [Path(str(file.locate())) for file in there.files or ()]
         for file in files:
@@ -67,6 +68,9 @@ def lay_into(site_packages: Path, package: Path) -> None:
             with suppress(OSError):  # others have files there, too
                 folder.rmdir()
     shutil.copytree(package, site_packages, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(mtmd, site_packages / _LIBRARIES, symlinks=True, dirs_exist_ok=True)
+    with (site_packages / _about() / "RECORD").open("a") as record:
+        record.writelines(f"{_LIBRARIES}/{library.name},,\n" for library in sorted(mtmd.iterdir()))
 
 
 def variants_in(folder: Path) -> tuple[str, ...]:
@@ -83,11 +87,15 @@ def _put_together(parts: Sequence[Path], folder: Path) -> None:
     modules, *libraries = parts
     shutil.copytree(modules / _PACKAGE, folder / _PACKAGE)
     for part in libraries:
-        shutil.copytree(part, folder / _PACKAGE / "lib", symlinks=True, dirs_exist_ok=True)
-    about = folder / f"{_PACKAGE}_python-{llama_version()}.dist-info"
+        shutil.copytree(part, folder / _LIBRARIES, symlinks=True, dirs_exist_ok=True)
+    about = folder / _about()
     (about / "licenses").mkdir(parents=True)
     shutil.copy(modules / "PKG-INFO", about / "METADATA")
     shutil.copy(modules / "LICENSE.md", about / "licenses")
     (about / "INSTALLER").write_text("loaf\n")
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
     (about / "RECORD").write_text("".join(f"{name},,\n" for name in (*files, f"{about.name}/RECORD")))
+
+
+def _about() -> str:
+    return f"{_PACKAGE}_python-{llama_version()}.dist-info"

@@ -76,13 +76,13 @@ class FrozenMedia:
 def freeze_media(progress: Progress, platform: Platform | None = None) -> FrozenMedia:
     """The pack for `platform`, None: this machine's. Raises CacheError and FreezeError."""
     platform = platform or this_platform()
-    llama = platform.compiled_package(progress)
-    key = key_of(environment=platform.key(), llama=llama.name, modules=_LIST, compression=str(COMPRESSION))
-    return _described(cached("media", key, lambda entry: _make(entry, platform, llama, progress), needs=_NEEDS_BYTES))
+    mtmd = platform.compiled_mtmd(progress)
+    key = key_of(environment=platform.key(), mtmd=mtmd.name, modules=_LIST, compression=str(COMPRESSION))
+    return _described(cached("media", key, lambda entry: _make(entry, platform, mtmd, progress), needs=_NEEDS_BYTES))
 
 
-def _make(entry: Path, platform: Platform, llama: Path, progress: Progress) -> None:
-    installed = platform.installed(llama, progress)
+def _make(entry: Path, platform: Platform, mtmd: Path, progress: Progress) -> None:
+    installed = platform.installed(platform.compiled_package(progress), progress)
     folder, site_packages = entry / "media", installed.packages[0]
     folder.mkdir()
     python = installed.python(entry)
@@ -94,10 +94,8 @@ def _make(entry: Path, platform: Platform, llama: Path, progress: Progress) -> N
         target = folder / "pillow.libs" / library.name
         target.parent.mkdir(exist_ok=True)
         shutil.copy(library, target)
-    shutil.copy(llama / "llama_cpp" / "lib" / LIBRARY, folder / LIBRARY)
+    shutil.copy(mtmd / LIBRARY, folder / LIBRARY)
     shutil.copytree(site_packages / _SOUNDS, folder / _SOUNDS, ignore=shutil.ignore_patterns("__pycache__", _LICENSE))
-    if any(_VECTOR_MATH in _needed(library) for library in (folder / _SOUNDS).glob("*.so")):
-        shutil.copy(installed.c_library.folder / _VECTOR_MATH, folder / _SOUNDS / _VECTOR_MATH)
     if any(_VECTOR_MATH in _needed(library) for library in (folder / _SOUNDS).glob("*.so")):
         shutil.copy(installed.c_library.folder / _VECTOR_MATH, folder / _SOUNDS / _VECTOR_MATH)
     _compile(python, folder)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-from contextlib import ExitStack
 from pathlib import Path
 
 from bundler.errors import StepFailed
-from bundler.freeze.compiler import Compiler, compile_environment
-from bundler.freeze.ninja import NinjaProgress
+from bundler.freeze.cmake import Project, build
+from bundler.freeze.compiler import Compiler
 from bundler.freeze.packages import complaints
 from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.freeze.sources import prepared_sources
@@ -31,20 +29,13 @@ def compile_library(
     Raises PackagesUnreachable, StepFailed and PythonUnsuitable.
     """
     source = prepared_sources(work, log, progress) / "vendor" / "llama.cpp"
-    target = work / "build"
-    cores = len(os.sched_getaffinity(0))
-    env = compile_environment(work, compiler, cores)
-    step = f"compiling the {recipe.title} backend"
+    folder, title = work / "build", f"the {recipe.title} backend"
+    build(Project(title, source, flags, (recipe.target,)), folder, compiler, log, progress)
+    library = next(folder.rglob(f"lib{recipe.target}.so"))
     try:
-        with progress.step(f"Configuring the {recipe.title} backend", None, "steps"):
-            run(["cmake", "-S", source, "-B", target, *flags], log=log, env=env)
-        with ExitStack() as bars:
-            bar = NinjaProgress(f"Compiling the {recipe.title} backend", progress, bars)
-            run(["cmake", "--build", target, "--target", recipe.target], log=log, env=env, on_line=bar)
-        library = next(target.rglob(f"lib{recipe.target}.so"))
-        run(["strip", "--strip-unneeded", library], log=log, env=env)
+        run(["strip", "--strip-unneeded", library], log=log, env=clean_environment())
     except CommandFailed as error:
-        raise StepFailed(step, complaints(error.tail), log) from error
+        raise StepFailed(f"compiling {title}", complaints(error.tail), log) from error
     return library
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from bundler.freeze.c_library import c_library_of_this_machine
 from bundler.freeze.environment import environment_key, freezing_environment, site_packages_of
 from bundler.freeze.llama import compiled_package, made_package
+from bundler.freeze.mtmd import compiled_mtmd
 from bundler.freeze.platforms.platform import Installed
 from bundler.progress import Progress
 from bundler.store.cache import key_of
@@ -28,6 +29,10 @@ class Native:
     def package_made(self, *, complete: bool = False) -> Path | None:
         """As `Platform` has it."""
         return made_package(platform.machine(), complete=complete)
+
+    def compiled_mtmd(self, progress: Progress) -> Path:
+        """As `Platform` has it."""
+        return compiled_mtmd(progress)
 
     def key(self) -> str:
         """As `Platform` has it."""

@@ -40,6 +40,9 @@ class Platform(Protocol):
     def package_made(self, *, complete: bool = False) -> Path | None:
         """The same if it has been compiled; None: it has not, or nobody can tell here."""
 
+    def compiled_mtmd(self, progress: Progress) -> Path:
+        """The folder with libmtmd for it, which no program has in it; as `compiled_package` raises."""
+
     def key(self) -> str:
         """Changes with what `installed` returns, but for llama-cpp-python."""
 

@@ -81,7 +81,7 @@ class TestKeys:
         libraries.compiled_libraries(["haswell"], found, "x86_64", SILENCE)
         monkeypatch.setattr(libraries, "RECIPE", libraries.RECIPE + " and more")
         libraries.compiled_libraries(["haswell"], found, "x86_64", SILENCE)
-        everything = ("python", "ggml", "llama", "mtmd", "cpu-haswell")
+        everything = ("python", "ggml", "llama", "cpu-haswell")
         assert asked_for == [everything, ("cpu-haswell",), everything]
 
     def test_the_runtime_depends_on_each_of_its_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

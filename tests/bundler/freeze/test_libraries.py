@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bundler.freeze import libraries, llama
+from bundler.errors import StepFailed
+from bundler.freeze import cmake as making
+from bundler.freeze import libraries, llama, mtmd
 from bundler.freeze.compiler import Compiler
 from bundler.freeze.contents import frozen_packages
 from bundler.freeze.licenses import collect_licenses
@@ -37,10 +39,12 @@ class Cmake:
 
     def __init__(self) -> None:
         self.made: list[str] = []
+        self.configured: list[Sequence[str | Path]] = []
         self.breaks = ""
 
     def __call__(self, argv: Sequence[str | Path], **_options: object) -> None:
         if "--target" not in argv:
+            self.configured.append(argv)
             return
         build = Path(argv[2])
         (build / "bin").mkdir(parents=True, exist_ok=True)
@@ -72,10 +76,12 @@ def cmake(monkeypatch: pytest.MonkeyPatch) -> Cmake:
             (source / name).write_text(text)
         return source
 
-    monkeypatch.setattr(libraries, "run", cmake)
-    monkeypatch.setattr(libraries, "prepared_sources", prepared)
-    monkeypatch.setattr(libraries, "_NEEDS_BYTES", 0)
-    monkeypatch.setattr(llama, "find_compiler", lambda _machine: GCC)
+    monkeypatch.setattr(making, "run", cmake)
+    for module in (libraries, mtmd):
+        monkeypatch.setattr(module, "prepared_sources", prepared)
+        monkeypatch.setattr(module, "_NEEDS_BYTES", 0)
+    for module in (llama, mtmd):
+        monkeypatch.setattr(module, "find_compiler", lambda _machine: GCC)
     monkeypatch.setattr(llama, "first_variants", lambda _compiler, _machine: ("x64", "haswell"))
     return cmake
 
@@ -84,16 +90,20 @@ def package(*, complete: bool = False) -> Path:
     return llama.compiled_package(SilentProgress(), "x86_64", complete=complete)
 
 
-ALWAYS = ["ggml", "ggml-base", "ggml-rpc", "llama", "mtmd"]
+def seeing() -> Path:
+    return mtmd.compiled_mtmd(SilentProgress(), "x86_64")
+
+
+ALWAYS = ["ggml", "ggml-base", "ggml-rpc", "llama"]
 
 
 def test_first_those_that_matter_here_then_only_what_is_missing(cmake: Cmake) -> None:
     first = package()
     assert cmake.made == [*ALWAYS, "ggml-cpu-x64", "ggml-cpu-haswell"]
-    assert (package(), len(cmake.made)) == (first, 7)
+    assert (package(), len(cmake.made)) == (first, 6)
     assert llama.variants_in(first) == ("haswell", "x64")
     whole = package(complete=True)
-    assert sorted(cmake.made[7:]) == sorted(f"ggml-cpu-{name}" for name in ALL if name not in ("x64", "haswell"))
+    assert sorted(cmake.made[6:]) == sorted(f"ggml-cpu-{name}" for name in ALL if name not in ("x64", "haswell"))
     assert set(llama.variants_in(whole)) == set(ALL)
     assert package() == whole, "what is complete already is not taken in part"
     assert not list((build_cache() / "compile").glob("*/")), "nothing is left of the work"
@@ -103,8 +113,8 @@ ALL = tuple(family_of("x86_64").variants)
 
 
 def test_who_is_interrupted_goes_on_where_they_were(cmake: Cmake) -> None:
-    cmake.breaks = "mtmd"
-    with pytest.raises(libraries.StepFailed, match="interrupted"):
+    cmake.breaks = "llama"
+    with pytest.raises(StepFailed, match="interrupted"):
         package()
     assert cmake.made == ALWAYS[:-1]
     assert llama.made_package("x86_64") is None
@@ -113,10 +123,30 @@ def test_who_is_interrupted_goes_on_where_they_were(cmake: Cmake) -> None:
     assert cmake.made == [*ALWAYS, "ggml-cpu-x64", "ggml-cpu-haswell"], "each once"
 
 
+def test_what_sees_is_compiled_when_it_is_wanted_and_the_rest_not_again(cmake: Cmake) -> None:
+    program = package()
+    cmake.made.clear()
+    folder = mtmd.compiled_mtmd(SilentProgress(), "x86_64")
+    assert cmake.made == ["mtmd"]
+    assert {path.name: path.is_symlink() for path in folder.iterdir()} == {"libmtmd.so": True, "libmtmd.so.0": False}
+    assert not list(program.rglob("libmtmd*"))
+    parts = libraries.compiled_libraries((), GCC, "x86_64", SilentProgress())
+    assert {f"-DGGML_LIBRARIES={parts[1]}", f"-DLLAMA_LIBRARIES={parts[2]}"} <= set(map(str, cmake.configured[-1]))
+    assert (parts[1] / "libggml-base.so").exists()
+    assert (parts[2] / "libllama.so").exists()
+    assert mtmd.compiled_mtmd(SilentProgress(), "x86_64") == folder
+    assert cmake.made == ["mtmd"]
+
+
+def test_without_a_program_what_that_takes_is_compiled_first(cmake: Cmake) -> None:
+    mtmd.compiled_mtmd(SilentProgress(), "x86_64")
+    assert cmake.made == [*ALWAYS, "mtmd"]
+
+
 def test_it_is_installed_as_a_package_is(cmake: Cmake, tmp_path: Path) -> None:
     site = tmp_path / "site-packages"
     for _ in range(2):
-        llama.lay_into(site, package(complete=bool(cmake.made)))
+        llama.lay_into(site, package(complete=bool(cmake.made)), seeing())
     found = next(distributions(name=LLAMA, path=[str(site)]))
     assert found.version == llama_version()
     assert all(Path(str(file.locate())).exists() for file in found.files or ())
@@ -140,7 +170,7 @@ def test_another_one_takes_the_place_of_all_files_of_the_last(cmake: Cmake, tmp_
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: llama_cpp_python\nVersion: 0.0.1\n")
     (about / "RECORD").write_text(f"bin/{old.name},,\n{about.name}/METADATA,,\n{about.name}/RECORD,,\n")
-    llama.lay_into(site, package())
+    llama.lay_into(site, package(), seeing())
     assert not old.exists()
     assert [one.version for one in distributions(name=LLAMA, path=[str(site)])] == [llama_version()]
 

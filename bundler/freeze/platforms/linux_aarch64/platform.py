@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bundler.errors import PlatformUnmakeable
 from bundler.freeze.llama import compiled_package, made_package
+from bundler.freeze.mtmd import compiled_mtmd
 from bundler.freeze.platforms.linux_aarch64.debian import DebianRoot, debian_key, debian_root
 from bundler.freeze.platforms.linux_aarch64.packages import packages_folder, packages_key
 from bundler.freeze.platforms.platform import Installed
@@ -32,14 +33,17 @@ class LinuxAarch64:
 
     def compiled_package(self, progress: Progress, *, complete: bool = False) -> Path:
         """As `Platform` has it. Raises `PlatformUnmakeable` also."""
-        if missing := [command for command in _TOOLS if shutil.which(command) is None]:
-            packages = " ".join(_TOOLS[command] for command in missing)
-            raise PlatformUnmakeable(self.name, missing, f"Debian: apt install {packages}")
+        self._check()
         return compiled_package(progress, _MACHINE, complete=complete)
 
     def package_made(self, *, complete: bool = False) -> Path | None:
         """As `Platform` has it."""
         return made_package(_MACHINE, complete=complete)
+
+    def compiled_mtmd(self, progress: Progress) -> Path:
+        """As `Platform` has it. Raises `PlatformUnmakeable` also."""
+        self._check()
+        return compiled_mtmd(progress, _MACHINE)
 
     def key(self) -> str:
         """As `Platform` has it."""
@@ -54,6 +58,11 @@ class LinuxAarch64:
         root = debian_root(progress)
         packages = (packages_folder(root.python_version, progress), llama)
         return Installed(packages, root.c_library, lambda *folders: _emulated(root, packages, folders))
+
+    def _check(self) -> None:
+        if missing := [command for command in _TOOLS if shutil.which(command) is None]:
+            packages = " ".join(_TOOLS[command] for command in missing)
+            raise PlatformUnmakeable(self.name, missing, f"Debian: apt install {packages}")
 
 
 def _emulated(root: DebianRoot, packages: tuple[Path, ...], folders: tuple[Path, ...]) -> list[str | Path]:
