@@ -16,6 +16,7 @@ from runtime.engine.answering import Answering
 from runtime.engine.backend import BatchItem, Drafter, Generator, Model, PoolFull
 from runtime.engine.beginnings import Scales
 from runtime.engine.checkpoints import CheckpointLimits
+from runtime.engine.debts import SLIGHT, Debts
 from runtime.engine.drafting import Drafting
 from runtime.engine.endings import Endings
 from runtime.engine.errors import DecodeFailed, EngineError, EngineStopped
@@ -29,6 +30,7 @@ from runtime.engine.showing import Showing
 from runtime.engine.states import NOTHING_WARM, Warmth
 from runtime.engine.stats import Counters, Occupant, SlotState
 from runtime.engine.step_cost import StepCost
+from runtime.engine.types import FinishReason
 
 if TYPE_CHECKING:
     from runtime.engine.disk import Disk
@@ -73,6 +75,7 @@ class Generations:
         self._breathe = breathe
         self._limits = Limits(batch=context.settings.n_batch, beside_streams=context.settings.n_ubatch)
         self._last_scales: Scales | None = None
+        self._debts = Debts()
         self._guessing = _guessing(context, model, drafter)
         self._running = Running(self.cache, self._guessing)
         self._answering = Answering(model, context.n_ctx, self.prefixes, self._guessing, outbox, counters)
@@ -157,7 +160,7 @@ class Generations:
         """One batch, if there is anything for it; False where it could not be computed."""
         self._running.streaming = ()
         running = self._running.sequences
-        chunks = plan_batch(running, self._limits, self._last_scales, beside_others=beside_others)
+        chunks = self._planned(running, beside_others=beside_others)
         if not chunks:
             return True
         self._last_scales = chunks[0].sequence.scales
@@ -182,10 +185,31 @@ class Generations:
             self._answering.report(run)
             output = outputs.get(run.slot)
             if output is not None:
-                ending = self._answering.go_on(run, chunk, output)
+                ending = self._go_on(run, chunk, output)
                 if ending is not None:
                     self._endings.conclude(run, ending)
+        if len(chunks) < len(running):
+            self._debts.paid(time.perf_counter() - began)
         return True
+
+    def _planned(self, running: list[Sequence], *, beside_others: bool) -> tuple[Chunk, ...]:
+        """The next batch: of those that owe the others nothing, where that is anything to compute."""
+        free = self._debts.free(running)
+        for those in [free] if len(free) == len(running) else [free, running]:
+            chunks = plan_batch(those, self._limits, self._last_scales, beside_others=beside_others)
+            if chunks:
+                return chunks
+        return ()
+
+    def _go_on(self, run: Run, chunk: Chunk, output: int) -> FinishReason | EngineError | None:
+        """Sample as `answering.py` does it, and note how long the others have to wait for what a grammar takes."""
+        if not run.sequence.request.sampling.grammar:
+            return self._answering.go_on(run, chunk, output)
+        began = time.perf_counter()
+        ending = self._answering.go_on(run, chunk, output)
+        if self._debts.took(run.sequence, time.perf_counter() - began):
+            self._running.streaming = ()  # the next batch is planned
+        return ending
 
     def _stream_on(self, runs: tuple[Run, ...]) -> None:
         """The batch before once more, each sequence one token on: most are like that, and need not be planned anew."""
@@ -194,11 +218,14 @@ class Generations:
         if outputs is None:
             return
         self._count(len(runs), max([len(run.sequence.tokens) for run in runs]))
+        began = time.perf_counter()
         for run, output in zip(runs, outputs, strict=True):
             self.prefixes.computed(run.sequence, run.sequence.tokens[-1:])
             ending = self._answering.say_next(run, output)
             if ending is not None:
                 self._endings.conclude(run, ending)
+        if time.perf_counter() - began > len(runs) * SLIGHT:
+            self._running.streaming = ()  # the next batch is planned, and who takes so long is found then
 
     def _compute(self, runs: tuple[Run, ...], decode: Callable[[Scales], T]) -> T | None:
         """What `decode` returns of the batch of `runs`; None where it could not be computed."""

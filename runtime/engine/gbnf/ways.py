@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from runtime.engine.errors import GrammarInvalid, GrammarTooCostly
 from runtime.engine.gbnf.reading import AnyToken, Chars, Element, Rules, read_gbnf
 
-_MAX_WAYS = 1_000
-"""Ways of reading at a time: each is tried with every word of the vocabulary when a token is refused."""
+_MAX_WAYS = 250
+"""Ways of reading at a time: each is tried with every word of the vocabulary when a token is refused. Schemas and
+patterns that people write have twenty at most."""
 
 _MAX_STEPS = 20_000
 """Ways that are tried for one token: a few milliseconds of llama.cpp's time."""
@@ -25,6 +26,9 @@ _FORESEEN = 32
 
 _TRIED = 4
 """Characters that are tried at each place: those that most ways begin with."""
+
+_MAX_LOOKED_AT = 4_000
+"""Ways that are looked at to foresee that: some ten milliseconds. JSON of any kind takes fifty."""
 
 _MAX_LENGTH = 200
 """Characters of a token that are looked at; hardly any has more."""
@@ -103,12 +107,16 @@ class Ways:
     def cheap_length(self) -> int | None:
         """How many characters a text may have for the ways to be few whatever it says; None: any number.
 
-        Goes on, again and again, with the character that leaves the most ways.
+        Goes on, again and again, with the character that leaves the most ways, for as long as that takes little.
         """
-        ways = Counter(self._ways)
+        ways = dict(Counter(self._ways))
+        looked_at = 0
         for length in range(_FORESEEN):
+            looked_at += len(ways)
+            if looked_at > _MAX_LOOKED_AT:
+                return length
             after = self._most_after(ways)
-            if after.total() > _MAX_STEPS:
+            if sum(after.values()) > _MAX_STEPS:
                 return length
             if not after or after == ways:
                 return None
@@ -126,21 +134,21 @@ class Ways:
         if len(self._made) > _MAX_REMEMBERED:
             self._forget()
 
-    def _most_after(self, ways: Counter[_Stack | None]) -> Counter[_Stack | None]:
-        """The ways after that character after which there are most."""
+    def _most_after(self, ways: dict[_Stack | None, int]) -> dict[_Stack | None, int]:
+        """The ways after that character after which there are most: each, and how often it is there."""
         open_ = [(stack, count) for stack, count in ways.items() if stack is not None]
-        best: Counter[_Stack | None] = Counter()
+        best: dict[_Stack | None, int] = {}
         ends: Counter[int] = Counter()
         for stack, count in open_:
             for code in _ends_of(self._elements[stack.at]):
                 ends[code] += count
         for code, _ in ends.most_common(_TRIED):
-            after: Counter[_Stack | None] = Counter()
+            after: dict[_Stack | None, int] = {}
             for stack, count in open_:
                 if self._takes(stack, code):
                     for following in self._after(stack):
-                        after[following] += count
-            if after.total() > best.total():
+                        after[following] = after.get(following, 0) + count
+            if sum(after.values()) > sum(best.values()):
                 best = after
         return best
 
