@@ -17,7 +17,7 @@ from pathlib import Path
 
 from target import Target
 
-QUIET_REQUESTS = 15
+QUIET_REQUESTS = 30
 TIDY_SECONDS = 2.5
 """After which memory must be back: the server gives it back a second after the last large answer."""
 
@@ -32,13 +32,15 @@ def _nothing() -> None:
 class Attack:
     """`run` returns what is wrong, "" where the attack was held off. `is_load`: it is to make others wait.
 
-    What takes the attacker long is done in `prepare`, before anybody is watched.
+    What takes the attacker long is done in `prepare`, before anybody is watched. How long others wait is compared with
+    when nobody else asks, or with when somebody does `honestly` what is attacked with.
     """
 
     name: str
     run: Callable[[Target], str]
     is_load: bool = False
     prepare: Callable[[], object] = _nothing
+    honestly: Callable[[Target], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ def carry_out(attack: Attack, target: Target) -> Result:
     attack.prepare()
     with _somebody_else(target) as others:
         quiet = others.ask(QUIET_REQUESTS)
+        if attack.honestly is not None:
+            others.begin()
+            attack.honestly(target)
+            quiet = others.end()
         before = target.memory()
         target.begin_peak()
         resident = target.peak()

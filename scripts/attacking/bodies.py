@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -102,17 +103,28 @@ def _held_open(count: int, piece: bytes, seconds: float) -> Callable[[Target], s
     return run
 
 
-def _unread(target: Target) -> str:
-    """Twenty who ask for long answers and read none of them."""
+def _long_answers(target: Target, read: Callable[[socket.socket], object]) -> str:
+    """Twenty who ask for long answers, and `read` them, or not."""
     body = json.dumps({"prompt": "Once", "n_predict": 300, "ignore_eos": True, "stream": True, "n_probs": 50}).encode()
+    head = b"POST /completion HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(
+        body
+    )
     with ExitStack() as stack:
+        reading = []
         for _ in range(20):
             raw = stack.enter_context(target.connected())
-            raw.sendall(
-                b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-            )
-        time.sleep(5)
+            raw.sendall(head + body)
+            reading.append(threading.Thread(target=read, args=(raw,)))
+            reading[-1].start()
+        for one in reading:
+            one.join()
     return ""
+
+
+def _read(raw: socket.socket) -> None:
+    with suppress(OSError):
+        while raw.recv(65536):
+            pass
 
 
 def _sent_ahead(target: Target) -> str:
@@ -166,7 +178,12 @@ ATTACKS = (
         _held_open(50, b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{", 5),
         is_load=True,
     ),
-    Attack("20 answers that are not read", _unread, is_load=True),
+    Attack(
+        "20 answers that are not read",
+        lambda target: _long_answers(target, lambda _raw: time.sleep(5)),
+        is_load=True,
+        honestly=lambda target: _long_answers(target, _read),
+    ),
     Attack("2,000 requests sent ahead", _sent_ahead, is_load=True),
     Attack(
         "a grammar whose ways double",

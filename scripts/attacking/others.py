@@ -13,7 +13,9 @@ import sys
 import threading
 import time
 
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.02
+"""Between two requests, alone and during the attack: who asks at once again finds all that it needs still at hand."""
+
 _PATIENCE = 60.0
 _BODY = json.dumps({"prompt": "Once upon", "n_predict": 8, "temperature": 0}).encode()
 
@@ -46,7 +48,7 @@ def main(port: int) -> None:
             except (OSError, http.client.HTTPException) as error:
                 told = {"problem": str(error) or repr(error)}
                 break
-            time.sleep(0 if count else PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
         if not count:
             lines.get()
         print(json.dumps(told), flush=True)

@@ -6,6 +6,8 @@ Knows command lines. Refuses to know what is measured.
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,9 +15,13 @@ from processes import plain_environment
 
 LOAF, LOOKUP, ONEFILE = "loaf", "loaf --lookup", "onefile"
 PACKED = "with a GPU pack"
+OWN = "its own C library"
 LLAMA_SERVER, SPLIT = "llama-server", "the same, pool split"
 MARKER = "<__media__>"
 """What stands for a picture in a prompt: libmtmd's own, as loaf has it; llama-server makes one up unless it is told."""
+
+_LAUNCHER = 65536
+"""Bytes at the beginning of a bundle, with the launcher in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,20 @@ def packed_bundle(path: Path, load: Load, scratch: Path) -> Contestant:
     each = bundle(path, load, scratch)
     no_driver = {"VK_DRIVER_FILES": "/nonexistent", "VK_ICD_FILENAMES": "/nonexistent"}
     return replace(each, name=PACKED, env=each.env | no_driver)
+
+
+def with_own_c_library(each: Contestant, path: Path, scratch: Path) -> Contestant:
+    """The same bundle, copied to `path`, on a machine whose C library is too old for it, as it takes it."""
+    shutil.copy(each.version[0], path)
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    with path.open("r+b") as copied:
+        head = copied.read(_LAUNCHER)
+        needed = re.compile(rb"( glibc=)\d+\.\d+$", re.MULTILINE)
+        copied.seek(0)
+        copied.write(needed.sub(lambda found: found[1] + b"99.9"[: len(found[0]) - len(found[1])], head))
+    server = [str(path), *each.server[1:]]
+    env = each.env | {"LOAF_CACHE_DIR": str(scratch)}
+    return Contestant(OWN, [str(path), "--version"], server, env, scratch)
 
 
 def bundle_with(path: Path, weights: Path, load: Load, scratch: Path, *more: str, lookup: bool = False) -> Contestant:

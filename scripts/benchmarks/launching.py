@@ -18,6 +18,7 @@ from contestants import (
     LLAMA_SERVER,
     LOAF,
     ONEFILE,
+    OWN,
     PACKED,
     Contestant,
     Load,
@@ -25,6 +26,7 @@ from contestants import (
     llama_server,
     onefile,
     packed_bundle,
+    with_own_c_library,
 )
 from onefile import onefile_program
 from processes import plain_environment, run_to_end, served, size_on_disk
@@ -85,8 +87,10 @@ def launch(server: Path | None, model: str, vulkan: bool, runs: int, json_file: 
     runtime, *_others = supply.runtimes().programs
     with tempfile.TemporaryDirectory(prefix="loaf-bench-") as name:
         folder, load = Path(name), Load()
+        loaf = bundle(_build(weights, supply, folder / "bench.loaf", progress), load, folder / LOAF)
         contestants = [
-            bundle(_build(weights, supply, folder / "bench.loaf", progress), load, folder / LOAF),
+            loaf,
+            with_own_c_library(loaf, folder / "own.loaf", folder / OWN),
             onefile(program, weights, load, folder / ONEFILE),
         ]
         if vulkan:
@@ -180,6 +184,9 @@ def held_against(samples: Samples, core_size: int) -> list[Target]:
         Target("ready within 0.25 s, without llama.cpp's own load", ready_but_load, 0.25, "s"),
         Target("packed program (core) of 22 MB at most", core_size, 22_000_000, "bytes"),
     ]
+    for row in (WARM, READY):
+        ratio = samples.ratio((row, OWN), (row, LOAF))
+        targets.append(Target(f"{row}: 1.1 with its own C library", ratio, 1.1, "x"))
     if PACKED in samples.columns:
         later = samples.median(READY, PACKED) - samples.median(READY, LOAF)
         targets.append(Target("ready at most 0.03 s later with a pack for which there is no device", later, 0.03, "s"))

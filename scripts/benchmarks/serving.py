@@ -17,7 +17,18 @@ from typing import Literal, get_args
 
 import click
 from cases import Case, Copying, Embeddings, LongPrompt, MemoryAfter, NewText, Prompts, Queued, SharedPrefix, Streams
-from contestants import LLAMA_SERVER, LOAF, LOOKUP, SPLIT, Contestant, Load, bundle_with, llama_server
+from contestants import (
+    LLAMA_SERVER,
+    LOAF,
+    LOOKUP,
+    OWN,
+    SPLIT,
+    Contestant,
+    Load,
+    bundle_with,
+    llama_server,
+    with_own_c_library,
+)
 from conversing import TakingTurns, Turns
 from dialects import ASKED, Dialects, ManyStreams, first_of, speed_of
 from looking import Looking
@@ -175,13 +186,16 @@ def _single(model: str, models: Models) -> Match:
     weights = models.file(model)
     prompts = Prompts(vocabulary_size(weights))
     label = f"one client, {Path(model).stem}"
-    return Match(Streams(label, prompts, 1, 32, 256 if model == "1b" else 512), weights, Load(context=4096, slots=4))
+    streams = Streams(label, prompts, 1, 32, 256 if model == "1b" else 512)
+    return Match(streams, weights, Load(context=4096, slots=4), also=OWN)
 
 
 def _contestants(match: Match, file: Path, server: Path | None, folder: Path) -> list[Contestant]:
     found = [bundle_with(file, match.weights, match.load, folder / LOAF, *match.flags)]
     if match.also == LOOKUP:
         found.append(bundle_with(file, match.weights, match.load, folder / LOAF, *match.flags, lookup=True))
+    if match.also == OWN:
+        found.append(with_own_c_library(found[0], folder / f"own-{match.weights.stem}.loaf", folder / OWN))
     if server is not None and match.also != LOAF:
         for split in [False, *[True] * (match.also == SPLIT)]:
             scratch, flags = folder / LLAMA_SERVER, ("--no-webui", *match.flags, *match.peer_flags)
@@ -199,6 +213,7 @@ def held_against(samples: Samples) -> list[Target]:
 
     ratio("one client, 100m: 0.97 of llama-server", "one client, 100m: tokens", LOAF, LLAMA_SERVER, 0.97)
     ratio("one client, 1b: 0.99 of llama-server", "one client, 1b: tokens", LOAF, LLAMA_SERVER, 0.99)
+    ratio("one client, 100m: 0.98 with its own C library", "one client, 100m: tokens", OWN, LOAF, 0.98)
     for clients in ("8 clients", "32 clients"):
         ratio(f"{clients}: as fast as llama-server", f"{clients}: tokens", LOAF, LLAMA_SERVER, 1)
         for row, which in ((f"  first token ({clients})", "median"), (f"  the slowest client's ({clients})", "worst")):

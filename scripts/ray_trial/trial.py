@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from email.message import Message
 from pathlib import Path
 
 import openai
@@ -100,9 +101,17 @@ class Front:
             with urllib.request.urlopen(
                 urllib.request.Request(self.url + path, data, headers), timeout=PATIENCE
             ) as answer:
-                return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read()
+                return answer.status, _once_each(answer.headers), answer.read()
         except urllib.error.HTTPError as error:
-            return error.code, {name.lower(): value for name, value in error.headers.items()}, error.read()
+            return error.code, _once_each(error.headers), error.read()
+
+
+def _once_each(headers: Message) -> dict[str, str]:
+    """By their names in small letters; none may come twice."""
+    found = [(name.lower(), value) for name, value in headers.items()]
+    doubled = [name for name, count in collections.Counter(name for name, _ in found).items() if count > 1]
+    expect(not doubled, f"no header comes twice: {doubled}")
+    return dict(found)
 
 
 def answers(front: Front) -> str:
@@ -115,8 +124,6 @@ def answers(front: Front) -> str:
         expect(front.ask(path)[0] == 404, f"what is not there is not: {path}")
     status, headers, _body = front.ask("/tokenize", {"content": "word " * 100_000})
     expect(status == 200, f"a large body goes through: {status}")
-    doubled = [name for name, count in collections.Counter(headers).items() if count > 1]
-    expect(not doubled, f"no header comes twice: {doubled}")
     return ""
 
 
