@@ -85,8 +85,8 @@ _OF_THE_CONNECTION = frozenset(
 """Headers that say how a body is sent, and go no further (RFC 9110, 7.6.1)."""
 _OF_THE_REQUEST = _OF_THE_CONNECTION | {"content-length"}
 """The length is told anew."""
-_OF_THE_ANSWER = _OF_THE_CONNECTION | {"date", "server"}
-"""Ray's own server says these."""
+_OF_THE_ANSWER = _OF_THE_CONNECTION | {"date", "server", "x-request-id"}
+"""Ray's own server says these; the request's id is the one that the bundle was told."""
 
 
 @serve.deployment(max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0})
