@@ -30,7 +30,7 @@ _ARCHIVE = "core.tar.gz"
 _DESCRIPTION = "runtime.json"
 _LICENSES = "licenses.txt"
 _PHASES = (
-    {"Compiling llama.cpp": 400.0, "Installing what is frozen": 10.0, "Building the page": 5.0},
+    {"Compiling llama.cpp": 300.0, "Installing what is frozen": 10.0, "Building the page": 5.0},
     {"Freezing the runtime": 40.0},
     {"Packing the runtime": 10.0},
 )

@@ -224,8 +224,8 @@ class Generations:
             ending = self._answering.say_next(run, output)
             if ending is not None:
                 self._endings.conclude(run, ending)
-        if time.perf_counter() - began > len(runs) * SLIGHT:
-            self._running.streaming = ()  # the next batch is planned, and who takes so long is found then
+        if time.perf_counter() - began > SLIGHT and any(run.sequence.request.sampling.grammar for run in runs):
+            self._running.streaming = ()  # the next batch is planned, and whose grammar takes so long is found then
 
     def _compute(self, runs: tuple[Run, ...], decode: Callable[[Scales], T]) -> T | None:
         """What `decode` returns of the batch of `runs`; None where it could not be computed."""

@@ -7,8 +7,10 @@ is done for a client that leaves is not begun, or ends with its next part (`chec
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,6 +33,10 @@ LARGE = 256 * 1024
 
 _MOST_FOR_LARGE = 4
 """Threads, and one for every two processors: llama.cpp computes with all of them, and others wait for that."""
+
+_NICENESS = 10
+"""Of those threads: a tenth of the weight of what computes. Where one holds the interpreter it is not held up for long,
+since what computes soon waits for the interpreter, too."""
 
 _SLOWER = (b"image", b"audio", b"multimodal")
 """What is in the names of fields with a picture or a sound, which takes longer than its size tells."""
@@ -74,4 +80,10 @@ def use_new_threads() -> None:
 def _for_large() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
-    return ThreadPoolExecutor(max(1, min(processors().usable // 2, _MOST_FOR_LARGE)), "large")
+    return ThreadPoolExecutor(max(1, min(processors().usable // 2, _MOST_FOR_LARGE)), "large", _give_way)
+
+
+def _give_way() -> None:
+    """Let all other threads go first. To Linux, whose threads have niceness of their own, a thread is a process."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
