@@ -14,6 +14,8 @@ import { messagesOf } from "./messages";
 interface Running {
   turn: Signal<Turn>;
   abort: AbortController;
+  /** Once it has ended, and is kept as it is. */
+  over: Promise<void>;
   /** Tokens a second, as far as it has come. */
   speed: Signal<number>;
   /** How much of the question is read, from 0 to 1; null before that is known. */
@@ -28,24 +30,28 @@ export const announcement = signal("");
 const DRAW_MS = 33;
 const KEEP_MS = 1000;
 
-export async function ask(text: string, attachments: Attachment[]): Promise<void> {
+export async function ask(text: string, attachments: readonly Attachment[]): Promise<void> {
   await askAfter(chat.value.leaf, text, attachments);
 }
 
-/** Asks again in other words: a branch beside `turn`. */
-export async function askInstead(turn: Turn, text: string): Promise<void> {
-  await askAfter(turn.parent, text, turn.attachments ?? []);
+/** Asks again in other words: a branch beside `turn`, for which an answer that is coming makes way. Whether it was asked. */
+export async function askInstead(turn: Turn, text: string, attachments: readonly Attachment[]): Promise<boolean> {
+  stop(turn.chat);
+  await running.value.get(turn.chat)?.over;
+  if (chat.value.id !== turn.chat) return false; // another one was opened meanwhile
+  void askAfter(turn.parent, text, attachments);
+  return true;
 }
 
-async function askAfter(parent: string | null, text: string, attachments: Attachment[]): Promise<void> {
+async function askAfter(parent: string | null, text: string, attachments: readonly Attachment[]): Promise<void> {
   const turn = { ...draftOf(text, attachments), parent };
   await answerTo([...pathTo(turns.value, parent), turn], [turn]);
 }
 
 /** What would be added to the open conversation. */
-export function draftOf(text: string, attachments: Attachment[]): Turn {
+export function draftOf(text: string, attachments: readonly Attachment[]): Turn {
   const turn: Turn = { id: newId(), chat: chat.value.id, parent: chat.value.leaf, role: "user", text, created: Date.now() };
-  if (attachments.length) turn.attachments = attachments;
+  if (attachments.length) turn.attachments = [...attachments];
   return turn;
 }
 
@@ -92,7 +98,9 @@ async function run(turn: Turn, before: Turn[], added: Turn[]): Promise<void> {
   if (running.value.has(of.id)) return;
   const body = bodyOf(of, before);
   turn.model = body.model;
-  const one: Running = { turn: signal(turn), abort: new AbortController(), speed: signal(0), read: signal(null) };
+  let end = (): void => {};
+  const over = new Promise<void>((resolve) => (end = resolve));
+  const one: Running = { turn: signal(turn), abort: new AbortController(), over, speed: signal(0), read: signal(null) };
   running.value = new Map(running.value).set(of.id, one);
   announcement.value = "Answering";
   try {
@@ -105,6 +113,7 @@ async function run(turn: Turn, before: Turn[], added: Turn[]): Promise<void> {
   rest.delete(of.id);
   running.value = rest;
   await settle(clean({ ...one.turn.value }));
+  end();
 }
 
 async function settle(turn: Turn): Promise<void> {

@@ -10,8 +10,10 @@ import { goTo, route } from "./route";
 export const chats = signal<readonly Chat[]>([]);
 /** Whether they have been read. Nothing is asked before that: what is read could not be told from what is new. */
 export const isLoaded = signal(false);
+/** The one in which nothing was asked yet. It stays until something is, whatever else is opened meanwhile. */
+export const unasked = signal<Chat>(newChat());
 /** The open one; it is not kept before something was asked in it. */
-export const chat = signal<Chat>(newChat());
+export const chat = signal<Chat>(unasked.value);
 export const turns = signal<Turns>(new Map());
 export const path = computed(() => pathTo(turns.value, chat.value.leaf));
 /** Whether the address names a conversation that is not open yet. */
@@ -51,7 +53,7 @@ async function open(id: string | null): Promise<void> {
   if (id && !found) return goTo({ view: "chat", chat: null });
   const kept = found ? await keep(() => store.turnsOf(found.id)) : undefined;
   turns.value = new Map((kept ?? []).map((turn) => [turn.id, turn]));
-  chat.value = found ?? newChat();
+  chat.value = found ?? unasked.value;
 }
 
 export function isKept(one: Chat): boolean {
@@ -62,7 +64,7 @@ export function startChat(): void {
   goTo({ view: "chat", chat: null });
   if (chat.value.leaf !== null) {
     turns.value = new Map();
-    chat.value = newChat();
+    chat.value = unasked.value;
   }
 }
 
@@ -70,6 +72,7 @@ export function startChat(): void {
 export async function change(fields: Partial<Chat>, one: Chat = chat.value): Promise<void> {
   const changed = { ...one, ...fields };
   if (chat.value.id === changed.id) chat.value = changed;
+  if (unasked.value.id === changed.id) unasked.value = changed;
   if (!isKept(changed)) return;
   chats.value = sorted(changed);
   await keep(() => store.putChat(changed));
@@ -82,6 +85,7 @@ export async function add(turn: Turn): Promise<void> {
   const changed = { ...to, leaf: turn.id, updated: Date.now(), title: to.title || titleOf(turn.text || turn.attachments?.[0]?.name || "Conversation") };
   put(turn);
   if (chat.value.id === changed.id) chat.value = changed;
+  if (unasked.value.id === changed.id) unasked.value = newChat();
   chats.value = sorted(changed);
   if (chat.value.id === changed.id) goTo({ view: "chat", chat: changed.id });
   await keep(() => store.putWhole(changed, [turn]));
@@ -142,7 +146,7 @@ export async function remove(one: Chat): Promise<void> {
   chats.value = chats.value.filter((other) => other.id !== one.id);
   if (chat.value.id === one.id) {
     turns.value = new Map();
-    chat.value = newChat();
+    chat.value = unasked.value;
     goTo({ view: "chat", chat: null });
   }
   await keep(() => store.dropChat(one.id));

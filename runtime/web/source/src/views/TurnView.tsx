@@ -1,12 +1,13 @@
 // One turn of the conversation, and what can be done with it.
 
-import { useComputed, useSignal } from "@preact/signals";
+import { useComputed } from "@preact/signals";
 import { Component, type ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { siblings } from "../chats/tree";
 import type { Turn } from "../chats/types";
 import { answer, answerAgain, askInstead, resume, running } from "../state/answering";
 import { branch, chat, path, show, turns } from "../state/chats";
+import { change, draftIn, drop, isEdited } from "../state/drafts";
 import { condition } from "../state/server";
 import { Markdown } from "../markdown/Markdown";
 import { CopyButton } from "../parts/CopyButton";
@@ -37,11 +38,11 @@ function GivenOrComing({ turn }: { turn: Turn }) {
 }
 
 function Question({ turn }: { turn: Turn }) {
-  const isEditing = useSignal(false);
+  const isEditing = useComputed(() => isEdited(turn)).value;
   return (
     <article class="turn user" aria-label="You">
-      {isEditing.value ? (
-        <Editing turn={turn} onEnd={() => (isEditing.value = false)} />
+      {isEditing ? (
+        <Editing turn={turn} />
       ) : (
         <div class="bubble">
           <Chips attachments={turn.attachments ?? []} />
@@ -51,35 +52,45 @@ function Question({ turn }: { turn: Turn }) {
       <div class="actions">
         <Branches turn={turn} />
         <CopyButton text={turn.text} label="Copy" />
-        <Action icon="edit" label="Edit and send again" onClick={() => (isEditing.value = true)} />
+        <Action icon="edit" label="Edit and send again" onClick={() => edit(turn)} />
         {turn.id === path.value.at(-1)?.id && <Action icon="retry" label="Answer" onClick={() => void answer(turn.id)} />}
       </div>
     </article>
   );
 }
 
-function Editing({ turn, onEnd }: { turn: Turn; onEnd: () => void }) {
+function edit(turn: Turn): void {
+  if (!isEdited(turn)) change(turn.id, { text: turn.text, attachments: turn.attachments ?? [] });
+}
+
+/** What is written here stays until it is sent or given up, whatever else is opened meanwhile. */
+function Editing({ turn }: { turn: Turn }) {
   const field = useRef<HTMLTextAreaElement>(null);
+  const isSending = useRef(false);
+  const { text, attachments } = draftIn(turn.id, turn.attachments);
+  const canSend = condition.value === "ready" && Boolean(text.trim() || attachments.length);
   useEffect(() => field.current!.focus(), []);
-  const send = (event: Event): void => {
+  const send = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const text = field.current!.value.trim();
-    if (!text || condition.value !== "ready") return;
-    onEnd();
-    void askInstead(turn, text);
+    if (!canSend || isSending.current) return;
+    isSending.current = true;
+    if (await askInstead(turn, text.trim(), attachments)) drop(turn.id);
+    isSending.current = false;
   };
+  const onEnd = (): void => drop(turn.id);
   const onKey = (event: KeyboardEvent): void => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) void send(event);
     if (event.key !== "Escape") return;
     event.stopPropagation();
     onEnd();
   };
   return (
-    <form class="editing" onSubmit={send}>
-      <textarea ref={field} aria-label="Edit the message" rows={Math.min(turn.text.split("\n").length + 1, 12)} defaultValue={turn.text} onKeyDown={onKey} />
+    <form class="editing" onSubmit={(event) => void send(event)}>
+      <Chips attachments={attachments} onRemove={(one) => change(turn.id, { attachments: attachments.filter((other) => other !== one) })} />
+      <textarea ref={field} aria-label="Edit the message" rows={Math.min(turn.text.split("\n").length + 1, 12)} value={text} onInput={(event) => change(turn.id, { text: event.currentTarget.value })} onKeyDown={onKey} />
       <div class="row end">
         <button type="button" onClick={onEnd}>Cancel</button>
-        <button type="submit" class="primary" disabled={condition.value !== "ready"}>Send</button>
+        <button type="submit" class="primary" disabled={!canSend}>Send</button>
       </div>
     </form>
   );
