@@ -107,7 +107,8 @@ async function run(turn: Turn, before: Turn[], added: Turn[]): Promise<void> {
     for (const each of added) await add(each);
     await receive(one, stream(body, one.abort.signal));
   } catch (error) {
-    [one.turn.value.ending, one.turn.value.error] = judged(error as Error);
+    const [ending, told] = judged(error as Error);
+    one.turn.value = clean({ ...one.turn.value, ending, error: told } as Turn);
   }
   const rest = new Map(running.value);
   rest.delete(of.id);
@@ -180,7 +181,12 @@ function grow(turn: Turn, piece: Piece): void {
   }
 }
 
-function judged(error: Error): [Ending, string | undefined] {
+let isLeft = false; // the page, which takes its connections with it
+addEventListener("pagehide", () => (isLeft = true));
+addEventListener("pageshow", () => (isLeft = false));
+
+function judged(error: Error): [Ending | undefined, string | undefined] {
+  if (isLeft) return [undefined, undefined];
   if (error.name === "AbortError") return ["stopped", undefined];
   if (error instanceof Unreachable) return ["lost", error.message];
   if (error instanceof ServerError) return ["error", error.message];

@@ -5,6 +5,7 @@ import * as store from "../chats/store";
 import { leafBelow, pathTo } from "../chats/tree";
 import { type Chat, newChat, newId, titleOf, type Turn, type Turns } from "../chats/types";
 import { goTo, route } from "./route";
+import { tell } from "./tabs";
 
 /** All that are kept, the one that was last written in first. */
 export const chats = signal<readonly Chat[]>([]);
@@ -23,8 +24,6 @@ export const isComing = computed(() => {
 });
 /** Why nothing is kept, where the browser does not let us. */
 export const unkept = signal("");
-
-const others = new BroadcastChannel("loaf");
 
 export async function loadChats(): Promise<void> {
   await keep(async () => {
@@ -45,7 +44,6 @@ export function followRoute(): void {
     const at = route.value;
     if (at.view === "chat" && at.chat !== (isKept(chat.peek()) ? chat.peek().id : null)) void open(at.chat);
   });
-  others.onmessage = () => void loadChats();
 }
 
 async function open(id: string | null): Promise<void> {
@@ -62,9 +60,28 @@ export function isKept(one: Chat): boolean {
 
 export function startChat(): void {
   goTo({ view: "chat", chat: null });
-  if (chat.value.leaf !== null) {
-    turns.value = new Map();
-    chat.value = unasked.value;
+  if (chat.value.leaf !== null) leave();
+}
+
+/** Shows the conversation in which nothing was asked yet, in the place of one that is gone, say. */
+export function leave(): void {
+  turns.value = new Map();
+  chat.value = unasked.value;
+  goTo({ view: "chat", chat: null });
+}
+
+/** Shows the open conversation as it is kept by now. `isBusy`: with the same turns as before, and what is new beside them. */
+export async function readAnew(isBusy: boolean): Promise<void> {
+  const { id } = chat.value;
+  for (;;) {
+    const before = turns.value;
+    const kept = await keep(() => store.turnsOf(id));
+    const found = chats.value.find((one) => one.id === id);
+    if (!kept || !found || chat.value.id !== id) return;
+    if (turns.value !== before) continue; // what came meanwhile is on its way into the store
+    turns.value = new Map([...kept.map((turn): [string, Turn] => [turn.id, turn]), ...(isBusy ? before : [])]);
+    chat.value = isBusy ? { ...found, leaf: chat.value.leaf } : found;
+    return;
   }
 }
 
@@ -76,12 +93,13 @@ export async function change(fields: Partial<Chat>, one: Chat = chat.value): Pro
   if (!isKept(changed)) return;
   chats.value = sorted(changed);
   await keep(() => store.putChat(changed));
-  others.postMessage("changed");
+  tell({ kind: "changed", chat: changed.id });
 }
 
 /** Adds `turn` at the end of the branch that is shown; the first one makes the conversation be kept. */
 export async function add(turn: Turn): Promise<void> {
-  const to = chat.value.id === turn.chat ? chat.value : chats.value.find((one) => one.id === turn.chat)!;
+  const to = chat.value.id === turn.chat ? chat.value : chats.value.find((one) => one.id === turn.chat);
+  if (!to) return; // deleted meanwhile
   const changed = { ...to, leaf: turn.id, updated: Date.now(), title: to.title || titleOf(turn.text || turn.attachments?.[0]?.name || "Conversation") };
   put(turn);
   if (chat.value.id === changed.id) chat.value = changed;
@@ -89,17 +107,19 @@ export async function add(turn: Turn): Promise<void> {
   chats.value = sorted(changed);
   if (chat.value.id === changed.id) goTo({ view: "chat", chat: changed.id });
   await keep(() => store.putWhole(changed, [turn]));
-  others.postMessage("changed");
+  tell({ kind: "changed", chat: changed.id });
 }
 
 /** Replaces a turn by what it has become. */
 export async function update(turn: Turn): Promise<void> {
   put(turn);
-  await keep(() => store.putTurn(turn));
+  await keepSoFar(turn);
+  tell({ kind: "changed", chat: turn.chat });
 }
 
 /** Keeps what has come of a turn so far. Nothing that is shown changes: an answer that is coming is shown as it comes. */
 export async function keepSoFar(turn: Turn): Promise<void> {
+  if (!chats.value.some((one) => one.id === turn.chat)) return; // deleted meanwhile
   await keep(() => store.putTurn(turn));
 }
 
@@ -139,18 +159,14 @@ export async function branch(turn: Turn): Promise<void> {
 export async function take(one: Chat, its: Turn[]): Promise<void> {
   chats.value = sorted(one);
   await keep(() => store.putWhole(one, its));
-  others.postMessage("changed");
+  tell({ kind: "changed", chat: one.id });
 }
 
 export async function remove(one: Chat): Promise<void> {
   chats.value = chats.value.filter((other) => other.id !== one.id);
-  if (chat.value.id === one.id) {
-    turns.value = new Map();
-    chat.value = unasked.value;
-    goTo({ view: "chat", chat: null });
-  }
+  if (chat.value.id === one.id) leave();
   await keep(() => store.dropChat(one.id));
-  others.postMessage("changed");
+  tell({ kind: "deleted", chat: one.id });
 }
 
 function put(turn: Turn): void {

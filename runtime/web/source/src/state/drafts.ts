@@ -25,11 +25,6 @@ export function keepDrafts(): void {
   const found = Array.isArray(kept) ? kept.filter(isPair) : [];
   drafts.value = new Map(found.map(([id, text]) => [id === NEW ? unasked.value.id : id, { text }]));
   effect(() => remember("drafts", [...drafts.value].map(([id, { text }]) => [id === unasked.value.id ? NEW : id, text])));
-  effect(() => {
-    if (!hasFiles()) return;
-    addEventListener("beforeunload", askFirst);
-    return () => removeEventListener("beforeunload", askFirst);
-  });
 }
 
 export function draftIn(id: string, files: readonly Attachment[] = NO_FILES): Required<Draft> {
@@ -51,10 +46,11 @@ export function drop(id: string): void {
   drafts.value = rest;
 }
 
-/** `text` was written in the open conversation before the program was there. */
-export function goOnWriting(text: string, id: string = chat.value.id): void {
-  const before = draftIn(id).text;
-  if (!before.startsWith(text)) change(id, { text: !before || text.startsWith(before) ? text : `${before}\n${text}` });
+/** What was written in another place is gone on with in the open conversation, or in `id`. */
+export function goOnWriting({ text, attachments = NO_FILES }: Draft, id: string = chat.value.id): void {
+  const before = draftIn(id);
+  if (!before.text.startsWith(text)) change(id, { text: !before.text || text.startsWith(before.text) ? text : `${before.text}\n${text}` });
+  if (attachments.length) change(id, { attachments: [...before.attachments, ...attachments] });
 }
 
 /** Whether anything has been written that was not sent. */
@@ -62,13 +58,9 @@ export function isWriting(): boolean {
   return [...drafts.value.values()].some((one) => one.text || one.attachments?.length);
 }
 
-function hasFiles(): boolean {
+/** Whether there are attached files, which a reload would take. */
+export function hasFiles(): boolean {
   return [...drafts.value.values()].some((one) => one.attachments?.length);
-}
-
-/** The browser asks whether the page is to be left. */
-export function askFirst(event: Event): void {
-  event.preventDefault();
 }
 
 function isPair(one: unknown): one is [string, string] {

@@ -7,6 +7,7 @@ import { canRecord } from "../attaching/recording";
 import { ask, running, stop } from "../state/answering";
 import { chat, isComing, isLoaded } from "../state/chats";
 import { change, draftIn, drop } from "../state/drafts";
+import { answeredElsewhere } from "../state/elsewhere";
 import { condition, senses, writers } from "../state/server";
 import { Icon } from "../parts/Icon";
 import { type Fit, fitOf } from "../state/fitting";
@@ -32,7 +33,7 @@ export function Composer() {
   const field = useRef<HTMLTextAreaElement>(null);
   const isRunning = running.value.has(chat.value.id);
   const isReady = condition.value === "ready" && writers.value.length > 0 && isLoaded.value && !isComing.value;
-  const canSend = !isRunning && !reading.value.length && Boolean(text.trim() || attachments.length);
+  const canSend = !isRunning && !answeredElsewhere.value.has(id) && !reading.value.length && Boolean(text.trim() || attachments.length);
 
   useLayoutEffect(() => field.current!.focus({ preventScroll: true }), []);
   useLayoutEffect(() => grow(field.current!), [text]);

@@ -8,6 +8,7 @@ import type { Turn } from "../chats/types";
 import { answer, answerAgain, askInstead, resume, running } from "../state/answering";
 import { branch, chat, path, show, turns } from "../state/chats";
 import { change, draftIn, drop, isEdited } from "../state/drafts";
+import { answeredElsewhere } from "../state/elsewhere";
 import { condition } from "../state/server";
 import { Markdown } from "../markdown/Markdown";
 import { CopyButton } from "../parts/CopyButton";
@@ -134,14 +135,16 @@ const ENDINGS: Record<string, string> = {
   length: "The answer reached its longest length.",
   stopped: "Stopped.",
   lost: "The server left before the answer was complete.",
+  cut: "Cut off when the page was reloaded.",
 };
 
 /** Why the answer is not a whole one, and the way on. */
 function Ended({ turn }: { turn: Turn }) {
   if (turn.ending === "complete") return null;
+  if (!turn.ending && answeredElsewhere.value.has(turn.chat)) return <p class="ended" role="status">Being answered in another tab …</p>;
   const isLast = turn.id === path.value.at(-1)?.id;
   const canGoOn = isLast && turn.ending !== "error" && turn.text && !turn.calls && !chat.value.schema;
-  const text = turn.ending === "error" ? (turn.error ?? "The answer failed.") : (ENDINGS[turn.ending ?? "lost"] ?? "");
+  const text = turn.ending === "error" ? (turn.error ?? "The answer failed.") : (ENDINGS[turn.ending ?? "cut"] ?? "");
   return (
     <p class={turn.ending === "error" ? "ended problem" : "ended"}>
       <span>{text}</span>
