@@ -116,3 +116,17 @@ def test_files_of_an_edited_message_are_seen_and_can_be_left_out(browser: Browse
         expect(page.locator(".turn.assistant .markdown")).to_have_text("two")
         content = page.asked[-1]["messages"][0]["content"]  # type: ignore[attr-defined]
         assert content == "other.txt:\n```\nRoses are red\n```\n\nThis one?"
+
+
+def test_stopped_before_a_word_came_the_question_stays_with_a_way_on(page: Page) -> None:
+    page.route("**/v1/chat/completions", lambda _route: None)
+    say(page, "Who was the first man on the moon?")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("Stopped.")).to_be_visible()
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".turn.assistant .markdown")).to_contain_text("Armstrong")
+    last_answer(page)
+    expect(page.get_by_role("button", name="Previous branch")).to_have_count(0)

@@ -64,9 +64,11 @@ export async function giveResult(callId: string, text: string): Promise<void> {
   if (calling?.calls?.every((call) => given.has(call.id))) await answer(turn.id);
 }
 
-/** Another answer to what `turn` answers: a branch beside it. */
+/** Another answer to what `turn` answers: a branch beside it, or in its place where nothing had come of it. */
 export async function answerAgain(turn: Turn): Promise<void> {
-  if (turn.parent) await answer(turn.parent);
+  if (!turn.parent || running.value.has(turn.chat)) return;
+  if (turn.ending === "stopped" && isEmpty(turn)) void takeBack(turn);
+  await answer(turn.parent);
 }
 
 /** An answer to the turn `parent`. */
@@ -118,11 +120,13 @@ async function run(turn: Turn, before: Turn[], added: Turn[]): Promise<void> {
 }
 
 async function settle(turn: Turn): Promise<void> {
-  const isEmpty = !turn.text && !turn.reasoning && !turn.calls;
-  if (isEmpty && turn.ending === "stopped") await takeBack(turn);
-  else await update(turn);
+  await update(turn);
   announcement.value = turn.error ?? (turn.ending === "stopped" ? "Stopped" : "The answer is complete");
   if (turn.ending === "lost" || turn.ending === "error") void look();
+}
+
+function isEmpty(turn: Turn): boolean {
+  return !turn.text && !turn.reasoning && !turn.calls;
 }
 
 async function receive(one: Running, pieces: AsyncGenerator<Piece>): Promise<void> {

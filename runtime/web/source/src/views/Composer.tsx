@@ -10,6 +10,7 @@ import { change, draftIn, drop } from "../state/drafts";
 import { answeredElsewhere } from "../state/elsewhere";
 import { condition, senses, writers } from "../state/server";
 import { Icon } from "../parts/Icon";
+import { focusMessage, sends } from "../parts/keyboard";
 import { type Fit, fitOf } from "../state/fitting";
 import { Chips } from "./Chips";
 import { VoiceNote } from "./VoiceNote";
@@ -65,21 +66,22 @@ export function Composer() {
     void ask(text.trim(), attachments);
   };
   const attach = async (files: Iterable<File>): Promise<void> => {
-    problem.value = "";
+    const problems: string[] = [];
     for (const file of files) {
       reading.value = [...reading.value, file.name];
       try {
         const attachment = await attachmentOf(file, senses.value);
         change(id, { attachments: [...draftIn(id).attachments, attachment] }); // another conversation may be open by now
       } catch (error) {
-        problem.value = `${file.name}: ${(error as Error).message}`;
+        problems.push(`${file.name}: ${(error as Error).message}`);
       }
       reading.value = reading.value.filter((name) => name !== file.name);
     }
+    problem.value = problems.join("\n");
     field.current?.focus();
   };
   const onKey = (event: KeyboardEvent): void => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !matchMedia("(pointer: coarse)").matches) send(event);
+    if (sends(event)) send(event);
   };
   const onPaste = (event: ClipboardEvent): void => {
     const files = Array.from(event.clipboardData?.files ?? []);
@@ -124,7 +126,7 @@ export function Composer() {
           {senses.value.hears && canRecord() && <VoiceNote onFile={(file) => void attach([file])} onProblem={(told) => (problem.value = told)} />}
           <span class={isWaiting.value ? "hint" : "hint usual"} role="status">{isWaiting.value ? "Goes off as soon as the model is ready" : "Enter sends, Shift+Enter begins a line"}</span>
           {isRunning ? (
-            <button type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={() => stop()}><Icon name="stop" /></button>
+            <button type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={stopHere}><Icon name="stop" /></button>
           ) : (
             <button type="submit" class="primary icon round" title="Send" aria-label="Send" disabled={!canSend}><Icon name="send" /></button>
           )}
@@ -132,6 +134,11 @@ export function Composer() {
       </form>
     </div>
   );
+}
+
+function stopHere(): void {
+  stop();
+  focusMessage();
 }
 
 /** How much of the context the message takes, said before it is sent. */

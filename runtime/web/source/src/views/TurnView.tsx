@@ -13,6 +13,7 @@ import { condition } from "../state/server";
 import { Markdown } from "../markdown/Markdown";
 import { CopyButton } from "../parts/CopyButton";
 import { Icon, type IconName } from "../parts/Icon";
+import { focusMessage, sends } from "../parts/keyboard";
 import { Calls } from "./Calls";
 import { Chips } from "./Chips";
 import { JsonAnswer } from "./JsonAnswer";
@@ -53,8 +54,8 @@ function Question({ turn }: { turn: Turn }) {
       <div class="actions">
         <Branches turn={turn} />
         <CopyButton text={turn.text} label="Copy" />
-        <Action icon="edit" label="Edit and send again" onClick={() => edit(turn)} />
-        {turn.id === path.value.at(-1)?.id && <Action icon="retry" label="Answer" onClick={() => void answer(turn.id)} />}
+        <Action name="edit" icon="edit" label="Edit and send again" onClick={() => edit(turn)} />
+        {turn.id === path.value.at(-1)?.id && <Action icon="retry" label="Answer" onClick={() => goOn(() => answer(turn.id))} />}
       </div>
     </article>
   );
@@ -75,12 +76,19 @@ function Editing({ turn }: { turn: Turn }) {
     event.preventDefault();
     if (!canSend || isSending.current) return;
     isSending.current = true;
-    if (await askInstead(turn, text.trim(), attachments)) drop(turn.id);
+    if (await askInstead(turn, text.trim(), attachments)) {
+      drop(turn.id);
+      focusMessage();
+    }
     isSending.current = false;
   };
-  const onEnd = (): void => drop(turn.id);
+  const onEnd = (): void => {
+    const its = field.current!.closest(".turn")!;
+    drop(turn.id);
+    its.querySelector<HTMLElement>(".edit")!.focus();
+  };
   const onKey = (event: KeyboardEvent): void => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) void send(event);
+    if (sends(event)) void send(event);
     if (event.key !== "Escape") return;
     event.stopPropagation();
     onEnd();
@@ -111,7 +119,7 @@ function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
           <>
             <Branches turn={turn} />
             <CopyButton text={turn.text} label="Copy" />
-            <Action icon="retry" label="Answer again" isDisabled={running.value.has(turn.chat)} onClick={() => void answerAgain(turn)} />
+            <Action icon="retry" label="Answer again" isDisabled={running.value.has(turn.chat)} onClick={() => goOn(() => answerAgain(turn))} />
             <Action icon="branch" label="Branch into a new conversation" onClick={() => void branch(turn)} />
           </>
         )}
@@ -119,6 +127,12 @@ function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
       </div>
     </article>
   );
+}
+
+/** What began it goes away: the reader goes on where the next message is written. */
+function goOn(begin: () => Promise<void>): void {
+  void begin();
+  focusMessage();
 }
 
 function Waiting({ turn }: { turn: Turn }) {
@@ -148,8 +162,8 @@ function Ended({ turn }: { turn: Turn }) {
   return (
     <p class={turn.ending === "error" ? "ended problem" : "ended"}>
       <span>{text}</span>
-      {canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => void resume(turn)}><Icon name="play" /> Continue</button>}
-      {isLast && !canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => void answerAgain(turn)}><Icon name="retry" /> Try again</button>}
+      {canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => goOn(() => resume(turn))}><Icon name="play" /> Continue</button>}
+      {isLast && !canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => goOn(() => answerAgain(turn))}><Icon name="retry" /> Try again</button>}
     </p>
   );
 }
@@ -169,9 +183,9 @@ function Branches({ turn }: { turn: Turn }) {
   );
 }
 
-function Action({ icon, label, onClick, isDisabled }: { icon: IconName; label: string; onClick: () => void; isDisabled?: boolean }) {
+function Action({ icon, label, onClick, isDisabled, name = "" }: { icon: IconName; label: string; onClick: () => void; isDisabled?: boolean; name?: string }) {
   return (
-    <button type="button" class="quiet icon" title={label} aria-label={label} disabled={isDisabled ?? false} onClick={onClick}>
+    <button type="button" class={`quiet icon ${name}`} title={label} aria-label={label} disabled={isDisabled ?? false} onClick={onClick}>
       <Icon name={icon} />
     </button>
   );
