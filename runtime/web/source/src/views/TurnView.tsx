@@ -85,7 +85,7 @@ function Editing({ turn }: { turn: Turn }) {
   const onEnd = (): void => {
     const its = field.current!.closest(".turn")!;
     drop(turn.id);
-    its.querySelector<HTMLElement>(".edit")!.focus();
+    requestAnimationFrame(() => its.querySelector<HTMLElement>(".edit")?.focus()); // once the turn has been drawn again
   };
   const onKey = (event: KeyboardEvent): void => {
     if (sends(event)) void send(event);
