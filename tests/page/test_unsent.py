@@ -130,3 +130,14 @@ def test_stopped_before_a_word_came_the_question_stays_with_a_way_on(page: Page)
     expect(page.locator(".turn.assistant .markdown")).to_contain_text("Armstrong")
     last_answer(page)
     expect(page.get_by_role("button", name="Previous branch")).to_have_count(0)
+
+
+def test_to_stop_does_not_send_what_has_been_written_meanwhile(page: Page) -> None:
+    page.route("**/v1/chat/completions", lambda _route: None)
+    say(page, "Who was the first man on the moon?")
+    message(page).fill("half a question")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped.")).to_be_visible()
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_enabled()
+    expect(message(page)).to_have_value("half a question")
+    expect(page.locator(".bubble")).to_have_count(1)

@@ -125,10 +125,11 @@ export function Composer() {
           <FilePicker onFiles={(files) => void attach(files)} />
           {senses.value.hears && canRecord() && <VoiceNote onFile={(file) => void attach([file])} onProblem={(told) => (problem.value = told)} />}
           <span class={isWaiting.value ? "hint" : "hint usual"} role="status">{isWaiting.value ? "Goes off as soon as the model is ready" : "Enter sends, Shift+Enter begins a line"}</span>
+          {/* Keys: were it one button, the press that stops would also be one that sends. */}
           {isRunning ? (
-            <button type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={stopHere}><Icon name="stop" /></button>
+            <button key="stop" type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={stopHere}><Icon name="stop" /></button>
           ) : (
-            <button type="submit" class="primary icon round" title="Send" aria-label="Send" disabled={!canSend}><Icon name="send" /></button>
+            <button key="send" type="submit" class="primary icon round" title="Send" aria-label="Send" disabled={!canSend}><Icon name="send" /></button>
           )}
         </div>
       </form>
