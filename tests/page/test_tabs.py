@@ -50,6 +50,7 @@ def test_an_answer_that_comes_in_another_tab_is_told_as_that(page: Page) -> None
     other = page.context.new_page()
     other.goto(page.url)
     expect(other.get_by_text("Being answered in another tab")).to_be_visible()
+    expect(other.get_by_role("button", name="Answer again")).to_be_disabled()
     page.get_by_role("button", name="Stop").click()
     expect(other.get_by_text("Stopped.")).to_be_visible()
     expect(other.locator(".turn.assistant .markdown")).to_have_text(

@@ -119,7 +119,7 @@ function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
           <>
             <Branches turn={turn} />
             <CopyButton text={turn.text} label="Copy" />
-            <Action icon="retry" label="Answer again" isDisabled={running.value.has(turn.chat)} onClick={() => goOn(() => answerAgain(turn))} />
+            <Action icon="retry" label="Answer again" isDisabled={running.value.has(turn.chat) || answeredElsewhere.value.has(turn.chat)} onClick={() => goOn(() => answerAgain(turn))} />
             <Action icon="branch" label="Branch into a new conversation" onClick={() => void branch(turn)} />
           </>
         )}
