@@ -190,6 +190,9 @@ def set_(file: Path, **given: Any) -> None:
     """Bake something else into the bundle FILE. Its weights are not touched, so it takes a moment at any size.
 
     What is not named stays. Whatever interrupts it, FILE is either what it was or what it was to be.
+
+    The bundle's own flags for sampling (--temp, --top-k, ...) and --alias become its defaults, in place of earlier
+    ones.
     """
     from bundler.changing.defaults import set_defaults
     from bundler.file.baked import NOTHING_BAKED

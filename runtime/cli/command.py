@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 
 class GroupedCommand(click.Command):
@@ -39,7 +40,11 @@ class GroupedCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Raises `click.UsageError` for a word that no flag takes, with the flag that is meant."""
-        rest = super().parse_args(ctx, args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.BadParameter as error:
+            error.param_hint = error.param_hint or _variable_behind(error)
+            raise
         if ctx.args and not ctx.resilient_parsing:
             raise click.UsageError(self._stray(ctx.args), ctx)
         return rest
@@ -57,6 +62,16 @@ class GroupedCommand(click.Command):
             records = [option.get_help_record(ctx) for option in options]
             with formatter.section(name):
                 formatter.write_dl([record for record in records if record is not None])
+
+
+def _variable_behind(error: click.BadParameter) -> str | None:
+    """The variable of the environment that the value comes from, None where it comes from elsewhere."""
+    option, context = error.param, error.ctx
+    if not isinstance(option, click.Option) or option.name is None or context is None:
+        return None
+    if context.get_parameter_source(option.name) is not ParameterSource.ENVIRONMENT:
+        return None
+    return f"{context.auto_envvar_prefix}_{option.name.upper()}"
 
 
 def _no_flag_takes(words: Sequence[str]) -> str:
