@@ -32,9 +32,13 @@ class Debts:
         self._owed = {sequence: owed - seconds for sequence, owed in self._owed.items() if owed > seconds}
 
     def free(self, running: list[Sequence]) -> list[Sequence]:
-        """Of `running` those that owe nothing; all of them where there is nobody to owe anything to."""
+        """Of `running` those that owe nothing; all of them where there is nobody to owe anything to.
+
+        Who runs no more owes nothing more.
+        """
         if not self._owed:
             return running
+        self._owed = {sequence: owed for sequence, owed in self._owed.items() if sequence in running}
         free = [sequence for sequence in running if sequence not in self._owed]
         if not free:
             self._owed.clear()

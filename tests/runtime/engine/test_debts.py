@@ -47,6 +47,13 @@ def test_where_all_owe_all_go_on_and_begin_anew() -> None:
     assert debts.free(others) == others, "nothing is kept of that"
 
 
+def test_who_has_ended_is_forgotten() -> None:
+    debts, (ended, goes_on, comes) = Debts(), some(3)
+    debts.took(ended, 1.0)
+    assert debts.free([goes_on, comes]) == [goes_on, comes]
+    assert debts.free([ended, goes_on]) == [ended, goes_on]
+
+
 def test_what_is_owed_adds_up() -> None:
     debts, running = Debts(), some(2)
     for _ in range(2):
