@@ -41,10 +41,10 @@ export function LeftOut({ count }: { count: number }) {
   return <p class="left-out">The oldest {count} messages are left out from here on: the model no longer sees them.</p>;
 }
 
-function told({ overflow }: Turn): string {
+function told({ overflow, text }: Turn): string {
   if (!overflow) return "The context is full, and the answer ends here.";
   const [tokens, context] = [overflow.tokens, overflow.context].map((n) => n.toLocaleString("en"));
-  return `The conversation no longer fits: it has ${tokens} tokens, and the context has room for ${context}. This question is not sent along with later ones.`;
+  return `The conversation no longer fits: it has ${tokens} tokens, and the context has room for ${context}.${text ? "" : " This question is not sent along with later ones."}`;
 }
 
 function begin(): void {
