@@ -47,8 +47,8 @@ function notice() {
 function restart() {
   const file = props.value?.loaf.file;
   if (!file) return <>it again, as it was started before.</>;
-  const port = location.port && location.port !== "8080" ? ` --port ${location.port}` : "";
-  return <>the file again, in its folder and with the flags that it had before: <code>{`${shellPath(file)} --server${port}`}</code>.</>;
+  const port = location.port && location.port !== "8080" ? `--port ${location.port}` : "";
+  return <>the file again, in its folder and with the flags that it had before: <code>{shellPath(file)} <span class="flag">--server</span>{port && <> <span class="flag">{port}</span></>}</code>.</>;
 }
 
 /** The file `name` of the folder that one is in, as a shell reads it. */
