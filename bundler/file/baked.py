@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from runtime.bundle import LICENSE_TEXT, README, WARM_TEXT, Bundle, Model
-from runtime.cli.arguments import with_arguments
+from runtime.cli.arguments import parse_arguments, with_arguments, without_flags
+from runtime.cli.options import GROUPS
 
 PartRole = Literal["lora", "draft", "projector"]
 
@@ -35,7 +36,8 @@ class Part:
 class Baked:
     """None, or no part of a role: nothing is said of it.
 
-    `args` is the text of `.args`; `flags` are further arguments in the same form, which come after it. `system`: the
+    `args` is the text of `.args`; `flags` are further arguments in the same form, which come after it, in place of
+    those of the same flags that are given once. `system`: the
     system prompt of chats that bring none. `chat_template` is Jinja, in place of the model's own. `license` and
     `readme` are texts for people. `warm`: what prompts begin with, so that it is computed at the build. Parts of the
     roles `without` are left out, where others bring them.
@@ -64,7 +66,9 @@ class Baked:
 
     def arguments(self) -> str:
         """The whole text of `.args`. Raises `BadArguments`."""
-        return with_arguments(self.args or "", self.flags)
+        args = self.args or ""
+        again = {name: takes for word in parse_arguments(self.flags, {}).before for name, takes in _names(word).items()}
+        return with_arguments(without_flags(args, again) if again else args, self.flags)
 
 
 NOTHING_BAKED = Baked()
@@ -82,6 +86,12 @@ def baked_in(bundle: Bundle) -> Baked:
         warm=bundle.text(WARM_TEXT),
         parts=tuple(_part(bundle, model) for model in manifest.models if model.role != "model"),
     )
+
+
+def _names(word: str) -> dict[str, int]:
+    """All names of the flag `word`, and how many words each takes; none of one that may be given several times."""
+    flags = (flag for _name, group in GROUPS for flag in group if word in flag.opts and not flag.multiple)
+    return {name: 0 if flag.is_flag else flag.nargs for flag in flags for name in flag.opts}
 
 
 def _part(bundle: Bundle, model: Model) -> Part:

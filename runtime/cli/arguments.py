@@ -55,7 +55,7 @@ class DefaultArguments(msgspec.Struct, frozen=True):
 
 def parse_arguments(text: str, environment: Mapping[str, str]) -> DefaultArguments:
     """Split the text of `.args`. Only the first `...` counts, later ones vanish. Raises `BadArguments`."""
-    tokens = [token for _position, token in _split(text, environment)]
+    tokens = [token.text for token in _split(text, environment)]
     if USER_ARGUMENTS not in tokens:
         return DefaultArguments(tuple(tokens), ())
     place = tokens.index(USER_ARGUMENTS)
@@ -68,9 +68,30 @@ def with_arguments(text: str, more: str) -> str:
     if not more:
         return text
     tokens = _split(text, {})
-    place = next((position for position, token in tokens if token == USER_ARGUMENTS), len(text))
+    place = next((token.begin for token in tokens if token.text == USER_ARGUMENTS), len(text))
     before, after = text[:place].rstrip(), text[place:]
     return "\n".join(part for part in (before, more, after) if part)
+
+
+def without_flags(text: str, takes: Mapping[str, int]) -> str:
+    """The text of `.args` without the flags that are keys of `takes`, and as many words behind each as it says.
+
+    All else stays as it is written, but for lines that nothing is left of. Raises `BadArguments`.
+    """
+    tokens = _split(text, {})
+    kept, done, number = "", 0, 0
+    while number < len(tokens):
+        name, equals, _value = tokens[number].text.partition("=")
+        last = number
+        if name in takes:
+            last = min(number + (0 if equals else takes[name]), len(tokens) - 1)
+            kept += text[done : tokens[number].begin]
+            rest = text[tokens[last].end :].lstrip(" \t")
+            done = len(text) - len(rest)
+            if rest[:1] in ("", "\n") and kept.rpartition("\n")[2].strip() == "":
+                kept, done = kept.rstrip(" \t"), done + len(rest[:1])
+        number = last + 1
+    return kept + text[done:]
 
 
 def shown_arguments(text: str) -> str:
@@ -78,9 +99,16 @@ def shown_arguments(text: str) -> str:
     return " ".join(_KEY.sub(r"\1…", text).split())
 
 
-def _split(text: str, environment: Mapping[str, str]) -> list[tuple[int, str]]:
-    """Each token, and the character at which it begins."""
-    tokens: list[tuple[int, str]] = []
+class _Token(msgspec.Struct, frozen=True):
+    """What stands in `.args` from the character `begin` up to `end`, and what it comes to."""
+
+    begin: int
+    end: int
+    text: str
+
+
+def _split(text: str, environment: Mapping[str, str]) -> list[_Token]:
+    tokens: list[_Token] = []
     current: str | None = None
     position = begin = 0
     while position < len(text):
@@ -94,12 +122,12 @@ def _split(text: str, environment: Mapping[str, str]) -> list[tuple[int, str]]:
         position = match.end()
         if match["space"] is not None:
             if current is not None:
-                tokens.append((begin, current))
+                tokens.append(_Token(begin, match.start(), current))
             current = None
         else:
             begin = match.start() if current is None else begin
             current = (current or "") + _value(match, environment)
-    return tokens if current is None else [*tokens, (begin, current)]
+    return tokens if current is None else [*tokens, _Token(begin, len(text), current)]
 
 
 def _value(match: re.Match[str], environment: Mapping[str, str]) -> str:

@@ -51,6 +51,15 @@ def baked(parts: Path) -> Path:
     return parts / "baked.loaf"
 
 
+def test_a_flag_that_is_given_again_replaces_the_earlier_one() -> None:
+    """By whichever of its names; flags that may be given several times add up."""
+    baked = Baked("--temperature 0.1 --port 3 -l 1+1")
+    for more in ("--temp 0.2", "--logit-bias 2+2", "--temp 0.3\n--ignore-eos", "--ignore-eos"):
+        baked = Baked(Baked(flags=more).over(baked).arguments())
+    assert baked.args is not None
+    assert baked.args.split("\n") == ["--port 3 -l 1+1", "--logit-bias 2+2", "--temp 0.3", "--ignore-eos"]
+
+
 def test_what_is_inside(baked: Path, parts: Path) -> None:
     bundle = open_bundle(baked)
     assert [(one.name, one.role, one.scale) for one in bundle.manifest.models] == [

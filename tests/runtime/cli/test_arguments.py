@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.cli.arguments import BadArguments, DefaultArguments, parse_arguments, shown_arguments
+from runtime.cli.arguments import BadArguments, DefaultArguments, parse_arguments, shown_arguments, without_flags
 
 ENVIRONMENT = {"PORT": "9000", "TWO": "a b"}
 
@@ -43,6 +43,21 @@ def test_an_open_quote_is_named(text: str) -> None:
     with pytest.raises(BadArguments) as raised:
         parse_arguments(text, {})
     assert raised.value.position == max(text.rfind("'"), text.rfind('"'), text.rfind("\\"))
+
+
+WITHOUT = [
+    ("--temp 0.1 --temp 0.2", ""),
+    ("--temp '0 1' --port 3", "--port 3"),
+    ("--port 3 --temp=4", "--port 3 "),
+    ("--port 3\n--temp 1\n--ignore-eos\n-np 4", "--port 3\n-np 4"),
+    ("--port 3 # not --temp 1\n--temp 2 # why\n... --temp", "--port 3 # not --temp 1\n# why\n... "),
+    ("--temperature 1", "--temperature 1"),
+]
+
+
+@pytest.mark.parametrize(("text", "left"), WITHOUT)
+def test_flags_go_with_their_values_and_all_else_stays(text: str, left: str) -> None:
+    assert without_flags(text, {"--temp": 1, "--ignore-eos": 0}) == left
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="'\0"), max_size=20)))

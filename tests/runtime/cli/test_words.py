@@ -19,3 +19,12 @@ def test_where_a_word_goes_is_said(words: list[str], told: str) -> None:
     with pytest.raises(click.UsageError) as raised:
         command.make_context("model.loaf", [*words])
     assert told in raised.value.message
+
+
+def test_a_variable_is_blamed_for_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a flag where both are there."""
+    monkeypatch.setenv("LOAF_PORT", "abc")
+    for words, blamed in (([], "Invalid value for LOAF_PORT: 'abc'"), (["--port", "x"], "for '--port': 'x'")):
+        with pytest.raises(click.BadParameter) as raised:
+            command.make_context("model.loaf", words, auto_envvar_prefix="LOAF")
+        assert blamed in raised.value.format_message()

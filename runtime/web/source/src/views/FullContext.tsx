@@ -6,6 +6,7 @@ import { startChat } from "../state/chats";
 import { answerWithoutOldest } from "../state/fitting";
 import { condition } from "../state/server";
 import { Icon } from "../parts/Icon";
+import { focusMessage } from "../parts/keyboard";
 
 export function FullContext({ turn, isLast }: { turn: Turn; isLast: boolean }) {
   const isTrying = useSignal(false);
@@ -49,5 +50,5 @@ function told({ overflow, text }: Turn): string {
 
 function begin(): void {
   startChat();
-  document.getElementById("message")?.focus();
+  focusMessage();
 }
