@@ -247,9 +247,10 @@ class Settings(msgspec.Struct, frozen=True):
     Otherwise the program `serves` over HTTP, and `chats` in the terminal: None, where there is one.
 
     `aliases` are further names of the model, `tags` words about it, both for clients. Where the bundle has several
-    models, both are the first one's; see `of_another_model`.
+    models, both are the first one's; see `of_another_model`. `file_name` is the bundle's, without its folder; "": none.
     """
 
+    file_name: str = ""
     model: Path | None = None
     remote: HubModel | WebModel | None = None
     aliases: tuple[str, ...] = ()

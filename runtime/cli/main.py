@@ -79,7 +79,7 @@ def command(
         return
     from runtime.cli.translate import settings_from
 
-    settings = settings_from(bundle.manifest if bundle else None, flags)
+    settings = settings_from(bundle.manifest if bundle else None, flags, bundle.path.name if bundle else "")
     if settings.remote is not None:
         settings = _with_fetched(settings, only_look=explain)
     if explain:

@@ -32,13 +32,14 @@ from runtime.settings import (
 )
 
 
-def settings_from(manifest: Manifest | None, flags: dict[str, Any]) -> Settings:
+def settings_from(manifest: Manifest | None, flags: dict[str, Any], file_name: str = "") -> Settings:
     """`flags` by click's names of them; the bundle's `manifest` has defaults for some."""
     system = manifest.system if manifest is not None else None
     prompt, batch = _prompt(flags), _batch(flags)
     if flags["chat"] and not (prompt is None and batch is None):
         raise click.UsageError("Either --chat or something to answer, not both.")
     return Settings(
+        file_name=file_name,
         model=flags["model"],
         remote=_remote(flags),
         aliases=flags["alias"] or (),

@@ -85,7 +85,7 @@ def _confinement(settings: Settings, models: Iterable[Model]) -> Plan:
 def describe_running(name: str, weights: Weights, settings: Settings, backend: Backend) -> Report:
     """The same of a model that has been loaded, for those who may not know the machine's folders."""
     model = describe_model(name, weights, settings, backend)
-    return Report(__version__, _machine(), backend.placement.verdicts, (model,))
+    return Report(__version__, _machine(), backend.placement.verdicts, (model,), file=settings.file_name)
 
 
 def describe_model(name: str, weights: Weights, settings: Settings, backend: Backend) -> Model:

@@ -84,7 +84,8 @@ class Model(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """All of it. `problem` is the error that a launch ends with, if it does. `cache` None: not for whoever asks.
 
-    `sandbox` says what a server gives up, and why not more.
+    `sandbox` says what a server gives up, and why not more. `file` is the bundle's name without its folder, of a server
+    that runs from one.
     """
 
     version: str
@@ -94,3 +95,4 @@ class Report(msgspec.Struct, frozen=True):
     cache: Cache | None = None
     problem: str = ""
     sandbox: tuple[str, ...] = ()
+    file: str = ""

@@ -23,6 +23,9 @@ from runtime.server.json import encode
 _PARAMETER = re.compile(r"{(\w+)(?::[^}]*)?}")
 """A variable part of a path, with the pattern that it may have in aiohttp's form."""
 
+_RAISES = re.compile(r"\s*Raises `[^.]*\.")
+"""What a docstring says to programmers: clients get errors by their status."""
+
 _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "x-api-key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
@@ -76,7 +79,7 @@ def description(dialects: Sequence[Dialect]) -> dict[str, Any]:
 
 
 def _operation(dialect: Dialect, route: Route, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
-    summary, _, more = (inspect.getdoc(itself(route.handler)) or "").partition("\n")
+    summary, _, more = _RAISES.sub("", inspect.getdoc(itself(route.handler)) or "").partition("\n")
     names = _PARAMETER.findall(path)
     operation: dict[str, Any] = {
         "operationId": "_".join([route.method.lower(), *re.findall(r"\w+", path)]),

@@ -100,12 +100,15 @@ def test_out_and_in_again(page: Page, browser: Browser, server: Server, tmp_path
     with opened(browser, server.url) as other:
         other.get_by_label("Files to import").set_input_files(tmp_path / "first.json")
         expect(listed(other)).to_have_text(["What of pears?", "What of apples?"])
+        expect(other.get_by_text("2 conversations imported.")).to_be_visible()
         listed(other).first.click()
+        expect(other.get_by_text("2 conversations imported.")).to_have_count(0)
         expect(other.locator(".turn.assistant .markdown")).to_have_text("It grows on trees.")
         again = export(other, tmp_path / "again.json")
         assert without_ids(again) == without_ids(first)
         other.get_by_label("Files to import").set_input_files(tmp_path / "first.json")
-        expect(listed(other)).to_have_count(4)
+        expect(other.get_by_text("Nothing imported: all 2 conversations are here already.")).to_be_visible()
+        expect(listed(other)).to_have_count(2)
 
 
 def test_what_comes_in_while_the_list_is_read_stays_in_it(
@@ -171,8 +174,11 @@ def test_a_file_that_is_none_of_ours_is_refused(page: Page, text: str, told: str
     page.get_by_label("Files to import").set_input_files(
         {"name": "x.json", "mimeType": "application/json", "buffer": text.encode()}
     )
-    expect(page.get_by_role("alert").filter(has_text=told)).to_be_visible()
+    alert = page.get_by_role("alert").filter(has_text=told)
+    expect(alert).to_be_visible()
     expect(listed(page)).to_have_count(2)
+    alert.get_by_role("button").click()
+    expect(alert).to_have_count(0)
 
 
 def test_turns_in_a_circle_do_not_hang_it(page: Page) -> None:
@@ -239,10 +245,34 @@ def test_sampling_is_explained_and_goes_along(page: Page) -> None:
     assert "top_p" not in asked(page), "7 is no probability"
     page.reload()
     page.get_by_role("button", name="Settings").click()
-    page.get_by_role("button", name="Back to the defaults").click()
+    page.get_by_role("button", name="Back to the default sampling").click()
     page.keyboard.press("Escape")
     begin(page, "Go")
     assert not {"temperature", "seed"} & asked(page).keys()
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "told"),
+    [
+        ("Temperature", "-1", "-1 is not used: it can be a number from 0 to 5."),
+        ("Max tokens", "0", "0 is not used: it can be a whole number from -1 to 1,000,000, but not 0"),
+        ("Max tokens", "1.5", "1.5 is not used"),
+        ("Temperature", "0.33", ""),
+    ],
+)
+def test_a_number_that_cannot_be_is_told_and_stays(page: Page, field: str, text: str, told: str) -> None:
+    page.get_by_role("button", name="Settings").click()
+    number = page.get_by_role("spinbutton", name=field)
+    number.fill(text)
+    page.keyboard.press("Tab")
+    problems = page.locator(".field.number .problem").filter(has_text="is not used")
+    if told:
+        expect(problems).to_contain_text([told])
+    else:
+        expect(problems).to_have_count(0)
+    expect(number).to_have_value(text)
+    page.get_by_role("button", name="Back to the default sampling").click()
+    expect(number).to_have_value("")
 
 
 def asked(page: Page) -> dict[str, Any]:

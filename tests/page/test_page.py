@@ -86,6 +86,18 @@ def test_the_page_of_the_api_runs_under_that_policy(page: Page, server: Server) 
     expect(page.get_by_text("/v1/chat/completions").first).to_be_visible()
 
 
+def test_the_page_of_the_api_is_for_people(page: Page, server: Server) -> None:
+    """Whatever the address ends with; what most requests have comes first, and links have short names."""
+    page.goto(f"{server.url}/docs/")
+    page.get_by_text("/v1/chat/completions", exact=True).first.click()
+    fields = page.locator("details[open] tbody td:first-child")
+    assert fields.all_inner_texts()[:2] == ["model", "messages"]
+    expect(page.locator("main")).not_to_contain_text("Raises")
+    assert page.locator("a[href*='runtime.']").count() == 0
+    page.get_by_role("link", name="To the chat").click()
+    expect(page.get_by_role("textbox", name="Message")).to_be_visible()
+
+
 @pytest.mark.parametrize("path", ["/assets/", "/assets/none.js", "/assets/..%2f__init__.py", "/assets/../page.py"])
 def test_there_are_no_other_files(server: Server, path: str) -> None:
     assert fetch(server, path)[0] == 404

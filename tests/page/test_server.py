@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from support.browsers import endless, last_answer, opened, say
 from support.bundles import DEMO_GGUF, Server, loaf
@@ -65,6 +65,29 @@ def test_the_server_goes_and_comes_back(browser: Browser, demo: Path, warm_cache
                 expect(page.locator(".turn.assistant .stats")).to_have_count(3)
     finally:
         server.process.kill()
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [("a model.loaf", "'./a model.loaf' --server"), ("it's.loaf", r"'./it'\''s.loaf' --server"), ("", "")],
+)
+def test_the_file_that_is_to_be_started_again_is_named(
+    browser: Browser, server: Server, file: str, command: str
+) -> None:
+    def rename(page: Page) -> None:
+        def answer(route: Route) -> None:
+            props = route.fetch().json()
+            props["loaf"]["file"] = file
+            route.fulfill(json=props)
+
+        page.route("**/props?*", answer)
+
+    with opened(browser, server.url, before=rename, excused=NO_ANSWER) as page:
+        expect(page.locator(".welcome .facts")).to_contain_text("parameters")
+        page.route("**/health", lambda route: route.abort())
+        notice = page.locator(".notice")
+        expect(notice).to_contain_text("The server does not answer.", timeout=20_000)
+        expect(notice).to_contain_text(f"flags that it had before: {command}" if file else "as it was started before")
 
 
 def test_a_server_that_hangs_is_told_and_its_answer_goes_on(browser: Browser, demo: Path, warm_cache: Path) -> None:

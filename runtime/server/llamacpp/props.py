@@ -32,7 +32,7 @@ async def props(request: web.Request) -> web.Response:
 
 
 async def set_props(request: web.Request) -> web.Response:
-    """Change nothing, as in llama-server, which has no property that can be changed either."""
+    """Accept a change and make none: llama-server has no property that can be changed either."""
     if not request.app[SETTINGS].server.shows_props_changes:
         raise SwitchedOff("changes of /props", "--props")
     return json_response({"success": True})

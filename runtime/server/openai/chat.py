@@ -68,7 +68,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
 
 
 async def chat_completion(request: web.Request) -> web.Response:
-    """Tell an answer again that was asked for with `store`."""
+    """Look up an answer that was asked for with `store`."""
     kept = request.app[MEMORY].find(request.match_info["id"])
     return web.Response(body=kept.answer, content_type="application/json", charset="utf-8")
 

@@ -247,6 +247,7 @@ def test_each_model_is_explained(several: Path, run: Run) -> None:
 def test_props_tell_the_same(server: Server, demo: Path, run: Run) -> None:
     props = server.get("/props")[1]["loaf"]
     assert props["models"][0]["name"] == "demo"
+    assert props["file"] == demo.name, "by which it can be started again, and not where it lies"
     report = msgspec.convert(props, Report)
     assert report.cache is None, "which folders the machine has is nobody's business"
     told = "\n".join(sentences(report))

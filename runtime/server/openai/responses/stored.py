@@ -30,7 +30,7 @@ class _Answered(msgspec.Struct):
 
 
 async def response(request: web.Request) -> web.Response:
-    """Tell a response again."""
+    """Look up a response that was stored."""
     return web.Response(body=_found(request).answer, content_type="application/json", charset="utf-8")
 
 

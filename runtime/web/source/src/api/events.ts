@@ -1,6 +1,6 @@
 // Server-sent events: the objects of a stream, as they come.
 
-import { ServerError, Unreachable } from "./http";
+import { type ErrorFields, ServerError, Unreachable } from "./http";
 
 const DONE = "[DONE]";
 
@@ -11,13 +11,13 @@ export async function* events<T extends object>(response: Response): AsyncGenera
     const data = line.slice("data: ".length);
     if (data === DONE) return;
     const value = JSON.parse(data) as T | Failure;
-    if (isFailure(value)) throw new ServerError(value.error.code ?? 500, value.error.message);
+    if (isFailure(value)) throw new ServerError(500, value.error.message, value.error);
     yield value;
   }
 }
 
 interface Failure {
-  error: { code?: number; message: string };
+  error: ErrorFields & { message: string };
 }
 
 function isFailure(value: object): value is Failure {

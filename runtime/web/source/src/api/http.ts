@@ -3,12 +3,21 @@
 
 import { signal } from "@preact/signals";
 
-/** The server answered with an error. `status` is HTTP's; `progress` how much of the model is loaded, from 0 to 1. */
+/** What an error of the server has besides its words. */
+export interface ErrorFields {
+  /** How much of the model is loaded, from 0 to 1. */
+  progress?: number;
+  /** Where a prompt has no room: its tokens, and those that there is room for. */
+  n_prompt_tokens?: number;
+  n_ctx?: number;
+}
+
+/** The server answered with an error. `status` is HTTP's. */
 export class ServerError extends Error {
   constructor(
     readonly status: number,
     message: string,
-    readonly progress?: number,
+    readonly fields: ErrorFields = {},
   ) {
     super(message);
   }
@@ -51,8 +60,8 @@ export async function getJson<T>(path: string): Promise<T> {
 
 async function errorOf(response: Response): Promise<ServerError> {
   try {
-    const { error } = (await response.json()) as { error: { message: string; progress?: number } };
-    return new ServerError(response.status, error.message, error.progress);
+    const { error } = (await response.json()) as { error: ErrorFields & { message: string } };
+    return new ServerError(response.status, error.message, error);
   } catch {
     // not an error of ours: what a proxy says is for nobody to read
     return new ServerError(response.status, `the server answered ${response.status} ${response.statusText}`.trim());

@@ -15,7 +15,8 @@ export interface Props {
   model_description: string;
   model_ftype: string;
   build_info: string;
-  loaf: { version: string; machine: { processor: string }; backends: Verdict[]; models: ModelReport[] };
+  /** `file` is the name of the file that was started; "" where the program runs from its source. */
+  loaf: { version: string; file: string; machine: { processor: string }; backends: Verdict[]; models: ModelReport[] };
 }
 
 /** Whether a backend computes: "Vulkan", "CUDA", … */

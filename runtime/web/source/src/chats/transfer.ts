@@ -67,6 +67,9 @@ function turn(given: unknown, where: string, chat: string, fresh: (id: string) =
   }
   const ending = ENDINGS.find((one) => one === given["ending"]);
   if (ending) made.ending = ending;
+  const overflow = given["overflow"];
+  if (isObject(overflow)) made.overflow = { tokens: number(overflow, "tokens", where), context: number(overflow, "context", where) };
+  if (given["leftOut"] !== undefined) made.leftOut = number(given, "leftOut", where);
   if (given["attachments"] !== undefined) made.attachments = list(given["attachments"], `${where}.attachments`).map(attachment);
   if (given["calls"] !== undefined) made.calls = list(given["calls"], `${where}.calls`).map(call);
   const stats = given["stats"];

@@ -19,6 +19,11 @@ export interface Call {
 /** Why an answer ended. `stopped` by the reader; `lost` with the server; absent while it comes, and where the page was left meanwhile. */
 export type Ending = "complete" | "length" | "stopped" | "lost" | "error";
 
+export interface Overflow {
+  tokens: number;
+  context: number;
+}
+
 export interface Turn {
   id: string;
   chat: string;
@@ -36,6 +41,10 @@ export interface Turn {
   stats?: Stats;
   ending?: Ending;
   error?: string;
+  /** Where it failed for want of room: tokens of the conversation, and of the context. */
+  overflow?: Overflow;
+  /** So many of the conversation's first turns were not given to the model, nor are they later on: they have no room. */
+  leftOut?: number;
 }
 
 export interface Chat {

@@ -121,11 +121,11 @@ function Table({ table }: { table: Tokens.Table }) {
     <div class="table" role="region" aria-label="Table" tabIndex={0}>
       <table>
         <thead>
-          <tr>{table.header.map((cell, i) => <th key={i} scope="col" class={sideOf(cell)}>{all(cell.tokens)}</th>)}</tr>
+          <tr>{table.header.map((cell, i) => <th key={i} scope="col" class={classOf(cell)}>{all(cell.tokens)}</th>)}</tr>
         </thead>
         <tbody>
           {table.rows.map((row, i) => (
-            <tr key={i}>{row.map((cell, j) => <td key={j} class={sideOf(cell)}>{all(cell.tokens)}</td>)}</tr>
+            <tr key={i}>{row.map((cell, j) => <td key={j} class={classOf(cell)}>{all(cell.tokens)}</td>)}</tr>
           ))}
         </tbody>
       </table>
@@ -133,8 +133,12 @@ function Table({ table }: { table: Tokens.Table }) {
   );
 }
 
-function sideOf(cell: Tokens.TableCell): string | undefined {
-  return cell.align ? `align-${cell.align}` : undefined;
+/** As many characters, in several words, are prose: it has room for more than a word a line. */
+const PROSE_LENGTH = 24;
+
+function classOf({ align, text }: Tokens.TableCell): string | undefined {
+  const isProse = text.length > PROSE_LENGTH && /\s/.test(text.trim());
+  return [align && `align-${align}`, isProse && "prose"].filter(Boolean).join(" ") || undefined;
 }
 
 function Link({ link }: { link: Tokens.Link }) {

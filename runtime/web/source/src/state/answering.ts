@@ -5,7 +5,7 @@ import { chat as stream, type ChatBody, type Piece, type Progress } from "../api
 import { ServerError, Unreachable } from "../api/http";
 import { stats, type Timings } from "../api/timings";
 import { pathTo } from "../chats/tree";
-import { type Attachment, type Chat, type Ending, newId, type Turn } from "../chats/types";
+import { type Attachment, type Chat, newId, type Turn } from "../chats/types";
 import { add, chat, keepSoFar, path, takeBack, turns, update } from "./chats";
 import { effort, sampling } from "./preferences";
 import { look, model, props } from "./server";
@@ -68,25 +68,27 @@ export async function giveResult(callId: string, text: string): Promise<void> {
 export async function answerAgain(turn: Turn): Promise<void> {
   if (!turn.parent || running.value.has(turn.chat)) return;
   if (turn.ending === "stopped" && isEmpty(turn)) void takeBack(turn);
-  await answer(turn.parent);
+  await answer(turn.parent, turn.leftOut);
 }
 
-/** An answer to the turn `parent`. */
-export async function answer(parent: string): Promise<void> {
-  await answerTo(pathTo(turns.value, parent), []);
+/** An answer to the turn `parent`, without the first `leftOut` turns of the conversation. */
+export async function answer(parent: string, leftOut = 0): Promise<void> {
+  await answerTo(pathTo(turns.value, parent), [], leftOut);
 }
 
 /** An answer to the last turn of `before`, of which `added` are not kept yet. */
-async function answerTo(before: Turn[], added: Turn[]): Promise<void> {
+async function answerTo(before: Turn[], added: Turn[], leftOut = 0): Promise<void> {
   const last = before.at(-1);
   const created = Math.max(Date.now(), (last?.created ?? 0) + 1); // turns are put in order by it
   const turn: Turn = { id: newId(), chat: chat.value.id, parent: last?.id ?? null, role: "assistant", text: "", created };
+  if (leftOut) turn.leftOut = leftOut;
   await run(turn, before, [...added, turn]);
 }
 
-/** Goes on with an answer that was not finished. */
-export async function resume(turn: Turn): Promise<void> {
-  const { ending: _ending, error: _error, ...open } = turn;
+/** Goes on with an answer that was not finished, without the first `leftOut` turns of the conversation. */
+export async function resume(turn: Turn, leftOut = 0): Promise<void> {
+  const { ending: _ending, error: _error, overflow: _overflow, ...open } = turn;
+  if (leftOut) open.leftOut = leftOut;
   await run(open, pathTo(turns.value, turn.id), []);
 }
 
@@ -98,7 +100,7 @@ export function stop(id: string = chat.value.id): void {
 async function run(turn: Turn, before: Turn[], added: Turn[]): Promise<void> {
   const of = chat.value;
   if (running.value.has(of.id)) return;
-  const body = bodyOf(of, before);
+  const body = bodyOf(of, before, turn.leftOut);
   turn.model = body.model;
   let end = (): void => {};
   const over = new Promise<void>((resolve) => (end = resolve));
@@ -109,8 +111,7 @@ async function run(turn: Turn, before: Turn[], added: Turn[]): Promise<void> {
     for (const each of added) await add(each);
     await receive(one, stream(body, one.abort.signal));
   } catch (error) {
-    const [ending, told] = judged(error as Error);
-    one.turn.value = clean({ ...one.turn.value, ending, error: told } as Turn);
+    one.turn.value = clean({ ...one.turn.value, ending: undefined, ...judged(error as Error) } as Turn);
   }
   const rest = new Map(running.value);
   rest.delete(of.id);
@@ -189,12 +190,13 @@ let isLeft = false; // the page, which takes its connections with it
 addEventListener("pagehide", () => (isLeft = true));
 addEventListener("pageshow", () => (isLeft = false));
 
-function judged(error: Error): [Ending | undefined, string | undefined] {
-  if (isLeft) return [undefined, undefined];
-  if (error.name === "AbortError") return ["stopped", undefined];
-  if (error instanceof Unreachable) return ["lost", error.message];
-  if (error instanceof ServerError) return ["error", error.message];
-  return ["error", error.message];
+function judged(error: Error): Pick<Turn, "ending" | "error" | "overflow"> {
+  if (isLeft) return {};
+  if (error.name === "AbortError") return { ending: "stopped" };
+  if (error instanceof Unreachable) return { ending: "lost", error: error.message };
+  const { n_prompt_tokens: tokens, n_ctx: context } = error instanceof ServerError ? error.fields : {};
+  if (tokens === undefined || context === undefined) return { ending: "error", error: error.message };
+  return { ending: "error", error: "The conversation no longer fits into the context.", overflow: { tokens, context } };
 }
 
 /** The turn without fields that are undefined, which a file of JSON does not have either. */
@@ -202,12 +204,12 @@ function clean(turn: Turn): Turn {
   return Object.fromEntries(Object.entries(turn).filter(([, value]) => value !== undefined)) as unknown as Turn;
 }
 
-/** What is asked of the server, so that the last turn of `before` is answered. */
-export function bodyOf(of: Chat, before: readonly Turn[]): ChatBody {
+/** What is asked of the server, so that the last turn of `before` is answered; its first `leftOut` turns are not sent. */
+export function bodyOf(of: Chat, before: readonly Turn[], leftOut = 0): ChatBody {
   const body: ChatBody = {
     ...sampling.value,
     model: model.value?.id ?? "",
-    messages: messagesOf(of.system, before),
+    messages: messagesOf(of.system, before, leftOut),
   };
   if (effort.value && props.value?.chat_template_caps.supports_preserve_reasoning) body.reasoning_effort = effort.value;
   if (of.tools.trim()) body.tools = JSON.parse(of.tools);

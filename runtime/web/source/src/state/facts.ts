@@ -26,7 +26,7 @@ export const facts = computed((): (readonly [string, string])[] => {
     ["Requests at once", `${told.n_slots}`],
     ["Computes on", `${device()}${threads}`],
     ["Chat template", told.has_chat_template ? "yes" : "none: a base model"],
-    ["Licence", told.license || "not named in the file"],
+    ["Licence", licence(told.license) || "not named in the file"],
     ["Served by", `loaf ${of.loaf.version}`],
   ];
 });
@@ -34,6 +34,11 @@ export const facts = computed((): (readonly [string, string])[] => {
 /** Where programs ask: what OpenAI's clients call the base URL. */
 export function addressForPrograms(): string {
   return new URL("v1", document.baseURI).href;
+}
+
+/** Hubs write "mit" and "cc-by-4.0" where people write capitals. */
+function licence(id: string): string {
+  return id.replace(/^apache\b/, "Apache").replace(/^(mit|isc|bsd|a?gpl|lgpl|mpl|cc0|cc)\b[a-z-]*/, (letters) => letters.toUpperCase());
 }
 
 function device(): string {

@@ -3,9 +3,21 @@
 import type { ApiMessage, Part } from "../api/chat";
 import type { Attachment, Turn } from "../chats/types";
 
-export function messagesOf(system: string, path: readonly Turn[]): ApiMessage[] {
-  const messages = path.filter(saysSomething).map(messageOf);
+/** All of `path` but what was left out for want of room, at least its first `leftOut` turns. */
+export function messagesOf(system: string, path: readonly Turn[], leftOut = 0): ApiMessage[] {
+  const begin = Math.max(leftOut, ...path.map((turn) => turn.leftOut ?? 0));
+  const messages = withoutRefused(path.slice(begin)).filter(saysSomething).map(messageOf);
   return system.trim() ? [{ role: "system", content: system.trim() }, ...messages] : messages;
+}
+
+/** Without the questions that were refused, as those that have no room: what follows them would be refused for them, too. */
+function withoutRefused(path: readonly Turn[]): Turn[] {
+  const kept: Turn[] = [];
+  for (const turn of path) {
+    if (turn.ending !== "error" || turn.text || turn.reasoning || turn.calls) kept.push(turn);
+    else kept.length = Math.max(0, kept.findLastIndex((one) => one.role === "user"));
+  }
+  return kept;
 }
 
 /** Templates want no empty answers: those that failed before a word came are left out. */

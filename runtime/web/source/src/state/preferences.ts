@@ -10,11 +10,13 @@ export interface Setting {
   min: number;
   max: number;
   step: number;
+  /** A number between them that means nothing. */
+  without?: number;
 }
 
 export const SAMPLING: readonly Setting[] = [
   { name: "temperature", title: "Temperature", min: 0, max: 5, step: 0.05, meaning: "How much chance plays in. At 0 the likeliest token is always taken; above 1 answers begin to wander." },
-  { name: "max_tokens", title: "Max tokens", min: -1, max: 1_000_000, step: 1, meaning: "The longest answer. -1 lets it go on to the end of the context." },
+  { name: "max_tokens", title: "Max tokens", min: -1, max: 1_000_000, step: 1, without: 0, meaning: "The longest answer. -1 lets it go on to the end of the context." },
   { name: "top_k", title: "Top K", min: 0, max: 1000, step: 1, meaning: "Only this many of the likeliest tokens are considered. 0 considers all." },
   { name: "top_p", title: "Top P", min: 0, max: 1, step: 0.01, meaning: "Only the likeliest tokens that together have this probability are considered. 1 considers all." },
   { name: "min_p", title: "Min P", min: 0, max: 1, step: 0.01, meaning: "Tokens are left out that are less likely than this share of the likeliest one. 0 leaves none out." },

@@ -74,7 +74,7 @@ function judged(error: Error): [Condition, string] {
     useKey("");
     return ["locked", told];
   }
-  progress.value = error.progress;
+  progress.value = error.fields.progress;
   return [error.status === 503 ? "loading" : "failed", error.message];
 }
 

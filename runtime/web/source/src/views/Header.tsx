@@ -48,16 +48,20 @@ function ModelChoice() {
   );
 }
 
+/** The share of the context from which on it is said that it is nearly full. */
+const SHORT = 0.85;
+
 function ContextMeter() {
   const size = contextSize.value;
   const used = usedTokens();
   if (!size || !used || route.value.view !== "chat") return null;
   const share = Math.min(used / size, 1);
-  const text = `${used.toLocaleString("en")} of ${size.toLocaleString("en")} tokens of context`;
+  const isShort = share >= SHORT;
+  const text = `${used.toLocaleString("en")} of ${size.toLocaleString("en")} tokens of context${isShort ? ": nearly full" : ""}`;
   return (
-    <div class="context" title={text}>
-      <span aria-hidden="true">Context</span>
-      <meter class={share > 0.9 ? "full" : undefined} min={0} max={size} value={used} aria-label="Context in use" aria-valuetext={text} />
+    <div class={isShort ? "context short" : "context"} title={text}>
+      <span aria-hidden="true">{isShort ? "Context nearly full" : "Context"}</span>
+      <meter class={isShort ? "full" : undefined} min={0} max={size} value={used} aria-label="Context in use" aria-valuetext={text} />
       <span aria-hidden="true">{used.toLocaleString("en")} of {size.toLocaleString("en")}</span>
     </div>
   );

@@ -1,6 +1,6 @@
 // What the reader has to know of the server's state.
 
-import { condition, model, models, progress, reason, writers } from "../state/server";
+import { condition, models, progress, props, reason, writers } from "../state/server";
 
 export function Notices() {
   return <div class="notices" role="status">{notice()}</div>;
@@ -20,7 +20,7 @@ function notice() {
       return (
         <div class="notice warning">
           <strong>The server does not answer.</strong>
-          <span>It has been stopped, or is busy. Where it has been stopped, start the file again: <code>{command()}</code>. This page goes on when it is back.</span>
+          <span>It has been stopped, or is busy. Where it has been stopped, start {restart()} This page goes on when it is back.</span>
         </div>
       );
     case "failed":
@@ -43,8 +43,15 @@ function notice() {
   }
 }
 
-/** How a server is started that is found where this page came from. */
-function command(): string {
-  const port = location.port && location.port !== "8080" ? ` --port ${location.port}` : "";
-  return `./${model.value?.id ?? "model"}.loaf --server${port}`;
+/** What is to be started, so that it is found where this page came from. */
+function restart() {
+  const file = props.value?.loaf.file;
+  if (!file) return <>it again, as it was started before.</>;
+  const port = location.port && location.port !== "8080" ? `--port ${location.port}` : "";
+  return <>the file again, in its folder and with the flags that it had before: <code>{shellPath(file)} <span class="flag">--server</span>{port && <> <span class="flag">{port}</span></>}</code>.</>;
+}
+
+/** The file `name` of the folder that one is in, as a shell reads it. */
+function shellPath(name: string): string {
+  return /^[\w.,+=@%-]+$/.test(name) ? `./${name}` : `'./${name.replaceAll("'", "'\\''")}'`;
 }

@@ -30,6 +30,7 @@ export function Settings() {
           {SAMPLING.slice(FIRST).map((one) => <Field key={one.name} setting={one} />)}
         </section>
       </details>
+      <ToDefaults />
       <details>
         <summary>JSON schema and tools</summary>
         <section>
@@ -37,12 +38,21 @@ export function Settings() {
           <JsonField name="tools" title="Tools" meaning="A JSON list of functions that the model may call, as OpenAI's API takes it. You say what a call came to." accepts={Array.isArray} />
         </section>
       </details>
-      <section>
-        <button type="button" disabled={!Object.keys(sampling.value).length} onClick={() => (sampling.value = {})}>Back to the defaults</button>
-        {isKept(chat.value) && <button type="button" onClick={() => void exportOne(chat.value)}><Icon name="export" /> Export this conversation</button>}
-      </section>
+      {isKept(chat.value) && <button type="button" onClick={() => void exportOne(chat.value)}><Icon name="export" /> Export this conversation</button>}
     </Dialog>
   );
+}
+
+/** What was written into fields and cannot be, by the names of their settings. */
+const refused = signal<Record<string, string>>({});
+
+function ToDefaults() {
+  const isThere = Object.keys(sampling.value).length > 0 || Object.values(refused.value).some(Boolean);
+  const go = (): void => {
+    sampling.value = {};
+    refused.value = {};
+  };
+  return <button type="button" disabled={!isThere} onClick={go}>Back to the default sampling</button>;
 }
 
 function SystemPrompt() {
@@ -120,21 +130,34 @@ function EffortField() {
   );
 }
 
+/** Takes a number that can be, or nothing; what cannot be stays, is told, and not used. */
 function Field({ setting }: { setting: Setting }) {
   const { name, title, meaning, min, max, step } = setting;
+  const written = refused.value[name] ?? "";
   const take = (field: HTMLInputElement): void => {
     const { [name]: _before, ...others } = sampling.value;
-    const isGiven = field.value !== "" && field.validity.valid;
-    sampling.value = isGiven ? { ...others, [name]: field.valueAsNumber } : others;
-    if (!isGiven) field.value = "";
+    const isTaken = field.value !== "" && isPossible(setting, field.valueAsNumber);
+    if (field.value === "") field.value = ""; // what is no number at all
+    refused.value = { ...refused.value, [name]: isTaken ? "" : field.value };
+    sampling.value = isTaken ? { ...others, [name]: field.valueAsNumber } : others;
   };
   return (
     <label class="field number">
       <span>{title}</span>
-      <input type="number" min={min} max={max} step={step} placeholder={byDefault(name)} aria-describedby={`about-${name}`} value={sampling.value[name] ?? ""} onChange={(event) => take(event.currentTarget)} />
+      <input type="number" min={min} max={max} step={step} placeholder={byDefault(name)} aria-describedby={`about-${name} problem-${name}`} aria-invalid={Boolean(written)} value={written || (sampling.value[name] ?? "")} onChange={(event) => take(event.currentTarget)} />
       <small id={`about-${name}`}>{meaning}</small>
+      <span id={`problem-${name}`} class="problem" role="alert">{written && `${written} is not used: ${possible(setting)}.`}</span>
     </label>
   );
+}
+
+function isPossible({ min, max, step, without }: Setting, value: number): boolean {
+  return value >= min && value <= max && value !== without && (step < 1 || Number.isInteger(value));
+}
+
+function possible({ min, max, step, without }: Setting): string {
+  const but = without === undefined ? "" : `, but not ${without}`;
+  return `it can be ${step < 1 ? "a number" : "a whole number"} from ${min} to ${max.toLocaleString("en")}${but}`;
 }
 
 function byDefault(name: string): string {

@@ -6,7 +6,7 @@ import { search } from "../chats/store";
 import type { Chat } from "../chats/types";
 import { running, stop } from "../state/answering";
 import { change, chat, chats, isLoaded, remove, startChat, unkept } from "../state/chats";
-import { exportAll, importFiles, importProblem } from "../state/files";
+import { exportAll, importFiles, importTold } from "../state/files";
 import { isListOpen } from "../state/layout";
 import { goTo, route } from "../state/route";
 import { Icon, Loaf } from "../parts/Icon";
@@ -172,7 +172,7 @@ function Footer() {
   return (
     <footer>
       {unkept.value && <p class="problem" role="alert">This browser keeps no conversations: {unkept.value}</p>}
-      {importProblem.value && <p class="problem" role="alert">{importProblem.value}</p>}
+      {importTold.value && <ImportTold {...importTold.value} />}
       <div class="row">
         <button type="button" class="quiet" onClick={() => picker.current!.click()}><Icon name="import" /> Import</button>
         <button type="button" class="quiet" disabled={!chats.value.length} onClick={() => void exportAll()}><Icon name="export" /> Export</button>
@@ -181,6 +181,15 @@ function Footer() {
       </div>
       <p class="privacy"><Icon name="shield" /> <span>{privacy()}</span></p>
     </footer>
+  );
+}
+
+function ImportTold({ text, isProblem }: { text: string; isProblem: boolean }) {
+  return (
+    <div class={isProblem ? "told problem" : "told"} role={isProblem ? "alert" : "status"}>
+      <span>{text}</span>
+      <button type="button" class="quiet icon" aria-label="Close what the import came to" onClick={() => (importTold.value = null)}><Icon name="close" /></button>
+    </div>
   );
 }
 

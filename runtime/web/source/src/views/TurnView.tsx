@@ -9,6 +9,7 @@ import { answer, answerAgain, askInstead, resume, running } from "../state/answe
 import { branch, chat, path, show, turns } from "../state/chats";
 import { change, draftIn, drop, isEdited } from "../state/drafts";
 import { answeredElsewhere } from "../state/elsewhere";
+import { isFull } from "../state/fitting";
 import { condition } from "../state/server";
 import { Markdown } from "../markdown/Markdown";
 import { CopyButton } from "../parts/CopyButton";
@@ -16,6 +17,7 @@ import { Icon, type IconName } from "../parts/Icon";
 import { focusMessage, sends } from "../parts/keyboard";
 import { Calls } from "./Calls";
 import { Chips } from "./Chips";
+import { FullContext, LeftOut } from "./FullContext";
 import { JsonAnswer } from "./JsonAnswer";
 import { Reasoning } from "./Reasoning";
 import { StatsLine } from "./StatsLine";
@@ -109,6 +111,7 @@ function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
   const isWaiting = isRunning && !turn.text && !turn.reasoning && !turn.calls;
   return (
     <article class={isRunning ? "turn assistant answering" : "turn assistant"} aria-label={turn.model ?? "Answer"} aria-busy={isRunning}>
+      {turn.leftOut && <LeftOut count={turn.leftOut} />}
       {turn.reasoning && <Reasoning text={turn.reasoning} isRunning={isRunning && !turn.text && !turn.calls} />}
       {isWaiting && <Waiting turn={turn} />}
       {turn.text && (chat.value.schema ? <JsonAnswer text={turn.text} isRunning={isRunning} /> : <Markdown text={turn.text} />)}
@@ -157,6 +160,7 @@ function Ended({ turn }: { turn: Turn }) {
   if (turn.ending === "complete") return null;
   if (!turn.ending && answeredElsewhere.value.has(turn.chat)) return <p class="ended" role="status">Being answered in another tab …</p>;
   const isLast = turn.id === path.value.at(-1)?.id;
+  if (isFull(turn)) return <FullContext turn={turn} isLast={isLast} />;
   const canGoOn = isLast && turn.ending !== "error" && turn.text && !turn.calls && !chat.value.schema;
   const text = turn.ending === "error" ? (turn.error ?? "The answer failed.") : (ENDINGS[turn.ending ?? "cut"] ?? "");
   return (
