@@ -27,6 +27,8 @@ def test_no_command_of_ours_is_among_them() -> None:
         (["--sever"], "No such option '--sever'. Did you mean --server?"),
         (["hello", "you"], "A prompt goes behind -p: -p 'hello you'"),
         (["-p"], "Option '-p' requires an argument."),
+        (["--runtime-from", "x.loaf"], "--runtime-from stands before MODEL"),
+        (["--runtime-from=x.loaf"], "--runtime-from stands before MODEL"),
     ],
 )
 def test_what_is_no_flag_is_told_before_anything_is_fetched(words: list[str], says: str) -> None:
