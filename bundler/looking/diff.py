@@ -19,7 +19,7 @@ from runtime.cli.arguments import shown_arguments
 from runtime.errors import escaped
 
 _LAUNCHER = "launcher"
-_NOTHING = (None, "", [], {})
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
 _WIDTH = 60
 """Characters of a value that are shown to people."""
 
