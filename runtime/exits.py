@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -38,10 +38,9 @@ def errors_as_exit_codes() -> Iterator[None]:
     try:
         yield
     except click.NoSuchOption as error:
-        import difflib
-
-        likely = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1, cutoff=0)
-        meant = f" Did you mean {likely[0]}?" if likely else ""
+        params = [] if error.ctx is None else error.ctx.command.params
+        likely = _meant(error.option_name, [name for param in params for name in param.opts if name.startswith("--")])
+        meant = f" Did you mean {likely}?" if likely else ""
         click.UsageError(f"No such option {error.option_name!r}.{meant}", error.ctx).show()
         sys.exit(error.exit_code)
     except click.ClickException as error:
@@ -54,6 +53,16 @@ def errors_as_exit_codes() -> Iterator[None]:
     except OSError as error:
         hint = _HINTS.get(error.errno or 0, "")
         _fail(f"{error.filename or 'system'}: {error.strerror or error}" + (f"\n{hint}" if hint else ""))
+
+
+def _meant(name: str, known: Sequence[str]) -> str | None:
+    """The one of `known` that begins as `name` does, the shortest of several; else one that is like it, if any is."""
+    import difflib
+
+    longer = [one for one in known if one.startswith(name)]
+    if longer:
+        return min(longer, key=len)
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
 
 
 def _fail(text: str) -> None:

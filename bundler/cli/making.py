@@ -38,7 +38,34 @@ def _read_recipe(context: click.Context, _option: click.Parameter, path: Path | 
         context.default_map = read_recipe(path, BUILD_PARAMETERS)
 
 
-@click.command(cls=GroupedCommand, params=[MODEL], groups=BUILD_GROUPS, hidden=BAKED_FLAG_OPTIONS, last="The build")
+class _BakingCommand(GroupedCommand):
+    """Knows that a flag which it does not take may be one of the file's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if any(error.option_name in option.opts for option in _flags_of_a_file().params):
+                raise click.UsageError(
+                    f"{error.option_name} is a flag of the file: give it when that is run, "
+                    f'or make it its default with --args "{error.option_name} ..."',
+                    ctx,
+                ) from error
+            raise
+
+
+def _no_second_model(words: Sequence[str]) -> str:
+    return f"{words[0]!r} belongs to no flag, and there is one MODEL: another one goes along with --also {words[0]}"
+
+
+def _no_second_file(words: Sequence[str]) -> str:
+    return f"{words[0]!r} belongs to no flag, and there is one FILE"
+
+
+@click.command(
+    cls=_BakingCommand, params=[MODEL], groups=BUILD_GROUPS, hidden=BAKED_FLAG_OPTIONS, last="The build",
+    stray=_no_second_model,
+)  # fmt: skip
 @click.option(
     "-f", "--recipe", type=click.Path(path_type=Path), is_eager=True, expose_value=False, callback=_read_recipe,
     help="Take what is not given here from this file (docs/build.md).",
@@ -156,7 +183,10 @@ def run_(model: str, flags: tuple[str, ...], runtime_from: Path | None) -> None:
     become(prepare(model, programs_from(runtime_from, progress), progress, _ask_which), flags)
 
 
-@click.command("set", cls=GroupedCommand, params=[FILE], groups=SET_GROUPS, hidden=BAKED_FLAG_OPTIONS, last="Other")
+@click.command(
+    "set", cls=_BakingCommand, params=[FILE], groups=SET_GROUPS, hidden=BAKED_FLAG_OPTIONS, last="Other",
+    stray=_no_second_file,
+)  # fmt: skip
 @click.help_option("-h", "--help")
 def set_(file: Path, **given: Any) -> None:
     """Bake something else into the bundle FILE. Its weights are not touched, so it takes a moment at any size.

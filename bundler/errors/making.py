@@ -129,7 +129,8 @@ class MediaPackMissing(FreezeError):
     def __init__(self, path: Path, platform: str) -> None:
         super().__init__(
             f"{path}: the pack for pictures and sounds on {platform} is not in it",
-            "name a file that has it: --runtime-from FILE; or leave the projector out: --no-mmproj",
+            "Name one that has it with --runtime-from: a file with a projector, or the builder; where a file is built, "
+            "--no-mmproj does without.",
         )
         self.path = path
         self.platform = platform

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -11,7 +11,10 @@ from click.core import ParameterSource
 
 
 class GroupedCommand(click.Command):
-    """Options come in `groups`; those that decorators bring in a `last` one, and those in `hidden` are only taken."""
+    """Options come in `groups`; those that decorators bring in a `last` one, and those in `hidden` are only taken.
+
+    `stray` says what is meant where words are given that no flag takes.
+    """
 
     def __init__(
         self,
@@ -21,8 +24,10 @@ class GroupedCommand(click.Command):
         hidden: Sequence[click.Option],
         params: list[click.Parameter],
         last: str,
+        stray: Callable[[Sequence[str]], str] | None = None,
         **attributes: Any,
     ) -> None:
+        self._stray = stray or _no_flag_takes
         self._groups = (*groups, (last, [param for param in params if isinstance(param, click.Option)]))
         grouped = [option for _name, options in self._groups for option in options]
         arguments = [param for param in params if isinstance(param, click.Argument)]
@@ -41,7 +46,7 @@ class GroupedCommand(click.Command):
             error.param_hint = error.param_hint or _variable_behind(error)
             raise
         if ctx.args and not ctx.resilient_parsing:
-            raise click.UsageError(_no_flag_takes(ctx.args), ctx)
+            raise click.UsageError(self._stray(ctx.args), ctx)
         return rest
 
     def check_words(self, words: Sequence[str], program: str) -> None:
@@ -49,7 +54,7 @@ class GroupedCommand(click.Command):
         context = click.Context(self, info_name=program)
         _flags, rest, _order = self.make_parser(context).parse_args(list(words))
         if rest:
-            raise click.UsageError(_no_flag_takes(rest), context)
+            raise click.UsageError(self._stray(rest), context)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One list of definitions a group, instead of a long one."""

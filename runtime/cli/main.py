@@ -170,6 +170,8 @@ def _run(bundle: Bundle | None, settings: Settings) -> None:
             _begin_to_collect()
             chat(served, settings)
         else:
+            if settings.chats is None:
+                _tell_of_what_is_piped_in()
             from runtime.server.sooner import import_app
 
             import_app()
@@ -209,6 +211,13 @@ def _chat_beside(settings: Settings) -> Beside | None:
     from runtime.console.begin import chat_beside
 
     return lambda served: chat_beside(served, settings)
+
+
+def _tell_of_what_is_piped_in() -> None:
+    from runtime.console.abilities import is_piped_in
+
+    if is_piped_in():
+        click.echo("What is piped in is not read: -p '' answers it, -p TEXT asks something about it.", err=True)
 
 
 def _begin_to_collect() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from typing import TextIO
 
@@ -10,6 +11,25 @@ from typing import TextIO
 def has_terminal() -> bool:
     """Whether a person can be talked to."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+def is_piped_in() -> bool:
+    """Whether there is something on standard input that came through a pipe or from a file."""
+    try:
+        about = os.fstat(0)
+        if stat.S_ISREG(about.st_mode):
+            return about.st_size > 0
+        return stat.S_ISFIFO(about.st_mode) and _bytes_waiting() > 0
+    except OSError:
+        return False
+
+
+def _bytes_waiting() -> int:
+    import fcntl
+    import termios
+
+    answer: bytes = fcntl.ioctl(0, termios.FIONREAD, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
 
 
 _FALLBACK = 80

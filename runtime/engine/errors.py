@@ -52,7 +52,8 @@ class ModelLoadFailed(EngineError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
             f"{path}: llama.cpp cannot load these weights: {reason or 'it gave no reason'}",
-            "An 'unknown model architecture' needs a newer loaf; anything else, a whole file (loaf verify).",
+            "An 'unknown model architecture' needs a newer loaf; anything else, whole weights of a model: "
+            f"loaf inspect {path.name} says what the file is.",
         )
         self.path = path
         self.reason = reason

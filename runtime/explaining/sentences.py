@@ -77,6 +77,9 @@ def _model(model: Model, machine: Machine) -> Iterator[str]:
     if model.n_ctx:
         yield f"The context has {model.n_ctx:,} tokens for {model.n_slots} requests at once: {_context_source(model)}."
     yield from _memory(model)
+    taken = model.context - model.context_on_gpus + sum(size for memory, size in model.scratch if memory == "CPU")
+    if taken > machine.memory.available:
+        yield "Together that is more than is available: a smaller --ctx-size takes less."
     if model.draft is not None:
         draft = model.draft
         yield (
@@ -100,7 +103,7 @@ def _threads(model: Model) -> str:
 def _context_source(model: Model) -> str:
     of = f"of the {model.n_ctx_train:,} that the model was trained for (--ctx-size sets it)"
     return {
-        "flag": "as --ctx-size says",
+        "flag": f"as --ctx-size says; the model was trained for {model.n_ctx_train:,}",
         "model": "all that the model was trained for",
         "memory": f"what half of the memory that the weights leave can hold {of}",
         "device": f"what fits on the GPU {of}",

@@ -24,6 +24,7 @@ from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
 from runtime.engine.facts import ModelFacts
 from runtime.engine.placement import WorkerAddress
+from runtime.engine.settings import Rope
 from runtime.errors import LoafError, escaped
 from runtime.machine.resources import processors
 from runtime.machine.supervised import is_supervised, notify, notify_reloading, reap_orphans
@@ -218,6 +219,10 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
     if settings.engine.n_ctx is None and generator.n_ctx < facts.n_ctx_train:
         lines.append(
             f"The model could have a context of {facts.n_ctx_train:,}; memory allows less (--ctx-size sets it)"
+        )
+    if 0 < facts.n_ctx_train < generator.n_ctx and settings.engine.rope == Rope():
+        lines.append(
+            f"The model was trained for {facts.n_ctx_train:,} tokens: what it says behind them makes little sense"
         )
     lines += [
         f"LoRA adapter {i}: {adapter.name}, scale {adapter.scale:g}" for i, adapter in enumerate(backend.adapters)

@@ -30,6 +30,7 @@ PICTURE = bytes.fromhex(
 REFUSED = [
     ("x.bin", "application/octet-stream", b"\xff\xfe\x00", "it is not a text file"),
     ("x.txt", "text/plain", b"a\0b", "it is not a text file"),
+    ("x.txt", "text/plain", b"", "it is empty"),
     ("x.txt", "text/plain", b"a" * 2_000_001, "it is larger than 2 MB"),
     ("x.png", "image/png", PICTURE, "this model does not see pictures"),
 ]
@@ -41,6 +42,14 @@ def test_a_file_that_cannot_be_read_is_refused(page: Page, name: str, kind: str,
     page.get_by_label("Files to attach").set_input_files([{"name": name, "mimeType": kind, "buffer": content}])
     expect(page.get_by_role("alert").filter(has_text=f"{name}: {told}")).to_be_visible()
     expect(page.locator(".composer .chips")).to_have_count(0)
+
+
+def test_of_several_files_each_that_cannot_be_read_is_told(page: Page) -> None:
+    names = ("empty.txt", "good.txt", "void.txt")
+    files = [{"name": name, "mimeType": "text/plain", "buffer": b"x" * ("good" in name)} for name in names]
+    page.get_by_label("Files to attach").set_input_files(files)  # type: ignore[arg-type]
+    expect(page.get_by_role("alert")).to_have_text("empty.txt: it is empty\nvoid.txt: it is empty", use_inner_text=True)
+    expect(page.locator(".composer .chips li")).to_have_count(1)
 
 
 # -- documents ------------------------------------------------------------------------------------------------

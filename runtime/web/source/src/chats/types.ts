@@ -16,7 +16,7 @@ export interface Call {
   arguments: string;
 }
 
-/** Why an answer ended. `stopped` by the reader; `lost` with the server; absent while it comes, or after a reload. */
+/** Why an answer ended. `stopped` by the reader; `lost` with the server; absent while it comes, and where the page was left meanwhile. */
 export type Ending = "complete" | "length" | "stopped" | "lost" | "error";
 
 export interface Turn {

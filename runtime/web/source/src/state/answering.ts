@@ -14,6 +14,8 @@ import { messagesOf } from "./messages";
 interface Running {
   turn: Signal<Turn>;
   abort: AbortController;
+  /** Once it has ended, and is kept as it is. */
+  over: Promise<void>;
   /** Tokens a second, as far as it has come. */
   speed: Signal<number>;
   /** How much of the question is read, from 0 to 1; null before that is known. */
@@ -28,24 +30,28 @@ export const announcement = signal("");
 const DRAW_MS = 33;
 const KEEP_MS = 1000;
 
-export async function ask(text: string, attachments: Attachment[]): Promise<void> {
+export async function ask(text: string, attachments: readonly Attachment[]): Promise<void> {
   await askAfter(chat.value.leaf, text, attachments);
 }
 
-/** Asks again in other words: a branch beside `turn`. */
-export async function askInstead(turn: Turn, text: string): Promise<void> {
-  await askAfter(turn.parent, text, turn.attachments ?? []);
+/** Asks again in other words: a branch beside `turn`, for which an answer that is coming makes way. Whether it was asked. */
+export async function askInstead(turn: Turn, text: string, attachments: readonly Attachment[]): Promise<boolean> {
+  stop(turn.chat);
+  await running.value.get(turn.chat)?.over;
+  if (chat.value.id !== turn.chat) return false; // another one was opened meanwhile
+  void askAfter(turn.parent, text, attachments);
+  return true;
 }
 
-async function askAfter(parent: string | null, text: string, attachments: Attachment[]): Promise<void> {
+async function askAfter(parent: string | null, text: string, attachments: readonly Attachment[]): Promise<void> {
   const turn = { ...draftOf(text, attachments), parent };
   await answerTo([...pathTo(turns.value, parent), turn], [turn]);
 }
 
 /** What would be added to the open conversation. */
-export function draftOf(text: string, attachments: Attachment[]): Turn {
+export function draftOf(text: string, attachments: readonly Attachment[]): Turn {
   const turn: Turn = { id: newId(), chat: chat.value.id, parent: chat.value.leaf, role: "user", text, created: Date.now() };
-  if (attachments.length) turn.attachments = attachments;
+  if (attachments.length) turn.attachments = [...attachments];
   return turn;
 }
 
@@ -58,9 +64,11 @@ export async function giveResult(callId: string, text: string): Promise<void> {
   if (calling?.calls?.every((call) => given.has(call.id))) await answer(turn.id);
 }
 
-/** Another answer to what `turn` answers: a branch beside it. */
+/** Another answer to what `turn` answers: a branch beside it, or in its place where nothing had come of it. */
 export async function answerAgain(turn: Turn): Promise<void> {
-  if (turn.parent) await answer(turn.parent);
+  if (!turn.parent || running.value.has(turn.chat)) return;
+  if (turn.ending === "stopped" && isEmpty(turn)) void takeBack(turn);
+  await answer(turn.parent);
 }
 
 /** An answer to the turn `parent`. */
@@ -92,27 +100,33 @@ async function run(turn: Turn, before: Turn[], added: Turn[]): Promise<void> {
   if (running.value.has(of.id)) return;
   const body = bodyOf(of, before);
   turn.model = body.model;
-  const one: Running = { turn: signal(turn), abort: new AbortController(), speed: signal(0), read: signal(null) };
+  let end = (): void => {};
+  const over = new Promise<void>((resolve) => (end = resolve));
+  const one: Running = { turn: signal(turn), abort: new AbortController(), over, speed: signal(0), read: signal(null) };
   running.value = new Map(running.value).set(of.id, one);
   announcement.value = "Answering";
   try {
     for (const each of added) await add(each);
     await receive(one, stream(body, one.abort.signal));
   } catch (error) {
-    [one.turn.value.ending, one.turn.value.error] = judged(error as Error);
+    const [ending, told] = judged(error as Error);
+    one.turn.value = clean({ ...one.turn.value, ending, error: told } as Turn);
   }
   const rest = new Map(running.value);
   rest.delete(of.id);
   running.value = rest;
   await settle(clean({ ...one.turn.value }));
+  end();
 }
 
 async function settle(turn: Turn): Promise<void> {
-  const isEmpty = !turn.text && !turn.reasoning && !turn.calls;
-  if (isEmpty && turn.ending === "stopped") await takeBack(turn);
-  else await update(turn);
+  await update(turn);
   announcement.value = turn.error ?? (turn.ending === "stopped" ? "Stopped" : "The answer is complete");
   if (turn.ending === "lost" || turn.ending === "error") void look();
+}
+
+function isEmpty(turn: Turn): boolean {
+  return !turn.text && !turn.reasoning && !turn.calls;
 }
 
 async function receive(one: Running, pieces: AsyncGenerator<Piece>): Promise<void> {
@@ -171,7 +185,12 @@ function grow(turn: Turn, piece: Piece): void {
   }
 }
 
-function judged(error: Error): [Ending, string | undefined] {
+let isLeft = false; // the page, which takes its connections with it
+addEventListener("pagehide", () => (isLeft = true));
+addEventListener("pageshow", () => (isLeft = false));
+
+function judged(error: Error): [Ending | undefined, string | undefined] {
+  if (isLeft) return [undefined, undefined];
   if (error.name === "AbortError") return ["stopped", undefined];
   if (error instanceof Unreachable) return ["lost", error.message];
   if (error instanceof ServerError) return ["error", error.message];

@@ -5,13 +5,16 @@ import * as store from "../chats/store";
 import { leafBelow, pathTo } from "../chats/tree";
 import { type Chat, newChat, newId, titleOf, type Turn, type Turns } from "../chats/types";
 import { goTo, route } from "./route";
+import { tell } from "./tabs";
 
 /** All that are kept, the one that was last written in first. */
 export const chats = signal<readonly Chat[]>([]);
 /** Whether they have been read. Nothing is asked before that: what is read could not be told from what is new. */
 export const isLoaded = signal(false);
+/** The one in which nothing was asked yet. It stays until something is, whatever else is opened meanwhile. */
+export const unasked = signal<Chat>(newChat());
 /** The open one; it is not kept before something was asked in it. */
-export const chat = signal<Chat>(newChat());
+export const chat = signal<Chat>(unasked.value);
 export const turns = signal<Turns>(new Map());
 export const path = computed(() => pathTo(turns.value, chat.value.leaf));
 /** Whether the address names a conversation that is not open yet. */
@@ -21,8 +24,6 @@ export const isComing = computed(() => {
 });
 /** Why nothing is kept, where the browser does not let us. */
 export const unkept = signal("");
-
-const others = new BroadcastChannel("loaf");
 
 export async function loadChats(): Promise<void> {
   await keep(async () => {
@@ -43,7 +44,6 @@ export function followRoute(): void {
     const at = route.value;
     if (at.view === "chat" && at.chat !== (isKept(chat.peek()) ? chat.peek().id : null)) void open(at.chat);
   });
-  others.onmessage = () => void loadChats();
 }
 
 async function open(id: string | null): Promise<void> {
@@ -51,7 +51,7 @@ async function open(id: string | null): Promise<void> {
   if (id && !found) return goTo({ view: "chat", chat: null });
   const kept = found ? await keep(() => store.turnsOf(found.id)) : undefined;
   turns.value = new Map((kept ?? []).map((turn) => [turn.id, turn]));
-  chat.value = found ?? newChat();
+  chat.value = found ?? unasked.value;
 }
 
 export function isKept(one: Chat): boolean {
@@ -60,9 +60,28 @@ export function isKept(one: Chat): boolean {
 
 export function startChat(): void {
   goTo({ view: "chat", chat: null });
-  if (chat.value.leaf !== null) {
-    turns.value = new Map();
-    chat.value = newChat();
+  if (chat.value.leaf !== null) leave();
+}
+
+/** Shows the conversation in which nothing was asked yet, in the place of one that is gone, say. */
+export function leave(): void {
+  turns.value = new Map();
+  chat.value = unasked.value;
+  goTo({ view: "chat", chat: null });
+}
+
+/** Shows the open conversation as it is kept by now. `isBusy`: with the same turns as before, and what is new beside them. */
+export async function readAnew(isBusy: boolean): Promise<void> {
+  const { id } = chat.value;
+  for (;;) {
+    const before = turns.value;
+    const kept = await keep(() => store.turnsOf(id));
+    const found = chats.value.find((one) => one.id === id);
+    if (!kept || !found || chat.value.id !== id) return;
+    if (turns.value !== before) continue; // what came meanwhile is on its way into the store
+    turns.value = new Map([...kept.map((turn): [string, Turn] => [turn.id, turn]), ...(isBusy ? before : [])]);
+    chat.value = isBusy ? { ...found, leaf: chat.value.leaf } : found;
+    return;
   }
 }
 
@@ -70,32 +89,37 @@ export function startChat(): void {
 export async function change(fields: Partial<Chat>, one: Chat = chat.value): Promise<void> {
   const changed = { ...one, ...fields };
   if (chat.value.id === changed.id) chat.value = changed;
+  if (unasked.value.id === changed.id) unasked.value = changed;
   if (!isKept(changed)) return;
   chats.value = sorted(changed);
   await keep(() => store.putChat(changed));
-  others.postMessage("changed");
+  tell({ kind: "changed", chat: changed.id });
 }
 
 /** Adds `turn` at the end of the branch that is shown; the first one makes the conversation be kept. */
 export async function add(turn: Turn): Promise<void> {
-  const to = chat.value.id === turn.chat ? chat.value : chats.value.find((one) => one.id === turn.chat)!;
+  const to = chat.value.id === turn.chat ? chat.value : chats.value.find((one) => one.id === turn.chat);
+  if (!to) return; // deleted meanwhile
   const changed = { ...to, leaf: turn.id, updated: Date.now(), title: to.title || titleOf(turn.text || turn.attachments?.[0]?.name || "Conversation") };
   put(turn);
   if (chat.value.id === changed.id) chat.value = changed;
+  if (unasked.value.id === changed.id) unasked.value = newChat();
   chats.value = sorted(changed);
   if (chat.value.id === changed.id) goTo({ view: "chat", chat: changed.id });
   await keep(() => store.putWhole(changed, [turn]));
-  others.postMessage("changed");
+  tell({ kind: "changed", chat: changed.id });
 }
 
 /** Replaces a turn by what it has become. */
 export async function update(turn: Turn): Promise<void> {
   put(turn);
-  await keep(() => store.putTurn(turn));
+  await keepSoFar(turn);
+  tell({ kind: "changed", chat: turn.chat });
 }
 
 /** Keeps what has come of a turn so far. Nothing that is shown changes: an answer that is coming is shown as it comes. */
 export async function keepSoFar(turn: Turn): Promise<void> {
+  if (!chats.value.some((one) => one.id === turn.chat)) return; // deleted meanwhile
   await keep(() => store.putTurn(turn));
 }
 
@@ -135,18 +159,14 @@ export async function branch(turn: Turn): Promise<void> {
 export async function take(one: Chat, its: Turn[]): Promise<void> {
   chats.value = sorted(one);
   await keep(() => store.putWhole(one, its));
-  others.postMessage("changed");
+  tell({ kind: "changed", chat: one.id });
 }
 
 export async function remove(one: Chat): Promise<void> {
   chats.value = chats.value.filter((other) => other.id !== one.id);
-  if (chat.value.id === one.id) {
-    turns.value = new Map();
-    chat.value = newChat();
-    goTo({ view: "chat", chat: null });
-  }
+  if (chat.value.id === one.id) leave();
   await keep(() => store.dropChat(one.id));
-  others.postMessage("changed");
+  tell({ kind: "deleted", chat: one.id });
 }
 
 function put(turn: Turn): void {

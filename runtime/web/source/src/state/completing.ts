@@ -1,9 +1,10 @@
 // A prompt as it is, without a conversation around it, and how the model goes on with it.
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { completion, type Token } from "../api/completion";
 import { Unreachable } from "../api/http";
 import { type Stats, stats, type Timings } from "../api/timings";
+import { recalled, remember } from "../parts/session";
 import { sampling } from "./preferences";
 import { look, model } from "./server";
 
@@ -19,6 +20,13 @@ export interface Continued {
   text: string;
   /** Null where the reader put this token there. */
   token: Token | null;
+}
+
+/** The prompt outlives a reload. */
+export function keepPrompt(): void {
+  const kept = recalled("prompt");
+  if (typeof kept === "string") prompt.value = kept;
+  effect(() => remember("prompt", prompt.value));
 }
 
 const SHOWN_PROBABILITIES = 10;

@@ -13,7 +13,7 @@ export interface Fit {
 }
 
 /** Null where the server cannot say. */
-export async function fitOf(text: string, attachments: Attachment[]): Promise<Fit | null> {
+export async function fitOf(text: string, attachments: readonly Attachment[]): Promise<Fit | null> {
   const body = bodyOf(chat.value, [...path.value, draftOf(text, attachments)]);
   const tokens = await countTokens(body).catch(() => null);
   return tokens === null ? null : { tokens, context: contextSize.value };

@@ -32,7 +32,7 @@ function ForPrograms() {
       <h3>For programs</h3>
       <Copied label="Address (base URL)" text={addressForPrograms()} />
       <Copied label="Model" text={model.value?.id ?? ""} />
-      <p><a href="docs">All that can be asked</a>, with an example for each address.</p>
+      <p><a href="docs" target="_blank" rel="noopener">All that can be asked</a>, with an example for each address.</p>
     </section>
   );
 }

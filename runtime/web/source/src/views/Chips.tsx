@@ -3,7 +3,7 @@
 import type { Attachment } from "../chats/types";
 import { Icon } from "../parts/Icon";
 
-export function Chips({ attachments, onRemove }: { attachments: Attachment[]; onRemove?: (one: Attachment) => void }) {
+export function Chips({ attachments, onRemove }: { attachments: readonly Attachment[]; onRemove?: (one: Attachment) => void }) {
   if (!attachments.length) return null;
   return (
     <ul class="chips" aria-label="Attached files">

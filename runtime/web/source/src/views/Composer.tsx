@@ -4,18 +4,17 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { attachmentOf } from "../attaching/attachment";
 import { canRecord } from "../attaching/recording";
-import type { Attachment } from "../chats/types";
 import { ask, running, stop } from "../state/answering";
 import { chat, isComing, isLoaded } from "../state/chats";
-import { route } from "../state/route";
+import { change, draftIn, drop } from "../state/drafts";
+import { answeredElsewhere } from "../state/elsewhere";
 import { condition, senses, writers } from "../state/server";
 import { Icon } from "../parts/Icon";
+import { focusMessage, sends } from "../parts/keyboard";
 import { type Fit, fitOf } from "../state/fitting";
 import { Chips } from "./Chips";
 import { VoiceNote } from "./VoiceNote";
 
-/** What was being written in each conversation, while the page is open. */
-const drafts = new Map<string, string>();
 const problem = signal("");
 
 /** Say above the field what went wrong with a file. */
@@ -23,19 +22,9 @@ export function complain(said: string): void {
   problem.value = said;
 }
 
-/** `text` was written before the program was there. */
-export function goOnWriting(text: string): void {
-  if (text) drafts.set((route.value.view === "chat" && route.value.chat) || chat.value.id, text);
-}
-
-/** Whether anything has been written that was not sent. */
-export function isWriting(): boolean {
-  return [...drafts.values()].some(Boolean);
-}
-
 export function Composer() {
-  const text = useSignal(drafts.get(chat.value.id) ?? "");
-  const attachments = useSignal<Attachment[]>([]);
+  const { id } = chat.value;
+  const { text, attachments } = draftIn(id);
   /** Files that are being read. */
   const reading = useSignal<readonly string[]>([]);
   const fit = useSignal<Fit | null>(null);
@@ -45,27 +34,26 @@ export function Composer() {
   const field = useRef<HTMLTextAreaElement>(null);
   const isRunning = running.value.has(chat.value.id);
   const isReady = condition.value === "ready" && writers.value.length > 0 && isLoaded.value && !isComing.value;
-  const canSend = !isRunning && !reading.value.length && Boolean(text.value.trim() || attachments.value.length);
+  const canSend = !isRunning && !answeredElsewhere.value.has(id) && !reading.value.length && Boolean(text.trim() || attachments.length);
 
   useLayoutEffect(() => field.current!.focus({ preventScroll: true }), []);
-  useLayoutEffect(() => grow(field.current!), [text.value]);
+  useLayoutEffect(() => grow(field.current!), [text]);
   useEffect(() => {
     if (isReady && isWaiting.value) send();
   }, [isReady]);
 
   useEffect(() => {
     fit.value = null;
-    if (!isReady || !attachments.value.some((one) => one.kind === "text")) return;
+    if (!isReady || !attachments.some((one) => one.kind === "text")) return;
     let isWanted = true;
-    void fitOf(text.value, attachments.value).then((found) => isWanted && (fit.value = found));
+    void fitOf(text, attachments).then((found) => isWanted && (fit.value = found));
     return () => {
       isWanted = false;
     };
-  }, [attachments.value, isReady]);
+  }, [attachments, isReady]);
 
   const write = (value: string): void => {
-    text.value = value;
-    drafts.set(chat.value.id, value);
+    change(id, { text: value });
     isWaiting.value = false;
   };
   const send = (event?: Event): void => {
@@ -73,28 +61,27 @@ export function Composer() {
     if (!canSend) return;
     isWaiting.value = !isReady;
     if (!isReady) return;
-    const [said, files] = [text.value.trim(), attachments.value];
-    write("");
-    attachments.value = [];
+    drop(id);
     problem.value = "";
-    void ask(said, files);
+    void ask(text.trim(), attachments);
   };
   const attach = async (files: Iterable<File>): Promise<void> => {
-    problem.value = "";
+    const problems: string[] = [];
     for (const file of files) {
       reading.value = [...reading.value, file.name];
       try {
         const attachment = await attachmentOf(file, senses.value);
-        attachments.value = [...attachments.value, attachment];
+        change(id, { attachments: [...draftIn(id).attachments, attachment] }); // another conversation may be open by now
       } catch (error) {
-        problem.value = `${file.name}: ${(error as Error).message}`;
+        problems.push(`${file.name}: ${(error as Error).message}`);
       }
       reading.value = reading.value.filter((name) => name !== file.name);
     }
+    problem.value = problems.join("\n");
     field.current?.focus();
   };
   const onKey = (event: KeyboardEvent): void => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !matchMedia("(pointer: coarse)").matches) send(event);
+    if (sends(event)) send(event);
   };
   const onPaste = (event: ClipboardEvent): void => {
     const files = Array.from(event.clipboardData?.files ?? []);
@@ -119,7 +106,7 @@ export function Composer() {
     <div class="bottom">
       {problem.value && <p class="problem column" role="alert">{problem}</p>}
       <form class={`composer column${isOver.value ? " over" : ""}`} onSubmit={send}>
-        <Chips attachments={attachments.value} onRemove={(one) => (attachments.value = attachments.value.filter((other) => other !== one))} />
+        <Chips attachments={attachments} onRemove={(one) => change(id, { attachments: attachments.filter((other) => other !== one) })} />
         {reading.value.length > 0 && <p class="fit" role="status">Reading {reading.value.join(", ")} …</p>}
         {fit.value && <FitLine fit={fit.value} />}
         <textarea
@@ -139,7 +126,7 @@ export function Composer() {
           {senses.value.hears && canRecord() && <VoiceNote onFile={(file) => void attach([file])} onProblem={(told) => (problem.value = told)} />}
           <span class={isWaiting.value ? "hint" : "hint usual"} role="status">{isWaiting.value ? "Goes off as soon as the model is ready" : "Enter sends, Shift+Enter begins a line"}</span>
           {isRunning ? (
-            <button type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={() => stop()}><Icon name="stop" /></button>
+            <button type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={stopHere}><Icon name="stop" /></button>
           ) : (
             <button type="submit" class="primary icon round" title="Send" aria-label="Send" disabled={!canSend}><Icon name="send" /></button>
           )}
@@ -147,6 +134,11 @@ export function Composer() {
       </form>
     </div>
   );
+}
+
+function stopHere(): void {
+  stop();
+  focusMessage();
 }
 
 /** How much of the context the message takes, said before it is sent. */

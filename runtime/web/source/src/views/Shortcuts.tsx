@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { Dialog } from "../parts/Dialog";
+import { isTouched } from "../parts/keyboard";
 
 const isOpen = signal(false);
 
@@ -9,9 +10,14 @@ export function openShortcuts(): void {
   isOpen.value = true;
 }
 
-const SHORTCUTS: readonly (readonly [string, readonly string[]])[] = [
-  ["Send the message", ["Enter"]],
-  ["Begin a line", ["Shift", "Enter"]],
+type Row = readonly [string, readonly string[]];
+
+const sending = (): readonly Row[] => [
+  ["Send the message", isTouched() ? ["Ctrl", "Enter"] : ["Enter"]],
+  ["Begin a line", isTouched() ? ["Enter"] : ["Shift", "Enter"]],
+];
+
+const OTHERS: readonly Row[] = [
   ["Stop the answer", ["Esc"]],
   ["New conversation", ["Alt", "N"]],
   ["Search the conversations", ["Ctrl", "K"]],
@@ -23,14 +29,20 @@ const SHORTCUTS: readonly (readonly [string, readonly string[]])[] = [
 export function Shortcuts() {
   return (
     <Dialog name="shortcuts" isOpen={isOpen} title="Shortcuts" closing="Close the shortcuts">
-      <dl>
-        {SHORTCUTS.map(([does, keys]) => (
-          <div key={does}>
-            <dt>{does}</dt>
-            <dd>{keys.map((key) => <kbd key={key}>{key}</kbd>)}</dd>
-          </div>
-        ))}
-      </dl>
+      <Keys />
     </Dialog>
+  );
+}
+
+function Keys() {
+  return (
+    <dl>
+      {[...sending(), ...OTHERS].map(([does, keys]) => (
+        <div key={does}>
+          <dt>{does}</dt>
+          <dd>{keys.map((key) => <kbd key={key}>{key}</kbd>)}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }

@@ -4,12 +4,13 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { search } from "../chats/store";
 import type { Chat } from "../chats/types";
-import { running } from "../state/answering";
+import { running, stop } from "../state/answering";
 import { change, chat, chats, isLoaded, remove, startChat, unkept } from "../state/chats";
 import { exportAll, importFiles, importProblem } from "../state/files";
 import { isListOpen } from "../state/layout";
 import { goTo, route } from "../state/route";
 import { Icon, Loaf } from "../parts/Icon";
+import { focusMessage } from "../parts/keyboard";
 import { confirmed } from "./Confirm";
 import { openShortcuts } from "./Shortcuts";
 
@@ -101,13 +102,18 @@ function List() {
 
 function Entry({ one }: { one: Chat }) {
   const isNaming = useSignal(false);
+  const rename = useRef<HTMLButtonElement>(null);
+  const endNaming = (byKey: boolean): void => {
+    isNaming.value = false;
+    if (byKey) requestAnimationFrame(() => rename.current?.focus());
+  };
   const isOpen = route.value.view === "chat" && chat.value.id === one.id;
   const open = (event: Event): void => {
     event.preventDefault();
     goTo({ view: "chat", chat: one.id });
     isListOpen.value = false;
   };
-  if (isNaming.value) return <li><Naming one={one} onEnd={() => (isNaming.value = false)} /></li>;
+  if (isNaming.value) return <li><Naming one={one} onEnd={endNaming} /></li>;
   return (
     <li class={isOpen ? "open" : undefined}>
       <a href={`#chat/${one.id}`} aria-current={isOpen ? "page" : undefined} onClick={open} title={one.title}>
@@ -115,10 +121,10 @@ function Entry({ one }: { one: Chat }) {
         {running.value.has(one.id) && <span class="busy" aria-label="answering" />}
       </a>
       <span class="tools">
-        <button type="button" class="quiet icon" title="Rename" aria-label={`Rename ${one.title}`} onClick={() => (isNaming.value = true)}>
+        <button ref={rename} type="button" class="quiet icon" title="Rename" aria-label={`Rename ${one.title}`} onClick={() => (isNaming.value = true)}>
           <Icon name="edit" />
         </button>
-        <button type="button" class="quiet icon" title="Delete" aria-label={`Delete ${one.title}`} onClick={() => void askAndRemove(one)}>
+        <button type="button" class="quiet icon" title="Delete" aria-label={`Delete ${one.title}`} onClick={(event) => void askAndRemove(one, event.currentTarget.closest("li")!)}>
           <Icon name="trash" />
         </button>
       </span>
@@ -126,27 +132,34 @@ function Entry({ one }: { one: Chat }) {
   );
 }
 
-function Naming({ one, onEnd }: { one: Chat; onEnd: () => void }) {
+function Naming({ one, onEnd }: { one: Chat; onEnd: (byKey: boolean) => void }) {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current!.select(), []);
   const isOver = useRef(false); // a field that goes away loses the focus once more
-  const end = (title: string): void => {
+  const end = (title: string, byKey: boolean): void => {
     if (isOver.current) return;
     isOver.current = true;
     if (title && title !== one.title) void change({ title }, one);
-    onEnd();
+    onEnd(byKey);
   };
   const onKey = (event: KeyboardEvent): void => {
-    if (event.key === "Enter") end(field.current!.value.trim());
+    if (event.key === "Enter") end(field.current!.value.trim(), true);
     if (event.key !== "Escape") return;
     event.stopPropagation();
-    end("");
+    end("", true);
   };
-  return <input ref={field} class="naming" aria-label="Name of the conversation" maxLength={200} defaultValue={one.title} onKeyDown={onKey} onBlur={(event) => end(event.currentTarget.value.trim())} />;
+  return <input ref={field} class="naming" aria-label="Name of the conversation" maxLength={200} defaultValue={one.title} onKeyDown={onKey} onBlur={(event) => end(event.currentTarget.value.trim(), false)} />;
 }
 
-async function askAndRemove(one: Chat): Promise<void> {
-  if (await confirmed("Delete this conversation?", `${one.title}\nIt is kept nowhere else.`, "Delete")) await remove(one);
+/** The focus goes from `row` to the next one, or to where one goes on without. */
+async function askAndRemove(one: Chat, row: HTMLLIElement): Promise<void> {
+  if (!(await confirmed("Delete this conversation?", `${one.title}\nIt is kept nowhere else.`, "Delete"))) return;
+  const next = row.nextElementSibling ?? row.previousElementSibling;
+  stop(one.id);
+  await remove(one);
+  const link = next?.querySelector("a");
+  if (link) link.focus();
+  else focusMessage();
 }
 
 function Footer() {

@@ -1,16 +1,19 @@
 // One turn of the conversation, and what can be done with it.
 
-import { useComputed, useSignal } from "@preact/signals";
+import { useComputed } from "@preact/signals";
 import { Component, type ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { siblings } from "../chats/tree";
 import type { Turn } from "../chats/types";
 import { answer, answerAgain, askInstead, resume, running } from "../state/answering";
 import { branch, chat, path, show, turns } from "../state/chats";
+import { change, draftIn, drop, isEdited } from "../state/drafts";
+import { answeredElsewhere } from "../state/elsewhere";
 import { condition } from "../state/server";
 import { Markdown } from "../markdown/Markdown";
 import { CopyButton } from "../parts/CopyButton";
 import { Icon, type IconName } from "../parts/Icon";
+import { focusMessage, sends } from "../parts/keyboard";
 import { Calls } from "./Calls";
 import { Chips } from "./Chips";
 import { JsonAnswer } from "./JsonAnswer";
@@ -37,11 +40,11 @@ function GivenOrComing({ turn }: { turn: Turn }) {
 }
 
 function Question({ turn }: { turn: Turn }) {
-  const isEditing = useSignal(false);
+  const isEditing = useComputed(() => isEdited(turn)).value;
   return (
     <article class="turn user" aria-label="You">
-      {isEditing.value ? (
-        <Editing turn={turn} onEnd={() => (isEditing.value = false)} />
+      {isEditing ? (
+        <Editing turn={turn} />
       ) : (
         <div class="bubble">
           <Chips attachments={turn.attachments ?? []} />
@@ -51,35 +54,52 @@ function Question({ turn }: { turn: Turn }) {
       <div class="actions">
         <Branches turn={turn} />
         <CopyButton text={turn.text} label="Copy" />
-        <Action icon="edit" label="Edit and send again" onClick={() => (isEditing.value = true)} />
-        {turn.id === path.value.at(-1)?.id && <Action icon="retry" label="Answer" onClick={() => void answer(turn.id)} />}
+        <Action name="edit" icon="edit" label="Edit and send again" onClick={() => edit(turn)} />
+        {turn.id === path.value.at(-1)?.id && <Action icon="retry" label="Answer" onClick={() => goOn(() => answer(turn.id))} />}
       </div>
     </article>
   );
 }
 
-function Editing({ turn, onEnd }: { turn: Turn; onEnd: () => void }) {
+function edit(turn: Turn): void {
+  if (!isEdited(turn)) change(turn.id, { text: turn.text, attachments: turn.attachments ?? [] });
+}
+
+/** What is written here stays until it is sent or given up, whatever else is opened meanwhile. */
+function Editing({ turn }: { turn: Turn }) {
   const field = useRef<HTMLTextAreaElement>(null);
+  const isSending = useRef(false);
+  const { text, attachments } = draftIn(turn.id, turn.attachments);
+  const canSend = condition.value === "ready" && Boolean(text.trim() || attachments.length);
   useEffect(() => field.current!.focus(), []);
-  const send = (event: Event): void => {
+  const send = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const text = field.current!.value.trim();
-    if (!text || condition.value !== "ready") return;
-    onEnd();
-    void askInstead(turn, text);
+    if (!canSend || isSending.current) return;
+    isSending.current = true;
+    if (await askInstead(turn, text.trim(), attachments)) {
+      drop(turn.id);
+      focusMessage();
+    }
+    isSending.current = false;
+  };
+  const onEnd = (): void => {
+    const its = field.current!.closest(".turn")!;
+    drop(turn.id);
+    requestAnimationFrame(() => its.querySelector<HTMLElement>(".edit")?.focus()); // once the turn has been drawn again
   };
   const onKey = (event: KeyboardEvent): void => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+    if (sends(event)) void send(event);
     if (event.key !== "Escape") return;
     event.stopPropagation();
     onEnd();
   };
   return (
-    <form class="editing" onSubmit={send}>
-      <textarea ref={field} aria-label="Edit the message" rows={Math.min(turn.text.split("\n").length + 1, 12)} defaultValue={turn.text} onKeyDown={onKey} />
+    <form class="editing" onSubmit={(event) => void send(event)}>
+      <Chips attachments={attachments} onRemove={(one) => change(turn.id, { attachments: attachments.filter((other) => other !== one) })} />
+      <textarea ref={field} aria-label="Edit the message" rows={Math.min(turn.text.split("\n").length + 1, 12)} value={text} onInput={(event) => change(turn.id, { text: event.currentTarget.value })} onKeyDown={onKey} />
       <div class="row end">
         <button type="button" onClick={onEnd}>Cancel</button>
-        <button type="submit" class="primary" disabled={condition.value !== "ready"}>Send</button>
+        <button type="submit" class="primary" disabled={!canSend}>Send</button>
       </div>
     </form>
   );
@@ -99,7 +119,7 @@ function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
           <>
             <Branches turn={turn} />
             <CopyButton text={turn.text} label="Copy" />
-            <Action icon="retry" label="Answer again" isDisabled={running.value.has(turn.chat)} onClick={() => void answerAgain(turn)} />
+            <Action icon="retry" label="Answer again" isDisabled={running.value.has(turn.chat)} onClick={() => goOn(() => answerAgain(turn))} />
             <Action icon="branch" label="Branch into a new conversation" onClick={() => void branch(turn)} />
           </>
         )}
@@ -107,6 +127,12 @@ function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
       </div>
     </article>
   );
+}
+
+/** What began it goes away: the reader goes on where the next message is written. */
+function goOn(begin: () => Promise<void>): void {
+  void begin();
+  focusMessage();
 }
 
 function Waiting({ turn }: { turn: Turn }) {
@@ -123,19 +149,21 @@ const ENDINGS: Record<string, string> = {
   length: "The answer reached its longest length.",
   stopped: "Stopped.",
   lost: "The server left before the answer was complete.",
+  cut: "Cut off when the page was reloaded.",
 };
 
 /** Why the answer is not a whole one, and the way on. */
 function Ended({ turn }: { turn: Turn }) {
   if (turn.ending === "complete") return null;
+  if (!turn.ending && answeredElsewhere.value.has(turn.chat)) return <p class="ended" role="status">Being answered in another tab …</p>;
   const isLast = turn.id === path.value.at(-1)?.id;
   const canGoOn = isLast && turn.ending !== "error" && turn.text && !turn.calls && !chat.value.schema;
-  const text = turn.ending === "error" ? (turn.error ?? "The answer failed.") : (ENDINGS[turn.ending ?? "lost"] ?? "");
+  const text = turn.ending === "error" ? (turn.error ?? "The answer failed.") : (ENDINGS[turn.ending ?? "cut"] ?? "");
   return (
     <p class={turn.ending === "error" ? "ended problem" : "ended"}>
       <span>{text}</span>
-      {canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => void resume(turn)}><Icon name="play" /> Continue</button>}
-      {isLast && !canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => void answerAgain(turn)}><Icon name="retry" /> Try again</button>}
+      {canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => goOn(() => resume(turn))}><Icon name="play" /> Continue</button>}
+      {isLast && !canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => goOn(() => answerAgain(turn))}><Icon name="retry" /> Try again</button>}
     </p>
   );
 }
@@ -155,9 +183,9 @@ function Branches({ turn }: { turn: Turn }) {
   );
 }
 
-function Action({ icon, label, onClick, isDisabled }: { icon: IconName; label: string; onClick: () => void; isDisabled?: boolean }) {
+function Action({ icon, label, onClick, isDisabled, name = "" }: { icon: IconName; label: string; onClick: () => void; isDisabled?: boolean; name?: string }) {
   return (
-    <button type="button" class="quiet icon" title={label} aria-label={label} disabled={isDisabled ?? false} onClick={onClick}>
+    <button type="button" class={`quiet icon ${name}`} title={label} aria-label={label} disabled={isDisabled ?? false} onClick={onClick}>
       <Icon name={icon} />
     </button>
   );
