@@ -116,7 +116,7 @@ def request_failed(url: str, status: int) -> SourceNotFound | DownloadFailed:
 
 def _download(wanted: Download, target: Path, progress: Progress) -> None:
     part = target.with_name(target.name + ".part")
-    failed = DownloadFailed(wanted.url.partition("?")[0], "")
+    failed: DownloadFailed | None = None
     with new_client() as client:
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -129,6 +129,7 @@ def _download(wanted: Download, target: Path, progress: Progress) -> None:
             except _Unfinished as error:
                 failed = DownloadFailed(wanted.url.partition("?")[0], error.reason)
         else:
+            assert failed is not None
             raise failed
     _check(wanted, part)
     part.rename(target)
