@@ -15,6 +15,7 @@ main() {
     choose_runtime
     choose_cache
     check_cache
+    unset LOAF_UNPACKED
     whole || unpack
     choose_c_library
     [ -x "$core/$program" ] || die_of_noexec
@@ -155,6 +156,7 @@ unpack() {
     rm -rf -- "$work" "$work.damaged" "$core/${work##*/}"   # we came second: mv left it where it was, or inside
     trap - HUP INT TERM
     whole || die "cannot rename $work to $core. Set LOAF_CACHE_DIR to another folder"
+    export LOAF_UNPACKED=1   # for --uninstall, which says so
 }
 
 interrupted() {   # cleans up, then ends as the signal $1 would have it

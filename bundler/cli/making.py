@@ -176,6 +176,8 @@ def run_(model: str, flags: tuple[str, ...], runtime_from: Path | None) -> None:
     from bundler.programs import programs_from
     from bundler.progress import progress_for
 
+    if any(word.partition("=")[0] == "--runtime-from" for word in flags):
+        raise click.UsageError("--runtime-from stands before MODEL: all behind MODEL goes to the file that is run.")
     _flags_of_a_file().check_words(flags, f"loaf run {model}")  # before anything is fetched
     progress = progress_for()
     become(prepare(model, programs_from(runtime_from, progress), progress, _ask_which), flags)

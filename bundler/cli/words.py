@@ -14,13 +14,14 @@ ANSWERS = {
     "list": "`loaf models` lists what this machine has.",
     "ls": "`loaf models` lists what this machine has.",
     "show": "`loaf inspect FILE` says what is in it.",
+    "sbom": "`loaf inspect --sbom FILE` lists the software and the models in a file.",
     "rm": "A model is a file here: delete that.",
     "cp": "A model is a file here: copy that.",
     "ps": "A model that runs is a process of its own, by the file's name.",
     "stop": "A model that runs is a process of its own: Ctrl-C or kill ends it.",
     "push": "A model is a file here: upload that.",
 }
-"""By the words of Ollama and LM Studio's `lms`."""
+"""By the words of Ollama and LM Studio's `lms`, and what is a flag here."""
 
 
 class Commands(click.Group):

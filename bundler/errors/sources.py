@@ -41,12 +41,15 @@ class SourceAmbiguous(SourceError):
 
 
 class DownloadFailed(SourceError):
-    """`source` could not be fetched to its end, however often it was tried."""
+    """`source` could not be fetched to its end, however often it was tried; or never reached: `no_network`."""
 
-    def __init__(self, source: str, reason: str) -> None:
-        super().__init__(
-            f"{source}: the download failed: {reason}", "Try again: what has been downloaded is kept and gone on with."
+    def __init__(self, source: str, reason: str, *, no_network: bool = False) -> None:
+        hint = (
+            "Check the network; HTTPS_PROXY names a proxy, HF_ENDPOINT a mirror of Hugging Face's hub."
+            if no_network
+            else "Try again: what has been downloaded is kept and gone on with."
         )
+        super().__init__(f"{source}: the download failed: {reason}", hint)
         self.source = source
         self.reason = reason
 

@@ -7,7 +7,7 @@ Knows what of a bundle is of interest, and lays it out flat. Refuses to judge: b
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from runtime.bundle import Bundle, Entry, Model
 from runtime.cli.arguments import shown_arguments
 from runtime.errors import escaped
 
+_LAUNCHER = "launcher"
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
 _WIDTH = 60
 """Characters of a value that are shown to people."""
 
@@ -35,7 +37,7 @@ def differences(a: Bundle, b: Bundle) -> tuple[Difference, ...]:
     """All in which they differ; empty where they are the same bundle, byte for byte."""
     if a.manifest.build_id == b.manifest.build_id:
         return ()
-    first, second = dict(_facts(a)), dict(_facts(b))
+    first, second = dict(_facts(a, {})), dict(_facts(b, _labels(a, b)))
     found = [
         Difference(what, _shown(what, first.get(what)), _shown(what, second.get(what)))
         for what in dict.fromkeys((*first, *second))
@@ -66,14 +68,25 @@ def to_json(found: tuple[Difference, ...]) -> str:
 
 
 def to_text(found: tuple[Difference, ...]) -> str:
-    """For people: a line each."""
-    width = max((len(difference.what) for difference in found), default=0)
-    lines = [f"{one.what:<{width}}  {_short(one.a)}  →  {_short(one.b)}" for one in found]
+    """For people: a line each, but for what says nothing: no value on either side, and a launcher beside all else."""
+    told = [one for one in found if one.what != _LAUNCHER and not (one.a in _NOTHING and one.b in _NOTHING)] or found
+    width = max((len(difference.what) for difference in told), default=0)
+    lines = [f"{one.what:<{width}}  {_short(one.a)}  →  {_short(one.b)}" for one in told]
     return "\n".join(map(escaped, lines))
 
 
-def _facts(bundle: Bundle) -> Iterator[tuple[str, Any]]:
-    """(what, value) of all that may differ; the launcher follows from the rest but for its text, so it comes last."""
+def _labels(a: Bundle, b: Bundle) -> dict[str, str]:
+    """What models of `b` are called in `a`, by their entries: those of the same weights, and in the same role."""
+    known = {(model.role, _sha256(a, model)): model.name for model in a.manifest.models}
+    found = {model.entry: known.get((model.role, _sha256(b, model))) for model in b.manifest.models}
+    return {entry: name for entry, name in found.items() if name is not None}
+
+
+def _facts(bundle: Bundle, labels: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """(what, value) of all that may differ; the launcher follows from the rest but for its text, so it comes last.
+
+    Models go by their names, or what is in `labels` for their entries.
+    """
     manifest = bundle.manifest
     yield "name", manifest.name
     yield "loaf", manifest.loaf
@@ -83,7 +96,10 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, Any]]:
     if manifest.warm is not None:
         yield from _fields("warm", manifest.warm)
     for model in manifest.models:
-        yield from _fields(f"{model.role} {model.name}", model)
+        of = f"{model.role} {labels.get(model.entry, model.name)}"
+        yield from (
+            (what, value) for what, value in _fields(of, model) if (what, value) != (f"{of}, name", manifest.name)
+        )
     for runtime in manifest.runtimes:
         yield from _fields(f"runtime {runtime.platform}", runtime)
     for builder in manifest.builders:
@@ -93,7 +109,7 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, Any]]:
     for media in manifest.media:
         yield from _fields(f"media {media.platform}", media)
     for entry in (*manifest.entries[1:], manifest.entries[0]):
-        yield entry.name or "launcher", entry
+        yield entry.name or _LAUNCHER, entry
 
 
 def _fields(of: str, thing: msgspec.Struct) -> Iterator[tuple[str, Any]]:

@@ -28,14 +28,17 @@ def describe_programs() -> Iterator[str]:
 
 
 def describe_packs() -> Iterator[str]:
-    """A line for each backend, then one for each pack of it. Raises CompilerMissing."""
+    """A line for each backend, then for each pack of it that fits, and for all that do not. Raises CompilerMissing."""
     fits = libraries_key(find_compiler())
     made = list(packs_made())
     for recipe in RECIPES:
         yield f"{recipe.backend:<8} {_state(recipe)}"
-        for pack in made:
-            if pack.backend == recipe.backend:
-                yield f"  {_described(pack, fits)}"
+        of_it = [pack for pack in made if pack.backend == recipe.backend]
+        for pack in of_it:
+            if pack.fits == fits:
+                yield f"  {_described(pack)}"
+        if others := sum(pack.fits != fits for pack in of_it):
+            yield f"  {others} made for other versions of llama.cpp or of the compiler, which are not used"
     yield "rpc      a part of every runtime"
 
 
@@ -47,9 +50,8 @@ def _state(recipe: Recipe) -> str:
     return f"can be compiled with {version}{'' if recipe.tested else '; never tested'}"
 
 
-def _described(pack: BackendPack, fits: str) -> str:
-    fit = "" if pack.fits == fits else ", for another version of llama.cpp or of the compiler"
+def _described(pack: BackendPack) -> str:
     return (
         f"{pack.platform}, {human_size(pack.size)} packed, {human_size(pack.unpacked_size)} unpacked, needs "
-        f"{', '.join(pack.needs) or 'nothing'}, made with {pack.made_with}{fit}"
+        f"{', '.join(pack.needs) or 'nothing'}, made with {pack.made_with}"
     )

@@ -21,6 +21,10 @@ _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 _SPLIT_SUFFIX = re.compile(r"-\d{5}-of-\d{5}$")
 """What llama.cpp's gguf-split appends to the name of each part."""
 
+_FILE_NAME = re.compile(r"\.(gguf|loaf|llamafile|safetensors|bin|zip)$", re.IGNORECASE)
+_ON_THE_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?(@[\w.-]+)?", re.ASCII)
+_IN_A_LIBRARY = re.compile(r"[A-Za-z0-9][\w.-]*(:[\w.-]+)?", re.ASCII)
+
 
 def resolve(model: str) -> Resolved:
     """The weights at the path `model`. Raises `SourceNotFound`, `SourceAmbiguous`, `BundleError`."""
@@ -30,16 +34,22 @@ def resolve(model: str) -> Resolved:
         path = the_only_model(path)
         baked = with_projector(projector_beside(path))
     if not path.is_file():
-        raise SourceNotFound(
-            model,
-            "no such file",
-            "Name a .gguf file, a folder that holds one, hf:OWNER/REPO, ollama:NAME, an https address, or 'demo'.",
-        )
+        raise SourceNotFound(model, "no such file", _meant_by(model))
     if is_bundle(path):
         return archived.from_bundle(path)
     if not _is_gguf(path) and zipfile.is_zipfile(path):
         return archived.from_llamafile(path)
     return Resolved(path, model_name(path), baked=baked)
+
+
+def _meant_by(model: str) -> str:
+    """What to write for `model`, which is no file: as people copy names from the hub and from Ollama's library."""
+    if not _FILE_NAME.search(model) and not Path(model).parent.is_absolute():
+        if _ON_THE_HUB.fullmatch(model) and not Path(model).parent.exists():
+            return f"Did you mean hf:{model}?"
+        if _IN_A_LIBRARY.fullmatch(model):
+            return f"Did you mean ollama:{model}? From Hugging Face's hub: hf:OWNER/NAME."
+    return "Name a .gguf file, a folder that holds one, hf:OWNER/REPO, ollama:NAME, an https address, or 'demo'."
 
 
 def projector_beside(model: Path) -> Path | None:

@@ -191,7 +191,7 @@ def _from_cache(reference: Reference) -> Resolved:
         )
     except LocalEntryNotFoundError as error:
         reason = "the hub cannot be reached, and nothing of it is on this machine"
-        raise DownloadFailed(str(reference), reason) from error
+        raise DownloadFailed(str(reference), reason, no_network=True) from error
     models = {str(path.relative_to(folder)): path for path in models_in(Path(folder))}
     chosen = choose({name: size_of(path) for name, path in models.items()}, reference.selector, reference.with_selector)
     path = models[chosen]
@@ -221,7 +221,7 @@ def _told(reference: Reference) -> Iterator[None]:
     except RevisionNotFoundError as error:
         raise SourceNotFound(name, "there is no such revision", "Name a branch, a tag or a commit.") from error
     except LocalEntryNotFoundError as error:
-        raise DownloadFailed(name, "the hub cannot be reached") from error
+        raise DownloadFailed(name, "the hub cannot be reached", no_network=True) from error
     except (EntryNotFoundError, HFValidationError) as error:
         raise SourceNotFound(name, str(error), "Check the name.") from error
     except HfHubHTTPError as error:

@@ -9,9 +9,11 @@ Refuses to know what the files are.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import shutil
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,7 @@ _ATTEMPTS = 5
 _PAUSE = 1.0  # seconds before the second attempt, twice as long before each further one
 _TIMEOUT = httpx2.Timeout(30.0)
 _CHUNK = 1024 * 1024
+_NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -72,7 +75,7 @@ def look_at(wanted: Download) -> int | Path:
                 raise request_failed(wanted.url, answer.status_code)
             length = answer.headers.get("Content-Length", "")
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise DownloadFailed(shown, _told(error)) from error
+        raise _failed(wanted.url, error) from error
     if not (length.isascii() and length.isdigit()):
         raise DownloadFailed(shown, "the server does not say how large it is")
     return int(length)
@@ -98,7 +101,7 @@ def ask(url: str, accept: str) -> httpx2.Response:
         with new_client() as client:
             return client.get(url, headers={"Accept": accept})
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise DownloadFailed(url.partition("?")[0], _told(error)) from error
+        raise _failed(url, error) from error
 
 
 def request_failed(url: str, status: int) -> SourceNotFound | DownloadFailed:
@@ -113,7 +116,7 @@ def request_failed(url: str, status: int) -> SourceNotFound | DownloadFailed:
 
 def _download(wanted: Download, target: Path, progress: Progress) -> None:
     part = target.with_name(target.name + ".part")
-    reason = ""
+    failed: DownloadFailed | None = None
     with new_client() as client:
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -122,11 +125,12 @@ def _download(wanted: Download, target: Path, progress: Progress) -> None:
                 _go_on(client, wanted, part, progress)
                 break
             except httpx2.TransportError as error:  # what is there is gone on with
-                reason = _told(error)
+                failed = _failed(wanted.url, error)
             except _Unfinished as error:
-                reason = error.reason
+                failed = DownloadFailed(wanted.url.partition("?")[0], error.reason)
         else:
-            raise DownloadFailed(wanted.url.partition("?")[0], reason)
+            assert failed is not None
+            raise failed
     _check(wanted, part)
     part.rename(target)
     _etag_file(part).unlink(missing_ok=True)
@@ -208,6 +212,19 @@ def _etag_file(part: Path) -> Path:
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _failed(url: str, error: Exception) -> DownloadFailed:
+    return DownloadFailed(url.partition("?")[0], _told(error), no_network=_has_no_network(error))
+
+
+def _has_no_network(error: BaseException | None) -> bool:
+    """Whether beneath a transport error the name cannot be found, or there is no way to its address."""
+    while error is not None:
+        if isinstance(error, socket.gaierror) or (isinstance(error, OSError) and error.errno in _NO_WAY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _told(error: Exception) -> str:

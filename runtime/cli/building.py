@@ -15,6 +15,9 @@ import click
 
 from runtime.bundle import Bundle
 
+_SAID = "what is said"
+"""By the user, in the chat that a template is tried with."""
+
 
 def rehearse(bundle: Bundle, command: click.Command, arguments: Sequence[str], defaults: Mapping[str, Any]) -> None:
     """Read the flags, as far as that does not depend on the machine, and try the template. Raises click's errors.
@@ -58,6 +61,12 @@ def _try_template(template: str) -> None:
     from runtime.chat.template import ChatTemplate
 
     try:
-        ChatTemplate(template, "", "").render([{"role": "user", "content": "Hello"}])
+        parsed = ChatTemplate(template, "", "")
+        made = parsed.render([{"role": "user", "content": _SAID}])
     except TemplateFailed as error:
         raise click.BadParameter(error.reason, param_hint="--chat-template") from error
+    with suppress(TemplateFailed):  # some know texts in parts alone
+        made += parsed.render([{"role": "user", "content": [{"type": "text", "text": _SAID}]}])
+    if _SAID not in made.lower():
+        reason = "what the user says does not appear in what it makes of a chat: it is no chat template."
+        raise click.BadParameter(reason, param_hint="--chat-template")

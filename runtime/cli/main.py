@@ -63,13 +63,14 @@ def command(
     bundle: Bundle | None, /, info: bool, list_devices: bool, explain: bool, uninstall: bool, **flags: Any
 ) -> None:
     """A language model in one file: it serves an API and a page, and chats or answers in the terminal."""
+    unpacked_now = os.environ.pop("LOAF_UNPACKED", None) is not None  # the launcher had to, for this very call
     if info:
         from runtime.cli.info import describe
 
         click.echo(describe(bundle))
         return
     if uninstall:
-        _uninstall(bundle)
+        _uninstall(bundle, unpacked_now=unpacked_now)
         return
     if list_devices:
         from runtime.backends.listing import describe_devices
@@ -92,13 +93,13 @@ def command(
     _run(bundle, settings)
 
 
-def _uninstall(bundle: Bundle | None) -> None:
+def _uninstall(bundle: Bundle | None, *, unpacked_now: bool) -> None:
     from runtime.backends.unpacking import cache_folder
     from runtime.cli.uninstalling import uninstall
 
     if bundle is None:
         raise click.UsageError("--uninstall belongs to a file that unpacks its program.")
-    for line in uninstall(bundle, cache_folder()):
+    for line in uninstall(bundle, cache_folder(), unpacked_now=unpacked_now):
         click.echo(escaped(line))
 
 

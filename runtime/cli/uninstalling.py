@@ -14,12 +14,15 @@ from runtime.bundle import Bundle
 from runtime.machine.unpacked import is_used, mapped_files, size_of, take_away, unpacked_in
 
 
-def uninstall(bundle: Bundle, cache: Path) -> Iterator[str]:
-    """Lines for people, as it goes: the program last. What another process uses stays. Raises `OSError`."""
+def uninstall(bundle: Bundle, cache: Path, *, unpacked_now: bool = False) -> Iterator[str]:
+    """Lines for people, as it goes: the program last. What another process uses stays. Raises `OSError`.
+
+    `unpacked_now`: the program was not there before this very call, which had to unpack it to run it.
+    """
     names = _names(bundle)
     mapped = mapped_files(besides=os.getpid())
     ours = [path for path in unpacked_in(cache) if path.name in names]
-    total, stays = 0, False
+    stays = False
     for path in sorted(ours, key=lambda path: path.name.startswith("core-")):
         size, what = size_of(path), names[path.name]
         if is_used(path, mapped):
@@ -27,8 +30,10 @@ def uninstall(bundle: Bundle, cache: Path) -> Iterator[str]:
             yield f"stays    {_megabytes(size)}  {path}: {what}, which another process runs just now"
             continue
         take_away(path)
-        total += size
-        yield f"removed  {_megabytes(size)}  {path}: {what}"
+        why = ", which only this call had unpacked" if unpacked_now and path.name.startswith("core-") else ""
+        yield f"removed  {_megabytes(size)}  {path}: {what}{why}"
+    if unpacked_now and len(ours) == 1:
+        yield f"Nothing else of this file was in {cache}."
     if not ours:
         yield f"Nothing of this file is in {cache}."
     if stays:
@@ -36,7 +41,7 @@ def uninstall(bundle: Bundle, cache: Path) -> Iterator[str]:
     models = cache / "models"
     if fetched := size_of(models):
         yield f"Weights that -hf and -mu have fetched stay, for all files: {_megabytes(fetched).strip()} in {models}."
-    yield f"The file itself is all that is left of it: {bundle.path}"
+    yield f"The file itself is all that is left of it: {bundle.path.resolve()}"
 
 
 def _names(bundle: Bundle) -> dict[str, str]:

@@ -85,7 +85,16 @@ def help_groups() -> dict[str, list[tuple[str, str]]]:
     return groups
 
 
+_ELSEWHERE = {
+    "set": "/system sets the system prompt; all else is set by flags, as in --temp 0.5",
+    "show": "/model and /stats say what runs, and --info what is in the file",
+}
+"""What Ollama's chat has, and how it is done here."""
+
+
 def _unknown(name: str) -> str:
+    if name in _ELSEWHERE:
+        return f"there is no command /{name}: {_ELSEWHERE[name]}"
     near = difflib.get_close_matches(name, COMMANDS, n=1)
     hint = f"Is /{near[0]} meant? " if near else ""
     return f"there is no command /{name}. {hint}/help lists them; begin with a space to say it to the model"

@@ -15,7 +15,7 @@ import msgspec
 from runtime.chat.media import taken_by, takes
 from runtime.engine.backend import Projector
 from runtime.media.decoding import MOST_BYTES, decode
-from runtime.media.errors import MediaTooLarge, MediaUnsupported
+from runtime.media.errors import MediaTooLarge, MediaUnreadable, MediaUnsupported
 from runtime.media.given import Gathering
 from runtime.media.kinds import KINDS, Kind
 from runtime.media.sounds import decode_sound
@@ -70,10 +70,13 @@ def show(kind: Kind, path: Path, gathering: Gathering, projector: Projector | No
         data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise MediaTooLarge(str(path), "bytes", MOST_BYTES, kind)
-    if kind == "sound":  # told now, rather than with the question
-        decode_sound(str(path), data, projector.sample_rate)
-    else:
-        decode(str(path), data)
+    try:  # told now, rather than with the question
+        if kind == "sound":
+            decode_sound(str(path), data, projector.sample_rate)
+        else:
+            decode(str(path), data)
+    except MediaUnreadable as error:
+        raise MediaUnreadable(str(path), error.reason, kind, is_file=True) from error
     type_ = _TYPES[kind].get(path.suffix.lower(), f"{_WORDS[kind]}/*")
     address = f"data:{type_};base64,{base64.b64encode(data).decode()}"
     return gathering.add(str(path), address, _WORDS[kind], is_now=True)

@@ -34,14 +34,15 @@ class MediaUnsupported(MediaError):
 
 
 class MediaUnreadable(MediaError):
-    """`reason` is why it cannot be decoded."""
+    """`reason` is why it cannot be decoded. `is_file`: it was named in the terminal, and not sent by a client."""
 
-    def __init__(self, field: str, reason: str, kind: Kind = "picture") -> None:
+    def __init__(self, field: str, reason: str, kind: Kind = "picture", *, is_file: bool = False) -> None:
         formats = {
             "picture": "JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF",
             "sound": "WAV, MP3, FLAC, Ogg Vorbis or Opus",
         }[kind]
-        super().__init__(field, f"the {kind} cannot be read: {reason}", f"Send {formats}, as a data URI or base64.")
+        hint = f"Name a file that is {formats}." if is_file else f"Send {formats}, as a data URI or base64."
+        super().__init__(field, f"the {kind} cannot be read: {reason}", hint)
         self.reason = reason
 
 

@@ -264,12 +264,14 @@ def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> Canno
     place = _authority(host, port)
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return CannotListen(place, "another program does already", "Choose another port with --port.")
+    if isinstance(error, socket.gaierror):
+        here = "Name an address of this machine with --host: 127.0.0.1, or 0.0.0.0 for all that it has."
+        return CannotListen(place, "this is no address, and no name that can be looked up", here)
     return CannotListen(place, _reason(error), "Choose another address with --host or --port.")
 
 
 def _reason(error: OSError | UnicodeError) -> str:
-    """Errors of looking names up have negative numbers, and their own words."""
-    if isinstance(error, OSError) and error.errno and error.errno > 0:
+    if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return str(error)
 

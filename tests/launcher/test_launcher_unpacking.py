@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from support.bundles import clean_environment
+from support.small_bundles import build_small, said_by, small_gguf, small_runtime
 from support.waiting import wait_until
 
 SHELLS = {"dash": ["dash"], "busybox": ["busybox", "sh"], "bash": ["bash"]}
@@ -30,6 +31,18 @@ MOMENTS = {
     "before the marker and the rename": ("mv", "before"),
 }
 """The tool that is replaced, and whether it waits before or after it does its work."""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_program_knows_whether_it_was_unpacked_just_now(
+    shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the launcher says, whatever the environment does."""
+    monkeypatch.setenv("LOAF_BUILD_CACHE", str(tmp_path / "build-cache"))
+    monkeypatch.setenv("LOAF_UNPACKED", "stale")
+    program = small_runtime(tmp_path / "r", '"[$LOAF_UNPACKED]"')
+    bundle = build_small(tmp_path / "a.loaf", small_gguf(tmp_path / "m.gguf"), program)
+    assert [said_by(bundle, tmp_path / "cache", *SHELLS[shell]) for _ in range(2)] == ["[1]", "[]"]
 
 
 @pytest.mark.slow

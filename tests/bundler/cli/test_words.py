@@ -31,6 +31,8 @@ def test_no_command_of_ours_is_among_them() -> None:
         (["--frobnicate"], "No such option '--frobnicate'.\n"),
         (["hello", "you"], "A prompt goes behind -p: -p 'hello you'"),
         (["-p"], "Option '-p' requires an argument."),
+        (["--runtime-from", "x.loaf"], "--runtime-from stands before MODEL"),
+        (["--runtime-from=x.loaf"], "--runtime-from stands before MODEL"),
     ],
 )
 def test_what_is_no_flag_is_told_before_anything_is_fetched(words: list[str], says: str) -> None:

@@ -170,6 +170,7 @@ BAD: list[tuple[str, list[str], str]] = [
     ("a template that is none", ["--chat-template", "bad.jinja"], "--chat-template"),
     ("a template that refuses", ["--chat-template", "refuses.jinja"], "never"),
     ("a template that loops", ["--chat-template", "loops.jinja"], "--chat-template"),
+    ("a text for a template", ["--chat-template", "about.md"], "what the user says does not appear"),
     ("both texts", ["--system", "a", "--system-file", "about.md"], "not both"),
     ("other weights", ["--sha256", "0" * 64], "SHA-256"),
 ]

@@ -55,6 +55,13 @@ def test_other_defaults(folder: Path) -> None:
     assert "models/m.gguf" not in {one["what"] for one in listed}
 
 
+def test_another_name_is_all_that_differs(folder: Path) -> None:
+    shutil.copy(folder / "a.loaf", folder / "b.loaf")
+    loaf("set", "b.loaf", "--name", "other", check=True, cwd=folder)
+    assert loaf("diff", "a.loaf", "b.loaf", cwd=folder).stdout.splitlines() == ["name  m  →  other"]
+    assert set(found(folder)) == {"name", "launcher"}
+
+
 def test_other_weights(folder: Path) -> None:
     write_gguf(folder / "m.gguf", {**LLAMA, "llama.context_length": 2048}, TENSORS)
     build_small(folder / "b.loaf", folder / "m.gguf", small_runtime(folder / "r", "one"))

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from bundler.errors import NoSuchPack, ToolchainMissing
-from bundler.packs import find_recipe, toolchains
+from bundler.packs import find_recipe, listing, toolchains
 from bundler.packs.recipes import RECIPES
 from bundler.packs.toolchains import find_cuda, find_metal, find_rocm, find_vulkan
 from runtime.bundle import Manifest, open_bundle
@@ -128,6 +129,25 @@ def test_the_list_names_every_backend() -> None:
     assert listed.returncode == 0, listed.stderr
     for recipe in RECIPES:
         assert f"\n{recipe.backend} " in f"\n{listed.stdout}"
+
+
+def test_packs_that_are_not_used_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {
+        "backend": "vulkan",
+        "platform": "linux-x86_64",
+        "size": 1,
+        "unpacked_size": 2,
+        "needs": (),
+        "made_with": "",
+    }
+    made = [SimpleNamespace(fits=it, **facts) for it in ("old", "new", "older")]
+    monkeypatch.setattr(listing, "find_compiler", lambda: None)
+    monkeypatch.setattr(listing, "libraries_key", lambda _compiler: "new")
+    monkeypatch.setattr(listing, "packs_made", lambda: made)
+    told = [line for line in listing.describe_packs() if line.startswith("  ")]
+    assert len(told) == 2
+    assert "linux-x86_64" in told[0]
+    assert told[1] == "  2 made for other versions of llama.cpp or of the compiler, which are not used"
 
 
 def test_a_missing_toolkit_is_told_before_anything_is_built(tmp_path: Path) -> None:

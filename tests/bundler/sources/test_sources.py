@@ -119,6 +119,30 @@ def test_a_llamafile_without_weights(tmp_path: Path) -> None:
         resolve(str(program))
 
 
+MEANT = [
+    ("Qwen/Qwen2.5-1.5B-Instruct-GGUF", "Did you mean hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF?"),
+    ("Qwen/Qwen3-0.6B-GGUF:Q8_0", "Did you mean hf:Qwen/Qwen3-0.6B-GGUF:Q8_0?"),
+    ("llama3", "Did you mean ollama:llama3? "),
+    ("llama3.2:1b", "Did you mean ollama:llama3.2:1b? "),
+    ("model.gguf", "Name a .gguf file"),
+    ("models/model.gguf", "Name a .gguf file"),
+    ("./models/model", "Name a .gguf file"),
+    ("/models/model", "Name a .gguf file"),
+    ("here/model", "Name a .gguf file"),
+]
+
+
+@pytest.mark.parametrize(("model", "told"), MEANT)
+def test_what_is_meant_by_a_name_that_is_no_file(
+    model: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceNotFound) as raised:
+        resolve(model)
+    assert raised.value.hint.startswith(told)
+
+
 # -- addresses ------------------------------------------------------------------------------------------------
 
 

@@ -130,3 +130,15 @@ def test_secrets_in_an_address_are_not_told(site: Site) -> None:
     with pytest.raises(SourceNotFound) as caught:
         get(site, "/nothing?token=secret")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"), [("http://nowhere.invalid/f", "Check the network; "), ("http://127.0.0.1:1/f", "Try again")]
+)
+def test_what_to_do_is_told_by_whether_there_is_a_way(address: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for ask in (lambda: fetch(Download(address, "f"), SilentProgress()), lambda: downloads.ask(address, "*/*")):
+        with pytest.raises(DownloadFailed) as caught:
+            ask()
+        assert caught.value.hint.startswith(told)

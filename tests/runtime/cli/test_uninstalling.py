@@ -40,15 +40,26 @@ def uninstalled(demo: Path, cache: Path) -> subprocess.CompletedProcess[str]:
 
 def test_what_a_file_has_unpacked_goes(demo: Path, cache: Path) -> None:
     """The program that does it among it."""
+    subprocess.run([demo, "--info"], env=clean_environment(cache), capture_output=True, timeout=60, check=True)
     done = uninstalled(demo, cache)
     assert (done.returncode, done.stderr) == (0, "")
     core = core_of(demo, cache)
     said = done.stdout.splitlines()
     assert said[0].startswith("removed ")
     assert f"MB  {core}: the program for linux-" in said[0]
+    assert "this call" not in said[0]
     assert "Weights that -hf and -mu have fetched stay" in said[1]
-    assert said[2] == f"The file itself is all that is left of it: {demo}"
+    assert said[2] == f"The file itself is all that is left of it: {demo.resolve()}"
     assert {str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file()} == set(OTHERS)
+
+
+def test_what_only_this_call_had_unpacked_is_told(demo: Path, cache: Path) -> None:
+    """And where the file is, without detours."""
+    roundabout = demo.parent / ".." / demo.parent.name / demo.name
+    said = uninstalled(roundabout, cache).stdout.splitlines()
+    assert said[0].endswith(", which only this call had unpacked")
+    assert said[1] == f"Nothing else of this file was in {cache}."
+    assert said[-1] == f"The file itself is all that is left of it: {demo.resolve()}"
 
 
 def test_what_runs_stays(demo: Path, cache: Path) -> None:

@@ -57,6 +57,13 @@ def test_a_line_means(text: str, meant: Command | Mistake | None) -> None:
     assert parse(text) == meant
 
 
+@pytest.mark.parametrize(("text", "told"), [("/set parameter seed 1", "flags"), ("/show info", "--info")])
+def test_commands_of_ollamas_chat_are_told_what_is_meant_here(text: str, told: str) -> None:
+    meant = parse(text)
+    assert isinstance(meant, Mistake)
+    assert told in meant.reason
+
+
 def test_a_command_that_is_none_is_told_with_the_nearest() -> None:
     mistake = parse("/sytem x")
     assert isinstance(mistake, Mistake)

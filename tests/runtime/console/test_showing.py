@@ -125,3 +125,4 @@ def test_one_answer_about_pictures(projector: Path, tmp_path: Path) -> None:
     said = loaf_p(projector, "--image", "README.md", "-p", WHAT)
     assert (said.returncode, said.stdout) == (1, "")
     assert "README.md: the picture cannot be read" in said.stderr
+    assert "Name a file that is JPEG, " in said.stderr

@@ -69,6 +69,7 @@ UNABLE: list[tuple[list[str], int, str]] = [
     (["--host", "/no/such/folder/x.sock"], 1, "No such file or directory"),
     (["--host", "/tmp/" + "x" * 200 + ".sock"], 1, "too long"),
     (["--host", "192.0.2.1"], 1, "192.0.2.1"),
+    (["--host", "300.1.1.1"], 1, "300.1.1.1:0: this is no address, and no name that can be looked up"),
     (["--host", "a" * 300], 1, "--host"),
     (["--ssl-cert-file", "/no/such.pem", "--ssl-key-file", "/no/such.key"], 1, "/no/such.pem: No such file"),
     (["--ssl-cert-file", "/etc/passwd", "--ssl-key-file", "/etc/passwd"], 1, "PEM"),
