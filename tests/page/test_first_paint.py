@@ -41,7 +41,7 @@ def test_what_is_painted_first_stays_where_it_is(browser: Browser, server: Serve
     with opened(browser, server.url, size=size, color_scheme=scheme, before=holding(held)) as page:
         program = wait_for(page, held)
         expect(page.get_by_role("heading", name="What would you like to know?")).to_be_visible()
-        assert page.evaluate("performance.getEntriesByName('first-contentful-paint').length") == 1
+        page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length === 1")
         assert complaints(page) == []
         before, colours = page.evaluate(PLACES), page.evaluate("getComputedStyle(document.body).background")
         program.continue_()

@@ -128,10 +128,10 @@ def test_a_key_is_asked_for(browser: Browser, demo: Path, warm_cache: Path) -> N
 
 
 def test_an_error_is_told_and_the_question_asked_again(browser: Browser, server: Server) -> None:
-    """The real server's own words, for a prompt that is longer than its context."""
+    """For a prompt that is longer than the real server's context: with both figures, and what helps."""
     with opened(browser, server.url, excused=NO_ANSWER) as page:
         say(page, "word " * 4000)
-        expect(page.locator(".ended.problem")).to_contain_text("exceeds the available context size")
+        expect(page.locator(".ended.problem")).to_contain_text("The conversation no longer fits: it has 8,009 tokens")
         page.get_by_role("button", name="Edit and send again").click()
         page.get_by_role("textbox", name="Edit the message").fill(QUESTION)
         page.get_by_role("button", name="Send", exact=True).first.click()

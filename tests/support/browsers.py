@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -112,6 +113,15 @@ def stream(deltas: Iterable[dict[str, Any]], finish: str) -> str:
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
     last = {"choices": [], "timings": TIMINGS}
     return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in [*chunks, last]) + "data: [DONE]\n\n"
+
+
+def delete_first(page: Page) -> None:
+    """The first conversation in the list, as a user does it."""
+    listed = page.get_by_role("navigation", name="Conversations").locator(".chats li > a")
+    before = listed.count()
+    page.get_by_role("button", name=re.compile("^Delete .")).first.click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(listed).to_have_count(before - 1)
 
 
 def say(page: Page, text: str) -> None:

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from runtime.engine.errors import GrammarInvalid, GrammarTooCostly
 from runtime.engine.gbnf.reading import AnyToken, Chars, Element, Rules, read_gbnf
 
-_MAX_WAYS = 250
+_MAX_WAYS = 1_000
 """Ways of reading at a time: each is tried with every word of the vocabulary when a token is refused. Schemas and
-patterns that people write have twenty at most."""
+patterns that people write have twenty at most, a union of hundreds of objects as many as these."""
 
 _MAX_STEPS = 20_000
 """Ways that are tried for one token: a few milliseconds of llama.cpp's time."""
