@@ -18,6 +18,7 @@ from bundler.freeze.ninja import NinjaProgress
 from bundler.freeze.packages import complaints
 from bundler.freeze.process import CommandFailed, run
 from bundler.progress import Progress
+from bundler.store.cache import log_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ def build(project: Project, folder: Path, compiler: Compiler, log: Path, progres
             run(["cmake", "--build", folder, "--target", *project.targets], log=log, env=env, on_line=bar)
     except CommandFailed as error:
         raise StepFailed(f"compiling {project.title}", complaints(error.tail), log) from error
+
+
+def compile_log(name: str, machine: str) -> Path:
+    """Where the log of what is made for `machine` lies; its name says the machine where that is not this one."""
+    return log_file(name if machine == platform.machine() else f"{name}-{machine}")
 
 
 def crossing(machine: str) -> Sequence[str]:

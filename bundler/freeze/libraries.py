@@ -16,14 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from bundler.freeze.cmake import Project, build, crossing
+from bundler.freeze.cmake import Project, build, compile_log, crossing
 from bundler.freeze.compiler import Compiler
 from bundler.freeze.corrections import CORRECTIONS, WITHOUT_SME, Correction
 from bundler.freeze.pins import llama_version, pins
 from bundler.freeze.sources import prepared_sources
 from bundler.freeze.variants import knows_sme
 from bundler.progress import Progress
-from bundler.store.cache import build_cache, cached, is_cached, key_of, log_file, work_in_progress
+from bundler.store.cache import build_cache, cached, is_cached, key_of, work_in_progress
 
 FLAGS = (
     "-DCMAKE_BUILD_TYPE=Release",
@@ -132,7 +132,7 @@ def _compile(
     missing: Mapping[str, tuple[str, ...]], work: Path, key: str, compiler: Compiler, machine: str, progress: Progress
 ) -> None:
     """Into `work`, which may hold what an interrupted run has left, and from there into the cache."""
-    log = log_file("compile" if machine == platform.machine() else f"compile-{machine}")
+    log = compile_log("compile", machine)
     log.unlink(missing_ok=True)
     progress.say(f"Compiling llama.cpp for {machine}, once on this machine; who interrupts it goes on where it was.")
     source = prepared_sources(work, log, progress, _more_corrections(compiler, machine))

@@ -1,4 +1,4 @@
-"""libmtmd, with which models see and hear: compiled by itself, against the libraries of llama.cpp that there are.
+"""libmtmd, with which models see and hear: compiled by itself, against the libraries of llama.cpp that are there.
 
 Models that do neither go without it, and it takes as long as two variants for processors. Knows the project that
 stands in for llama.cpp's own (`templates/libmtmd`). Refuses to know who carries it (`media.py`).
@@ -10,13 +10,13 @@ import platform
 from functools import partial
 from pathlib import Path
 
-from bundler.freeze.cmake import Project, build, crossing
+from bundler.freeze.cmake import Project, build, compile_log, crossing
 from bundler.freeze.compiler import Compiler, find_compiler
 from bundler.freeze.libraries import FLAGS, compiled_libraries, kept_library, libraries_key, take_libraries
 from bundler.freeze.sources import prepared_sources
 from bundler.paths import templates_dir
 from bundler.progress import Progress
-from bundler.store.cache import key_of, log_file, work_in_progress
+from bundler.store.cache import key_of, work_in_progress
 
 _TARGET = "mtmd"
 _NEEDS_BYTES = 600_000_000  # sdist 77 MB, sources 217, tools 117, objects
@@ -36,7 +36,7 @@ def compiled_mtmd(progress: Progress, machine: str = platform.machine()) -> Path
 
 def _compile(project: Path, key: str, compiler: Compiler, machine: str, progress: Progress, entry: Path) -> None:
     _, ggml, llama = compiled_libraries((), compiler, machine, progress)
-    log = log_file("compile-mtmd" if machine == platform.machine() else f"compile-mtmd-{machine}")
+    log = compile_log("compile-mtmd", machine)
     log.unlink(missing_ok=True)
     with work_in_progress("compile", key, needs=_NEEDS_BYTES) as work:
         sources = prepared_sources(work, log, progress) / "vendor" / "llama.cpp"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -40,7 +41,7 @@ _LONGEST_METADATA = 128
 """`llama_model_kv_override` in llama.h, with the null at the end."""
 
 
-class ListOf(click.ParamType[tuple[T, ...]]):
+class ListOf(click.ParamType[tuple[T, ...]], ABC):
     """Several, as a tuple. What is one already was parsed before."""
 
     name = "list"
@@ -50,9 +51,9 @@ class ListOf(click.ParamType[tuple[T, ...]]):
     ) -> tuple[T, ...]:
         return value if isinstance(value, tuple) else self.parse(value, param, ctx)
 
+    @abstractmethod
     def parse(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[T, ...]:
         """Raises `click.BadParameter`."""
-        raise NotImplementedError
 
 
 class CommaList(ListOf[str]):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from runtime.engine.admission import Admission
@@ -194,12 +195,8 @@ class Generations:
 
     def _planned(self, running: list[Sequence], *, beside_others: bool) -> tuple[Chunk, ...]:
         """The next batch: of those that owe the others nothing, where that is anything to compute."""
-        free = self._debts.free(running)
-        for those in [free] if len(free) == len(running) else [free, running]:
-            chunks = plan_batch(those, self._limits, self._last_scales, beside_others=beside_others)
-            if chunks:
-                return chunks
-        return ()
+        plan = partial(plan_batch, limits=self._limits, last=self._last_scales, beside_others=beside_others)
+        return plan(self._debts.free(running)) or plan(running)
 
     def _go_on(self, run: Run, chunk: Chunk, output: int) -> FinishReason | EngineError | None:
         """Sample as `answering.py` does it, and note how long the others have to wait for what a grammar takes."""

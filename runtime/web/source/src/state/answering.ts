@@ -9,7 +9,7 @@ import { type Attachment, type Chat, newId, type Turn } from "../chats/types";
 import { add, chat, keepSoFar, path, takeBack, turns, update } from "./chats";
 import { effort, sampling } from "./preferences";
 import { look, model, props } from "./server";
-import { messagesOf } from "./messages";
+import { isEmpty, messagesOf } from "./messages";
 
 interface Running {
   turn: Signal<Turn>;
@@ -124,10 +124,6 @@ async function settle(turn: Turn): Promise<void> {
   await update(turn);
   announcement.value = turn.error ?? (turn.ending === "stopped" ? "Stopped" : "The answer is complete");
   if (turn.ending === "lost" || turn.ending === "error") void look();
-}
-
-function isEmpty(turn: Turn): boolean {
-  return !turn.text && !turn.reasoning && !turn.calls;
 }
 
 async function receive(one: Running, pieces: AsyncGenerator<Piece>): Promise<void> {

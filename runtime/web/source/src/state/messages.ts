@@ -10,11 +10,16 @@ export function messagesOf(system: string, path: readonly Turn[], leftOut = 0): 
   return system.trim() ? [{ role: "system", content: system.trim() }, ...messages] : messages;
 }
 
+/** Whether nothing came of an answer, not even a thought. */
+export function isEmpty(turn: Turn): boolean {
+  return !turn.text && !turn.reasoning && !turn.calls;
+}
+
 /** Without the questions that were refused, as those that have no room: what follows them would be refused for them, too. */
 function withoutRefused(path: readonly Turn[]): Turn[] {
   const kept: Turn[] = [];
   for (const turn of path) {
-    if (turn.ending !== "error" || turn.text || turn.reasoning || turn.calls) kept.push(turn);
+    if (turn.ending !== "error" || !isEmpty(turn)) kept.push(turn);
     else kept.length = Math.max(0, kept.findLastIndex((one) => one.role === "user"));
   }
   return kept;
