@@ -1,4 +1,5 @@
-// Conversations in the browser's IndexedDB: they are nowhere else.
+// Conversations in the browser's IndexedDB: they are nowhere else. What only writes says so at once (`commit`): a page that is
+// left or loaded anew aborts what it has not yet committed.
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { Chat, Turn } from "./types";
@@ -33,35 +34,39 @@ export async function allTurns(): Promise<Turn[]> {
 }
 
 export async function putChat(chat: Chat): Promise<void> {
-  await (await database()).put("chats", chat);
+  const change = (await database()).transaction("chats", "readwrite");
+  await written(change, [change.store.put(chat)]);
 }
 
+/** A turn of a conversation that is kept; of one that was deleted meanwhile nothing stays. */
 export async function putTurn(turn: Turn): Promise<void> {
-  await (await database()).put("turns", turn);
+  const change = (await database()).transaction(["chats", "turns"], "readwrite");
+  const isThere = (await change.objectStore("chats").count(turn.chat)) > 0;
+  await written(change, isThere ? [change.objectStore("turns").put(turn)] : []);
 }
 
 export async function dropTurn(turn: Turn): Promise<void> {
-  await (await database()).delete("turns", turn.id);
+  const change = (await database()).transaction("turns", "readwrite");
+  await written(change, [change.store.delete(turn.id)]);
 }
 
 /** A conversation with all its turns, or nothing of it. */
 export async function putWhole(chat: Chat, turns: Iterable<Turn>): Promise<void> {
   const change = (await database()).transaction(["chats", "turns"], "readwrite");
-  await Promise.all([
-    change.objectStore("chats").put(chat),
-    ...Array.from(turns, (turn) => change.objectStore("turns").put(turn)),
-    change.done,
-  ]);
+  const puts = Array.from(turns, (turn) => change.objectStore("turns").put(turn));
+  await written(change, [change.objectStore("chats").put(chat), ...puts]);
 }
 
 export async function dropChat(id: string): Promise<void> {
   const change = (await database()).transaction(["chats", "turns"], "readwrite");
   const keys = await change.objectStore("turns").index("chat").getAllKeys(id);
-  await Promise.all([
-    change.objectStore("chats").delete(id),
-    ...keys.map((key) => change.objectStore("turns").delete(key)),
-    change.done,
-  ]);
+  const drops = keys.map((key) => change.objectStore("turns").delete(key));
+  await written(change, [change.objectStore("chats").delete(id), ...drops]);
+}
+
+async function written(change: { commit(): void; done: Promise<void> }, requests: Promise<unknown>[]): Promise<void> {
+  change.commit();
+  await Promise.all([...requests, change.done]);
 }
 
 /** The ids of the conversations in which `words` occur, whatever their case. */

@@ -162,10 +162,11 @@ export async function take(one: Chat, its: Turn[]): Promise<void> {
   tell({ kind: "changed", chat: one.id });
 }
 
+/** What is no longer listed is no longer kept: a page that is loaded anew right after does not bring it back. */
 export async function remove(one: Chat): Promise<void> {
+  await keep(() => store.dropChat(one.id));
   chats.value = chats.value.filter((other) => other.id !== one.id);
   if (chat.value.id === one.id) leave();
-  await keep(() => store.dropChat(one.id));
   tell({ kind: "deleted", chat: one.id });
 }
 
