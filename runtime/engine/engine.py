@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from runtime.engine.backend import Backend, Generator
 from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.errors import (
+    CannotEmbedPieces,
     CannotGenerate,
     EmptyPrompt,
     EngineError,
@@ -206,15 +207,17 @@ class Engine:
     def embed(self, request: EmbeddingRequest, origin: Origin = None) -> Embedding:
         """Queue `request`, to be awaited. Called in an event loop.
 
-        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `TextTooLong`, `QueueFull`, `OriginsShareFull`, or what
-        made loading fail; awaiting it raises `ContextFailed`, `DecodeFailed`.
+        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `TextTooLong`, `CannotEmbedPieces`, `QueueFull`,
+        `OriginsShareFull`, or what made loading fail; awaiting it raises `ContextFailed`, `DecodeFailed`.
         """
-        limit = self.backend().longest_text
-        if not request.texts or not all(request.texts):
+        backend = self.backend()
+        lengths = [len(text.tokens) for text in request.texts]
+        if not lengths or not all(lengths):
             raise EmptyPrompt
-        longest = max(map(len, request.texts))
-        if longest > limit:
-            raise TextTooLong(longest, limit)
+        if max(lengths) > backend.longest_text:
+            raise TextTooLong(max(lengths), backend.longest_text)
+        if not backend.embeds_pieces and any(text.pieces for text in request.texts):
+            raise CannotEmbedPieces
         embedding = Embedding(request, self._scales_of(request.scales), self._mailbox(), self._abort, origin)
         self._queue(embedding)
         return embedding

@@ -46,10 +46,13 @@ def seeing_files(folder: Path, family: str, side: int = 0) -> Path:
     return FAMILIES[family](folder / f"{family}.gguf", 192, **({"side": side} if side else {}))
 
 
-def open_backend(projector_file: Path, offset: int = 0) -> LlamaBackend:
+SETTINGS = ContextSettings(1024, 4, 128, 64, 1)
+
+
+def open_backend(projector_file: Path, offset: int = 0, settings: ContextSettings = SETTINGS) -> LlamaBackend:
     model = load_model(Weights(projector_file.with_name(MODEL)), LoadSettings(), threading.Event())
     projector = Projector(model, Weights(projector_file, offset), ProjectorSettings(), 1, None)
-    return LlamaBackend(model, ContextSettings(1024, 4, 128, 64, 1), projector=projector)
+    return LlamaBackend(model, settings, projector=projector)
 
 
 def seen_by(backend: LlamaBackend, colour: str) -> Seen:
