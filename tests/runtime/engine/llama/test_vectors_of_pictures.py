@@ -22,7 +22,7 @@ from support.architectures import WIDTH, Architecture, write_model
 from support.engine_runs import collect
 from support.pools import TEXT, load
 from support.projectors import llava
-from support.seeing import FAMILIES, open_backend, question, seeing_files, seen_by, texts_of, with_engine
+from support.seeing import FAMILIES, open_backend, question, seeing_files, seen_by, text_of, texts_of, with_engine
 
 SETTINGS = ContextSettings(1024, 4, 128, 128, 1)
 POOLINGS: tuple[Pooling, ...] = ("none", "mean", "cls", "last")
@@ -131,12 +131,8 @@ def pooling_by(pooling: Pooling, projector_file: Path) -> LlamaBackend:
 
 
 def of(backend: LlamaBackend, *parts: str) -> Prompt:
-    """A text, a colour, a text and so on; the pictures are encoded."""
-    given = question(backend, *(seen_by(backend, part) if i % 2 else part for i, part in enumerate(parts)))
-    assert backend.projector is not None
-    for placed in given.pieces:
-        assert backend.projector.is_encoded(placed.piece) or backend.projector.encode(placed.piece, lambda: True)
-    return Prompt(given.prompt, given.pieces)
+    """A text, a colour, a text and so on."""
+    return text_of(backend, *(seen_by(backend, part) if i % 2 else part for i, part in enumerate(parts)))
 
 
 def assert_alike(found: Vectors, expected: Vectors) -> None:
