@@ -46,7 +46,7 @@ def _is_slow(number: int) -> bool:
 
 async def _drip(crowd: list[Connection]) -> None:
     while True:
-        for one in crowd[::_SLOW_AMONG]:
+        for one in [one for one in crowd[::_SLOW_AMONG] if not one.closed]:
             with suppress(OSError):
                 await one.send(b" ")
         await asyncio.sleep(1)
