@@ -30,7 +30,8 @@ async def crowd_of(size: int, address: Address) -> AsyncIterator[None]:
         for task in living:
             task.cancel()
         for one in crowd:
-            one.close(reset=True)
+            with suppress(OSError):
+                one.close(reset=True)
 
 
 async def _join(number: int, address: Address) -> Connection:
@@ -57,6 +58,6 @@ async def _kill(crowd: list[Connection], address: Address) -> None:
     while True:
         await asyncio.sleep(1 / _KILLED_A_SECOND)
         number = random.randrange(len(crowd))
-        crowd[number].close(reset=True)
         with suppress(OSError):
+            crowd[number].close(reset=True)
             crowd[number] = await _join(number, address)
