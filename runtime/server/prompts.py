@@ -13,8 +13,9 @@ from runtime.chat.media import look_at, tokens_with_media
 from runtime.engine.backend import Model, Projector
 from runtime.engine.pieces import Prompt, Seen, begins_piece, is_of_piece
 from runtime.media.given import SHOWN_AS, Gathering
+from runtime.server.parts import Content, part_text, parts_of
 from runtime.server.refusals import BadRequest
-from runtime.settings import NOTHING_FETCHED
+from runtime.settings import MediaSources
 
 TokenLists = tuple[tuple[int, ...], ...]
 """The tokens of each prompt."""
@@ -24,10 +25,14 @@ Mixed = str | list[int | str]
 
 
 class PromptObject(msgspec.Struct):
-    """A prompt with its pictures and sounds, in base64: each stands where the marker is that `/props` tells of."""
+    """A prompt with its pictures and sounds: in base64, each where the marker stands that `/props` tells of.
 
-    prompt_string: Mixed
+    Or all of it as the parts of a message, `content`, as llama-server takes it for vectors.
+    """
+
+    prompt_string: Mixed | None = None
     multimodal_data: list[str] | None = None
+    content: Content = None
 
 
 Prompts = str | PromptObject | list[int | str | PromptObject | list[int | str]]
@@ -49,6 +54,7 @@ def prompts_of(
     given: Prompts,
     model: Model,
     projector: Projector | None,
+    sources: MediaSources,
     field: str,
     *,
     at_most: int,
@@ -61,10 +67,11 @@ def prompts_of(
     """
     prompts, media = _apart(given), Gathering()
     _check_number(prompts, field, at_most)
-    marked = [_marked(one, media, field) for one in prompts]
+    names = [field] if len(prompts) == 1 else [f"{field}[{i}]" for i in range(len(prompts))]
+    marked = [_marked(one, media, name) for one, name in zip(prompts, names, strict=True)]
     if len(marked) > 1:
         check_amount(map(_characters, marked), field)
-    seen = {one.mark: made for one, made in look_at(media.given, projector, NOTHING_FETCHED) if made is not None}
+    seen = {one.mark: made for one, made in look_at(media.given, projector, sources) if made is not None}
     return tuple(taking(_prompt_of(one, seen, model, field)) for one in marked)
 
 
@@ -72,15 +79,18 @@ def _marked(given: int | str | PromptObject | list[int | str], media: Gathering,
     """A prompt with a mark in the place of each picture and sound, which `media` gathers. Raises `BadRequest`."""
     if not isinstance(given, PromptObject):
         return _bare(given, field)
-    data, text = given.multimodal_data or [], given.prompt_string
-    parts = text.split(SHOWN_AS) if isinstance(text, str) else []
-    if not data and len(parts) < 2:
+    if given.content is not None:
+        parts = enumerate(parts_of(given.content))
+        return "".join(part_text(f"{field}.content[{i}]", part, "now", media) or "" for i, part in parts)
+    data, text = given.multimodal_data or [], _prompt_string(given, field)
+    texts = text.split(SHOWN_AS) if isinstance(text, str) else []
+    if not data and len(texts) < 2:
         return text
-    if len(parts) != len(data) + 1:
+    if len(texts) != len(data) + 1:
         where = f"{field}.prompt_string"
         raise BadRequest(f"{where}: must be text with {SHOWN_AS} for each of the multimodal_data", where)
     marks = [media.add(f"{field}.multimodal_data[{i}]", one, "image", is_now=True) for i, one in enumerate(data)]
-    return parts[0] + "".join(mark + part for mark, part in zip(marks, parts[1:], strict=True))
+    return texts[0] + "".join(mark + after for mark, after in zip(marks, texts[1:], strict=True))
 
 
 def _prompt_of(given: Mixed, seen: Mapping[str, Seen], model: Model, field: str) -> Prompt:
@@ -169,4 +179,10 @@ def _bare(given: int | str | PromptObject | list[int | str], field: str) -> Mixe
     if given.multimodal_data:
         where = f"{field}.multimodal_data"
         raise BadRequest(f"{where}: this model takes text only", where, "Leave it out.")
+    return _prompt_string(given, field)
+
+
+def _prompt_string(given: PromptObject, field: str) -> Mixed:
+    if given.prompt_string is None:
+        raise BadRequest(f"{field}.prompt_string: is missing", f"{field}.prompt_string")
     return given.prompt_string

@@ -48,7 +48,8 @@ async def embed_texts(
         return one if one.tokens else Prompt(embeddable((), model))
 
     def make() -> tuple[Prompt, ...]:
-        return prompts_of(given, model, backend.projector, "input", at_most=MAX_TEXTS, taking=text)
+        sources = hosted.settings.chat.media
+        return prompts_of(given, model, backend.projector, sources, "input", at_most=MAX_TEXTS, taking=text)
 
     texts = await beside_the_loop(request, make)
     scales = None if lora is None else adapter_scales(lora, len(engine.scales), "lora")

@@ -66,7 +66,7 @@ async def completion(request: web.Request) -> web.StreamResponse:
 
     def make() -> Asked:
         projector = hosted.engine.backend().projector
-        prompts = prompts_of(body.prompt, model, projector, "prompt", at_most=MAX_ANSWERS)
+        prompts = prompts_of(body.prompt, model, projector, settings.chat.media, "prompt", at_most=MAX_ANSWERS)
         return asked_for(body, prompts, hosted, settings)
 
     asked = await beside_the_loop(request, make, takes_long=body.json_schema is not None)

@@ -1,19 +1,23 @@
-"""Vectors of pictures, asked of a real model over HTTP, in llama-server's form: `prompt_string`, `multimodal_data`."""
+"""Vectors of pictures, asked of a real model over HTTP, in llama-server's forms: `prompt_string`, `multimodal_data`;
+and parts of a message."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from array import array
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from runtime.engine.engine import Engine
+from support.apps import with_engine_port
 from support.hearing_projectors import seeing_too
 from support.pictures import base64_of, data_uri, png
 from support.projectors import llava
-from support.senses import Answers, asked
+from support.senses import Answers, asked, demo_with
 from support.sounds import wav
 
 TEXT = "What is this?"
@@ -32,11 +36,15 @@ def pictured(*colours: str, text: str = TEXT) -> dict[str, Any]:
     }
 
 
+def shown(picture: Any) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": picture}
+
+
 def test_all_routes_have_the_same_vector_of_a_picture(projector_file: Path) -> None:
     async def body(answers: Answers, engine: Engine) -> None:
-        status, openai = await answers("/v1/embeddings", {"input": pictured("red")})
+        status, told = await answers("/v1/embeddings", {"input": pictured("red")})
         assert status == 200
-        (red,) = vectors_in(openai)
+        (red,) = vectors_in(told)
         _status, packed = await answers("/v1/embeddings", {"input": pictured("red"), "encoding_format": "base64"})
         assert array("f", base64.b64decode(packed["data"][0]["embedding"])).tolist() == pytest.approx(red, abs=1e-6)
         for path in ("/embedding", "/embeddings"):
@@ -47,7 +55,7 @@ def test_all_routes_have_the_same_vector_of_a_picture(projector_file: Path) -> N
         _status, none = await answers("/v1/embeddings", {"input": TEXT})
         assert red not in (vectors_in(other)[0], vectors_in(none)[0])
         _status, counted = await answers("/tokenize", {"content": TEXT, "add_special": True})
-        assert openai["usage"]["prompt_tokens"] - none["usage"]["prompt_tokens"] == CELLS
+        assert told["usage"]["prompt_tokens"] - none["usage"]["prompt_tokens"] == CELLS
         assert none["usage"]["prompt_tokens"] == len(counted["tokens"])
         assert engine.stats().counters.encoded == 2, "each picture was looked at once"
 
@@ -85,7 +93,40 @@ BAD: list[tuple[str, Any, str]] = [
     ("a text that is too long with them", pictured(*["red"] * 5), "turned into one vector"),
     ("no strings", {"prompt_string": "<__media__>", "multimodal_data": [1]}, "multimodal_data"),
     ("no object", {"multimodal_data": []}, "prompt_string"),
+    ("a film", {"content": [{"type": "input_video", "input_video": {"data": "AAAA"}}]}, "not 'input_video'"),
+    ("an address in parts", {"content": [shown("https://example.org/a.png")]}, "not fetched"),
+    ("no picture in parts", {"content": [shown(data_uri(b"nothing"))]}, "of no kind"),
+    ("no parts", {"content": 5}, "content"),
 ]
+
+
+def test_parts_of_a_message_are_the_same(projector_file: Path) -> None:
+    async def body(answers: Answers, _engine: Engine) -> None:
+        text = [{"type": "text", "text": "What is "}, {"type": "text", "text": "this?"}]
+        parts = {"content": [shown(data_uri(png("red"))), shown({"url": data_uri(png("blue"))}), *text]}
+        pairs = [(parts, pictured("red", "blue")), ({"content": text}, TEXT), ({"content": [TEXT]}, TEXT)]
+        for one, other in pairs:
+            status, told = await answers("/v1/embeddings", {"input": [one]})
+            _status, expected = await answers("/v1/embeddings", {"input": [other]})
+            assert (status, told) == (200, expected)
+        wrong = [TEXT, {"content": [*text, shown("!!!")]}]
+        status, told = await answers("/v1/embeddings", {"input": wrong})
+        assert (status, told["error"]["message"].split(":")[0]) == (400, "input[1].content[2]")
+
+    asked(projector_file, body)
+
+
+def test_openai_s_client_sends_them_as_they_are(projector_file: Path) -> None:
+    async def body(port: int, engine: Engine) -> None:
+        await asyncio.wrap_future(engine.ready)
+        async with openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none") as client:
+            inputs: Any = [TEXT, pictured("red"), {"content": [shown(data_uri(png("red"))), TEXT]}]
+            made = await client.embeddings.create(model="any", input=inputs)
+        text, one, other = (each.embedding for each in made.data)
+        assert one == other != text
+        assert made.usage.prompt_tokens > 2 * CELLS
+
+    with_engine_port(demo_with(projector_file), body)
 
 
 def test_what_cannot_be_embedded_is_a_400_that_says_why(projector_file: Path) -> None:
