@@ -492,22 +492,29 @@ class Engine:
     def _take_in(self) -> None:
         if not self._has_news():
             return  # without the lock, as after most batches: what comes now is taken in after the next
+        self._take_in_jobs()
+        with self._wake:
+            tasks, self._tasks = self._tasks, deque()
+        for task in tasks:
+            task()
+
+    def _take_in_jobs(self) -> None:
         with self._wake:
             submitted, self._submitted = self._submitted, deque()
             aborted, self._aborted = self._aborted, set()
-            tasks, self._tasks = self._tasks, deque()
             for job in submitted:
                 self._loaded_lanes().add(job)
         if self._lanes is not None:
             self._lanes.drop(aborted)
-        for task in tasks:
-            task()
 
     def _breathe(self) -> bool:
-        """In the middle of something long: take in what is new; False where it is to end."""
+        """In the middle of something long: take in what is new; False where it is to end.
+
+        Tasks wait for its end: to unload the model, for whose last user it was, is one.
+        """
         if self._stopping or self._loss is not None:
             return False
-        self._take_in()
+        self._take_in_jobs()
         return True
 
     def _has_work(self) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from array import array
+from collections.abc import Callable
 
 import pytest
 
@@ -139,6 +140,30 @@ def test_looking_ends_when_nobody_waits_for_it() -> None:
         embedded.abort()
         assert (await engine.embed(vectors_of((1,)))).vectors == ((array("f", [1, 1]),),)
         assert eyes.encoded == []
+
+    with_engine(context, body)
+
+
+def test_the_model_is_not_unloaded_while_it_looks() -> None:
+    was_closed: list[bool] = []
+
+    class Watched(FakeProjector):
+        def encode(self, piece: Piece, meanwhile: Callable[[], bool]) -> bool:
+            done = super().encode(piece, meanwhile)
+            was_closed.append(context.closed)
+            return done
+
+    eyes = Watched(steps=None)
+    context = FakeContext(projector=eyes)
+
+    async def body(engine: Engine) -> None:
+        embedded = engine.embed(EmbeddingRequest((pictured(picture(b"r")),)))
+        while not eyes.looks:
+            await asyncio.sleep(0)
+        embedded.abort()
+        assert engine.sleep()
+        await asyncio.wrap_future(engine.in_worker(lambda: None))
+        assert (was_closed, context.closed) == ([False], True)
 
     with_engine(context, body)
 
