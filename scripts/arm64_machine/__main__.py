@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from emulation import emulator, in_it
-from system import system_folder
+from emulation import emulator, run_there
+from system import STATIC_BUSYBOX, system_folder
 
 from bundler.paths import PROGRAMS
 from bundler.programs import MadeHere
@@ -33,7 +32,7 @@ def main(arguments: list[str]) -> int:
         command = ["python3", "-m", "pytest", "-rs", "-n", "0", "-p", "no:cacheprovider", *arguments]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
         environment["PYTHONPATH"] = "/packages"
-        return subprocess.run(in_it(machine, program, command, folder="/loaf"), env=environment, check=False).returncode
+        return run_there(machine, program, command, folder="/loaf", environment=environment)
 
 
 def _install(machine: Path) -> None:
@@ -43,6 +42,9 @@ def _install(machine: Path) -> None:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
         else:
             shutil.copyfile(source, target)
+    fetched = machine / "root/.cache/loaf-build/busybox/static/bin"  # where tests keep what they fetch
+    fetched.mkdir(parents=True)
+    shutil.copy(machine / STATIC_BUSYBOX, fetched / "busybox")
     command = machine / "usr/bin/loaf"
     command.write_text(_LOAF)
     command.chmod(0o755)

@@ -16,10 +16,13 @@ from bundler.store.cache import cached, key_of, log_file
 
 _PACKAGES = (
     *("python3", "libc-bin", "bash", "dash", "coreutils", "sed", "grep", "gawk", "tar", "gzip", "findutils"),
-    *("util-linux", "mount", "procps", "debianutils", "busybox-static", "hostname", "binutils"),
+    *("util-linux", "mount", "procps", "debianutils", "busybox", "hostname", "binutils"),
     *("zip", "unzip", "p7zip-full", "libarchive-tools", "libgomp1", "libstdc++6", "openssl"),
 )
 _TESTED_WITH = ("pytest==", "pytest-timeout==", "pytest-xdist==", "hypothesis==")
+STATIC_BUSYBOX = "usr/lib/busybox-static"
+"""Where in the folder one lies that needs no C library: tests make systems of it."""
+
 _NEEDS_BYTES = 900_000_000
 _TAGS = ("manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, 40)))
 
@@ -40,6 +43,9 @@ def _make(folder: Path, wanted: tuple[str, ...], progress: Progress) -> None:
         if not (folder / name).exists():
             (folder / name).symlink_to(f"usr/{name}")
     _settle(folder)
+    unpack_packages(folder / "static", ["busybox-static"], log)
+    shutil.move(folder / "static/bin/busybox", folder / STATIC_BUSYBOX)
+    shutil.rmtree(folder / "static")
     with progress.step("Fetching what tests are run with", None, "steps"):
         _install(folder / "packages", wanted, next(folder.glob("usr/bin/python3.[0-9]*")).name, log)
 
