@@ -7,16 +7,17 @@ the steps and what the result depends on. Refuses to know how a step is done, an
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
-from bundler.freeze.c_library import add_c_library, c_library_of_this_machine
+from bundler.freeze.c_library import add_c_library
 from bundler.freeze.contents import frozen_packages, python_libraries, versions_of
 from bundler.freeze.core import run_pyinstaller
-from bundler.freeze.environment import builder_environment, builder_environment_key, site_packages_of
 from bundler.freeze.licenses import collect_licenses
 from bundler.freeze.pack import COMPRESSION, content_of, pack, unpacked_size
+from bundler.freeze.pins import BUILDER
 from bundler.freeze.pipeline import FrozenRuntime, Program, describe, described, description_key
-from bundler.freeze.platforms import this_platform
+from bundler.freeze.platforms import Platform
 from bundler.paths import PAGE, PAGE_SOURCE, PROGRAMS, bundler_dir, runtime_dir, templates_dir
 from bundler.progress import Progress
 from bundler.store.cache import cached, key_of, log_file
@@ -28,29 +29,30 @@ _SPEC = "builder.spec"
 _NEEDS_BYTES = 200_000_000  # the folder 40 MB, twice, the archive 13, and what PyInstaller works with
 
 
-def freeze_builder(progress: Progress) -> FrozenRuntime:
-    """The command for this machine's kind of system. Takes a minute the first time, then milliseconds.
+def freeze_builder(platform: Platform, progress: Progress) -> FrozenRuntime:
+    """The command for `platform`. Takes a minute the first time, several where that is emulated, then milliseconds.
 
     Raises `CacheError` and `FreezeError`.
     """
-    return described(cached("builder", _key(), lambda folder: _make(folder, progress), needs=_NEEDS_BYTES))
+    make = partial(_make, platform=platform, progress=progress)
+    return described(cached("builder", _key(platform), make, needs=_NEEDS_BYTES))
 
 
-def _make(folder: Path, progress: Progress) -> None:
-    python = builder_environment(progress)
-    work, log = folder / "work", log_file("builder")
+def _make(folder: Path, platform: Platform, progress: Progress) -> None:
+    installed = platform.installed(BUILDER, progress)
+    work, log = folder / "work", log_file(f"builder-{platform.name}")
     log.unlink(missing_ok=True)
     work.mkdir()
-    core = run_pyinstaller([python], _SPEC, _sources(work), work, log, progress)
-    add_c_library(core, EXECUTABLE, c_library_of_this_machine())
+    python = installed.python(work, templates_dir())
+    core = run_pyinstaller(python, _SPEC, _sources(work), work, log, progress)
+    add_c_library(core, EXECUTABLE, installed.c_library)
     with progress.step("Packing the builder", unpacked_size(core), "bytes") as advance:
         pack(core, folder / "builder.tar.gz", advance)
-    folders = (site_packages_of(python),)
-    packages = frozen_packages(folders, "builder")
+    packages = frozen_packages(installed.packages, "builder")
     licenses = folder / "licenses.txt"
-    licenses.write_text(collect_licenses(folders, [package.name for package in packages], ""))
-    versions = versions_of([python])
-    program = Program(this_platform().name, core, EXECUTABLE, versions.python, packages, python_libraries(versions))
+    licenses.write_text(collect_licenses(installed.packages, [package.name for package in packages], ""))
+    versions = versions_of(installed.python())
+    program = Program(platform.name, core, EXECUTABLE, versions.python, packages, python_libraries(versions))
     describe(folder, program, folder / "builder.tar.gz", licenses)
     shutil.rmtree(work)
 
@@ -69,13 +71,12 @@ def _sources(work: Path) -> Path:
     return source
 
 
-def _key() -> str:
+def _key(platform: Platform) -> str:
     return key_of(
-        environment=builder_environment_key(),
+        environment=platform.key(BUILDER),
         bundler=content_of(bundler_dir(), without=(PROGRAMS,)),
         runtime=content_of(runtime_dir(), without=(PAGE, PAGE_SOURCE)),
         templates=content_of(templates_dir()),
-        c_library=c_library_of_this_machine().key(),
         description=description_key(),
         compression=str(COMPRESSION),
     )

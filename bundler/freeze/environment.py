@@ -1,4 +1,4 @@
-"""The private environment in which the runtime is frozen: the pinned packages and nothing of the user's.
+"""The private environments in which programs are frozen: the pinned packages and nothing of the user's.
 
 Knows what is installed. Refuses to know PyInstaller.
 """
@@ -9,11 +9,12 @@ import platform
 import sys
 import sysconfig
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from bundler.errors import PythonUnsuitable, StepFailed
 from bundler.freeze.packages import install, new_environment, pip_for
-from bundler.freeze.pins import LLAMA, pins
+from bundler.freeze.pins import Frozen, pins_of
 from bundler.freeze.process import CommandFailed, clean_environment, run
 from bundler.progress import Progress
 from bundler.store.cache import cached, key_of, log_file
@@ -25,24 +26,16 @@ soundfile, of which only the library is taken, the others."""
 _NEEDS_BYTES = 250_000_000  # measured: 101 MB, and as much while pip unpacks
 
 
-def freezing_environment(progress: Progress) -> Path:
-    """The interpreter of an environment with the pinned `runtime`, `media` and `freeze` packages, but llama-cpp-python.
+def freezing_environment(frozen: Frozen, progress: Progress) -> Path:
+    """The interpreter of an environment with the pinned packages that `frozen` is made of.
 
     Run modules with it (`python -m`): the scripts beside it name a folder that has been renamed since.
     Raises PythonUnsuitable, PackagesUnreachable, StepFailed and CacheError.
     """
     check_python()
-    key, packages = environment_key(), _frozen_pins()
-    entry = cached("environment", key, lambda folder: _make(folder, packages, progress), needs=_NEEDS_BYTES)
-    return entry / "bin" / "python"
-
-
-def builder_environment(progress: Progress) -> Path:
-    """The same with the pinned `builder` packages in place of the `runtime` ones. Raises as that does."""
-    check_python()
-    packages = (*pins("builder"), *pins("freeze"))
-    key = builder_environment_key()
-    entry = cached("environment", key, lambda folder: _make(folder, packages, progress), needs=_NEEDS_BYTES)
+    packages = pins_of(frozen)
+    make = partial(_make, packages=packages, progress=progress)
+    entry = cached("environment", environment_key(frozen), make, needs=_NEEDS_BYTES)
     return entry / "bin" / "python"
 
 
@@ -51,19 +44,10 @@ def site_packages_of(python: Path) -> Path:
     return next(python.parent.parent.glob("lib/python*/site-packages"))
 
 
-def environment_key() -> str:
+def environment_key(frozen: Frozen) -> str:
     """Changes with everything that is installed."""
     return key_of(
-        packages=" ".join(_frozen_pins()),
-        python=f"{sys.version} {sys.base_prefix}",
-        machine=platform.machine(),
-    )
-
-
-def builder_environment_key() -> str:
-    """Changes with everything that is installed for the builder."""
-    return key_of(
-        packages=" ".join((*pins("builder"), *pins("freeze"))),
+        packages=" ".join(pins_of(frozen)),
         python=f"{sys.version} {sys.base_prefix}",
         machine=platform.machine(),
     )
@@ -82,11 +66,6 @@ def check_python() -> None:
             f"install it (Debian, Ubuntu: apt install libpython{_short_version()}; pyenv: build Python with "
             "PYTHON_CONFIGURE_OPTS=--enable-shared)",
         )
-
-
-def _frozen_pins() -> tuple[str, ...]:
-    wanted = (*pins("runtime"), *pins("media"), *pins("freeze"))
-    return tuple(pin for pin in wanted if not pin.startswith(f"{LLAMA}=="))
 
 
 def _make(folder: Path, packages: Sequence[str], progress: Progress) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from bundler.freeze.contents import Software, frozen_packages
 from bundler.freeze.licenses import package_licenses
 from bundler.freeze.pack import COMPRESSION, pack, sha256_of, unpacked_size
-from bundler.freeze.pins import pins
+from bundler.freeze.pins import RUNTIME, pins
 from bundler.freeze.platforms import Platform, this_platform
 from bundler.freeze.process import clean_environment
 from bundler.progress import Progress
@@ -77,12 +77,12 @@ def freeze_media(progress: Progress, platform: Platform | None = None) -> Frozen
     """The pack for `platform`, None: this machine's. Raises CacheError and FreezeError."""
     platform = platform or this_platform()
     mtmd = platform.compiled_mtmd(progress)
-    key = key_of(environment=platform.key(), mtmd=mtmd.name, modules=_LIST, compression=str(COMPRESSION))
+    key = key_of(environment=platform.key(RUNTIME), mtmd=mtmd.name, modules=_LIST, compression=str(COMPRESSION))
     return _described(cached("media", key, lambda entry: _make(entry, platform, mtmd, progress), needs=_NEEDS_BYTES))
 
 
 def _make(entry: Path, platform: Platform, mtmd: Path, progress: Progress) -> None:
-    installed = platform.installed(platform.compiled_package(progress), progress)
+    installed = platform.installed(RUNTIME, progress, platform.compiled_package(progress))
     folder, site_packages = entry / "media", installed.packages[0]
     folder.mkdir()
     python = installed.python(entry)

@@ -22,6 +22,19 @@ LLAMA_CPP_COMMIT = "0c1e57098bba43ac29e6e3b677cdceebdd22334f"
 Extra = Literal["runtime", "media", "builder", "freeze", "compile", "test", "check", "docs", "ray"]
 
 
+Frozen = tuple[Extra, ...]
+"""What a program is made of, by extras."""
+
+RUNTIME: Frozen = ("runtime", "media", "freeze")
+BUILDER: Frozen = ("builder", "freeze")
+
+
+def pins_of(frozen: Frozen) -> tuple[str, ...]:
+    """All that is installed of them: not llama-cpp-python, which is compiled."""
+    wanted = (pin for extra in frozen for pin in pins(extra))
+    return tuple(pin for pin in wanted if not pin.startswith(f"{LLAMA}=="))
+
+
 def pins(extra: Extra, site_packages: Path | None = None) -> tuple[str, ...]:
     """The requirements of `extra` as pip reads them: `name==version`, some with an environment marker.
 

@@ -20,6 +20,7 @@ from bundler.freeze.licenses import collect_licenses
 from bundler.freeze.llama import variants_in
 from bundler.freeze.pack import COMPRESSION, content_of, needed_glibc, pack, sha256_of, unpacked_size
 from bundler.freeze.page import LICENSES, built_page, page_key, page_software
+from bundler.freeze.pins import RUNTIME
 from bundler.freeze.platforms import Installed, Platform, all_platforms, this_platform
 from bundler.paths import PAGE, PAGE_SOURCE, runtime_dir, templates_dir
 from bundler.progress import Progress
@@ -78,7 +79,7 @@ def _make_it(platform: Platform, complete: bool, progress: Progress) -> FrozenRu
     with one_line(f"Making the program for {platform.name}", _PHASES, progress) as shown:
         at_once(
             lambda: llama.append(platform.compiled_package(shown, complete=complete)),
-            lambda: platform.install(shown),
+            lambda: platform.install(RUNTIME, shown),
             lambda: built_page(shown),
         )
         key = runtime_key(platform, *llama)
@@ -117,7 +118,7 @@ def made_runtime(platform: Platform, *, complete: bool = False) -> FrozenRuntime
 
 
 def _make(folder: Path, platform: Platform, llama: Path, progress: Progress) -> None:
-    installed = platform.installed(llama, progress)
+    installed = platform.installed(RUNTIME, progress, llama)
     work, log = folder / "work", log_file(f"freeze-{platform.name}")
     log.unlink(missing_ok=True)
     work.mkdir()
@@ -192,7 +193,7 @@ def description_key() -> str:
 def runtime_key(platform: Platform, llama: Path) -> str:
     """Changes with everything that is frozen or decides how. `llama` is a folder named by its own key."""
     return key_of(
-        environment=platform.key(),
+        environment=platform.key(RUNTIME),
         llama=llama.name,
         runtime=content_of(runtime_dir(), without=(PAGE, PAGE_SOURCE)),
         page=page_key(),

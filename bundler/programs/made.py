@@ -76,23 +76,29 @@ class MadeHere:
 
 
 def planned_runtimes(frozen: Sequence[FrozenRuntime], loaf: str = __version__) -> Runtimes:
-    """Programs of the version `loaf` that were frozen on this machine.
+    """Programs of the version `loaf` that were frozen on this machine."""
+    return Runtimes(loaf, *planned_programs(frozen, "core.tar.gz", RUNTIME_LICENSES))
+
+
+def planned_programs(
+    frozen: Sequence[FrozenRuntime], archive: str, licenses: str
+) -> tuple[tuple[PlannedRuntime, ...], tuple[PlannedPart, ...]]:
+    """Frozen programs, each called `archive` among those of its platform, and texts whose names begin with `licenses`.
 
     A text of licences that several have is there once.
     """
-    texts: dict[bytes, str] = {}
-    programs, licenses = [], []
+    named: dict[bytes, str] = {}
+    programs, texts = [], []
     for one in frozen:
-        name = f"{RUNTIME_LICENSES}-{one.platform}.txt" if texts else f"{RUNTIME_LICENSES}.txt"
-        program, text = planned_program(one, "core.tar.gz", name)
+        name = f"{licenses}-{one.platform}.txt" if named else f"{licenses}.txt"
+        program, text = _planned_program(one, archive, name)
         programs.append(program)
-        if texts.setdefault(one.licenses.read_bytes(), name) == name:
-            licenses.append(text)
-    return Runtimes(loaf, tuple(programs), tuple(licenses))
+        if named.setdefault(one.licenses.read_bytes(), name) == name:
+            texts.append(text)
+    return tuple(programs), tuple(texts)
 
 
-def planned_program(frozen: FrozenRuntime, archive: str, licenses: str) -> tuple[PlannedRuntime, PlannedPart]:
-    """A frozen program, called `archive` among those of its platform, and the text `licenses`."""
+def _planned_program(frozen: FrozenRuntime, archive: str, licenses: str) -> tuple[PlannedRuntime, PlannedPart]:
     about = Runtime(
         platform=frozen.platform,
         entry=f"{RUNTIMES}{frozen.platform}/{archive}",

@@ -16,7 +16,7 @@ slots → states of sequences, saved and restored   worker → whose turn it is,
 wanted → whether anybody waits for a thread's work thoughts → when enough has been thought
 residence, asleep → loaded, or unloaded           uses → whether anybody uses the model
 backend → what the engine needs of a model        weights, states → where models and sequences lie
-disk → what memory has no room for
+disk → what memory has no room for                unfinished → files that are whole or not there
 settings, placement → how and where it computes   facts → what it says of itself
 gbnf → grammars, and what they cost               errors → what can go wrong
 llama → the only importer of llama_cpp

@@ -26,6 +26,7 @@ from runtime.engine.beginnings import Scales, begins, longest_beginning
 from runtime.engine.errors import FolderNotPrivate, StateFailed
 from runtime.engine.shelf import Kept
 from runtime.engine.states import PartialState, SavedSequence, StateFile
+from runtime.engine.unfinished import remove_unfinished
 
 _MOST = 256
 """Sequences; each new request is compared with all of them."""
@@ -35,10 +36,6 @@ _MOST_WAITING = 4
 
 _NAME = re.compile(r"([0-9a-f]{16})-[0-9a-f]{32}((?:_[0-9.e+-]+)*)\.state")
 """Of a file: the model's key, the sequence's, and the scales of its adapters."""
-
-
-_UNFINISHED = ".state.part"
-"""What a file ends with that was being written when its process ended."""
 
 
 class OnDisk(msgspec.Struct, frozen=True, eq=False):
@@ -77,9 +74,8 @@ class Disk:
         if self._kept is not None:
             return
         self._kept = []
+        remove_unfinished(self._folder, "*.state")
         for path in sorted(self._files(), key=_used_at):
-            if path.name.endswith(_UNFINISHED):
-                path.unlink(missing_ok=True)
             found = _NAME.fullmatch(path.name)
             if found is None or found[1] != self._key:
                 continue

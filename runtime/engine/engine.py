@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from runtime.engine.backend import Backend, Generator
 from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.errors import (
+    CannotEmbedPieces,
     CannotGenerate,
     EmptyPrompt,
     EngineError,
@@ -206,15 +207,17 @@ class Engine:
     def embed(self, request: EmbeddingRequest, origin: Origin = None) -> Embedding:
         """Queue `request`, to be awaited. Called in an event loop.
 
-        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `TextTooLong`, `QueueFull`, `OriginsShareFull`, or what
-        made loading fail; awaiting it raises `ContextFailed`, `DecodeFailed`.
+        Raises `StillLoading`, `EngineStopped`, `EmptyPrompt`, `TextTooLong`, `CannotEmbedPieces`, `QueueFull`,
+        `OriginsShareFull`, or what made loading fail; awaiting it raises `ContextFailed`, `DecodeFailed`.
         """
-        limit = self.backend().longest_text
-        if not request.texts or not all(request.texts):
+        backend = self.backend()
+        lengths = [len(text.tokens) for text in request.texts]
+        if not lengths or not all(lengths):
             raise EmptyPrompt
-        longest = max(map(len, request.texts))
-        if longest > limit:
-            raise TextTooLong(longest, limit)
+        if max(lengths) > backend.longest_text:
+            raise TextTooLong(max(lengths), backend.longest_text)
+        if not backend.embeds_pieces and any(text.pieces for text in request.texts):
+            raise CannotEmbedPieces
         embedding = Embedding(request, self._scales_of(request.scales), self._mailbox(), self._abort, origin)
         self._queue(embedding)
         return embedding
@@ -489,22 +492,29 @@ class Engine:
     def _take_in(self) -> None:
         if not self._has_news():
             return  # without the lock, as after most batches: what comes now is taken in after the next
+        self._take_in_jobs()
+        with self._wake:
+            tasks, self._tasks = self._tasks, deque()
+        for task in tasks:
+            task()
+
+    def _take_in_jobs(self) -> None:
         with self._wake:
             submitted, self._submitted = self._submitted, deque()
             aborted, self._aborted = self._aborted, set()
-            tasks, self._tasks = self._tasks, deque()
             for job in submitted:
                 self._loaded_lanes().add(job)
         if self._lanes is not None:
             self._lanes.drop(aborted)
-        for task in tasks:
-            task()
 
     def _breathe(self) -> bool:
-        """In the middle of something long: take in what is new; False where it is to end."""
+        """In the middle of something long: take in what is new; False where it is to end.
+
+        Tasks wait for its end: to unload the model, for whose last user it was, is one.
+        """
         if self._stopping or self._loss is not None:
             return False
-        self._take_in()
+        self._take_in_jobs()
         return True
 
     def _has_work(self) -> bool:

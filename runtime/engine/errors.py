@@ -20,6 +20,7 @@ LoafError
     ├── PromptTooLong        the prompt does not fit the context
     ├── EmptyPrompt          there is nothing to continue
     ├── TextTooLong          a text is longer than can be turned into one vector
+    ├── CannotEmbedPieces    the model makes vectors of text only
     ├── CannotGenerate       the model only makes vectors
     ├── UnknownSlot          there is no such sequence
     ├── SlotBusy             the sequence is in use
@@ -249,6 +250,20 @@ class TextTooLong(EngineError):
         )
         self.n_text = n_text
         self.limit = limit
+
+
+class CannotEmbedPieces(EngineError):
+    """A picture or sound is computed by itself, after what comes before it: what looks ahead cannot see it.
+
+    And what is scored is one text with another.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this model makes vectors of text only: it looks at all of a text at once, and pictures and sounds are "
+            "computed one by one",
+            "Send text, or ask a model that generates: it reads from the beginning on.",
+        )
 
 
 class CannotGenerate(EngineError):

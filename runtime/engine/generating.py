@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from runtime.engine.admission import Admission
 from runtime.engine.answering import Answering
-from runtime.engine.backend import BatchItem, Drafter, Generator, Model, PoolFull
+from runtime.engine.backend import BatchItem, Drafter, Generator, Model, PoolFull, Projector
 from runtime.engine.beginnings import Scales
 from runtime.engine.checkpoints import CheckpointLimits
 from runtime.engine.debts import SLIGHT, Debts
@@ -45,8 +45,8 @@ class Generations:
     `shifts` where a full context forgets its oldest tokens and goes on. What nobody uses is kept beside the pool, in
     up to `shelf_bytes`; states to go back to, where the memory cannot be cut, within the limits of `checkpoints`.
     `breathe` takes in what is new in the middle of something long, and says whether to go on with it.
-    `drafter` guesses what comes next. What an earlier context was put `aside` of is gone on from;
-    what memory has no room for goes to the `disk`.
+    `drafter` guesses what comes next; `projector` looks at pictures. What an earlier context was put `aside` of is gone
+    on from; what memory has no room for goes to the `disk`.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Generations:
         warmth: Warmth = NOTHING_WARM,
         breathe: Callable[[], bool] = lambda: True,
         drafter: Drafter | None = None,
+        projector: Projector | None = None,
         aside: PutAside | None = None,
         disk: Disk | None = None,
     ) -> None:
@@ -84,6 +85,7 @@ class Generations:
         self._endings = Endings(self.prefixes, self._running, self._admission, outbox, counters, shifts=shifts)
         self._showing = Showing(
             context,
+            projector,
             self.prefixes,
             self._running,
             self._answering,
@@ -147,6 +149,17 @@ class Generations:
         self._guess()
         if self._compute_tokens(beside_others=beside_others):
             self._show_next()
+
+    def compute_beside(self) -> bool:
+        """A batch of those that wait for no picture, in the middle of looking at one; False where that is to end."""
+        if not self._breathe():
+            return False
+        self._admission.admit()
+        if any(sequence.piece is None for sequence in self._running.sequences):
+            self._guess()
+            self._compute_tokens(beside_others=True)
+        self._outbox.deliver()
+        return True
 
     def _guess(self) -> None:
         """Let streams guess what comes next, as long as the pool and the batch have room for all."""
@@ -245,18 +258,8 @@ class Generations:
             self._last_scales = run.sequence.scales
 
     def _compute_others(self, run: Run) -> bool:
-        """A batch of those that do not wait for pictures, in the middle of looking at that of `run`.
-
-        False where nobody wants that any more.
-        """
-        if not self._breathe():
-            return False
-        self._admission.admit()
-        if any(sequence.piece is None for sequence in self._running.sequences):
-            self._guess()
-            self._compute_tokens(beside_others=True)
-        self._outbox.deliver()
-        return run in self._running.runs or self._admission.is_waiting(run)
+        """The same where the picture is that of `run`; False, too, where nobody wants that any more."""
+        return self.compute_beside() and (run in self._running.runs or self._admission.is_waiting(run))
 
     def _measure(self, chunks: tuple[Chunk, ...], seconds: float) -> None:
         """Note that the batch took so long."""

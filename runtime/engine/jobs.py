@@ -17,6 +17,7 @@ import msgspec
 from runtime.engine.backend import Embedded, Sampled, Vectors
 from runtime.engine.errors import EngineError
 from runtime.engine.mailbox import Mailbox
+from runtime.engine.pieces import Prompt
 from runtime.engine.sequence import Sequence
 from runtime.engine.turns import Origin
 from runtime.engine.types import (
@@ -171,7 +172,7 @@ class Embedding(_Job[Embedded]):
         return not (self.vectors or self._result.done())
 
     @property
-    def waiting(self) -> tuple[tuple[int, ...], ...]:
+    def waiting(self) -> tuple[Prompt, ...]:
         """The texts that have no vectors yet."""
         return self.texts[len(self.vectors) :]
 

@@ -51,10 +51,12 @@ class Lanes:
                 warmth=backend.warmth,
                 breathe=breathe,
                 drafter=backend.drafter,
+                projector=backend.projector,
                 aside=aside,
                 disk=disk,
             )
-        self._embeddings = Embeddings(backend, outbox, counters)
+        meanwhile = breathe if self.generations is None else self.generations.compute_beside
+        self._embeddings = Embeddings(backend, outbox, counters, meanwhile)
 
     @property
     def waiting(self) -> int:

@@ -45,6 +45,25 @@ class PlacedPiece(msgspec.Struct, frozen=True):
         return self.start + len(self.piece.tokens)
 
 
+class Prompt(msgspec.Struct, frozen=True):
+    """The tokens of a text, and where the pictures and sounds are that some of them stand for, in order."""
+
+    tokens: tuple[int, ...]
+    pieces: tuple[PlacedPiece, ...] = ()
+
+    @property
+    def parts(self) -> list[tuple[int, ...] | Piece]:
+        """The same one after the other: tokens that are text, and pieces. None is empty."""
+        parts: list[tuple[int, ...] | Piece] = []
+        end = 0
+        for placed in self.pieces:
+            if placed.start > end:
+                parts.append(self.tokens[end : placed.start])
+            parts.append(placed.piece)
+            end = placed.end
+        return [*parts, self.tokens[end:]] if end < len(self.tokens) else parts
+
+
 Seen = tuple["tuple[int, ...] | Piece", ...]
 """What a model makes of a picture: tokens of its vocabulary, and pieces, in their order."""
 

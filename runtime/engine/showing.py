@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from runtime.engine.answering import Answering
-from runtime.engine.backend import Generator, PoolFull
+from runtime.engine.backend import Generator, PoolFull, Projector
 from runtime.engine.endings import Endings
 from runtime.engine.errors import DecodeFailed, EngineStopped
 from runtime.engine.jobs import Outbox
@@ -28,6 +28,7 @@ class Showing:
     def __init__(
         self,
         context: Generator,
+        projector: Projector | None,
         prefixes: Prefixes,
         running: Running,
         answering: Answering,
@@ -37,6 +38,7 @@ class Showing:
         meanwhile: Callable[[Run], bool],
     ) -> None:
         self._context = context
+        self._projector = projector
         self._prefixes = prefixes
         self._running = running
         self._answering = answering
@@ -55,10 +57,12 @@ class Showing:
             return None
         piece = run.sequence.piece
         assert piece is not None, "it was looked for"
+        projector = self._projector
+        assert projector is not None, "pieces come of one"
         self._outbox.deliver(now=True)
         try:
-            if not self._context.is_encoded(piece):
-                self._counters.encoded += self._context.encode(piece, lambda: self._meanwhile(run))
+            if not projector.is_encoded(piece):
+                self._counters.encoded += projector.encode(piece, lambda: self._meanwhile(run))
                 return None
             if not self._put(run, piece):
                 return None

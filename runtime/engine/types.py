@@ -9,7 +9,7 @@ from enum import Enum
 
 import msgspec
 
-from runtime.engine.pieces import PlacedPiece
+from runtime.engine.pieces import PlacedPiece, Prompt
 from runtime.engine.thoughts import ThoughtLimit
 
 DEFAULT_SAMPLERS = (
@@ -110,9 +110,9 @@ class GenerationRequest(msgspec.Struct, frozen=True):
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True):
-    """Turn each of `texts` (token ids) into vectors. `scales` as in `GenerationRequest`."""
+    """Turn each of `texts` into vectors. `scales` as in `GenerationRequest`."""
 
-    texts: tuple[tuple[int, ...], ...]
+    texts: tuple[Prompt, ...]
     scales: tuple[float, ...] | None = None
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from runtime.chat.errors import AnswerFormConflict, TemplateFailed, ToolsUnsupported
 from runtime.engine.errors import (
+    CannotEmbedPieces,
     CannotGenerate,
     CannotWake,
     EmptyPrompt,
@@ -92,6 +93,7 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
     UnknownAnswer: (404, "not_found_error"),
     UnknownSlot: (404, "not_found_error"),
     ModelsFixed: (403, "permission_error"),
+    CannotEmbedPieces: (400, "invalid_request_error"),
     CannotGenerate: (501, "not_supported_error"),
     NoStateFolder: (501, "not_supported_error"),
     SwitchedOff: (501, "not_supported_error"),

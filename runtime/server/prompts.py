@@ -5,16 +5,17 @@ Knows forms. Refuses to know what a prompt is for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from runtime.chat.media import look_at, tokens_with_media
 from runtime.engine.backend import Model, Projector
-from runtime.engine.pieces import PlacedPiece, begins_piece, is_of_piece
+from runtime.engine.pieces import Prompt, Seen, begins_piece, is_of_piece
 from runtime.media.given import SHOWN_AS, Gathering
+from runtime.server.parts import Content, part_text, parts_of
 from runtime.server.refusals import BadRequest
-from runtime.settings import NOTHING_FETCHED
+from runtime.settings import MediaSources
 
 TokenLists = tuple[tuple[int, ...], ...]
 """The tokens of each prompt."""
@@ -23,18 +24,15 @@ Mixed = str | list[int | str]
 """Text, token ids, or both in turn."""
 
 
-class Prompt(msgspec.Struct, frozen=True):
-    """The tokens of a prompt, and where the pictures and sounds are that some of them stand for."""
-
-    tokens: tuple[int, ...]
-    pieces: tuple[PlacedPiece, ...] = ()
-
-
 class PromptObject(msgspec.Struct):
-    """A prompt with its pictures and sounds, in base64: each stands where the marker is that `/props` tells of."""
+    """A prompt with its pictures and sounds: in base64, each where the marker stands that `/props` tells of.
 
-    prompt_string: Mixed
+    Or all of it as the parts of a message, `content`, as llama-server takes it for vectors.
+    """
+
+    prompt_string: Mixed | None = None
     multimodal_data: list[str] | None = None
+    content: Content = None
 
 
 Prompts = str | PromptObject | list[int | str | PromptObject | list[int | str]]
@@ -53,32 +51,52 @@ def check_amount(lengths: Iterable[int], field: str) -> None:
 
 
 def prompts_of(
-    given: Prompts, model: Model, projector: Projector | None, field: str, *, at_most: int
+    given: Prompts,
+    model: Model,
+    projector: Projector | None,
+    sources: MediaSources,
+    field: str,
+    *,
+    at_most: int,
+    taking: Callable[[Prompt], Prompt] = lambda prompt: prompt,
 ) -> tuple[Prompt, ...]:
-    """Each prompt, with pictures and sounds where it has some. Raises as `prompt_tokens` and `look_at`."""
-    prompts = _apart(given)
-    if any(isinstance(one, PromptObject) and one.multimodal_data for one in prompts):
-        _check_number(prompts, field, at_most)
-        return tuple(_prompt_of(one, model, projector, field) for one in prompts)
-    return tuple(map(Prompt, prompt_tokens(given, model, field, at_most=at_most)))
+    """Each prompt, with pictures and sounds where it has some: of all together no more than a request may have.
+
+    `taking` is given each before the next is looked at, and may change it, or raise. Raises as `prompt_tokens` and
+    `look_at`.
+    """
+    prompts, media = _apart(given), Gathering()
+    _check_number(prompts, field, at_most)
+    names = [field] if len(prompts) == 1 else [f"{field}[{i}]" for i in range(len(prompts))]
+    marked = [_marked(one, media, name) for one, name in zip(prompts, names, strict=True)]
+    if len(marked) > 1:
+        check_amount(map(_characters, marked), field)
+    seen = {one.mark: made for one, made in look_at(media.given, projector, sources) if made is not None}
+    return tuple(taking(_prompt_of(one, seen, model, field)) for one in marked)
 
 
-def _prompt_of(
-    given: int | str | PromptObject | list[int | str], model: Model, projector: Projector | None, field: str
-) -> Prompt:
-    if not isinstance(given, PromptObject) or not given.multimodal_data:
-        return Prompt(mixed_tokens(_bare(given, field), model, field))
-    text, media = given.prompt_string, Gathering()
-    parts = text.split(SHOWN_AS) if isinstance(text, str) else []
-    if len(parts) != len(given.multimodal_data) + 1:
+def _marked(given: int | str | PromptObject | list[int | str], media: Gathering, field: str) -> Mixed:
+    """A prompt with a mark in the place of each picture and sound, which `media` gathers. Raises `BadRequest`."""
+    if not isinstance(given, PromptObject):
+        return _bare(given, field)
+    if given.content is not None:
+        parts = enumerate(parts_of(given.content))
+        return "".join(part_text(f"{field}.content[{i}]", part, "now", media) or "" for i, part in parts)
+    data, text = given.multimodal_data or [], _prompt_string(given, field)
+    texts = text.split(SHOWN_AS) if isinstance(text, str) else []
+    if not data and len(texts) < 2:
+        return text
+    if len(texts) != len(data) + 1:
         where = f"{field}.prompt_string"
         raise BadRequest(f"{where}: must be text with {SHOWN_AS} for each of the multimodal_data", where)
-    whole = parts[0]
-    for i, (data, after) in enumerate(zip(given.multimodal_data, parts[1:], strict=True)):
-        whole += media.add(f"{field}.multimodal_data[{i}]", data, "image", is_now=True) + after
-    made = look_at(media.given, projector, NOTHING_FETCHED)
-    seen = {given.mark: one for given, one in made if one is not None}
-    return Prompt(*tokens_with_media(whole, seen, model, add_special=True))
+    marks = [media.add(f"{field}.multimodal_data[{i}]", one, "image", is_now=True) for i, one in enumerate(data)]
+    return texts[0] + "".join(mark + after for mark, after in zip(marks, texts[1:], strict=True))
+
+
+def _prompt_of(given: Mixed, seen: Mapping[str, Seen], model: Model, field: str) -> Prompt:
+    if isinstance(given, str):
+        return Prompt(*tokens_with_media(given, seen, model, add_special=True))
+    return Prompt(mixed_tokens(given, model, field))
 
 
 def _check_number(prompts: Sequence[object], field: str, at_most: int) -> None:
@@ -93,19 +111,17 @@ def prompt_tokens(
     *,
     at_most: int,
     is_whole: bool = True,
-    taking: Callable[[tuple[int, ...]], tuple[int, ...]] = lambda tokens: tokens,
 ) -> TokenLists:
     """The tokens of each prompt. Raises `BadRequest` where there are none, or more than `at_most`.
 
-    One that is not whole is a piece of a text: nothing comes before it, and nothing in it is more than text. `taking`
-    is given each before the next is looked at, and may change it, or raise.
+    One that is not whole is a piece of a text: nothing comes before it, and nothing in it is more than text.
     """
     prompts = _apart(given)
     _check_number(prompts, field, at_most)
     bare = [_bare(one, field) for one in prompts]
     if len(bare) > 1:
         check_amount(map(_characters, bare), field)
-    return tuple(taking(mixed_tokens(one, model, field, add_special=is_whole, parse_special=is_whole)) for one in bare)
+    return tuple(mixed_tokens(one, model, field, add_special=is_whole, parse_special=is_whole) for one in bare)
 
 
 def mixed_tokens(
@@ -163,4 +179,10 @@ def _bare(given: int | str | PromptObject | list[int | str], field: str) -> Mixe
     if given.multimodal_data:
         where = f"{field}.multimodal_data"
         raise BadRequest(f"{where}: this model takes text only", where, "Leave it out.")
+    return _prompt_string(given, field)
+
+
+def _prompt_string(given: PromptObject, field: str) -> Mixed:
+    if given.prompt_string is None:
+        raise BadRequest(f"{field}.prompt_string: is missing", f"{field}.prompt_string")
     return given.prompt_string

@@ -1,4 +1,4 @@
-"""Texts into vectors and scores, the part that all dialects share.
+"""Texts, with pictures and sounds where a dialect has them, into vectors and scores: the part that all dialects share.
 
 How vectors are computed is the engine's to know, how they are written a dialect's.
 """
@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
 
 from aiohttp import web
 
 from runtime.engine.backend import Embedded, Model
 from runtime.engine.engine import Engine
 from runtime.engine.errors import TextTooLong
+from runtime.engine.pieces import Prompt
 from runtime.engine.types import EmbeddingRequest
 from runtime.server.access import origin_of
 from runtime.server.beside import beside_the_loop
 from runtime.server.generating import LoraField, adapter_scales
 from runtime.server.models import HostedModel
-from runtime.server.prompts import Prompts, TokenLists, prompt_tokens
+from runtime.server.prompts import Prompts, TokenLists, prompts_of
 from runtime.server.refusals import BadRequest
 from runtime.server.stream import aborting
 
@@ -32,26 +32,29 @@ _LARGEST_P = 2**31 - 1
 
 async def embed_texts(
     request: web.Request, hosted: HostedModel, given: Prompts | None, lora: list[LoraField] | None = None
-) -> tuple[TokenLists, Embedded]:
-    """The tokens of each text, and what was computed of them. Raises `BadRequest`, and what the engine does."""
+) -> tuple[int, Embedded]:
+    """How many tokens the texts have together, and what was computed of them.
+
+    Raises `BadRequest`, `MediaError`, and what the engine does.
+    """
     engine, model = hosted.engine, hosted.loaded()
-    limit = engine.backend().longest_text
+    backend = engine.backend()
     if given is None:
         raise BadRequest("input: is missing", "input")
 
-    def make() -> TokenLists:
-        return prompt_tokens(given, model, "input", at_most=MAX_TEXTS, taking=lambda one: _text(one, model, limit))
+    def text(one: Prompt) -> Prompt:
+        if len(one.tokens) > backend.longest_text:  # the other texts need not be looked at
+            raise TextTooLong(len(one.tokens), backend.longest_text)
+        return one if one.tokens else Prompt(embeddable((), model))
+
+    def make() -> tuple[Prompt, ...]:
+        sources = hosted.settings.chat.media
+        return prompts_of(given, model, backend.projector, sources, "input", at_most=MAX_TEXTS, taking=text)
 
     texts = await beside_the_loop(request, make)
     scales = None if lora is None else adapter_scales(lora, len(engine.scales), "lora")
-    return texts, await embed_tokens(request, engine, texts, scales)
-
-
-def _text(tokens: tuple[int, ...], model: Model, limit: int) -> tuple[int, ...]:
-    """`tokens` as they are embedded. Raises `TextTooLong`: the other texts need not be looked at."""
-    if len(tokens) > limit:
-        raise TextTooLong(len(tokens), limit)
-    return embeddable(tokens, model)
+    embedded = await _embed(request, engine, EmbeddingRequest(texts, scales))
+    return sum(len(one.tokens) for one in texts), embedded
 
 
 def embeddable(tokens: tuple[int, ...], model: Model) -> tuple[int, ...]:
@@ -61,11 +64,13 @@ def embeddable(tokens: tuple[int, ...], model: Model) -> tuple[int, ...]:
     return tokens
 
 
-async def embed_tokens(
-    request: web.Request, engine: Engine, texts: TokenLists, scales: tuple[float, ...] | None = None
-) -> Embedded:
+async def embed_tokens(request: web.Request, engine: Engine, texts: TokenLists) -> Embedded:
     """What is computed of texts that are tokens already. Raises what the engine does."""
-    embedding = engine.embed(EmbeddingRequest(texts, scales), origin_of(request))
+    return await _embed(request, engine, EmbeddingRequest(tuple(map(Prompt, texts))))
+
+
+async def _embed(request: web.Request, engine: Engine, wanted: EmbeddingRequest) -> Embedded:
+    embedding = engine.embed(wanted, origin_of(request))
     async with aborting([embedding]):
         return await embedding
 
@@ -103,7 +108,6 @@ def normalized(vector: array[float], p: int) -> array[float]:
     return array("f", [value / norm for value in vector])
 
 
-def token_usage(texts: Sequence[tuple[int, ...]]) -> dict[str, int]:
-    """OpenAI's and llama-server's `usage` of texts."""
-    tokens = sum(map(len, texts))
+def token_usage(tokens: int) -> dict[str, int]:
+    """OpenAI's and llama-server's `usage` of texts of so many."""
     return {"prompt_tokens": tokens, "total_tokens": tokens}

@@ -33,7 +33,7 @@ def _refused(
 def _large(
     name: str, path: str, body: Callable[[], Any], statuses: Sequence[int] = (400,), times: int = 1, **headers: str
 ) -> Attack:
-    """The same with a body that takes its sender long to make: once, before it is sent."""
+    """The same with a body that takes its sender long to make: once, before it is sent, again and again."""
     made: list[bytes] = []
 
     def make() -> None:
@@ -42,13 +42,7 @@ def _large(
 
     send = _several(times, _refused(path, lambda: made[0], statuses, **headers))
 
-    def run(target: Target) -> str:
-        try:
-            return send(target)
-        finally:
-            made.clear()
-
-    return Attack(name, run, is_load=True, prepare=make)
+    return Attack(name, send, is_load=True, prepare=make, tidy=made.clear)
 
 
 def _said(text: str, **more: Any) -> dict[str, Any]:

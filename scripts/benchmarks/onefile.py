@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from bundler.freeze.llama import compiled_package
+from bundler.freeze.pins import RUNTIME
 from bundler.freeze.pipeline import runtime_key
 from bundler.freeze.platforms import this_platform
 from bundler.freeze.process import clean_environment, run
@@ -30,7 +31,7 @@ def onefile_program(progress: Progress) -> Path:
 
 
 def _make(folder: Path, llama: Path, progress: Progress) -> None:
-    python = this_platform().installed(llama, progress).python()
+    python = this_platform().installed(RUNTIME, progress, llama).python()
     work, log = folder / "work", log_file("onefile")
     log.unlink(missing_ok=True)
     source = work / "source"

@@ -27,6 +27,7 @@ _SHOWN_PROBLEMS = 20
     "--patience", type=click.IntRange(1), default=120, show_default=True, help="Seconds that a request may take."
 )
 @click.option("--ctx-size", type=int, default=2048, show_default=True, help="The server's context in tokens.")
+@click.option("--crowd", type=click.IntRange(0, 4000), default=0, help="Connections besides that ask nothing.")
 @click.option("--url", help="Ask this server instead of starting one.")
 @click.option("--pid", type=int, default=0, help="With --url: whose memory to look at.")
 @click.argument("flags", nargs=-1)
@@ -39,17 +40,19 @@ def soak(
     growth: int,
     patience: int,
     ctx_size: int,
+    crowd: int,
     url: str | None,
     pid: int,
     flags: Sequence[str],
 ) -> None:
     """Drive a server with mixed requests, some of which are left, and look at every answer.
 
-    Starts one with the demo model, 8 sequences and FLAGS (after --), unless there is a --url. Everything must be
-    answered completely or cleanly refused. In the end nothing may run, memory must be near where it was after the
-    warm-up, and one request must get the whole context. Exits with 1 when any of this is not so.
+    Starts one with the demo model, 8 sequences and FLAGS (after --), unless there is a --url. Of a crowd one in
+    nineteen sends a byte a second, and ten a second are killed. Everything must be answered completely or cleanly
+    refused. In the end nothing may run, memory must be near where it was after the warm-up, and one request must get
+    the whole context. Exits with 1 when any of this is not so.
     """
-    plan = Plan(requests, seconds, at_once, seed, warm_up, growth * _MEGABYTE, patience, ctx_size)
+    plan = Plan(requests, seconds, at_once, seed, warm_up, growth * _MEGABYTE, patience, ctx_size, crowd)
     report = Report()
     try:
         asyncio.run(_soak(plan, report, url, pid, flags))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from crowd import crowd_of
 from draw import Mix
 from load import Asked, Load, Results
 from subject import Subject
@@ -21,7 +22,10 @@ _WARM_UP = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`requests` in all, or as many as `seconds` allow. `growth` in bytes, `patience` in seconds, `n_ctx` in tokens."""
+    """`requests` in all, or as many as `seconds` allow, beside a `crowd` of so many connections that ask nothing.
+
+    `growth` in bytes, `patience` in seconds, `n_ctx` in tokens.
+    """
 
     requests: int
     seconds: int | None
@@ -31,6 +35,7 @@ class Plan:
     growth: int
     patience: int
     n_ctx: int
+    crowd: int
 
 
 @dataclass(slots=True)
@@ -48,6 +53,12 @@ class Report:
 
 async def try_out(subject: Subject, plan: Plan, report: Report) -> None:
     """Fill in `report`. Raises `SubjectFailed` when the server ends or does not come to rest."""
+    async with crowd_of(plan.crowd, subject.address):
+        await _put_under_load(subject, plan, report)
+    await subject.empty_pool(plan.n_ctx, plan.patience)
+
+
+async def _put_under_load(subject: Subject, plan: Plan, report: Report) -> None:
     sure = await sure_texts(subject.address, plan.patience)
     report.sure = len(sure)
     mix = Mix(plan.seed, plan.n_ctx)
@@ -69,7 +80,6 @@ async def try_out(subject: Subject, plan: Plan, report: Report) -> None:
     _look_at_memory(subject, report)
     if report.memory and report.memory[-1] - report.memory[0] > plan.growth:
         report.problems.append(f"memory grew from {report.memory[0]:,} to {report.memory[-1]:,} bytes")
-    await subject.empty_pool(plan.n_ctx, plan.patience)
 
 
 def _questions(mix: Mix, sure: Sequence[Sure], numbers: Iterable[int]) -> Iterator[Asked]:

@@ -18,6 +18,7 @@ from runtime.bundle import open_bundle
 from support.arm64 import ARM64, Emulated, arm64_root, fat_bundle
 from support.bundles import Run, Server
 from support.once import made_once
+from support.small_bundles import HERE
 from support.waiting import wait_until
 
 MOON = ("-p", "Who was the first man on the moon?", "--temp", "0")
@@ -118,6 +119,16 @@ def test_an_unpacking_that_was_killed(fresh: Emulated) -> None:
     assert not list(cache.glob("core-*"))
     assert fresh.run("/demo.loaf", *MOON).returncode == 0
     assert [folder.name[:5] for folder in cache.iterdir()] == ["core-"]
+
+
+def test_the_builder_as_one_file(arm: Emulated, builder: Path, demo_gguf: Path) -> None:
+    """What it builds there, without a Python, a compiler and a network, answers there."""
+    for name, file in (("loaf", builder), ("m.gguf", demo_gguf)):
+        shutil.copy(file, arm.path / name)
+    built = arm.run("/loaf", "build", "/m.gguf", "--temp", "0", "-o", "/m.loaf", timeout=600)
+    assert built.returncode == 0, built.stderr
+    assert {one.platform for one in open_bundle(arm.path / "m.loaf").manifest.runtimes} == {HERE, ARM64}
+    assert "Neil Armstrong" in arm.run("/m.loaf", *MOON[:2]).stdout
 
 
 def _variants(fat: Path) -> tuple[str, ...]:

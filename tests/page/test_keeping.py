@@ -78,7 +78,8 @@ RELOADED_AT_ONCE = """() => {
     return keys.apply(this, of);
   };
   const listed = () => document.querySelectorAll(".chats li > a").length;
-  new MutationObserver(() => { if (listed() === 1) location.reload(); }).observe(document.body, { childList: true, subtree: true });
+  const reloadOnce = () => { if (listed() === 1) location.reload(); };
+  new MutationObserver(reloadOnce).observe(document.body, { childList: true, subtree: true });
 }"""
 """Has deleting take its time, and loads the page anew in the very moment in which one conversation alone is listed."""
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from runtime.engine.engine import Engine
 from runtime.engine.jobs import Generation
-from runtime.engine.types import Event, FinishedEvent, GenerationRequest
+from runtime.engine.pieces import Prompt
+from runtime.engine.types import EmbeddingRequest, Event, FinishedEvent, GenerationRequest
 from support.fakes import FakeContext, FakeSampler
 
 
@@ -35,6 +36,10 @@ def with_engine(
 
 def request(*prompt: int, max_tokens: int | None = None, stop: tuple[str, ...] = ()) -> GenerationRequest:
     return GenerationRequest(prompt, max_tokens, stop)
+
+
+def vectors_of(*texts: tuple[int, ...]) -> EmbeddingRequest:
+    return EmbeddingRequest(tuple(map(Prompt, texts)))
 
 
 async def collect(generation: Generation) -> tuple[str, FinishedEvent]:

@@ -7,10 +7,11 @@ length and its sum.
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import msgspec
 from runtime.engine.backend import BatchItem, Drafter, PoolFull, Sampled
 from runtime.engine.errors import DecodeFailed, StateFailed
 from runtime.engine.facts import ModelFacts
+from runtime.engine.pieces import Piece, Prompt
 from runtime.engine.placement import ON_THE_PROCESSOR, Placement
 from runtime.engine.settings import ContextSettings
 from runtime.engine.states import NOTHING_WARM, PartialState, SavedSequence, StateFile, Warmth
@@ -109,6 +111,35 @@ class FakeEmbedder:
         self.batches.append(list(texts))
         return tuple((array("f", [len(text), sum(text)]),) for text in texts)
 
+    def embed_parts(self, text: Prompt, scales: tuple[float, ...]) -> tuple[array[float], ...]:
+        return self.embed([text.tokens], scales)[0]
+
+
+class FakeProjector:
+    """Looks at a piece in `steps`, between which others may come, None: for as long as it is wanted; or fails."""
+
+    sees, hears, sample_rate, line = True, False, 0, "It sees"
+
+    def __init__(self, steps: int | None = 1, *, fails: bool = False) -> None:
+        self.encoded: list[Piece] = []
+        self.looks = 0
+        self._steps = steps
+        self._fails = fails
+
+    def is_encoded(self, piece: Piece) -> bool:
+        return piece in self.encoded
+
+    def encode(self, piece: Piece, meanwhile: Callable[[], bool]) -> bool:
+        assert piece not in self.encoded, "once is enough"
+        if self._fails:
+            raise DecodeFailed(-3, "a test said so")
+        for _ in itertools.count() if self._steps is None else range(self._steps):
+            self.looks += 1
+            if not meanwhile():
+                return False
+        self.encoded.append(piece)
+        return True
+
 
 @dataclass
 class FakeContext:
@@ -134,7 +165,7 @@ class FakeContext:
     fail_at: int | None = None
     gate: threading.Semaphore | None = None
     generates: bool = True
-    projector: None = None
+    projector: FakeProjector | None = None
     texts: FakeEmbedder = field(default_factory=lambda: FakeEmbedder(4, 16))
 
     def __post_init__(self) -> None:
@@ -161,6 +192,10 @@ class FakeContext:
     @property
     def longest_text(self) -> int:
         return self.texts.max_batch
+
+    @property
+    def embeds_pieces(self) -> bool:
+        return self.projector is not None
 
     def embedder(self) -> FakeEmbedder:
         return self.texts

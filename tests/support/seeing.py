@@ -13,7 +13,7 @@ from runtime.engine.engine import Engine
 from runtime.engine.llama.backend import LlamaBackend
 from runtime.engine.llama.loading import load_model
 from runtime.engine.llama.projector import Projector
-from runtime.engine.pieces import Piece, PlacedPiece, Seen
+from runtime.engine.pieces import Piece, PlacedPiece, Prompt, Seen
 from runtime.engine.settings import ContextSettings, LoadSettings, ProjectorSettings
 from runtime.engine.types import GenerationRequest, Sampling
 from runtime.engine.weights import Weights
@@ -46,10 +46,13 @@ def seeing_files(folder: Path, family: str, side: int = 0) -> Path:
     return FAMILIES[family](folder / f"{family}.gguf", 192, **({"side": side} if side else {}))
 
 
-def open_backend(projector_file: Path, offset: int = 0) -> LlamaBackend:
+SETTINGS = ContextSettings(1024, 4, 128, 64, 1)
+
+
+def open_backend(projector_file: Path, offset: int = 0, settings: ContextSettings = SETTINGS) -> LlamaBackend:
     model = load_model(Weights(projector_file.with_name(MODEL)), LoadSettings(), threading.Event())
     projector = Projector(model, Weights(projector_file, offset), ProjectorSettings(), 1, None)
-    return LlamaBackend(model, ContextSettings(1024, 4, 128, 64, 1), projector=projector)
+    return LlamaBackend(model, settings, projector=projector)
 
 
 def seen_by(backend: LlamaBackend, colour: str) -> Seen:
@@ -75,6 +78,15 @@ def question(backend: LlamaBackend, *parts: str | Seen) -> GenerationRequest:
                 pieces.append(PlacedPiece(len(tokens), one))
             tokens += one.tokens if isinstance(one, Piece) else one
     return GenerationRequest(tuple(tokens), 12, sampling=Sampling(temperature=0), pieces=tuple(pieces))
+
+
+def text_of(backend: LlamaBackend, *parts: str | Seen) -> Prompt:
+    """One that can be turned into vectors: its pictures have been looked at."""
+    asked = question(backend, *parts)
+    assert backend.projector is not None
+    for placed in asked.pieces:
+        assert backend.projector.is_encoded(placed.piece) or backend.projector.encode(placed.piece, lambda: True)
+    return Prompt(asked.prompt, asked.pieces)
 
 
 def with_engine(backend: LlamaBackend, body: Callable[[Engine], Awaitable[None]]) -> None:

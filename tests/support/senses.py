@@ -24,20 +24,20 @@ Answers = Callable[[str, Any], Awaitable[tuple[int, Any]]]
 """A path and what is posted there as JSON to (status, what came as JSON)."""
 
 
-def demo_with(projector_file: Path | None) -> Callable[[], LlamaBackend]:
-    """Opens the demo model, with a projector where there is one."""
+def demo_with(projector_file: Path | None, n_ubatch: int = 64) -> Callable[[], LlamaBackend]:
+    """Opens the demo model, with a projector where there is one, computing so many tokens at once."""
 
     def open_backend() -> LlamaBackend:
         model = load_model(Weights(DEMO_GGUF), LoadSettings(), threading.Event())
         projector = None
         if projector_file is not None:
             projector = Projector(model, Weights(projector_file), ProjectorSettings(), 1, None)
-        return LlamaBackend(model, ContextSettings(1024, 4, 128, 64, 1), projector=projector)
+        return LlamaBackend(model, ContextSettings(1024, 4, 128, n_ubatch, 1), projector=projector)
 
     return open_backend
 
 
-def asked(projector_file: Path | None, body: Callable[[Answers, Engine], Awaitable[None]]) -> None:
+def asked(projector_file: Path | None, body: Callable[[Answers, Engine], Awaitable[None]], n_ubatch: int = 64) -> None:
     """Has `body` ask the demo model with that projector."""
 
     async def with_json(ask: Ask, engine: Engine) -> None:
@@ -49,7 +49,7 @@ def asked(projector_file: Path | None, body: Callable[[Answers, Engine], Awaitab
 
         await body(answers, engine)
 
-    with_app(demo_with(projector_file), with_json)
+    with_app(demo_with(projector_file, n_ubatch), with_json)
 
 
 def said_greedily(backend: LlamaBackend, context: Context, position: int, n: int) -> str:

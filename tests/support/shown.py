@@ -1,5 +1,6 @@
 """Prompts with pictures that are asked of us and of llama-server, and what that has answered (`tests/data/shown.json`),
-as far as no other token was nearly as likely.
+as far as no other token was nearly as likely; and the beginnings of the vectors of their last tokens
+(`tests/data/shown.vectors.json`).
 
 `scripts/compare LLAMA_SERVER --record` asks it anew.
 """
@@ -23,6 +24,7 @@ PROMPTS: Mapping[str, tuple[str | Picture, ...]] = {
 """Texts and pictures: a colour and a size."""
 
 RECORDED = DATA / "shown.json"
+RECORDED_VECTORS = DATA / "shown.vectors.json"
 
 
 def file_of(picture: Picture) -> bytes:
@@ -34,3 +36,9 @@ def recorded() -> dict[str, dict[str, str]]:
     """By family and prompt."""
     said: dict[str, dict[str, str]] = json.loads(RECORDED.read_text("utf-8"))
     return said
+
+
+def recorded_vectors() -> dict[str, dict[str, list[float]]]:
+    """The same: the first numbers of vectors of length 1."""
+    vectors: dict[str, dict[str, list[float]]] = json.loads(RECORDED_VECTORS.read_text("utf-8"))
+    return vectors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from bundler.freeze.c_library import c_library_of_this_machine
 from bundler.freeze.environment import environment_key, freezing_environment, site_packages_of
 from bundler.freeze.llama import compiled_package, made_package
 from bundler.freeze.mtmd import compiled_mtmd
+from bundler.freeze.pins import Frozen
 from bundler.freeze.platforms.platform import Installed
 from bundler.progress import Progress
 from bundler.store.cache import key_of
@@ -34,16 +36,16 @@ class Native:
         """As `Platform` has it."""
         return compiled_mtmd(progress)
 
-    def key(self) -> str:
+    def key(self, frozen: Frozen) -> str:
         """As `Platform` has it."""
-        return key_of(environment=environment_key(), c_library=c_library_of_this_machine().key())
+        return key_of(environment=environment_key(frozen), c_library=c_library_of_this_machine().key())
 
-    def install(self, progress: Progress) -> None:
+    def install(self, frozen: Frozen, progress: Progress) -> None:
         """As `Platform` has it."""
-        freezing_environment(progress)
+        freezing_environment(frozen, progress)
 
-    def installed(self, llama: Path, progress: Progress) -> Installed:
+    def installed(self, frozen: Frozen, progress: Progress, *compiled: Path) -> Installed:
         """As `Platform` has it."""
-        python = freezing_environment(progress)
-        packages = (site_packages_of(python), llama)
-        return Installed(packages, c_library_of_this_machine(), lambda *_: ["env", f"PYTHONPATH={llama}", python])
+        python = freezing_environment(frozen, progress)
+        command: list[str | Path] = ["env", f"PYTHONPATH={os.pathsep.join(map(str, compiled))}", python]
+        return Installed((site_packages_of(python), *compiled), c_library_of_this_machine(), lambda *_: command)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bundler.freeze.c_library import CLibrary
+from bundler.freeze.pins import Frozen
 from bundler.progress import Progress
 
 
@@ -43,11 +44,17 @@ class Platform(Protocol):
     def compiled_mtmd(self, progress: Progress) -> Path:
         """The folder with libmtmd for it, which no program has in it; as `compiled_package` raises."""
 
-    def key(self) -> str:
+    def key(self, frozen: Frozen) -> str:
         """Changes with what `installed` returns, but for llama-cpp-python."""
 
-    def install(self, progress: Progress) -> None:
-        """Do what `installed` takes time for. Raises PackagesUnreachable, StepFailed, PythonUnsuitable, CacheError."""
+    def install(self, frozen: Frozen, progress: Progress) -> None:
+        """Do what `installed` takes time for.
 
-    def installed(self, llama: Path, progress: Progress) -> Installed:
-        """What is frozen, in the cache; `llama` is what `compiled_package` has returned. Raises as `install` does."""
+        Raises PackagesUnreachable, StepFailed, PythonUnsuitable, CacheError, and as `compiled_package` does.
+        """
+
+    def installed(self, frozen: Frozen, progress: Progress, *compiled: Path) -> Installed:
+        """What is frozen, in the cache. Raises as `install` does.
+
+        `compiled` is what `compiled_package` has returned, where the program has it.
+        """

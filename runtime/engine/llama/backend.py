@@ -66,6 +66,8 @@ class LlamaBackend:
             for memory, size in draft.model.logs.scratch():
                 scratch[memory] = scratch.get(memory, 0) + size
         self.scratch = tuple(scratch.items())
+        is_scored = (settings.pooling or model.facts.pooling) == "rank"
+        self.embeds_pieces = context.keeps_sequences and context.is_causal and not is_scored
         if not context.keeps_sequences:  # an encoder: nothing can be continued
             context.close()
             self._context = None
@@ -103,7 +105,9 @@ class LlamaBackend:
     def embedder(self) -> LlamaEmbedder:
         """Made when it is first needed, because it takes memory of its own. Raises `ContextFailed`."""
         if self._embedder is None:
-            self._embedder = LlamaEmbedder(self._model, self._embedder_settings(), self._interrupt, self._team)
+            self._embedder = LlamaEmbedder(
+                self._model, self._embedder_settings(), self._interrupt, self._team, self.projector
+            )
         return self._embedder
 
     def interrupt(self) -> None:

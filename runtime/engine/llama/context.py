@@ -78,6 +78,11 @@ class Context:
         """Whether the model has a memory at all; encoders have none."""
         return bool(self._memory)
 
+    @property
+    def is_causal(self) -> bool:
+        """Whether nothing of a text looks at what comes after it."""
+        return bool(self._lib.llama_get_causal_attn(self._handle))
+
     def new_sampler(self, sampling: Sampling, prompt: Sequence[int]) -> ChainSampler:
         """A sampler chain for one sequence, whose penalties know the `prompt`. Raises `GrammarInvalid`."""
         said = texts_only(prompt)
@@ -102,15 +107,6 @@ class Context:
         self._decode(scales)
         return outputs
 
-    def is_encoded(self, piece: Piece) -> bool:
-        """As `Projector.is_encoded`."""
-        return self._eyes().is_encoded(piece)
-
-    def encode(self, piece: Piece, meanwhile: Callable[[], bool]) -> bool:
-        """As `Projector.encode`."""
-        self._model.logs.clear()
-        return self._eyes().encode(piece, meanwhile)
-
     def decode_piece(
         self,
         slot: int,
@@ -134,7 +130,8 @@ class Context:
 
         self._model.logs.clear()
         use_adapters(self._model, self._handle, scales)
-        eyes = self._eyes()
+        eyes = self._projector
+        assert eyes is not None, "pieces come of a projector"
         n_batch = self.settings.n_ubatch if eyes.fits else at_once
         code = self._compute(lambda handle, one: eyes.decode(handle, slot, position, one, n_batch, others), piece)
         if code == GIVEN_UP:
@@ -143,10 +140,6 @@ class Context:
             raise PoolFull
         check_computed(self._model, code)
         return True
-
-    def _eyes(self) -> Projector:
-        assert self._projector is not None, "pieces come of a projector"
-        return self._projector
 
     def holds(self, slot: int, length: int) -> bool:
         """Whether the first `length` tokens of `slot` are all there to be continued from.

@@ -162,6 +162,7 @@ class Projector:
 
         False where it did not. Raises `DecodeFailed`, and what `meanwhile` raises.
         """
+        self._logs.clear()
         content: _Content = piece.content
         with self._interlude.of(meanwhile) as interlude:
             code = self._mtmd.mtmd_encode_chunk(self.handle, content.chunk)

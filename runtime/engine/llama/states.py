@@ -31,6 +31,7 @@ import msgspec
 
 from runtime.engine.errors import StateFailed
 from runtime.engine.states import PartialState, SavedSequence, StateFile
+from runtime.engine.unfinished import whole_file
 
 _MAGIC = b"LOAFKV1\n"
 _DIGEST = 32
@@ -93,24 +94,18 @@ def _write(fits: bytes, saved: SavedSequence, size: int, fill: Callable[[mmap.mm
     tokens = saved.tokens
     start = _HEADER + _TOKEN * len(tokens)
     whole = start + size + sum(_CHECKPOINT.size + len(one.state) for one in saved.checkpoints)
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b") as file:
-            os.posix_fallocate(file.fileno(), 0, whole)  # says now that the disk is full, not while it is mapped
-            with mmap.mmap(file.fileno(), whole) as content:
-                fill(content, start)
-                content[len(_MAGIC) + _DIGEST : _HEADER] = fits + _NUMBERS.pack(len(tokens), size)
-                content[_HEADER:start] = struct.pack(f"<{len(tokens)}i", *tokens)
-                content.seek(start + size)
-                for one in saved.checkpoints:
-                    content.write(_CHECKPOINT.pack(one.length, len(one.state)))
-                    content.write(one.state)
-                content[: len(_MAGIC)] = _MAGIC
-                content[len(_MAGIC) : len(_MAGIC) + _DIGEST] = _digest(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        os.posix_fallocate(file.fileno(), 0, whole)  # says now that the disk is full, not while it is mapped
+        with mmap.mmap(file.fileno(), whole) as content:
+            fill(content, start)
+            content[len(_MAGIC) + _DIGEST : _HEADER] = fits + _NUMBERS.pack(len(tokens), size)
+            content[_HEADER:start] = struct.pack(f"<{len(tokens)}i", *tokens)
+            content.seek(start + size)
+            for one in saved.checkpoints:
+                content.write(_CHECKPOINT.pack(one.length, len(one.state)))
+                content.write(one.state)
+            content[: len(_MAGIC)] = _MAGIC
+            content[len(_MAGIC) : len(_MAGIC) + _DIGEST] = _digest(content)
     return whole
 
 

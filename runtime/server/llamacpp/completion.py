@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from runtime.engine.errors import PromptTooLong
+from runtime.engine.pieces import Prompt
 from runtime.engine.types import GenerationRequest
 from runtime.server.beside import beside_the_loop
 from runtime.server.generating import MAX_ANSWERS, GenerationFields, answer_all, generation_request, repeated
@@ -15,7 +16,7 @@ from runtime.server.json import decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.llamacpp.writing import CompletionWriter, Details
 from runtime.server.models import HostedModel
-from runtime.server.prompts import Prompt, Prompts, prompts_of, token_text
+from runtime.server.prompts import Prompts, prompts_of, token_text
 from runtime.server.refusals import BadRequest
 from runtime.server.sampling import resolve_sampling, token_limit
 from runtime.settings import Settings
@@ -65,7 +66,7 @@ async def completion(request: web.Request) -> web.StreamResponse:
 
     def make() -> Asked:
         projector = hosted.engine.backend().projector
-        prompts = prompts_of(body.prompt, model, projector, "prompt", at_most=MAX_ANSWERS)
+        prompts = prompts_of(body.prompt, model, projector, settings.chat.media, "prompt", at_most=MAX_ANSWERS)
         return asked_for(body, prompts, hosted, settings)
 
     asked = await beside_the_loop(request, make, takes_long=body.json_schema is not None)

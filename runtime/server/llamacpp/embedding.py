@@ -90,7 +90,7 @@ async def rerank(request: web.Request) -> web.Response:
             "id": f"rerank-{secrets.token_hex(12)}",
             "model": hosted.name,
             "object": "list",
-            "usage": token_usage(prompts),
+            "usage": token_usage(sum(map(len, prompts))),
             "results": results,
         }
     )
@@ -100,7 +100,7 @@ async def _vectors(request: web.Request, body: EmbeddingRequest) -> list[list[li
     """For each text its vectors, at the length that is asked for where they are pooled."""
     hosted = request.app[MODELS].find_embedder(body.model)
     given = body.input if body.input is not None else body.content
-    _texts, embedded = await embed_texts(request, hosted, given, body.lora)
+    _tokens, embedded = await embed_texts(request, hosted, given, body.lora)
     pooled = embedded.pooling != "none"
     p = 2 if body.embd_normalize is None else body.embd_normalize
     return [[(normalized(vector, p) if pooled else vector).tolist() for vector in one] for one in embedded.vectors]

@@ -11,11 +11,12 @@ from aiohttp import web
 
 from runtime.engine.backend import Model
 from runtime.engine.facts import InfillTokens
+from runtime.engine.pieces import Prompt
 from runtime.server.beside import beside_the_loop
 from runtime.server.json import decode
 from runtime.server.keys import MODELS, SETTINGS
 from runtime.server.llamacpp.completion import Asked, CompletionFields, answer_asked, asked_for
-from runtime.server.prompts import Mixed, Prompt, mixed_tokens
+from runtime.server.prompts import Mixed, mixed_tokens
 from runtime.server.refusals import CannotInfill
 
 _REPOSITORY = "myproject\n"

@@ -35,13 +35,13 @@ async def embeddings(request: web.Request) -> web.Response:
         raise BadRequest("encoding_format: must be float or base64", "encoding_format")
     hosted = request.app[MODELS].find_embedder(body.model)
     given = body.input if body.input is not None else body.content
-    texts, embedded = await embed_texts(request, hosted, given, body.lora)
+    tokens, embedded = await embed_texts(request, hosted, given, body.lora)
     as_base64 = body.encoding_format == "base64"
     data = [
         {"object": "embedding", "index": i, "embedding": _encoded(shortened(vector, body.dimensions), as_base64)}
         for i, vector in enumerate(one_vector_each(embedded))
     ]
-    return json_response({"object": "list", "model": hosted.name, "data": data, "usage": token_usage(texts)})
+    return json_response({"object": "list", "model": hosted.name, "data": data, "usage": token_usage(tokens)})
 
 
 def _encoded(vector: array[float], as_base64: bool) -> Any:

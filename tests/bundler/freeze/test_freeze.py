@@ -19,6 +19,7 @@ from bundler.freeze import compiler, libraries, ninja, packages, pins, pipeline
 from bundler.freeze.c_library import c_library_of_this_machine
 from bundler.freeze.corrections import CORRECTIONS, correct
 from bundler.freeze.pack import needed_glibc, pack, unpacked_size
+from bundler.freeze.pins import Frozen
 from bundler.freeze.platforms.native import Native
 from bundler.freeze.platforms.platform import Installed
 from bundler.freeze.process import CommandFailed, clean_environment, run
@@ -110,10 +111,10 @@ class Prepared(Native):
     def package_made(self, *, complete: bool = False) -> Path:  # noqa: ARG002
         return self._folder
 
-    def install(self, _progress: Progress) -> None:
+    def install(self, _frozen: Frozen, _progress: Progress) -> None:
         pass
 
-    def installed(self, _llama: Path, _progress: Progress) -> Installed:
+    def installed(self, _frozen: Frozen, _progress: Progress, *_compiled: Path) -> Installed:
         return Installed((self._folder,), c_library_of_this_machine(), lambda *_folders: [sys.executable])
 
 

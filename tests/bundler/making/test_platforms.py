@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +16,14 @@ import pytest
 
 from bundler.changing.defaults import set_defaults, upgrade
 from bundler.changing.rewriting import rewrite
-from bundler.errors import AnotherPlatform, NoPackForPlatform
+from bundler.errors import AnotherPlatform, NoPackForPlatform, PlatformUnmakeable
 from bundler.file.baked import Baked
 from bundler.freeze import FrozenRuntime, Software, pipeline
 from bundler.packs import BackendPack, find_recipe
-from bundler.programs.made import planned_pack
-from bundler.programs.supply import check_packs
-from bundler.progress import SilentProgress
+from bundler.programs import MadeHere, MediaPacks, Runtimes, holding
+from bundler.programs.made import planned_pack, planned_runtimes
+from bundler.programs.supply import NO_MEDIA, check_packs
+from bundler.progress import Progress, SilentProgress
 from runtime.bundle import open_bundle
 from support.bundles import loaf
 from support.small_bundles import HERE, Ready, build_small, opened_whole, small_gguf, small_runtime
@@ -174,6 +176,54 @@ def test_one_that_is_of_another_loaf_is_left_out_and_that_is_said(
     assert pipeline.frozen_runtimes(progress, complete=True) == (here, other), "a release has all that there are"
     assert (made.pop(0), pipeline.frozen_runtimes(progress)) == (None, (here, other))
     assert len(said) == 1
+
+
+def test_the_builder_is_frozen_for_each_that_there_is_a_program_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where tools to do that are missing, the file is made without, and that is said."""
+    here = small_runtime(tmp_path / "here", "here")
+    builders = {HERE: here, OTHER: small_runtime(tmp_path / "other", "other", platform=OTHER)}
+    said: list[str] = []
+    progress = SilentProgress()
+    monkeypatch.setattr(progress, "say", said.append)
+    monkeypatch.setattr(holding, "this_platform", lambda: Kind(HERE))
+    monkeypatch.setattr(holding, "all_platforms", lambda: (Kind(HERE), Kind(OTHER)))
+    monkeypatch.setattr(holding, "freeze_builder", lambda platform, _progress: builders[platform.name])
+    supply = Frozen(planned_runtimes(list(builders.values())))
+    file = tmp_path / "loaf"
+
+    def platforms() -> list[str]:
+        holding.write_builder(file, supply, (), progress)
+        return [one.platform for one in open_bundle(file).manifest.builders]
+
+    assert (platforms(), said) == ([HERE, OTHER], [])
+
+    def missing(platform: Kind, _progress: Progress) -> FrozenRuntime:
+        if platform.name == OTHER:
+            raise PlatformUnmakeable(OTHER, ["proot"], "Debian: apt install proot")
+        return here
+
+    monkeypatch.setattr(holding, "freeze_builder", missing)
+    assert platforms() == [HERE]
+    assert [OTHER in line and "apt install proot" in line for line in said] == [True]
+    supply = Frozen(planned_runtimes([here]))
+    assert (platforms(), len(said)) == ([HERE], 1)
+
+
+class Frozen(MadeHere):
+    """Programs that are there, and nothing for pictures."""
+
+    def __init__(self, runtimes: Runtimes) -> None:
+        super().__init__(SilentProgress())
+        self._runtimes = runtimes
+
+    def runtimes(self, platforms: Sequence[str] = ()) -> Runtimes:
+        assert not platforms
+        return self._runtimes
+
+    def media(self, platforms: Sequence[str]) -> MediaPacks:  # noqa: ARG002
+        return NO_MEDIA
 
 
 class Kind:

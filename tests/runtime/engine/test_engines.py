@@ -18,12 +18,13 @@ from runtime.engine.jobs import Generation
 from runtime.engine.llama.binding import import_binding
 from runtime.engine.llama.loading import load_model
 from runtime.engine.settings import LoadSettings
-from runtime.engine.types import EmbeddingRequest, FinishedEvent, GenerationRequest
+from runtime.engine.types import FinishedEvent, GenerationRequest
 from runtime.engine.weights import Weights
 from runtime.engine.worker import Worker
 from runtime.memory.layers import LayerCache
 from runtime.models.sharing import Sized, choose_context, share_memory
 from runtime.settings import EngineSettings
+from support.engine_runs import vectors_of
 from support.fakes import FACTS, FakeContext, FakeEmbedder, FakeSampler
 
 MIB = 2**20
@@ -76,7 +77,7 @@ def test_each_answers_its_own() -> None:
         )
         for text, first in zip(texts, (1, 101, 201), strict=True):
             assert text == "".join(f"{first + i} " for i in range(1, 41))
-        assert (await other.embed(EmbeddingRequest(((1, 2),)))).pooling == "mean"
+        assert (await other.embed(vectors_of((1, 2)))).pooling == "mean"
 
     with_engines(body, FakeContext(), FakeContext())
 
@@ -147,7 +148,7 @@ def test_few_texts_are_embedded_at_once_while_another_model_streams() -> None:
     gate = threading.Semaphore(0)
     streaming = FakeContext(gate=gate)
     embedding = FakeContext(generates=False, texts=FakeEmbedder(100, 1000))
-    texts = EmbeddingRequest(tuple((1,) * 32 for _ in range(20)))
+    texts = vectors_of(*((1,) * 32 for _ in range(20)))
 
     async def body(stream: Engine, embedder: Engine) -> None:
         streamed, embedded = stream.submit(counting(1, 90)), embedder.embed(texts)

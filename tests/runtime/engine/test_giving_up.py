@@ -9,7 +9,8 @@ import pytest
 
 from runtime.engine.engine import Engine
 from runtime.engine.errors import EngineError, StillLoading, WorkerLost
-from runtime.engine.types import EmbeddingRequest, GenerationRequest
+from runtime.engine.types import GenerationRequest
+from support.engine_runs import vectors_of
 from support.fakes import FakeContext, FakeSampler
 
 LOST = WorkerLost("there:50052", "a test said so")
@@ -39,7 +40,7 @@ def test_everything_ends_with_the_reason() -> None:
         events = running.bursts()
         await anext(events)
         waiting = [engine.submit(GenerationRequest((5,), max_tokens=50)) for _ in range(9)]
-        vectors = engine.embed(EmbeddingRequest(((1, 2),)))
+        vectors = engine.embed(vectors_of((1, 2)))
         erased = engine.erase_slot(3)
         threading.Thread(target=engine.lose, args=(LOST,)).start()
         for one in waiting:

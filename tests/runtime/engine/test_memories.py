@@ -17,13 +17,11 @@ from runtime.engine.engine import Engine
 from runtime.engine.errors import AdapterFailed, ModelLoadFailed
 from runtime.engine.llama.loading import load_model
 from runtime.engine.settings import LoadSettings
-from runtime.engine.types import (
-    EmbeddingRequest,
-    Usage,
-)
+from runtime.engine.types import Usage
 from runtime.engine.weights import Adapter, Weights
 from support.adapters import write_lora
 from support.architectures import Architecture, write_model
+from support.engine_runs import vectors_of
 from support.memories import GENERATIVE, STATEFUL, Said, agree, say, with_engine
 
 
@@ -141,11 +139,11 @@ def test_an_encoder_gives_each_text_its_score(tmp_path: Path) -> None:
     texts = tuple(tuple(chance.randrange(5, 20) for _ in range(chance.randrange(1, 30))) for _ in range(150))
 
     async def body(engine: Engine) -> None:
-        together = await engine.embed(EmbeddingRequest(texts))
+        together = await engine.embed(vectors_of(*texts))
         assert together.pooling == "rank"
         assert [len(vectors[0]) for vectors in together.vectors] == [1] * 150
         for text, vectors in list(zip(texts, together.vectors, strict=True))[::15]:
-            alone = await engine.embed(EmbeddingRequest((text,)))
+            alone = await engine.embed(vectors_of(text))
             assert alone.vectors[0][0].tolist() == pytest.approx(vectors[0].tolist(), abs=5e-3)
 
     with_engine(tmp_path / "model.gguf", body)

@@ -11,6 +11,7 @@ from runtime.engine.beginnings import common_prefix
 from runtime.engine.pieces import (
     Piece,
     PlacedPiece,
+    Prompt,
     is_of_piece,
     piece_tokens,
     position_after,
@@ -100,3 +101,17 @@ def test_a_context_shift_forgets_whole_pictures() -> None:
     assert sequence.shift() == 1
     assert sequence.tokens == [1, 4, 5, *PICTURES[0], 6]
     assert [(one.start, one.piece.tokens) for one in sequence.pieces] == [(3, PICTURES[0])]
+
+
+@given(PARTS)
+def test_a_prompt_comes_apart_into_texts_and_pieces(parts: list[tuple[int, ...] | list[int]]) -> None:
+    starts = [sum(map(len, parts[:i])) for i in range(len(parts))]
+    placed = [
+        PlacedPiece(start, Piece(part, None))
+        for start, part in zip(starts, parts, strict=True)
+        if isinstance(part, tuple)
+    ]
+    apart = Prompt(tuple(flat(parts)), tuple(placed)).parts
+    assert [one for one in apart if isinstance(one, Piece)] == [one.piece for one in placed]
+    assert [token for one in apart for token in (one.tokens if isinstance(one, Piece) else one)] == flat(parts)
+    assert all(one if isinstance(one, tuple) else one.tokens for one in apart)

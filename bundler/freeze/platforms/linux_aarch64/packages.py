@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from bundler.freeze.packages import new_environment, pip
-from bundler.freeze.pins import LLAMA, pins
+from bundler.freeze.pins import Frozen, pins_of
 from bundler.progress import Progress
 from bundler.store.cache import cached, key_of, log_file
 
@@ -17,28 +19,29 @@ _TAGS = ("linux_aarch64", "manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch
 _NEEDS_BYTES = 250_000_000  # measured: 95 MB, and as much while pip unpacks
 
 
-def packages_key() -> str:
+def packages_key(frozen: Frozen) -> str:
     """Changes with what is installed; the Python that it is for follows from the system (`debian.py`)."""
-    return key_of(packages=" ".join(_pins()), tags=" ".join(_TAGS))
+    return key_of(packages=" ".join(pins_of(frozen)), tags=" ".join(_TAGS))
 
 
-def packages_folder(python_version: str, progress: Progress) -> Path:
-    """The folder with all that is frozen but for llama-cpp-python, for a Python of this version ("3.11").
+def packages_folder(frozen: Frozen, python_version: str, progress: Progress) -> Path:
+    """The folder with the packages that `frozen` is made of, for a Python of this version ("3.11").
 
     Raises PackagesUnreachable, StepFailed, PythonUnsuitable and CacheError.
     """
-    key = key_of(packages=packages_key(), python=python_version)
-    entry = cached("environment", key, lambda folder: _make(folder, python_version, progress), needs=_NEEDS_BYTES)
+    key = key_of(packages=packages_key(frozen), python=python_version)
+    make = partial(_make, wanted=pins_of(frozen), python_version=python_version, progress=progress)
+    entry = cached("environment", key, make, needs=_NEEDS_BYTES)
     return entry / _FOLDER
 
 
 _FOLDER = "site-packages"
 
 
-def _make(folder: Path, python_version: str, progress: Progress) -> None:
+def _make(folder: Path, wanted: Sequence[str], python_version: str, progress: Progress) -> None:
     log = log_file("environment-aarch64")
     log.unlink(missing_ok=True)
-    tools, wanted = folder / "tools", _pins()
+    tools = folder / "tools"
     python = new_environment(tools, log)
     arguments: list[str | Path] = ["install", "--no-deps", "--only-binary=:all:", "--no-compile"]
     arguments += ["--target", folder / _FOLDER, "--implementation", "cp", f"--python-version={python_version}"]
@@ -53,7 +56,3 @@ def _make(folder: Path, python_version: str, progress: Progress) -> None:
             on_line=lambda line: advance(line.startswith(("Collecting", "Processing"))),
         )
     shutil.rmtree(tools)
-
-
-def _pins() -> tuple[str, ...]:
-    return tuple(pin for pin in (*pins("runtime"), *pins("media"), *pins("freeze")) if not pin.startswith(f"{LLAMA}=="))

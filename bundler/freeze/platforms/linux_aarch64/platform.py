@@ -9,6 +9,7 @@ from pathlib import Path
 from bundler.errors import PlatformUnmakeable
 from bundler.freeze.llama import compiled_package, made_package
 from bundler.freeze.mtmd import compiled_mtmd
+from bundler.freeze.pins import Frozen
 from bundler.freeze.platforms.linux_aarch64.debian import DebianRoot, debian_key, debian_root
 from bundler.freeze.platforms.linux_aarch64.packages import packages_folder, packages_key
 from bundler.freeze.platforms.platform import Installed
@@ -45,18 +46,20 @@ class LinuxAarch64:
         self._check()
         return compiled_mtmd(progress, _MACHINE)
 
-    def key(self) -> str:
+    def key(self, frozen: Frozen) -> str:
         """As `Platform` has it."""
-        return key_of(packages=packages_key(), system=debian_key())
+        return key_of(packages=packages_key(frozen), system=debian_key())
 
-    def install(self, progress: Progress) -> None:
-        """As `Platform` has it."""
-        packages_folder(debian_root(progress).python_version, progress)
+    def install(self, frozen: Frozen, progress: Progress) -> None:
+        """As `Platform` has it. Raises `PlatformUnmakeable` also."""
+        self._check()
+        packages_folder(frozen, debian_root(progress).python_version, progress)
 
-    def installed(self, llama: Path, progress: Progress) -> Installed:
-        """As `Platform` has it."""
+    def installed(self, frozen: Frozen, progress: Progress, *compiled: Path) -> Installed:
+        """As `Platform` has it. Raises `PlatformUnmakeable` also."""
+        self._check()
         root = debian_root(progress)
-        packages = (packages_folder(root.python_version, progress), llama)
+        packages = (packages_folder(frozen, root.python_version, progress), *compiled)
         return Installed(packages, root.c_library, lambda *folders: _emulated(root, packages, folders))
 
     def _check(self) -> None:

@@ -160,7 +160,6 @@ def test_saving_replaces_it_with_a_file_of_its_owners_alone(
     prompt = tokens_of(backend, PROMPT)
     go_on(context, 0, 0, prompt, 1)
     make(tmp_path / "state")
-    make(tmp_path / ".state.part")
     before = os.umask(0)
     try:
         context.save(0, SavedSequence(prompt), tmp_path / "state")
