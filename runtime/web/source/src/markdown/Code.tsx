@@ -1,7 +1,7 @@
 // A block of code: its language, buttons that wrap and copy it, and colours once the highlighter has been loaded.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { CopyButton } from "../parts/CopyButton";
 import { Icon } from "../parts/Icon";
 import { wrapsCode } from "../state/preferences";
@@ -15,7 +15,7 @@ let loaded: Highlighter | undefined;
 
 export function Code({ text, language }: { text: string; language: string | undefined }) {
   const place = useRef<HTMLPreElement>(null);
-  const isWide = useIsWide(place, text);
+  const isWide = useIsWide(place);
   const wraps = wrapsCode.value;
   return (
     <figure class={wraps ? "code wrapped" : "code"}>
@@ -37,17 +37,16 @@ export function Code({ text, language }: { text: string; language: string | unde
   );
 }
 
-/** Whether lines go beyond the edge. */
-function useIsWide(place: { current: HTMLPreElement | null }, text: string): boolean {
+/** Whether lines go beyond the edge. Looked at where the browser has laid it out by itself, which it does not out of sight. */
+function useIsWide(place: { current: HTMLPreElement | null }): boolean {
   const [isWide, setWide] = useState(false);
-  useLayoutEffect(() => {
+  useEffect(() => {
     const at = place.current!;
-    const look = (): void => setWide(at.scrollWidth > at.clientWidth);
-    const watcher = new ResizeObserver(look);
+    const watcher = new ResizeObserver(() => setWide(at.scrollWidth > at.clientWidth));
     watcher.observe(at);
+    watcher.observe(at.firstElementChild!);
     return () => watcher.disconnect();
   }, []);
-  useLayoutEffect(() => setWide(place.current!.scrollWidth > place.current!.clientWidth), [text]);
   return isWide;
 }
 

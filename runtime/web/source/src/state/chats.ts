@@ -2,7 +2,7 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import * as store from "../chats/store";
-import { leafBelow, pathTo } from "../chats/tree";
+import { families, leafBelow, pathTo } from "../chats/tree";
 import { type Chat, newChat, newId, titleOf, type Turn, type Turns } from "../chats/types";
 import { goTo, route } from "./route";
 import { tell } from "./tabs";
@@ -17,6 +17,9 @@ export const unasked = signal<Chat>(newChat());
 export const chat = signal<Chat>(unasked.value);
 export const turns = signal<Turns>(new Map());
 export const path = computed(() => pathTo(turns.value, chat.value.leaf));
+const beside = computed(() => families(turns.value));
+/** The schema that answers of the open conversation follow, or nothing. */
+export const schema = computed(() => chat.value.schema);
 /** Whether the address names a conversation that is not open yet. */
 export const isComing = computed(() => {
   const at = route.value;
@@ -52,6 +55,16 @@ async function open(id: string | null): Promise<void> {
   const kept = found ? await keep(() => store.turnsOf(found.id)) : undefined;
   turns.value = new Map((kept ?? []).map((turn) => [turn.id, turn]));
   chat.value = found ?? unasked.value;
+}
+
+/** The turns that stand in the place of `turn`, itself among them, oldest first. */
+export function siblings(turn: Turn): readonly Turn[] {
+  return beside.value.get(turn.parent) ?? [turn];
+}
+
+/** Whether `turn` is the end of the branch that is shown. */
+export function isLast(turn: Turn): boolean {
+  return path.value.at(-1)?.id === turn.id;
 }
 
 export function isKept(one: Chat): boolean {
