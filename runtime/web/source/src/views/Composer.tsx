@@ -33,8 +33,10 @@ export function Composer() {
   const isWaiting = useSignal(false);
   const field = useRef<HTMLTextAreaElement>(null);
   const isRunning = running.value.has(chat.value.id);
+  /** An answer comes, here or in another tab: nothing is sent meanwhile. */
+  const isAnswered = isRunning || answeredElsewhere.value.has(id);
   const isReady = condition.value === "ready" && writers.value.length > 0 && isLoaded.value && !isComing.value;
-  const canSend = !isRunning && !answeredElsewhere.value.has(id) && !reading.value.length && Boolean(text.trim() || attachments.length);
+  const canSend = !isAnswered && !reading.value.length && Boolean(text.trim() || attachments.length);
 
   useLayoutEffect(() => field.current!.focus({ preventScroll: true }), []);
   useLayoutEffect(() => grow(field.current!), [text]);
@@ -124,7 +126,10 @@ export function Composer() {
         <div class="row">
           <FilePicker onFiles={(files) => void attach(files)} />
           {senses.value.hears && canRecord() && <VoiceNote onFile={(file) => void attach([file])} onProblem={(told) => (problem.value = told)} />}
-          <span class={isWaiting.value ? "hint" : "hint usual"} role="status">{isWaiting.value ? "Goes off as soon as the model is ready" : "Enter sends, Shift+Enter begins a line"}</span>
+          <span class="hint">
+            <span role="status">{isWaiting.value && "Goes off as soon as the model is ready"}</span>
+            {!isWaiting.value && <span class="usual">{isAnswered ? waiting(isRunning) : "Enter sends, Shift+Enter begins a line"}</span>}
+          </span>
           {/* Keys: were it one button, the press that stops would also be one that sends. */}
           {isRunning ? (
             <button key="stop" type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={stopHere}><Icon name="stop" /></button>
@@ -135,6 +140,11 @@ export function Composer() {
       </form>
     </div>
   );
+}
+
+/** Why Enter does not send. */
+function waiting(isHere: boolean): string {
+  return isHere ? "Can be sent when the answer is complete; Esc stops it" : "Can be sent when the answer in the other tab is complete";
 }
 
 function stopHere(): void {
