@@ -155,24 +155,30 @@ class PictureTooLarge(EngineError):
 
 
 class ContextFailed(EngineError):
-    """`n_ctx` in tokens, `reason` what llama.cpp logged, `free` the bytes of memory that were available."""
+    """`n_ctx` in tokens, `reason` what llama.cpp logged, `free` the bytes of memory that were available.
 
-    def __init__(self, n_ctx: int, reason: str, free: int = 0) -> None:
+    `needs`: how many bytes are needed, where that was known before it was tried.
+    """
+
+    def __init__(self, n_ctx: int, reason: str, free: int = 0, needs: int | None = None) -> None:
+        wanted = _wanted(reason) if needs is None else needs
+        why = reason or "not enough memory"
+        if wanted is not None:
+            why = f"it needs {wanted / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
         super().__init__(
-            f"cannot make a context of {n_ctx:,} tokens: {_what_it_needs(reason, free)}",
+            f"cannot make a context of {n_ctx:,} tokens: {why}",
             "Ask for a smaller one with --ctx-size, or for smaller keys and values with --cache-type-k and -v.",
         )
         self.n_ctx = n_ctx
         self.reason = reason
         self.free = free
+        self.needs = needs
 
 
-def _what_it_needs(reason: str, free: int) -> str:
-    """In numbers, where llama.cpp names one: ggml_aligned_malloc in ggml/src/ggml.c says how many MiB it wanted."""
+def _wanted(reason: str) -> float | None:
+    """Bytes, where llama.cpp names them: ggml_aligned_malloc in ggml/src/ggml.c says how many MiB it wanted."""
     wanted = re.search(r"attempted to allocate ([\d.]+) MB", reason)
-    if wanted is None:
-        return reason or "not enough memory"
-    return f"it needs {float(wanted[1]) * 2**20 / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
+    return None if wanted is None else float(wanted[1]) * 2**20
 
 
 class StillLoading(EngineError):
