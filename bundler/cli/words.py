@@ -27,6 +27,12 @@ ANSWERS = {
 class Commands(click.Group):
     """Commands by their names; words of other programs are answered with what is meant here."""
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """All of each command's first sentence, on as many lines as it takes: click cuts it after the first."""
+        named = ((name, self.commands[name].get_short_help_str(limit=1000)) for name in self.commands)
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(named))
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

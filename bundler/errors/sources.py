@@ -30,12 +30,18 @@ class Found:
     size: int
 
 
+_LISTED = 20
+"""Choices: more say less."""
+
+
 class SourceAmbiguous(SourceError):
     """`model` could mean each of `choices`."""
 
     def __init__(self, model: str, choices: Sequence[Found]) -> None:
-        listed = "\n".join(f"  {choice.spec}  ({human_size(choice.size)})" for choice in choices)
-        super().__init__(f"{model}: could be any of {len(choices)}", f"Name one of them:\n{listed}")
+        listed = [f"  {choice.spec}  ({human_size(choice.size)})" for choice in choices[:_LISTED]]
+        if len(choices) > _LISTED:
+            listed.append(f"  and {len(choices) - _LISTED} more")
+        super().__init__(f"{model}: could be any of {len(choices)}", "\n".join(["Name one of them:", *listed]))
         self.model = model
         self.choices = tuple(choices)
 

@@ -34,12 +34,32 @@ _NAMES = re.compile(r"(licen[cs]e|copying|notice)", re.IGNORECASE)
 def collect_licenses(folders: Sequence[Path], packages: list[str], of_page: str) -> str:
     """The licences of `packages`, installed in `folders`, of this Python, and those that the page brings."""
     parts = [_LIBRARIES, *_package_licenses(folders, packages), *_python_license(), *_glibc_license(), of_page]
-    return "\n".join(part.rstrip() + "\n" for part in parts)
+    return _with_terms_once("\n".join(part.rstrip() + "\n" for part in parts))
 
 
 def package_licenses(folders: Sequence[Path], packages: list[str]) -> str:
     """The licences of `packages` alone, installed in `folders`."""
     return "\n".join(part.rstrip() + "\n" for part in _package_licenses(folders, packages))
+
+
+_APACHE = re.compile(
+    r"TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION.*?END OF TERMS AND CONDITIONS", re.S
+)
+"""The terms of the Apache License 2.0, which are 9 KB and a package's own words nowhere."""
+
+
+def _with_terms_once(text: str) -> str:
+    """The same with those terms where they come first, and a line in the place of each copy of them."""
+    seen: set[str] = set()
+
+    def once(terms: re.Match[str]) -> str:
+        words = " ".join(terms[0].split())
+        if words in seen:
+            return "(the terms of the Apache License 2.0, as they are above in full)"
+        seen.add(words)
+        return terms[0]
+
+    return _APACHE.sub(once, text)
 
 
 def _package_licenses(folders: Sequence[Path], packages: list[str]) -> Iterator[str]:

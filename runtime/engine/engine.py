@@ -26,6 +26,7 @@ from runtime.engine.errors import (
     CannotEmbedPieces,
     CannotGenerate,
     EmptyPrompt,
+    EngineBroken,
     EngineError,
     EngineStopped,
     ModelAsleep,
@@ -469,10 +470,10 @@ class Engine:
                     self._outbox.deliver()
                 return True
         except BaseException as bug:
-            self._fail_everything()
+            self._fail_everything(EngineBroken())
             _settle(self.finished, bug)
         else:
-            self._fail_everything()
+            self._fail_everything(EngineStopped())
             _settle(self.finished, None)
         return False
 
@@ -532,7 +533,7 @@ class Engine:
         assert generations is not None, "`_do` refuses what has no generator"
         return action(generations, self.generator(), *arguments)
 
-    def _fail_everything(self) -> None:
+    def _fail_everything(self, error: EngineError) -> None:
         with self._wake:
             self._stopping = True
             for job in self._submitted:
@@ -540,7 +541,7 @@ class Engine:
             self._submitted.clear()
             tasks, self._tasks = self._tasks, deque()
         if self._lanes is not None:
-            self._lanes.fail(EngineStopped())
+            self._lanes.fail(error)
         for task in tasks:
             task()  # fails with `EngineStopped`, which `generator` raises
         self._outbox.deliver()

@@ -30,7 +30,8 @@ LoafError
     ├── GrammarTooCostly     following the grammar would hold up everybody else
     ├── GrammarStuck         the grammar lets no token come next
     ├── QueueFull            too many requests wait already
-    ├── EngineStopped        the engine is shutting down, or a failure has stopped it
+    ├── EngineStopped        the engine is shutting down
+    ├── EngineBroken         a bug has stopped the engine
     └── DecodeFailed         llama.cpp could not compute a batch
 """
 
@@ -155,24 +156,30 @@ class PictureTooLarge(EngineError):
 
 
 class ContextFailed(EngineError):
-    """`n_ctx` in tokens, `reason` what llama.cpp logged, `free` the bytes of memory that were available."""
+    """`n_ctx` in tokens, `reason` what llama.cpp logged, `free` the bytes of memory that were available.
 
-    def __init__(self, n_ctx: int, reason: str, free: int = 0) -> None:
+    `needs`: how many bytes are needed, where that was known before it was tried.
+    """
+
+    def __init__(self, n_ctx: int, reason: str, free: int = 0, needs: int | None = None) -> None:
+        wanted = _wanted(reason) if needs is None else needs
+        why = reason or "not enough memory"
+        if wanted is not None:
+            why = f"it needs {wanted / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
         super().__init__(
-            f"cannot make a context of {n_ctx:,} tokens: {_what_it_needs(reason, free)}",
+            f"cannot make a context of {n_ctx:,} tokens: {why}",
             "Ask for a smaller one with --ctx-size, or for smaller keys and values with --cache-type-k and -v.",
         )
         self.n_ctx = n_ctx
         self.reason = reason
         self.free = free
+        self.needs = needs
 
 
-def _what_it_needs(reason: str, free: int) -> str:
-    """In numbers, where llama.cpp names one: ggml_aligned_malloc in ggml/src/ggml.c says how many MiB it wanted."""
+def _wanted(reason: str) -> float | None:
+    """Bytes, where llama.cpp names them: ggml_aligned_malloc in ggml/src/ggml.c says how many MiB it wanted."""
     wanted = re.search(r"attempted to allocate ([\d.]+) MB", reason)
-    if wanted is None:
-        return reason or "not enough memory"
-    return f"it needs {float(wanted[1]) * 2**20 / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
+    return None if wanted is None else float(wanted[1]) * 2**20
 
 
 class StillLoading(EngineError):
@@ -360,10 +367,17 @@ class OriginsShareFull(EngineError):
 
 
 class EngineStopped(EngineError):
-    """The request cannot be finished any more."""
+    """The request cannot be finished any more: the program was told to stop, or is stopping for another reason."""
 
     def __init__(self) -> None:
-        super().__init__("the engine has stopped", "Start it again; what was said last on standard error is why.")
+        super().__init__("the server is shutting down", "Ask again when it is back: what came is not complete.")
+
+
+class EngineBroken(EngineError):
+    """A bug has stopped the engine, and with it the program, which ends with the bug on standard error."""
+
+    def __init__(self) -> None:
+        super().__init__("a bug has stopped the engine", "Start it again; what was said last on standard error is why.")
 
 
 class DecodeFailed(EngineError):

@@ -34,7 +34,7 @@ from runtime.models.drafts import draft_of, draft_offload
 from runtime.models.finding import Found, find_weights
 from runtime.models.seeing import open_projector, projector_size, with_room_for
 from runtime.models.served import Loading, ModelUnusable, ServedModel, WeightsChanged
-from runtime.models.sharing import Sized, context_settings, share_memory
+from runtime.models.sharing import Sized, check_room, context_settings, share_memory
 from runtime.models.warmth import warmth_of
 from runtime.offloading.placing import open_where_it_fits, placements
 from runtime.settings import DiskSettings, EngineSettings, Settings
@@ -153,6 +153,8 @@ def _open_backend(
                 context = decided.context
             else:
                 context = context_settings(engine, sized, draft_sized, placement, shared.free)
+                if load is not look_at_model and placement.offload is None:
+                    check_room(engine, context, sized, draft_sized, memory().available)
             projector = open_projector(found, shared.bundle, engine, model, context, placement)
             if projector is not None:
                 opened.callback(projector.close)

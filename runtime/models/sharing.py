@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from runtime.engine.errors import ContextFailed
 from runtime.engine.facts import LayerSizes, ModelFacts
 from runtime.engine.placement import Placement
 from runtime.engine.settings import ContextSettings, ContextSource
@@ -58,6 +59,18 @@ def context_settings(
     )
 
 
+def check_room(
+    settings: EngineSettings, context: ContextSettings, model: Sized, draft: Sized | None, available: int
+) -> None:
+    """Raises `ContextFailed` where what was asked for takes more than all the memory that is `available`, in bytes.
+
+    llama.cpp would take it piece by piece, until the system ends this program, or another one.
+    """
+    needs = _kept_bytes(settings, model, draft, context.n_ctx)
+    if settings.n_ctx is not None and needs > available:
+        raise ContextFailed(context.n_ctx, "", available, needs)
+
+
 def _context(settings: EngineSettings, model: Sized, draft: Sized | None, placement: Placement, free: int) -> int:
     if placement.is_whole and placement.n_ctx is not None:
         return placement.n_ctx
@@ -85,8 +98,7 @@ def choose_context(settings: EngineSettings, model: Sized, draft: Sized | None, 
     room = max(free - sum(one.facts.repacked for one in both), 0) // 2
 
     def fits(n_ctx: int) -> bool:
-        kept = settings.kept(model.sizes, n_ctx)
-        return sum(sum(one.sizes.cache(kept)) for one in both) <= room
+        return _kept_bytes(settings, model, draft, n_ctx) <= room
 
     if fits(facts.n_ctx_train):
         return max(facts.n_ctx_train, 1)
@@ -95,3 +107,8 @@ def choose_context(settings: EngineSettings, model: Sized, draft: Sized | None, 
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle * _STEP) else (low, middle)
     return max(low * _STEP, min(MINIMUM_CONTEXT, facts.n_ctx_train), 1)
+
+
+def _kept_bytes(settings: EngineSettings, model: Sized, draft: Sized | None, n_ctx: int) -> int:
+    kept = settings.kept(model.sizes, n_ctx)
+    return sum(model.sizes.cache(kept)) + (0 if draft is None else sum(draft.sizes.cache(kept)))

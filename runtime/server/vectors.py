@@ -17,6 +17,7 @@ from runtime.engine.pieces import Prompt
 from runtime.engine.types import EmbeddingRequest
 from runtime.server.access import origin_of
 from runtime.server.beside import beside_the_loop
+from runtime.server.chat_messages import ChatFields, conversation
 from runtime.server.generating import LoraField, adapter_scales
 from runtime.server.models import HostedModel
 from runtime.server.prompts import Prompts, TokenLists, prompts_of
@@ -37,8 +38,8 @@ async def embed_texts(
 
     Raises `BadRequest`, `MediaError`, and what the engine does.
     """
-    engine, model = hosted.engine, hosted.loaded()
-    backend = engine.backend()
+    model = hosted.loaded()
+    backend = hosted.engine.backend()
     if given is None:
         raise BadRequest("input: is missing", "input")
 
@@ -51,9 +52,23 @@ async def embed_texts(
         sources = hosted.settings.chat.media
         return prompts_of(given, model, backend.projector, sources, "input", at_most=MAX_TEXTS, taking=text)
 
-    texts = await beside_the_loop(request, make)
-    scales = None if lora is None else adapter_scales(lora, len(engine.scales), "lora")
-    embedded = await _embed(request, engine, EmbeddingRequest(texts, scales))
+    return await _embed_prompts(request, hosted, await beside_the_loop(request, make), lora)
+
+
+async def embed_conversation(
+    request: web.Request, hosted: HostedModel, asked: ChatFields, lora: list[LoraField] | None = None
+) -> tuple[int, Embedded]:
+    """The same of a conversation: one text, as the model's template writes it. Raises `TemplateFailed`, too."""
+    hosted.loaded()
+    prepared = await beside_the_loop(request, lambda: hosted.prepare(conversation(asked)))
+    return await _embed_prompts(request, hosted, (Prompt(prepared.tokens, prepared.pieces),), lora)
+
+
+async def _embed_prompts(
+    request: web.Request, hosted: HostedModel, texts: tuple[Prompt, ...], lora: list[LoraField] | None
+) -> tuple[int, Embedded]:
+    scales = None if lora is None else adapter_scales(lora, len(hosted.engine.scales), "lora")
+    embedded = await _embed(request, hosted.engine, EmbeddingRequest(texts, scales))
     return sum(len(one.tokens) for one in texts), embedded
 
 

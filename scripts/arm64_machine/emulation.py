@@ -23,7 +23,7 @@ _SETTING_UP = """
 set -e
 mount --rbind "$0" "$0"
 cd "$0"
-mkdir run/binfmt
+mkdir run/binfmt run/before
 mount -t binfmt_misc none run/binfmt
 printf %s "$1" > run/binfmt/register
 mount --rbind /dev dev
@@ -31,10 +31,10 @@ mount --rbind /sys sys
 mount -t tmpfs none tmp
 folder=$2
 shift 2
-pivot_root . .
-umount -l .
-cd "$folder"
+pivot_root . run/before
 mount -t proc proc /proc
+umount -l /run/before
+cd "$folder"
 exec "$@"
 """
 """What is registered is forgotten where it is not mounted any more. In the place of the root folder, not below it:

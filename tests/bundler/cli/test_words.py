@@ -19,6 +19,12 @@ def test_words_of_other_programs(word: str) -> None:
     assert ANSWERS[word] in " ".join(answer.output.split())
 
 
+def test_what_a_command_does_is_told_to_its_end() -> None:
+    told = CliRunner().invoke(loaf, ["--help"]).output
+    assert "..." not in told.partition("Commands:")[2]
+    assert "where there is no Python, no compiler and no network." in " ".join(told.split())
+
+
 def test_no_command_of_ours_is_among_them() -> None:
     assert not ANSWERS.keys() & loaf.commands.keys()
 

@@ -161,6 +161,24 @@ def test_it_is_installed_as_a_package_is(cmake: Cmake, tmp_path: Path) -> None:
     assert "MIT\n" in collect_licenses([site], [LLAMA], "").partition(f"{LLAMA} {llama_version()}")[2]
 
 
+def test_the_same_terms_are_told_once(tmp_path: Path) -> None:
+    """Notices before and behind them stay, and so do terms that are not quite the same."""
+    terms = (
+        "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION\n\n1. Definitions.\nEND OF TERMS AND CONDITIONS"
+    )
+    texts = {"a": terms, "b": terms.replace("\n", "\n   "), "c": terms.replace("1.", "2.")}
+    for name, text in texts.items():
+        folder = tmp_path / f"{name}-1.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        (folder / "LICENSE").write_text(f"{text}\n\nCopyright of {name}\n")
+        (folder / "RECORD").write_text(f"{name}-1.dist-info/LICENSE,,\n")
+    together = collect_licenses([tmp_path], [*texts], "")
+    assert [together.count(text) for text in (terms, texts["b"], texts["c"])] == [1, 0, 1]
+    assert together.count("as they are above in full") == 1
+    assert all(f"Copyright of {name}" in together for name in texts)
+
+
 def test_another_one_takes_the_place_of_all_files_of_the_last(cmake: Cmake, tmp_path: Path) -> None:  # noqa: ARG001
     site = tmp_path / "site-packages"
     old = site / "bin" / "libggml-cpu-x64.so"

@@ -48,6 +48,11 @@ def test_what_is_mapped_is_aligned(demo: Path) -> None:
         assert bundle.spans[name].offset % ALIGNMENT == 0
 
 
+def test_a_file_is_little_larger_than_its_weights(demo: Path, demo_gguf: Path) -> None:
+    """With all variants for processors; with the first ones alone it is smaller."""
+    assert demo.stat().st_size - demo_gguf.stat().st_size < 23_000_000
+
+
 def test_two_builds_are_the_same_bytes(demo: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     again = tmp_path / "elsewhere" / "other name.loaf"

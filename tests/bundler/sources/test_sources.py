@@ -37,6 +37,15 @@ def test_a_folder_with_several_says_which(tmp_path: Path) -> None:
     assert str(tmp_path / "b.gguf") in str(caught.value)
 
 
+def test_a_folder_with_very_many_lists_some(tmp_path: Path) -> None:
+    for number in range(25):
+        put(tmp_path / f"{number:02}.gguf")
+    with pytest.raises(SourceAmbiguous, match="could be any of 25") as caught:
+        resolve(str(tmp_path))
+    hint = str(caught.value.hint).splitlines()
+    assert (len(hint), hint[-1]) == (22, "  and 5 more")
+
+
 def test_a_projector_in_the_folder_comes_along(tmp_path: Path) -> None:
     """As LM Studio keeps it beside the model."""
     model, projector = put(tmp_path / "o" / "r" / "m.gguf"), put(tmp_path / "o" / "r" / "mmproj-m-F16.gguf")

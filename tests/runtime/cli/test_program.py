@@ -83,6 +83,7 @@ FAILURES: list[tuple[str, list[str], int, str]] = [
     ("settings that do not go together", ["-ctv", "q8_0", "-fa", "off", "-p", "x"], 1, "flash_attn"),
     ("an unknown flag, with the nearest", ["--prt", "80"], 2, "--port"),
     ("a context too small for the prompt", ["-c", "5", "-p", "x " * 500, "--raw"], 1, "context"),
+    ("a context beyond all memory", ["-c", "2000000000", "-p", "x"], 1, "it needs 3,072.0 GB, and"),
     ("a context beyond numbers", ["-c", "4294967297", "-p", "x"], 2, "--ctx-size"),
     ("a port that is none", ["--port", "99999"], 2, "65535"),
     ("a number that is none", ["--temp", "hot"], 2, "hot"),

@@ -12,17 +12,18 @@ import msgspec
 import pytest
 
 from runtime.engine.engine import Engine
-from runtime.engine.errors import EngineStopped, ModelLoadFailed
+from runtime.engine.errors import ContextFailed, EngineBroken, EngineStopped, ModelLoadFailed
 from runtime.engine.facts import LayerSizes
 from runtime.engine.jobs import Generation
 from runtime.engine.llama.binding import import_binding
 from runtime.engine.llama.loading import load_model
+from runtime.engine.placement import Placement
 from runtime.engine.settings import LoadSettings
 from runtime.engine.types import FinishedEvent, GenerationRequest
 from runtime.engine.weights import Weights
 from runtime.engine.worker import Worker
 from runtime.memory.layers import LayerCache
-from runtime.models.sharing import Sized, choose_context, share_memory
+from runtime.models.sharing import Sized, check_room, choose_context, context_settings, share_memory
 from runtime.settings import EngineSettings
 from support.engine_runs import vectors_of
 from support.fakes import FACTS, FakeContext, FakeEmbedder, FakeSampler
@@ -115,7 +116,7 @@ def test_a_bug_in_one_leaves_the_others_running() -> None:
             raise ZeroDivisionError
 
     async def body(one: Engine, other: Engine) -> None:
-        with pytest.raises(EngineStopped):
+        with pytest.raises(EngineBroken):
             await text_of(one.submit(counting(1, 5)))
         with pytest.raises(ZeroDivisionError):
             await asyncio.wrap_future(one.finished)
@@ -189,6 +190,18 @@ def test_little_memory_still_gives_a_context(free: int) -> None:
     shorter = msgspec.structs.replace(facts, n_ctx_train=100)
     assert choose_context(EngineSettings(), Sized(facts, A_KIBIBYTE), None, free) == 512
     assert choose_context(EngineSettings(), Sized(shorter, A_KIBIBYTE), None, free) == 100
+
+
+def test_what_is_asked_for_must_fit_into_what_is_available() -> None:
+    """Half of that may be wanted by others, and yet be asked for; more than all of it is refused before it is taken."""
+    model, draft = Sized(FACTS, A_KIBIBYTE), Sized(FACTS, LayerSizes((0,), 0, (LayerCache(64, 64, None, 0),), 0, 0))
+    settings = EngineSettings(n_ctx=1024, beyond_training=True)
+    context = context_settings(settings, model, None, Placement(), 0)
+    check_room(settings, context, model, None, MIB)
+    with pytest.raises(ContextFailed, match=r"1,024 tokens: it needs 0\.0 GB, and 0\.0 GB are free") as told:
+        check_room(settings, context, model, draft, MIB)
+    assert (told.value.needs, told.value.free) == (MIB * 5 // 4, MIB)
+    check_room(msgspec.structs.replace(settings, n_ctx=None), context, model, draft, MIB)
 
 
 def test_weights_beyond_the_memory_leave_nothing() -> None:

@@ -116,6 +116,35 @@ def test_parts_of_a_message_are_the_same(projector_file: Path) -> None:
     asked(projector_file, body)
 
 
+def test_a_conversation_is_one_text_as_the_template_writes_it(projector_file: Path) -> None:
+    async def body(answers: Answers, engine: Engine) -> None:
+        parts = [shown(data_uri(png("red"))), {"type": "text", "text": TEXT}]
+        for messages, more in (
+            ([{"role": "user", "content": parts}], {}),
+            ([{"role": "user", "content": TEXT}], {"add_generation_prompt": True}),
+            ([{"role": "user", "content": parts}, {"role": "assistant", "content": "It"}], {}),
+            ([{"role": "user", "content": parts}, {"role": "assistant", "content": "It"}],
+             {"continue_final_message": True}),
+        ):  # fmt: skip
+            opened = {"add_generation_prompt": False, "continue_final_message": False, **more}
+            _status, told = await answers("/apply-template", {"messages": messages, **opened})
+            data = [base64_of(png("red"))] * told["prompt"].count("<__media__>")
+            status, one = await answers("/v1/embeddings", {"messages": messages, **more})
+            whole = {"prompt_string": told["prompt"], "multimodal_data": data}
+            _status, other = await answers("/v1/embeddings", {"input": whole})
+            assert (status, one) == (200, other), told
+        assert engine.stats().counters.encoded == 1
+        for wrong, words in (
+            ({"messages": []}, "messages"),
+            ({"messages": [{"role": "user", "content": [shown("!!!")]}]}, "messages[0].content[0]"),
+            ({}, "input"),
+        ):
+            status, told = await answers("/v1/embeddings", wrong)
+            assert (status, words in told["error"]["message"]) == (400, True), told
+
+    asked(projector_file, body, n_ubatch=128)
+
+
 def test_openai_s_client_sends_them_as_they_are(projector_file: Path) -> None:
     async def body(port: int, engine: Engine) -> None:
         await asyncio.wrap_future(engine.ready)

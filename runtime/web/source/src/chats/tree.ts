@@ -16,17 +16,24 @@ export function pathTo(turns: Turns, leaf: string | null): Turn[] {
   return path.reverse();
 }
 
-/** The turns that stand in the place of `turn`, itself among them, oldest first. */
-export function siblings(turns: Turns, turn: Turn): Turn[] {
-  return [...turns.values()].filter((one) => one.parent === turn.parent).sort(byAge);
+/** The turns by what they hang on: those that stand in one place, oldest first. */
+export function families(turns: Turns): ReadonlyMap<string | null, readonly Turn[]> {
+  const all = new Map<string | null, Turn[]>();
+  for (const turn of [...turns.values()].sort(byAge)) {
+    const beside = all.get(turn.parent);
+    if (beside) beside.push(turn);
+    else all.set(turn.parent, [turn]);
+  }
+  return all;
 }
 
 /** The end of the branch that begins with `turn`, taking the newest turn wherever there are several. */
 export function leafBelow(turns: Turns, turn: Turn): Turn {
+  const below = families(turns);
   const seen = new Set<string>();
   for (let at = turn; ; ) {
     seen.add(at.id);
-    const next = [...turns.values()].filter((one) => one.parent === at.id && !seen.has(one.id)).sort(byAge).at(-1);
+    const next = below.get(at.id)?.findLast((one) => !seen.has(one.id));
     if (!next) return at;
     at = next;
   }

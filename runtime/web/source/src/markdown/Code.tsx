@@ -1,7 +1,7 @@
 // A block of code: its language, buttons that wrap and copy it, and colours once the highlighter has been loaded.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { CopyButton } from "../parts/CopyButton";
 import { Icon } from "../parts/Icon";
 import { wrapsCode } from "../state/preferences";
@@ -15,7 +15,7 @@ let loaded: Highlighter | undefined;
 
 export function Code({ text, language }: { text: string; language: string | undefined }) {
   const place = useRef<HTMLPreElement>(null);
-  const isWide = useIsWide(place, text);
+  const isWide = useIsWide(place);
   const wraps = wrapsCode.value;
   return (
     <figure class={wraps ? "code wrapped" : "code"}>
@@ -37,24 +37,44 @@ export function Code({ text, language }: { text: string; language: string | unde
   );
 }
 
-/** Whether lines go beyond the edge. */
-function useIsWide(place: { current: HTMLPreElement | null }, text: string): boolean {
+/** Whether lines go beyond the edge. Looked at where the browser has laid it out by itself, which it does not out of sight. */
+function useIsWide(place: { current: HTMLPreElement | null }): boolean {
   const [isWide, setWide] = useState(false);
-  useLayoutEffect(() => {
+  useEffect(() => {
     const at = place.current!;
-    const look = (): void => setWide(at.scrollWidth > at.clientWidth);
-    const watcher = new ResizeObserver(look);
+    const watcher = new ResizeObserver(() => setWide(at.scrollWidth > at.clientWidth));
     watcher.observe(at);
+    watcher.observe(at.firstElementChild!);
     return () => watcher.disconnect();
   }, []);
-  useLayoutEffect(() => setWide(place.current!.scrollWidth > place.current!.clientWidth), [text]);
   return isWide;
 }
 
+/** How long the end of a line may be without its colours. */
+const LINE_MS = 250;
+
+/** Code that grows is coloured anew with each line, not with each word: it takes as long as all of it is. */
 export function Coloured({ text, language }: { text: string; language: string | undefined }) {
   const highlight = useHighlighter(Boolean(language) && text.length <= TOO_LONG);
-  const pieces = highlight && language ? highlight(text, language) : null;
-  return <>{pieces ? pieces.map(drawn) : text}</>;
+  const last = useRef<{ text: string; by: unknown; language: unknown; shown: ComponentChildren } | undefined>(undefined);
+  const [, draw] = useState(0);
+  const before = last.current;
+  const goesOn = before && before.by === highlight && before.language === language && text.startsWith(before.text);
+  if (!goesOn || text.includes("\n", before.text.length)) {
+    const pieces = highlight && language ? highlight(text, language) : null;
+    last.current = { text, by: highlight, language, shown: pieces ? pieces.map(drawn) : text };
+  }
+  const { text: coloured, shown } = last.current!;
+  const isWhole = coloured.length === text.length;
+  useEffect(() => {
+    if (isWhole) return;
+    const timer = setTimeout(() => {
+      last.current = undefined;
+      draw((n) => n + 1);
+    }, LINE_MS);
+    return () => clearTimeout(timer);
+  }, [isWhole]);
+  return <>{shown}{text.slice(coloured.length)}</>;
 }
 
 function drawn(piece: Piece, i: number): ComponentChildren {

@@ -6,17 +6,27 @@ import type { Token, Tokens } from "marked";
 import { Code } from "./Code";
 import { decoded } from "./entities";
 import { Formula } from "./Formula";
-import { blocks, type MathToken } from "./lexer";
+import { blocks, type MathToken, NOTHING, readOn } from "./lexer";
 import { safeLink } from "./links";
 
-export function Markdown({ text }: { text: string }) {
-  return (
-    <div class="markdown">
-      {blocks(text).map((token, i) => (
-        <Block key={i} token={token} />
-      ))}
-    </div>
-  );
+/** Drawn again only when its text has changed, of which only the end is read again. */
+export class Markdown extends Component<{ text: string }> {
+  private read = NOTHING;
+
+  override shouldComponentUpdate(next: { text: string }): boolean {
+    return next.text !== this.props.text;
+  }
+
+  override render({ text }: { text: string }): ComponentChildren {
+    this.read = readOn(this.read, text);
+    return (
+      <div class="markdown">
+        {blocks(this.read).map((token, i) => (
+          <Block key={i} token={token} />
+        ))}
+      </div>
+    );
+  }
 }
 
 /** A block that is drawn again only when its text has changed: an answer grows at its end. */

@@ -2,7 +2,7 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import * as store from "../chats/store";
-import { leafBelow, pathTo } from "../chats/tree";
+import { families, leafBelow, pathTo } from "../chats/tree";
 import { type Chat, newChat, newId, titleOf, type Turn, type Turns } from "../chats/types";
 import { goTo, route } from "./route";
 import { tell } from "./tabs";
@@ -17,6 +17,9 @@ export const unasked = signal<Chat>(newChat());
 export const chat = signal<Chat>(unasked.value);
 export const turns = signal<Turns>(new Map());
 export const path = computed(() => pathTo(turns.value, chat.value.leaf));
+const beside = computed(() => families(turns.value));
+/** The schema that answers of the open conversation follow, or nothing. */
+export const schema = computed(() => chat.value.schema);
 /** Whether the address names a conversation that is not open yet. */
 export const isComing = computed(() => {
   const at = route.value;
@@ -54,6 +57,16 @@ async function open(id: string | null): Promise<void> {
   chat.value = found ?? unasked.value;
 }
 
+/** The turns that stand in the place of `turn`, itself among them, oldest first. */
+export function siblings(turn: Turn): readonly Turn[] {
+  return beside.value.get(turn.parent) ?? [turn];
+}
+
+/** Whether `turn` is the end of the branch that is shown. */
+export function isLast(turn: Turn): boolean {
+  return path.value.at(-1)?.id === turn.id;
+}
+
 export function isKept(one: Chat): boolean {
   return chats.peek().some((other) => other.id === one.id);
 }
@@ -70,7 +83,8 @@ export function leave(): void {
   goTo({ view: "chat", chat: null });
 }
 
-/** Shows the open conversation as it is kept by now. `isBusy`: with the same turns as before, and what is new beside them. */
+/** Shows the open conversation as it is kept by now. `isBusy`: with the same turns as before, as far as these have ended, and
+ *  what is new beside them. */
 export async function readAnew(isBusy: boolean): Promise<void> {
   const { id } = chat.value;
   for (;;) {
@@ -79,7 +93,7 @@ export async function readAnew(isBusy: boolean): Promise<void> {
     const found = chats.value.find((one) => one.id === id);
     if (!kept || !found || chat.value.id !== id) return;
     if (turns.value !== before) continue; // what came meanwhile is on its way into the store
-    turns.value = new Map([...kept.map((turn): [string, Turn] => [turn.id, turn]), ...(isBusy ? before : [])]);
+    turns.value = new Map([...kept.map((turn): [string, Turn] => [turn.id, turn]), ...(isBusy ? [...before].filter(([, turn]) => hasEnded(turn)) : [])]);
     chat.value = isBusy ? { ...found, leaf: chat.value.leaf } : found;
     return;
   }
@@ -121,6 +135,11 @@ export async function update(turn: Turn): Promise<void> {
 export async function keepSoFar(turn: Turn): Promise<void> {
   if (!chats.value.some((one) => one.id === turn.chat)) return; // deleted meanwhile
   await keep(() => store.putTurn(turn));
+}
+
+/** Shows what has come so far of a turn that is kept elsewhere. */
+export function showSoFar(turn: Turn): void {
+  if (turns.value.has(turn.id)) put(turn);
 }
 
 /** Takes back the last turn of a branch. */
@@ -168,6 +187,10 @@ export async function remove(one: Chat): Promise<void> {
   chats.value = chats.value.filter((other) => other.id !== one.id);
   if (chat.value.id === one.id) leave();
   tell({ kind: "deleted", chat: one.id });
+}
+
+function hasEnded(turn: Turn): boolean {
+  return turn.role !== "assistant" || turn.ending !== undefined;
 }
 
 function put(turn: Turn): void {

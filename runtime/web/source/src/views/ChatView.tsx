@@ -46,7 +46,7 @@ function Turns() {
   );
 }
 
-const STRETCH = 24;
+const STRETCH = 16;
 
 /** The turns in stretches, which are out of sight as a whole: for each frame the browser asks each of them, and not each turn. */
 function stretches(turns: readonly Turn[]): Turn[][] {

@@ -1,13 +1,12 @@
 // One turn of the conversation, and what can be done with it.
 
-import { useComputed } from "@preact/signals";
+import { type ReadonlySignal, useComputed } from "@preact/signals";
 import { Component, type ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { siblings } from "../chats/tree";
 import type { Turn } from "../chats/types";
 import { answer, answerAgain, askInstead, resume, running } from "../state/answering";
-import { branch, chat, path, show, turns } from "../state/chats";
-import { change, draftIn, drop, isEdited } from "../state/drafts";
+import { branch, isLast, schema, show, siblings } from "../state/chats";
+import { change, draftIn, drop, edit, isEdited, isPutAway, putAway } from "../state/drafts";
 import { answeredElsewhere } from "../state/elsewhere";
 import { isFull } from "../state/fitting";
 import { condition } from "../state/server";
@@ -43,6 +42,8 @@ function GivenOrComing({ turn }: { turn: Turn }) {
 
 function Question({ turn }: { turn: Turn }) {
   const isEditing = useComputed(() => isEdited(turn)).value;
+  const isLeft = useComputed(() => isPutAway(turn)).value;
+  const isEnd = useComputed(() => isLast(turn)).value;
   return (
     <article class="turn user" aria-label="You">
       {isEditing ? (
@@ -57,14 +58,17 @@ function Question({ turn }: { turn: Turn }) {
         <Branches turn={turn} />
         <CopyButton text={turn.text} label="Copy" />
         <Action name="edit" icon="edit" label="Edit and send again" onClick={() => edit(turn)} />
-        {turn.id === path.value.at(-1)?.id && <Action icon="retry" label="Answer" onClick={() => goOn(() => answer(turn.id))} />}
+        {isEnd && <Action icon="retry" label="Answer" onClick={() => goOn(() => answer(turn.id))} />}
       </div>
+      {isLeft && (
+        <p class="put-away">
+          <span role="status">What you changed is kept.</span>
+          <button type="button" class="quiet" onClick={() => edit(turn)}>Go on editing</button>
+          <button type="button" class="quiet" onClick={(event) => endEdit(event.currentTarget, () => drop(turn.id))}>Discard</button>
+        </p>
+      )}
     </article>
   );
-}
-
-function edit(turn: Turn): void {
-  if (!isEdited(turn)) change(turn.id, { text: turn.text, attachments: turn.attachments ?? [] });
 }
 
 /** What is written here stays until it is sent or given up, whatever else is opened meanwhile. */
@@ -84,37 +88,40 @@ function Editing({ turn }: { turn: Turn }) {
     }
     isSending.current = false;
   };
-  const onEnd = (): void => {
-    const its = field.current!.closest(".turn")!;
-    drop(turn.id);
-    requestAnimationFrame(() => its.querySelector<HTMLElement>(".edit")?.focus()); // once the turn has been drawn again
-  };
   const onKey = (event: KeyboardEvent): void => {
     if (sends(event)) void send(event);
     if (event.key !== "Escape") return;
     event.stopPropagation();
-    onEnd();
+    endEdit(field.current!, () => putAway(turn));
   };
   return (
     <form class="editing" onSubmit={(event) => void send(event)}>
       <Chips attachments={attachments} onRemove={(one) => change(turn.id, { attachments: attachments.filter((other) => other !== one) })} />
       <textarea ref={field} aria-label="Edit the message" rows={Math.min(turn.text.split("\n").length + 1, 12)} value={text} onInput={(event) => change(turn.id, { text: event.currentTarget.value })} onKeyDown={onKey} />
       <div class="row end">
-        <button type="button" onClick={onEnd}>Cancel</button>
+        <button type="button" onClick={() => endEdit(field.current!, () => drop(turn.id))}>Cancel</button>
         <button type="submit" class="primary" disabled={!canSend}>Send</button>
       </div>
     </form>
   );
 }
 
+/** Has `end` take away where the focus was, `within` a turn: it goes on where the edit was begun. */
+function endEdit(within: HTMLElement, end: () => void): void {
+  const its = within.closest(".turn")!;
+  end();
+  requestAnimationFrame(() => its.querySelector<HTMLElement>(".edit")?.focus()); // once the turn has been drawn again
+}
+
 function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
+  const isBusy = useComputed(() => running.value.has(turn.chat) || answeredElsewhere.value.has(turn.chat));
   const isWaiting = isRunning && !turn.text && !turn.reasoning && !turn.calls;
   return (
     <article class={isRunning ? "turn assistant answering" : "turn assistant"} aria-label={turn.model ?? "Answer"} aria-busy={isRunning}>
       {turn.leftOut && <LeftOut count={turn.leftOut} />}
       {turn.reasoning && <Reasoning text={turn.reasoning} isRunning={isRunning && !turn.text && !turn.calls} />}
       {isWaiting && <Waiting turn={turn} />}
-      {turn.text && (chat.value.schema ? <JsonAnswer text={turn.text} isRunning={isRunning} /> : <Markdown text={turn.text} />)}
+      {turn.text && (schema.value ? <JsonAnswer text={turn.text} isRunning={isRunning} /> : <Markdown text={turn.text} />)}
       {turn.calls && <Calls turn={turn} calls={turn.calls} isRunning={isRunning} />}
       {!isRunning && <Ended turn={turn} />}
       <div class="actions">
@@ -122,7 +129,7 @@ function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
           <>
             <Branches turn={turn} />
             <CopyButton text={turn.text} label="Copy" />
-            <Action icon="retry" label="Answer again" isDisabled={running.value.has(turn.chat) || answeredElsewhere.value.has(turn.chat)} onClick={() => goOn(() => answerAgain(turn))} />
+            <Action icon="retry" label="Answer again" isDisabled={isBusy} onClick={() => goOn(() => answerAgain(turn))} />
             <Action icon="branch" label="Branch into a new conversation" onClick={() => void branch(turn)} />
           </>
         )}
@@ -157,37 +164,43 @@ const ENDINGS: Record<string, string> = {
 
 /** Why the answer is not a whole one, and the way on. */
 function Ended({ turn }: { turn: Turn }) {
+  const isEnd = useComputed(() => isLast(turn)).value;
   if (turn.ending === "complete") return null;
   if (!turn.ending && answeredElsewhere.value.has(turn.chat)) return <p class="ended" role="status">Being answered in another tab …</p>;
-  const isLast = turn.id === path.value.at(-1)?.id;
-  if (isFull(turn)) return <FullContext turn={turn} isLast={isLast} />;
-  const canGoOn = isLast && turn.ending !== "error" && turn.text && !turn.calls && !chat.value.schema;
+  if (isFull(turn)) return <FullContext turn={turn} isLast={isEnd} />;
+  const canGoOn = isEnd && turn.ending !== "error" && turn.text && !turn.calls && !schema.value;
   const text = turn.ending === "error" ? (turn.error ?? "The answer failed.") : (ENDINGS[turn.ending ?? "cut"] ?? "");
   return (
     <p class={turn.ending === "error" ? "ended problem" : "ended"}>
       <span>{text}</span>
       {canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => goOn(() => resume(turn))}><Icon name="play" /> Continue</button>}
-      {isLast && !canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => goOn(() => answerAgain(turn))}><Icon name="retry" /> Try again</button>}
+      {isEnd && !canGoOn && <button type="button" disabled={condition.value !== "ready"} onClick={() => goOn(() => answerAgain(turn))}><Icon name="retry" /> Try again</button>}
     </p>
   );
 }
 
 /** Which of several turns at this place is shown, and the way to the others. */
 function Branches({ turn }: { turn: Turn }) {
-  const all = siblings(turns.value, turn);
-  if (all.length < 2) return null;
-  const at = all.findIndex((one) => one.id === turn.id);
-  const move = (by: number): void => void show(all[at + by]!);
+  const place = useComputed(() => placeOf(turn)).value;
+  if (!place) return null;
+  const [at, count] = place.split("/").map(Number) as [number, number];
+  const move = (by: number): void => void show(siblings(turn)[at - 1 + by]!);
   return (
     <span class="branches">
-      <Action icon="back" label="Previous branch" isDisabled={at === 0} onClick={() => move(-1)} />
-      <span aria-label={`Branch ${at + 1} of ${all.length}`} role="img">{at + 1}/{all.length}</span>
-      <Action icon="forward" label="Next branch" isDisabled={at === all.length - 1} onClick={() => move(1)} />
+      <Action icon="back" label="Previous branch" isDisabled={at === 1} onClick={() => move(-1)} />
+      <span aria-label={`Branch ${at} of ${count}`} role="img">{place}</span>
+      <Action icon="forward" label="Next branch" isDisabled={at === count} onClick={() => move(1)} />
     </span>
   );
 }
 
-function Action({ icon, label, onClick, isDisabled, name = "" }: { icon: IconName; label: string; onClick: () => void; isDisabled?: boolean; name?: string }) {
+/** "2/3", where it stands among those in its place; nothing where it stands alone. A text, which is the same one if it says the same. */
+function placeOf(turn: Turn): string {
+  const all = siblings(turn);
+  return all.length < 2 ? "" : `${all.findIndex((one) => one.id === turn.id) + 1}/${all.length}`;
+}
+
+function Action({ icon, label, onClick, isDisabled, name = "" }: { icon: IconName; label: string; onClick: () => void; isDisabled?: boolean | ReadonlySignal<boolean>; name?: string }) {
   return (
     <button type="button" class={`quiet icon ${name}`} title={label} aria-label={label} disabled={isDisabled ?? false} onClick={onClick}>
       <Icon name={icon} />
