@@ -45,9 +45,9 @@ def fallback_of(facts: ModelFacts, given: str | None) -> Fallback | None:
     return _WITH_TOKENS if facts.knows_chatml else _WITHOUT
 
 
-def fallback_line(facts: ModelFacts, given: str | None) -> str:
-    """The same for people, in a line; "" where there is nothing to say."""
+def fallback_line(facts: ModelFacts, given: str | None, who: str = "The model") -> str:
+    """The same for people, in a line about `who`; "" where there is nothing to say."""
     fallback = fallback_of(facts, given)
     if fallback is None:
         return ""
-    return f"The model has no chat template: chats are written as {fallback.told} (--chat-template names another)"
+    return f"{who} has no chat template: chats are written as {fallback.told} (--chat-template names another)"

@@ -5,6 +5,7 @@ answering, speed → an answer as it comes        commands, transcript, saving �
 models → who answers                            editing, keyboard, standard_input, showing, paths → in
                                                 screen, written, markdown, ansi, printable → out
 abilities, aside → whether anybody looks        loading, fetching, meter → how far something is
+remarks → what is said of a model first         widths → columns
 errors → what can go wrong
 
 Refuses to know HTTP.

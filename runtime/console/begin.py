@@ -7,12 +7,12 @@ import signal
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 
-from runtime.chat.fallback import fallback_line
 from runtime.console.abilities import has_terminal
 from runtime.console.aside import Aside
 from runtime.console.errors import NoTerminal
 from runtime.console.loading import loading_shown
 from runtime.console.models import ChatModels, any_writes
+from runtime.console.remarks import remarks
 from runtime.engine.errors import CannotGenerate
 from runtime.models.served import ServedModel
 from runtime.settings import Settings
@@ -28,7 +28,7 @@ async def _chat(served: Sequence[ServedModel], settings: Settings) -> None:
     loading = served[:1] if settings.loads_when_chosen else served
     async with loading_shown(loading, aside):
         await asyncio.gather(*(asyncio.wrap_future(one.engine.ready) for one in loading))
-    if line := fallback_line(served[0].engine.described().model.facts, settings.chat.template):
+    for line in remarks(served[0], settings, by_name=len(served) > 1):
         aside.say(f"{line}\n")
     chatting = chat_beside(served, settings)
     if chatting is None:

@@ -26,6 +26,7 @@ from runtime.console.keyboard import silent_keyboard
 from runtime.console.markdown.span import Look, Span
 from runtime.console.models import ChatModels
 from runtime.console.paths import typed_path
+from runtime.console.remarks import remarks
 from runtime.console.saving import load, save
 from runtime.console.screen import Screen
 from runtime.console.showing import dropped, show
@@ -286,6 +287,9 @@ class Chat:
                 self._complain(f"{error.filename or 'system'}: {error.strerror or error}")
                 return
             self._measured = None
+            if self._settings.loads_when_chosen:  # else it was said when all were loaded
+                for line in remarks(self._models.spoken_with, self._models.settings(), by_name=True):
+                    self._say(line)
         others = ", ".join(one.name for one in self._models.others)
         self._say(f"model: {self._models.spoken_with.name}" + (f"; others: {others}" if others else ""))
 

@@ -8,12 +8,16 @@ from contextlib import asynccontextmanager
 
 from runtime.console.aside import Aside
 from runtime.console.meter import bar, size
+from runtime.console.widths import shortened, width_of
 from runtime.models.served import ServedModel, loaded_share
 
 _SOON = 0.5
 """Seconds that nothing is said of what takes no longer."""
 
 _REDRAW_SECONDS = 0.1
+
+_BAR, _SHORTEST_BAR, _SHORTEST_NAME = 24, 8, 8
+"""Columns."""
 
 
 @asynccontextmanager
@@ -33,5 +37,16 @@ async def _draw(served: Sequence[ServedModel], aside: Aside) -> None:
     names, whole = ", ".join(one.name for one in served), size(sum(one.size for one in served))
     while True:
         share = loaded_share(served)
-        aside.status(f"Loading {names}  {bar(share)} {share:.0%} of {whole}")
+        aside.status(_line(names, share, whole, aside.width))
         await asyncio.sleep(_REDRAW_SECONDS)
+
+
+def _line(names: str, share: float, whole: str, width: int) -> str:
+    """What is loaded and how far, in `width` columns: where they are few, a shorter bar and name, no name or no bar."""
+    said = f"{share:.0%} of {whole}"
+    room = width - len(f"Loading   [] {said}")
+    signs = min(_BAR, max(room - width_of(names), _SHORTEST_BAR))
+    if room - signs >= _SHORTEST_NAME:
+        return f"Loading {shortened(names, room - signs)}  {bar(share, signs)} {said}"
+    signs = min(_BAR, width - len(f"[] {said}"))
+    return f"{bar(share, signs)} {said}" if signs >= _SHORTEST_BAR else said

@@ -17,14 +17,13 @@ from typing import Any
 
 from aiohttp import web
 
-from runtime.chat.fallback import fallback_line
 from runtime.confining.confinement import Plan
-from runtime.console.aside import Aside
+from runtime.console.aside import Aside, broken
 from runtime.console.loading import loading_shown
 from runtime.console.meter import large, size
+from runtime.console.remarks import remarks
 from runtime.engine.facts import ModelFacts
 from runtime.engine.placement import WorkerAddress
-from runtime.engine.settings import Rope
 from runtime.errors import LoafError, escaped
 from runtime.machine.resources import processors
 from runtime.machine.supervised import is_supervised, notify, notify_reloading, reap_orphans
@@ -187,8 +186,8 @@ def _announce(
     served: Sequence[ServedModel], addresses: Addresses, settings: Settings, confinement: Plan, stops: str
 ) -> None:
     """A few lines for people."""
-    lines = _description(served[0], settings)
-    lines += [line for one in served[1:] for line in _description(one, settings.of_another_model())]
+    lines = _description(served[0], settings, by_name=len(served) > 1)
+    lines += [line for one in served[1:] for line in _description(one, settings.of_another_model(), by_name=True)]
     if addresses.exposed and not settings.server.api_keys:
         lines.append(
             f"Warning: whoever can reach {', '.join(addresses.exposed)} may use the model (--api-key asks for a key)"
@@ -196,12 +195,12 @@ def _announce(
     if settings.server.sandbox:
         lines += confinement.lines()
     lines.append(f"Serving on {', '.join((*addresses.urls, *addresses.paths))} ({stops} stops)")
-    print("\n".join(map(escaped, lines)), file=sys.stderr)
+    print("\n".join(broken(escaped(line), sys.stderr) for line in lines), file=sys.stderr)
     sys.stderr.flush()
 
 
-def _description(served: ServedModel, settings: Settings) -> list[str]:
-    """What is served and with what, and each thing that was decided for a reason."""
+def _description(served: ServedModel, settings: Settings, *, by_name: bool) -> list[str]:
+    """What is served and with what, and each thing that was decided for a reason. `by_name`: there are others."""
     backend = served.engine.described()
     facts = backend.model.facts
     generator = backend.generator
@@ -220,14 +219,10 @@ def _description(served: ServedModel, settings: Settings) -> list[str]:
         lines.append(
             f"The model could have a context of {facts.n_ctx_train:,}; memory allows less (--ctx-size sets it)"
         )
-    if 0 < facts.n_ctx_train < generator.n_ctx and settings.engine.rope == Rope():
-        lines.append(
-            f"The model was trained for {facts.n_ctx_train:,} tokens: what it says behind them makes little sense"
-        )
     lines += [
         f"LoRA adapter {i}: {adapter.name}, scale {adapter.scale:g}" for i, adapter in enumerate(backend.adapters)
     ]
-    lines += [backend.warmth.line, fallback_line(facts, settings.chat.template)]
+    lines += [backend.warmth.line, *remarks(served, settings, by_name=by_name)]
     if (used.max_draft or settings.engine.draft is not None) and facts.keeps_state:
         lines.append("Guessing is off: this model's memory cannot take back a wrong guess")
     if (drafter := backend.drafter) is not None:

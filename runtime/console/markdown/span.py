@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from enum import Flag, auto
 
 import msgspec
-from wcwidth import wcwidth
+
+from runtime.console.widths import width_of
 
 
 class Look(Flag):
@@ -38,11 +39,6 @@ def merged(spans: Iterable[Span]) -> list[Span]:
         elif span.text:
             out.append(span)
     return out
-
-
-def width_of(text: str) -> int:
-    """Columns that `text` takes: none for marks that combine, two for what is wide."""
-    return sum(max(wcwidth(character), 0) for character in text)
 
 
 def width_of_spans(spans: Iterable[Span]) -> int:

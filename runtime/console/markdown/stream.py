@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from runtime.console.markdown.inline import Inline, inline
-from runtime.console.markdown.span import Look, Span, merged, width_of
+from runtime.console.markdown.span import Look, Span, merged
 from runtime.console.markdown.tables import is_table, table
 from runtime.console.markdown.wrapping import Wrapped, rule
+from runtime.console.widths import width_of
 
 LARGEST_TABLE = 500
 """Rows that are held back at most, to find how wide the columns have to be."""

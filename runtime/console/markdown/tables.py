@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 
 from runtime.console.markdown.inline import inline
-from runtime.console.markdown.span import Look, Span, width_of, width_of_spans
+from runtime.console.markdown.span import Look, Span, width_of_spans
 from runtime.console.markdown.wrapping import lines_of
+from runtime.console.widths import width_of
 
 _DELIMITER = re.compile(r"\s*:?-+:?\s*")
 _CELL = re.compile(r"(?:[^|\\`]|\\.|(`+)(?:(?!\1).)+\1|`|\\$)*")

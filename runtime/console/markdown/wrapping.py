@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from wcwidth import wcwidth
 
-from runtime.console.markdown.span import Look, Span, merged, width_of, width_of_spans
+from runtime.console.markdown.span import Look, Span, merged, width_of_spans
+from runtime.console.widths import width_of
 
 
 class Wrapped:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from runtime.console.ansi import styled
 from runtime.console.markdown.inline import HOLD, Inline, inline
-from runtime.console.markdown.span import Look, Span, merged, width_of, width_of_spans
+from runtime.console.markdown.span import Look, Span, merged, width_of_spans
 from runtime.console.markdown.stream import LARGEST_TABLE, MarkdownStream
 from runtime.console.markdown.wrapping import Wrapped, lines_of
+from runtime.console.widths import width_of
 
 MARKS = {look: str(look.name)[0] for look in Look if look is not Look.PLAIN}
 
