@@ -27,9 +27,9 @@ def rehearse(bundle: Bundle, command: click.Command, arguments: Sequence[str], d
     from runtime.cli.translate import settings_from
 
     if "$" not in bundle.args:  # else it depends on the environment
-        flags = command.make_context("FILE", list(arguments), default_map=dict(defaults)).params
+        context = command.make_context("FILE", list(arguments), default_map=dict(defaults))
         with suppress(OSError):  # files are to be where the bundle runs
-            settings_from(bundle.manifest, flags)
+            settings_from(bundle.manifest, context)
     if bundle.manifest.chat_template is not None:
         _try_template(bundle.manifest.chat_template)
 
@@ -51,8 +51,8 @@ def warm_up(
     from runtime.cli.translate import settings_from
     from runtime.models.warming import compute_state
 
-    flags = command.make_context("FILE", list(arguments), default_map=dict(defaults)).params
-    warm = compute_state(bundle, settings_from(bundle.manifest, flags), text.read_text("utf-8"), state)
+    context = command.make_context("FILE", list(arguments), default_map=dict(defaults))
+    warm = compute_state(bundle, settings_from(bundle.manifest, context), text.read_text("utf-8"), state)
     sys.stdout.buffer.write(msgspec.json.encode(warm))
 
 

@@ -80,7 +80,8 @@ def command(
         return
     from runtime.cli.translate import settings_from
 
-    settings = settings_from(bundle.manifest if bundle else None, flags, bundle.path.name if bundle else "")
+    context = click.get_current_context()
+    settings = settings_from(bundle.manifest if bundle else None, context, bundle.path.name if bundle else "")
     if settings.remote is not None:
         settings = _with_fetched(settings, only_look=explain)
     if explain:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from runtime.bundle import Manifest
 from runtime.cli.computing import engine_settings, gpu_settings
@@ -31,13 +32,18 @@ from runtime.settings import (
     WorkerSettings,
 )
 
+_GOING_ON = ("chat", "server")
+"""What goes on until it is ended."""
 
-def settings_from(manifest: Manifest | None, flags: dict[str, Any], file_name: str = "") -> Settings:
-    """`flags` by click's names of them; the bundle's `manifest` has defaults for some."""
+
+def settings_from(manifest: Manifest | None, context: click.Context, file_name: str = "") -> Settings:
+    """What the flags in `context` mean; the bundle's `manifest` has defaults for some."""
+    flags = context.params
     system = manifest.system if manifest is not None else None
     prompt, batch = _prompt(flags), _batch(flags)
-    if flags["chat"] and not (prompt is None and batch is None):
-        raise click.UsageError("Either --chat or something to answer, not both.")
+    chat, server = (_goes_on(context, flag, answers=prompt is not None or batch is not None) for flag in _GOING_ON)
+    if flags["raw"] and prompt is None and _is_typed(context, "raw"):
+        raise click.UsageError("--raw goes with a prompt (-p, -f).")
     return Settings(
         file_name=file_name,
         model=flags["model"],
@@ -47,8 +53,8 @@ def settings_from(manifest: Manifest | None, flags: dict[str, Any], file_name: s
         prompt=prompt,
         images=_shown(flags, "image", "picture"),
         sounds=_shown(flags, "audio", "sound"),
-        serves=flags["server"] or not flags["chat"],
-        chats=_chats(flags),
+        serves=server or not chat,
+        chats=True if chat else False if server else None,  # where neither is said, it is for the terminal to tell
         raw=flags["raw"],
         batch=batch,
         system=flags["system"] if flags["system"] is not None else system,
@@ -103,9 +109,20 @@ def _batch(flags: dict[str, Any]) -> BatchSettings | None:
     return BatchSettings(given, output, servers, flags["parallel"] or None)
 
 
-def _chats(flags: dict[str, Any]) -> bool | None:
-    """Where no flag says what to do, it is for the terminal to tell."""
-    return True if flags["chat"] else False if flags["server"] else None
+def _goes_on(context: click.Context, flag: str, *, answers: bool) -> bool:
+    """Whether what `flag` begins is to be done: not where something is answered, which goes first if it was not typed.
+
+    Raises `click.UsageError` if it was.
+    """
+    is_given: bool = context.params[flag]
+    if is_given and answers and _is_typed(context, flag):
+        raise click.UsageError(f"Either --{flag} or something to answer, not both.")
+    return is_given and not answers
+
+
+def _is_typed(context: click.Context, flag: str) -> bool:
+    """Whether it is on the command line, rather than in the bundle or the environment."""
+    return context.get_parameter_source(flag) is ParameterSource.COMMANDLINE
 
 
 def _server(flags: dict[str, Any]) -> ServerSettings:

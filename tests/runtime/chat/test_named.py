@@ -56,4 +56,4 @@ def test_it_is_written_as_llama_cpp_does(name: str, turns: list[tuple[str, str]]
 
 def test_a_name_stands_for_its_template() -> None:
     context = command.make_context("loaf", ["--chat-template", "mistral-v7"])
-    assert settings_from(None, context.params).chat.template == NAMED["mistral-v7"]
+    assert settings_from(None, context).chat.template == NAMED["mistral-v7"]

@@ -33,11 +33,9 @@ from runtime.settings import (
 from support.places import ROOT
 
 
-def settings(*flags: str) -> Settings:
-    """What `flags` mean. Raises click's errors."""
-    context = command.make_context("loaf", list(flags), auto_envvar_prefix="LOAF")
-    context.params.pop("info")
-    return settings_from(None, context.params)
+def settings(*flags: str, **baked: Any) -> Settings:
+    """What `flags` mean, and those `baked` into the file. Raises click's errors."""
+    return settings_from(None, command.make_context("loaf", list(flags), default_map=baked, auto_envvar_prefix="LOAF"))
 
 
 def test_no_flag_means_the_defaults() -> None:
@@ -261,6 +259,12 @@ REFUSED = [
     ("--rpc a --worker", "Either --worker or --rpc"),
     ("--worker-insecure", "needs --worker"),
     ("--ctx 5x", "--ctx"),
+    ("--server -p hi", "Either --server or something to answer"),
+    ("--chat -p hi", "Either --chat or something to answer"),
+    ("--chat --server --batch a --output b", "Either --chat or something to answer"),
+    ("--server -f -", "Either --server or something to answer"),
+    ("--raw", "--raw goes with a prompt (-p, -f)"),
+    ("--raw --chat", "--raw goes with a prompt (-p, -f)"),
 ]
 
 
@@ -269,6 +273,14 @@ def test_what_makes_no_sense_is_refused(flags: str, says: str) -> None:
     with pytest.raises(click.UsageError) as raised:
         settings(*flags.split())
     assert says in raised.value.format_message()
+
+
+def test_a_file_that_serves_or_chats_answers_all_the_same_where_that_is_typed() -> None:
+    for baked in ({"server": True}, {"chat": True}, {"server": True, "raw": True}):
+        assert settings("-p", "hi", **baked) == msgspec.structs.replace(settings("-p", "hi"), raw="raw" in baked)
+    assert settings(raw=True, server=True) == msgspec.structs.replace(settings("--server"), raw=True)
+    with pytest.raises(click.UsageError, match="Either --server or something to answer"):
+        settings("--server", prompt="hi")
 
 
 def test_an_empty_file_of_keys_protects_nobody(tmp_path: Path) -> None:
