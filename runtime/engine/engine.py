@@ -26,6 +26,7 @@ from runtime.engine.errors import (
     CannotEmbedPieces,
     CannotGenerate,
     EmptyPrompt,
+    EngineBroken,
     EngineError,
     EngineStopped,
     ModelAsleep,
@@ -125,8 +126,9 @@ class Engine:
     # -- for everybody ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin loading; returns at once."""
-        self._thread.start()
+        """Begin loading, unless it has begun; returns at once."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def backend(self) -> Backend:
         """The loaded backend. Raises `StillLoading`, `EngineStopped`, what made loading fail, or it useless since."""
@@ -468,10 +470,10 @@ class Engine:
                     self._outbox.deliver()
                 return True
         except BaseException as bug:
-            self._fail_everything()
+            self._fail_everything(EngineBroken())
             _settle(self.finished, bug)
         else:
-            self._fail_everything()
+            self._fail_everything(EngineStopped())
             _settle(self.finished, None)
         return False
 
@@ -531,7 +533,7 @@ class Engine:
         assert generations is not None, "`_do` refuses what has no generator"
         return action(generations, self.generator(), *arguments)
 
-    def _fail_everything(self) -> None:
+    def _fail_everything(self, error: EngineError) -> None:
         with self._wake:
             self._stopping = True
             for job in self._submitted:
@@ -539,7 +541,7 @@ class Engine:
             self._submitted.clear()
             tasks, self._tasks = self._tasks, deque()
         if self._lanes is not None:
-            self._lanes.fail(EngineStopped())
+            self._lanes.fail(error)
         for task in tasks:
             task()  # fails with `EngineStopped`, which `generator` raises
         self._outbox.deliver()

@@ -30,7 +30,8 @@ LoafError
     ├── GrammarTooCostly     following the grammar would hold up everybody else
     ├── GrammarStuck         the grammar lets no token come next
     ├── QueueFull            too many requests wait already
-    ├── EngineStopped        the engine is shutting down, or a failure has stopped it
+    ├── EngineStopped        the engine is shutting down
+    ├── EngineBroken         a bug has stopped the engine
     └── DecodeFailed         llama.cpp could not compute a batch
 """
 
@@ -366,10 +367,17 @@ class OriginsShareFull(EngineError):
 
 
 class EngineStopped(EngineError):
-    """The request cannot be finished any more."""
+    """The request cannot be finished any more: the program was told to stop, or is stopping for another reason."""
 
     def __init__(self) -> None:
-        super().__init__("the engine has stopped", "Start it again; what was said last on standard error is why.")
+        super().__init__("the server is shutting down", "Ask again when it is back: what came is not complete.")
+
+
+class EngineBroken(EngineError):
+    """A bug has stopped the engine, and with it the program, which ends with the bug on standard error."""
+
+    def __init__(self) -> None:
+        super().__init__("a bug has stopped the engine", "Start it again; what was said last on standard error is why.")
 
 
 class DecodeFailed(EngineError):

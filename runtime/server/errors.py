@@ -119,7 +119,15 @@ _STATUS: dict[type[LoafError], tuple[int, str]] = {
 }
 
 
-_PASSING = (BodiesTooLarge, OriginsShareFull, QueueFull, ServerStopping, StillLoading, TooManyConnections)
+_PASSING = (
+    BodiesTooLarge,
+    EngineStopped,
+    OriginsShareFull,
+    QueueFull,
+    ServerStopping,
+    StillLoading,
+    TooManyConnections,
+)
 """What may be over in a second."""
 
 _COMPARED = (InvalidKey, NoSlotFree, StillLoading)

@@ -38,9 +38,11 @@ def test_a_question_waits_for_the_model(browser: Browser, server: Server) -> Non
         expect(page.get_by_text("Loading model")).to_be_hidden()
 
 
-def test_the_server_goes_and_comes_back(browser: Browser, demo: Path, warm_cache: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
+def test_the_server_goes_and_comes_back(browser: Browser, demo: Path, warm_cache: Path, number: signal.Signals) -> None:
+    """Killed, or told to stop, which ends its answers with an error: either way they can be gone on with."""
     port = free_port()
-    flags = ["--port", str(port)]
+    flags = ["--port", str(port), "--drain-seconds", "0"]
     server = Server(demo, *flags, cache=warm_cache).__enter__()
     try:
         with opened(browser, server.url, excused=NO_ANSWER) as page:
@@ -49,7 +51,7 @@ def test_the_server_goes_and_comes_back(browser: Browser, demo: Path, warm_cache
             endless(page)
             say(page, "And then?")
             expect(page.locator(".turn.assistant .markdown")).to_have_count(2)
-            server.process.kill()
+            server.process.send_signal(number)
             server.process.wait()
             expect(page.get_by_text("The server left before the answer was complete.")).to_be_visible()
             expect(page.get_by_text("The server does not answer.")).to_be_visible()

@@ -51,12 +51,26 @@ def test_an_answer_that_comes_in_another_tab_is_told_as_that(page: Page) -> None
     other.goto(page.url)
     expect(other.get_by_text("Being answered in another tab")).to_be_visible()
     expect(other.get_by_role("button", name="Answer again")).to_be_disabled()
+    expect(other.get_by_text("Can be sent when the answer is complete; Esc stops it")).to_be_visible()
     other.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped.")).to_be_visible()
     expect(other.get_by_text("Stopped.")).to_be_visible()
     expect(other.locator(".turn.assistant .markdown")).to_have_text(
         page.locator(".turn.assistant .markdown").inner_text(), use_inner_text=True
     )
+
+
+def test_enter_sends_nothing_while_an_answer_comes_and_the_hint_says_so(page: Page) -> None:
+    endless(page)
+    say(page, "Who was the first man on the moon?")
+    page.get_by_role("textbox", name="Message").fill("And the second?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Can be sent when the answer is complete; Esc stops it")).to_be_visible()
+    expect(page.get_by_text("Enter sends")).to_have_count(0)
+    expect(page.get_by_role("textbox", name="Message")).to_have_value("And the second?")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("Stopped.")).to_be_visible()
+    expect(page.get_by_text("Enter sends, Shift+Enter begins a line")).to_be_visible()
 
 
 @pytest.mark.parametrize("edits", [False, True], ids=["only looked at", "with an open edit"])

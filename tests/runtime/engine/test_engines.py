@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from runtime.engine.engine import Engine
-from runtime.engine.errors import ContextFailed, EngineStopped, ModelLoadFailed
+from runtime.engine.errors import ContextFailed, EngineBroken, EngineStopped, ModelLoadFailed
 from runtime.engine.facts import LayerSizes
 from runtime.engine.jobs import Generation
 from runtime.engine.llama.binding import import_binding
@@ -116,7 +116,7 @@ def test_a_bug_in_one_leaves_the_others_running() -> None:
             raise ZeroDivisionError
 
     async def body(one: Engine, other: Engine) -> None:
-        with pytest.raises(EngineStopped):
+        with pytest.raises(EngineBroken):
             await text_of(one.submit(counting(1, 5)))
         with pytest.raises(ZeroDivisionError):
             await asyncio.wrap_future(one.finished)

@@ -31,3 +31,33 @@ def test_new_work_is_refused_while_the_old_is_finished(demo: Path, warm_cache: P
             assert "stopping" in json.loads(text)["error"]["message"]
             assert running.recv(100_000), "it goes on"
         assert server.process.wait(timeout=20) == 0
+
+
+STREAMS = [
+    ("/completion", {"prompt": "The"}),
+    ("/v1/completions", {"prompt": "The"}),
+    ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Go"}]}),
+    ("/v1/messages", {"max_tokens": 10**6, "messages": [{"role": "user", "content": "Go"}]}),
+    ("/api/generate", {"prompt": "The"}),
+]
+
+
+def test_what_is_ended_says_that_the_server_is_shutting_down(demo: Path, warm_cache: Path) -> None:
+    """In each dialect, in the stream: nothing was wrong, and standard error tells of nothing."""
+    flags = ("--drain-seconds", "0", "--ctx-size", "1000000", "--parallel", str(len(STREAMS)))
+    with Server(demo, *flags, cache=warm_cache) as server:
+        streams = []
+        for path, body in STREAMS:
+            data = json.dumps({**body, "ignore_eos": True, "stream": True}).encode()
+            stream = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+            stream.sendall(head % (path.encode(), len(data)) + data)
+            assert stream.recv(1000).startswith(b"HTTP/1.1 200"), path
+            streams.append(stream)
+        server.process.send_signal(signal.SIGTERM)
+        for (path, _body), stream in zip(STREAMS, streams, strict=True):
+            with stream, stream.makefile("rb") as answer:
+                last = answer.read()[-1000:]
+            assert b"the server is shutting down" in last, (path, last)
+            assert b"standard error" not in last, (path, last)
+        assert server.process.wait(timeout=20) == 0

@@ -4,20 +4,26 @@ import { type ErrorFields, ServerError, Unreachable } from "./http";
 
 const DONE = "[DONE]";
 
-/** Raises Unreachable where the stream breaks off, and ServerError for an error in its middle. */
+const UNAVAILABLE = 503;
+
+/** Raises Unreachable where the stream breaks off or the server says that it is leaving, and ServerError for an error in its middle. */
 export async function* events<T extends object>(response: Response): AsyncGenerator<T> {
   for await (const line of lines(response)) {
     if (!line.startsWith("data: ")) continue;
     const data = line.slice("data: ".length);
     if (data === DONE) return;
     const value = JSON.parse(data) as T | Failure;
-    if (isFailure(value)) throw new ServerError(500, value.error.message, value.error);
+    if (isFailure(value)) throw errorOf(value);
     yield value;
   }
 }
 
 interface Failure {
-  error: ErrorFields & { message: string };
+  error: ErrorFields & { message: string; code?: number };
+}
+
+function errorOf({ error }: Failure): Error {
+  return error.code === UNAVAILABLE ? new Unreachable(error.message) : new ServerError(error.code ?? 500, error.message, error);
 }
 
 function isFailure(value: object): value is Failure {

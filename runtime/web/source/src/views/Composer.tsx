@@ -124,7 +124,10 @@ export function Composer() {
         <div class="row">
           <FilePicker onFiles={(files) => void attach(files)} />
           {senses.value.hears && canRecord() && <VoiceNote onFile={(file) => void attach([file])} onProblem={(told) => (problem.value = told)} />}
-          <span class={isWaiting.value ? "hint" : "hint usual"} role="status">{isWaiting.value ? "Goes off as soon as the model is ready" : "Enter sends, Shift+Enter begins a line"}</span>
+          <span class="hint">
+            <span role="status">{isWaiting.value && "Goes off as soon as the model is ready"}</span>
+            {!isWaiting.value && <span class="usual">{isRunning ? "Can be sent when the answer is complete; Esc stops it" : "Enter sends, Shift+Enter begins a line"}</span>}
+          </span>
           {/* Keys: were it one button, the press that stops would also be one that sends. */}
           {isRunning ? (
             <button key="stop" type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={stopIt}><Icon name="stop" /></button>
