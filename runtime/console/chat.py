@@ -6,6 +6,7 @@ Knows conversations and the engine. How keys become lines, `editing/editor.py` k
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,7 @@ from runtime.console.commands import Command, Mistake, help_groups, parse
 from runtime.console.keyboard import silent_keyboard
 from runtime.console.markdown.span import Look, Span
 from runtime.console.models import ChatModels
+from runtime.console.paths import typed_path
 from runtime.console.saving import load, save
 from runtime.console.screen import Screen
 from runtime.console.showing import dropped, show
@@ -194,13 +196,13 @@ class Chat:
             case "retry":
                 await self._retry()
             case "image":
-                self._show("picture", _path(command.argument))
+                self._show("picture", typed_path(command.argument))
             case "audio":
-                self._show("sound", _path(command.argument))
+                self._show("sound", typed_path(command.argument))
             case "save":
-                self._save(_path(command.argument))
+                self._save(typed_path(command.argument))
             case "load":
-                self._load(_path(command.argument))
+                self._load(typed_path(command.argument))
             case "model":
                 await self._model(command.argument)
             case "stats":
@@ -250,7 +252,7 @@ class Chat:
         self._say(f"{path.name} goes with what is asked next" if len(self._shown) == 1 else f"{path.name}, too")
 
     def _save(self, path: Path) -> None:
-        if path.exists() and path.resolve() not in self._files:
+        if os.path.lexists(path) and path.resolve() not in self._files:
             self._complain(f"{path} exists: name another file, or remove that one")
             return
         try:
@@ -308,12 +310,3 @@ class Chat:
 
 def _tokens(count: int) -> str:
     return f"{count:,} token{'' if count == 1 else 's'}"
-
-
-def _path(text: str) -> Path:
-    """A file by the name that a shell would understand."""
-    path = Path(text)
-    try:
-        return path.expanduser()
-    except RuntimeError:  # whose home it is is not known
-        return path

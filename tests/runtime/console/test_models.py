@@ -136,8 +136,8 @@ def test_a_flag_names_the_model_that_is_meant(
 ) -> None:
     said = run(two, "-m", "twin", "-p", MOON, "--temp", "0")
     assert "Neil Armstrong" in said.stdout, said.stderr
-    assert "twin: llama" in (explained := run(two, "-m", "twin", "--explain").stdout)
-    assert "demo: " not in explained
+    assert "twin is llama" in (explained := run(two, "-m", "twin", "--explain").stdout)
+    assert "demo is " not in explained
     said = run(two, "-m", "third", "-p", "x")
     assert said.returncode == 1
     assert "third is neither a file nor a model in this one\nInside are demo, twin: -m twin names" in said.stderr
