@@ -68,7 +68,7 @@ def test_an_edit_that_was_left_by_escape_can_be_gone_on_with(browser: Browser, s
         edit = page.get_by_role("button", name="Edit and send again")
         edit.click()
         edited(page).press("Escape")
-        expect(page.get_by_text("What you changed is kept.")).to_have_count(0)
+        expect(page.get_by_role("button", name="Go on editing")).to_have_count(0)
         edit.click()
         edited(page).fill("half an edit")
         edited(page).press("Escape")

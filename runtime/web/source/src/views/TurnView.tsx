@@ -62,7 +62,7 @@ function Question({ turn }: { turn: Turn }) {
       </div>
       {isLeft && (
         <p class="put-away">
-          <span role="status">What you changed is kept.</span>
+          <span role="status">Your edit is kept.</span>
           <button type="button" class="quiet" onClick={() => edit(turn)}>Go on editing</button>
           <button type="button" class="quiet" onClick={(event) => endEdit(event.currentTarget, () => drop(turn.id))}>Discard</button>
         </p>
