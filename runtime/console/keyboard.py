@@ -19,6 +19,7 @@ def silent_keyboard() -> Iterator[None]:
     silent = termios.tcgetattr(terminal)
     silent[0] &= ~termios.ICRNL  # Enter stays the key that it is at the prompt
     silent[3] &= ~(termios.ECHO | termios.ICANON)
+    silent[3] |= termios.NOFLSH  # Ctrl-C stops the answer; what was typed before it waits all the same
     termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
     try:
         yield

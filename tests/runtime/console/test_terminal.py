@@ -93,6 +93,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(open_terminal: Open) -> Non
     chat.type("typed meanwhile" + CTRL_C)
     chat.until("(stopped after ")
     chat.until(READY)
+    chat.until("typed meanwhile")
     chat.type(CTRL_C)
     chat.until("Ctrl-D ends the chat")
     chat.until(READY)
