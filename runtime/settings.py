@@ -242,6 +242,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Everything. `model` None: the weights in the bundle; `remote` are those that are to be fetched first. `worker`
     None: this machine has the model, rather than computing for one that has.
 
+    `model` may name one of the bundle's, too, where no file is called so.
     Where there is a `prompt` or a `batch`, that is answered and nothing else done; `images` and `sounds` belong to
     the prompt.
     Otherwise the program `serves` over HTTP, and `chats` in the terminal: None, where there is one.
@@ -271,6 +272,14 @@ class Settings(msgspec.Struct, frozen=True):
     chat: ChatSettings = msgspec.field(default_factory=ChatSettings)
     sampling: Sampling = msgspec.field(default_factory=Sampling)
     log: LogSettings = msgspec.field(default_factory=LogSettings)
+
+    @property
+    def loads_when_chosen(self) -> bool:
+        """Whether of several models the one that is spoken with is loaded, and no other: where only the terminal chats.
+
+        What workers have of a model stays there, so with them all are.
+        """
+        return not self.serves and not self.gpu.workers
 
     def of_another_model(self) -> Settings:
         """What of this holds for the further models of a bundle: all but what can only be meant for the first one.

@@ -192,7 +192,8 @@ SAMPLING = (
 )  # fmt: skip
 
 MODEL = (
-    _value("-m --model", _FILE, "Load this GGUF instead of the one inside."),
+    _value("-m --model", _FILE,
+           "Load this GGUF instead of the one inside; or of several inside, by its name, the one that is meant."),
     _value("-hf -hfr --hf-repo", HubName(), "The same from Hugging Face's hub, fetched into the cache folder first."),
     _value("-mu --model-url", str, "The same from an address, which begins with https://.", metavar="URL"),
     _value("-c --ctx-size", Whole(0),

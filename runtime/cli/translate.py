@@ -57,7 +57,7 @@ def settings_from(manifest: Manifest | None, flags: dict[str, Any], file_name: s
         worker=_worker(flags),
         engine=engine_settings(flags),
         gpu=gpu_settings(flags),
-        chat=_chat(flags, manifest.chat_template if manifest is not None else None),
+        chat=_chat(flags, None if manifest is None else _baked_template(manifest, flags)),
         sampling=sampling_settings(flags),
         log=LogSettings(flags["verbose"], flags["log_file"], flags["log_format"]),
     )
@@ -201,6 +201,13 @@ def _chat(flags: dict[str, Any], template: str | None) -> ChatSettings:
         thought_message=flags["reasoning_budget_message"] or "",
         media=MediaSources(flags["media_urls"], folder(flags["media_path"])),
     )
+
+
+def _baked_template(manifest: Manifest, flags: dict[str, Any]) -> str | None:
+    """The bundle's, which is its first model's: another that is named has its own."""
+    first = next((model.name for model in manifest.models if model.role == "model"), None)
+    is_another = flags["model"] not in (None, Path(first or ""))
+    return None if is_another or _remote(flags) is not None else manifest.chat_template
 
 
 def _template_values(flags: dict[str, Any]) -> dict[str, Any]:

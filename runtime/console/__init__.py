@@ -2,7 +2,7 @@
 
 once → `-p`                                     begin, chat → a conversation, from its beginning
 answering, speed → an answer as it comes        commands, transcript, saving → what can be done with it
-editing, keyboard, standard_input, showing → in
+models → who answers                            editing, keyboard, standard_input, showing, paths → in
                                                 screen, written, markdown, ansi, printable → out
 abilities, aside → whether anybody looks        loading, fetching, meter → how far something is
 errors → what can go wrong

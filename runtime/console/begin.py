@@ -12,6 +12,7 @@ from runtime.console.abilities import has_terminal
 from runtime.console.aside import Aside
 from runtime.console.errors import NoTerminal
 from runtime.console.loading import loading_shown
+from runtime.console.models import ChatModels, any_writes
 from runtime.engine.errors import CannotGenerate
 from runtime.models.served import ServedModel
 from runtime.settings import Settings
@@ -24,8 +25,9 @@ def chat(served: Sequence[ServedModel], settings: Settings) -> None:
 
 async def _chat(served: Sequence[ServedModel], settings: Settings) -> None:
     aside = Aside()
-    async with loading_shown(served, aside):
-        await asyncio.gather(*(asyncio.wrap_future(one.engine.ready) for one in served))
+    loading = served[:1] if settings.loads_when_chosen else served
+    async with loading_shown(loading, aside):
+        await asyncio.gather(*(asyncio.wrap_future(one.engine.ready) for one in loading))
     if line := fallback_line(served[0].engine.described().model.facts, settings.chat.template):
         aside.say(f"{line}\n")
     chatting = chat_beside(served, settings)
@@ -40,14 +42,13 @@ async def _chat(served: Sequence[ServedModel], settings: Settings) -> None:
 
 
 def chat_beside(served: Sequence[ServedModel], settings: Settings) -> Awaitable[None] | None:
-    """A chat with those of `served` that write text; None where none does. All are loaded. Raises `NoTerminal`."""
+    """A chat with those of `served` that write text; None where none does. Raises `NoTerminal`."""
     if not has_terminal():
         raise NoTerminal
-    able = [one for one in served if one.engine.backend().generator is not None]
-    if not able:
+    if not any_writes(served):
         return None
     from runtime.console.chat import Chat
     from runtime.console.editing.editor import Editor
     from runtime.console.screen import Screen
 
-    return Chat(able, settings, Screen(), Editor().read).run()
+    return Chat(ChatModels(served, settings), settings, Screen(), Editor().read).run()

@@ -6,9 +6,10 @@ Knows conversations and the engine. How keys become lines, `editing/editor.py` k
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -18,12 +19,13 @@ from runtime.chat.answer import CallDelta, ReasoningDelta
 from runtime.chat.conversation import Conversation
 from runtime.chat.job import ChatFinished, ChatJob, chat_job
 from runtime.chat.media import takes
-from runtime.chat.prompts import Prompts
 from runtime.console.answering import Answering
 from runtime.console.aside import Aside
 from runtime.console.commands import Command, Mistake, help_groups, parse
 from runtime.console.keyboard import silent_keyboard
 from runtime.console.markdown.span import Look, Span
+from runtime.console.models import ChatModels
+from runtime.console.paths import typed_path
 from runtime.console.saving import load, save
 from runtime.console.screen import Screen
 from runtime.console.showing import dropped, show
@@ -36,7 +38,6 @@ from runtime.engine.types import FinishReason, GenerationRequest
 from runtime.errors import LoafError
 from runtime.media.given import Gathering, Given
 from runtime.media.kinds import Kind
-from runtime.models.served import ServedModel
 from runtime.settings import Settings
 
 _CUT_OFF = {
@@ -54,24 +55,22 @@ class _Measured(msgspec.Struct, frozen=True):
 
 
 class Chat:
-    """One conversation with `models` that are loaded, the first of them to begin with. `read` gives what is typed.
+    """One conversation with `models`, one of them at a time. `read` gives what is typed.
 
     It raises `EOFError` where nothing more comes, and `KeyboardInterrupt` where a line was given up.
     """
 
     def __init__(
         self,
-        models: Sequence[ServedModel],
+        models: ChatModels,
         settings: Settings,
         screen: Screen,
         read: Callable[[], Awaitable[str]],
     ) -> None:
         self._models = models
-        self._served = models[0]
         self._settings = settings
         self._screen = screen
         self._read = read
-        self._prompts = Prompts(self._served.engine, None, settings.chat)
         self._transcript = Transcript(settings.system)
         self._answering: Answering | None = None
         self._is_stopped = False
@@ -86,7 +85,7 @@ class Chat:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._stop_answer)
         try:
-            self._say(f"Chat with {self._served.name}: /help tells how, Ctrl-D ends it")
+            self._say(f"Chat with {self._models.spoken_with.name}: /help tells how, Ctrl-D ends it")
             while await self._turn():
                 pass
         finally:
@@ -127,7 +126,7 @@ class Chat:
             await self._answer(asked)
 
     def _projector(self) -> Projector | None:
-        return self._served.engine.backend().projector
+        return self._models.spoken_with.engine.backend().projector
 
     def _stop_answer(self) -> None:
         self._is_stopped = True
@@ -140,7 +139,7 @@ class Chat:
         self._is_stopped = False
         with silent_keyboard():
             job = await asyncio.to_thread(self._job, asked)
-            self._answering = Answering(self._served.engine, job)
+            self._answering = Answering(self._models.spoken_with.engine, job)
             try:
                 if self._is_stopped:
                     self._answering.stop()
@@ -153,7 +152,7 @@ class Chat:
         if sampling.seed is not None:  # another try is another answer
             sampling = msgspec.structs.replace(sampling, seed=(sampling.seed + self._tries) & 0xFFFFFFFF)
         wanted = GenerationRequest((), self._settings.max_tokens, sampling=sampling, reports_progress=True)
-        return chat_job(self._prompts, Conversation(asked.messages, media=asked.media), wanted)
+        return chat_job(self._models.prompts, Conversation(asked.messages, media=asked.media), wanted)
 
     async def _write(self, asked: Transcript, started: float) -> None:
         assert self._answering is not None
@@ -197,15 +196,15 @@ class Chat:
             case "retry":
                 await self._retry()
             case "image":
-                self._show("picture", _path(command.argument))
+                self._show("picture", typed_path(command.argument))
             case "audio":
-                self._show("sound", _path(command.argument))
+                self._show("sound", typed_path(command.argument))
             case "save":
-                self._save(_path(command.argument))
+                self._save(typed_path(command.argument))
             case "load":
-                self._load(_path(command.argument))
+                self._load(typed_path(command.argument))
             case "model":
-                self._model(command.argument)
+                await self._model(command.argument)
             case "stats":
                 self._stats()
         return True
@@ -253,7 +252,7 @@ class Chat:
         self._say(f"{path.name} goes with what is asked next" if len(self._shown) == 1 else f"{path.name}, too")
 
     def _save(self, path: Path) -> None:
-        if path.exists() and path.resolve() not in self._files:
+        if os.path.lexists(path) and path.resolve() not in self._files:
             self._complain(f"{path} exists: name another file, or remove that one")
             return
         try:
@@ -279,20 +278,19 @@ class Chat:
             answer.say(self._transcript.answer.content)
             answer.finish()
 
-    def _model(self, name: str) -> None:
-        if name and name != self._served.name:
-            found = next((one for one in self._models if one.name == name), None)
-            if found is None:
-                self._complain(f"there is no model {name} that writes text; /model lists those that do")
+    async def _model(self, name: str) -> None:
+        if name and name != self._models.spoken_with.name:
+            try:
+                await self._models.speak_with(name)
+            except OSError as error:
+                self._complain(f"{error.filename or 'system'}: {error.strerror or error}")
                 return
-            self._served = found
-            self._prompts = Prompts(found.engine, None, self._settings.chat)
             self._measured = None
-        others = ", ".join(one.name for one in self._models if one is not self._served)
-        self._say(f"model: {self._served.name}" + (f"; others: {others}" if others else ""))
+        others = ", ".join(one.name for one in self._models.others)
+        self._say(f"model: {self._models.spoken_with.name}" + (f"; others: {others}" if others else ""))
 
     def _stats(self) -> None:
-        generator = self._served.engine.backend().generator
+        generator = self._models.spoken_with.engine.backend().generator
         assert generator is not None
         if self._measured is None:
             self._say(f"context 0 of {generator.n_ctx:,} tokens; nothing was answered yet")
@@ -312,12 +310,3 @@ class Chat:
 
 def _tokens(count: int) -> str:
     return f"{count:,} token{'' if count == 1 else 's'}"
-
-
-def _path(text: str) -> Path:
-    """A file by the name that a shell would understand."""
-    path = Path(text)
-    try:
-        return path.expanduser()
-    except RuntimeError:  # whose home it is is not known
-        return path

@@ -6,6 +6,7 @@ LoafError
 ├── NoPrompt                there is nothing to answer
 ├── AnswerCutOff            the answer ended before the model ended it
 ├── NoTerminal              a chat needs one
+├── NoSuchWriter            none of the chat's models is called so
 └── ConversationUnreadable  a file holds no conversation
 """
 
@@ -55,6 +56,14 @@ class NoTerminal(LoafError):
 
     def __init__(self) -> None:
         super().__init__("--chat needs a terminal", "In a pipe, -p TEXT answers once.")
+
+
+class NoSuchWriter(LoafError):
+    """No model of this `name` writes text."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no model {name} that writes text; /model lists those that do")
+        self.name = name
 
 
 class ConversationUnreadable(LoafError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from runtime.chat.messages import Message
-from runtime.media.given import Given, joined, with_words
+from runtime.media.given import Given, apart, joined
 
 
 class Transcript(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Transcript(msgspec.Struct, frozen=True):
         """What the user said last, for people."""
         asked = next((turn.content for turn in reversed(self.turns) if turn.role == "user"), None)
         words = {one.mark: one.word for one in self.shown}
-        return None if asked is None else with_words(asked, lambda mark: words.get(mark, mark))
+        return None if asked is None else " ".join(words.get(piece, piece) for piece in apart(asked) if piece)
 
     @property
     def answer(self) -> Message | None:

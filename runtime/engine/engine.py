@@ -126,8 +126,9 @@ class Engine:
     # -- for everybody ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin loading; returns at once."""
-        self._thread.start()
+        """Begin loading, unless it has begun; returns at once."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def backend(self) -> Backend:
         """The loaded backend. Raises `StillLoading`, `EngineStopped`, what made loading fail, or it useless since."""

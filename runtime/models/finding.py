@@ -1,10 +1,13 @@
 """Which weights are to be served: those in the bundle, with what lies beside them, or those that a flag names.
 
+A flag names a file, or one of the bundle's models.
+
 Refuses to know what is in them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +22,18 @@ class NoModel(LoafError):
 
     def __init__(self) -> None:
         super().__init__("no model", "Name one with -m FILE.gguf, or run a bundle.")
+
+
+class NoSuchModel(LoafError):
+    """`name` is neither a file nor one of the `inside`, the bundle's models."""
+
+    def __init__(self, name: str, inside: Sequence[str]) -> None:
+        super().__init__(
+            f"{name} is neither a file nor a model in this one",
+            f"Inside are {', '.join(inside)}: -m {inside[-1]} names one of them, -m FILE.gguf another.",
+        )
+        self.name = name
+        self.inside = tuple(inside)
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -46,14 +61,26 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def find_weights(bundle: Bundle | None, outside: Path | None) -> list[Found]:
-    """Those in the file `outside`, else the bundle's. Raises `NoModel`, `WeightsNotBeside`, `OSError`."""
-    if outside is not None:
+    """Those in the file `outside`, or the bundle's model of this name; else all of the bundle's.
+
+    Raises `NoModel`, `NoSuchModel`, `WeightsNotBeside`, `OSError`.
+    """
+    if outside is not None and (bundle is None or _is_file(outside)):
         weights, size = _outside(outside)
         return [Found(outside.stem, weights, size, "", keeps_cache=True)]
     if bundle is None:
         raise NoModel
+    inside = bundle.served_models()
+    named = [(number, model) for number, model in enumerate(inside) if outside is None or model.name == str(outside)]
+    if not named:
+        raise NoSuchModel(str(outside), [model.name for model in inside])
     check_beside(bundle)
-    return [_found(bundle, model, is_first=number == 0) for number, model in enumerate(bundle.served_models())]
+    return [_found(bundle, model, is_first=number == 0) for number, model in named]
+
+
+def _is_file(outside: Path) -> bool:
+    """Whether a file is meant, rather than a model by its name: where there is one, or it is written as one."""
+    return outside.exists() or len(outside.parts) > 1 or outside.suffix.lower() == ".gguf"
 
 
 def find_draft(path: Path) -> Draft:

@@ -55,7 +55,9 @@ def open_models(bundle: Bundle | None, settings: Settings) -> tuple[ServedModel,
     """Start loading the model that `settings` name, or the bundle's own: one at least, the first is the primary one.
 
     They load side by side; where there may be a GPU, one after the other, so that each finds what those before have
-    left of it. Where nothing is served, one that writes text is all that is needed. Raises `NoModel`, `OSError`.
+    left of it. For a prompt, one that writes text is all that is needed. Where only the terminal chats, all that write
+    text are there, and those behind the first begin to load when their engines are started, with the memory of one
+    model each. Raises `NoModel`, `OSError`.
     """
     found, shared = _find_all(bundle, settings)
     worker = Worker()
@@ -64,8 +66,10 @@ def open_models(bundle: Bundle | None, settings: Settings) -> tuple[ServedModel,
     if settings.gpu.workers:
         _give_up_when_a_worker_is_lost(served)
     for one in found:
-        after = served[-1].engine if served and in_turn else None
+        after = served[-1].engine if served and in_turn and not settings.loads_when_chosen else None
         served.append(_open(one, settings.of_another_model() if served else settings, shared, worker, after))
+    for each in served[:1] if settings.loads_when_chosen else served:
+        each.engine.start()
     return tuple(served)
 
 
@@ -99,10 +103,16 @@ def look_at_models(bundle: Bundle | None, settings: Settings) -> Iterator[tuple[
 def _find_all(bundle: Bundle | None, settings: Settings) -> tuple[list[Found], _Shared]:
     found = find_weights(bundle, settings.model)
     if settings.prompt is not None or not settings.serves:
-        found = [next((one for one in found if one.keeps_cache), found[0])]
+        found = [one for one in found if one.keeps_cache] or found[:1]
+    if settings.prompt is not None:
+        found = found[:1]
     draft = draft_of(found[0], settings.engine)
-    sizes = [one.size + projector_size(one, settings.engine) for one in found] + ([] if draft is None else [draft.size])
-    free = share_memory(memory().available, sizes, sum(one.keeps_cache for one in found))
+    sizes = [one.size + projector_size(one, settings.engine) for one in found]
+    sizes[0] += 0 if draft is None else draft.size
+    sharers = sum(one.keeps_cache for one in found)
+    if settings.loads_when_chosen:
+        sizes, sharers = [max(sizes)], 1
+    free = share_memory(memory().available, sizes, sharers)
     return found, _Shared(bundle, free, len(found) > 1)
 
 
@@ -177,7 +187,6 @@ def _open(found: Found, settings: Settings, shared: _Shared, worker: Worker, aft
         disk=None if own.disk is None else _disk(own.disk, opener.key),
         worker=worker,
     )
-    engine.start()
     return ServedModel(found.name, found.weights, found.size, found.digest, engine, loading, opener.files)
 
 

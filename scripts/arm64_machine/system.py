@@ -17,7 +17,7 @@ from bundler.store.cache import cached, key_of, log_file
 _PACKAGES = (
     *("python3", "libc-bin", "bash", "dash", "coreutils", "sed", "grep", "gawk", "tar", "gzip", "findutils"),
     *("util-linux", "mount", "procps", "debianutils", "busybox", "hostname", "binutils"),
-    *("zip", "unzip", "p7zip-full", "libarchive-tools", "libgomp1", "libstdc++6", "openssl"),
+    *("zip", "unzip", "p7zip-full", "libarchive-tools", "gcc", "libc6-dev", "libgomp1", "libstdc++6", "openssl"),
 )
 _TESTED_WITH = ("pytest==", "pytest-timeout==", "pytest-xdist==", "hypothesis==")
 STATIC_BUSYBOX = "usr/lib/busybox-static"
@@ -57,7 +57,7 @@ def _settle(folder: Path) -> None:
             (folder / name).symlink_to(f"usr/{name}")
     for name in ("dev", "proc", "sys", "tmp", "root", "run"):
         (folder / name).mkdir(exist_ok=True)
-    for name, target in (("awk", "gawk"), ("which", "which.debianutils")):
+    for name, target in (("awk", "gawk"), ("which", "which.debianutils"), ("cc", "gcc")):
         (folder / "usr/bin" / name).unlink(missing_ok=True)
         (folder / "usr/bin" / name).symlink_to(target)
     (folder / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")

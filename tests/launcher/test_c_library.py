@@ -7,6 +7,7 @@ Systems are roots with a busybox, and a stand-in for their loader; where what is
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 from support.bundles import loaf
 from support.roots import ENVIRONMENT, Root, empty_root, needs_root, shown
 
-LOADER = "lib64/ld-linux-x86-64.so.2"
+LOADER = {"x86_64": "lib64/ld-linux-x86-64.so.2", "aarch64": "lib/ld-linux-aarch64.so.1"}[platform.machine()]
 CORES = "root/.cache/loaf"
 HOME = "/root/.cache/loaf"
 
@@ -49,7 +50,7 @@ def stage(empty: Root, tmp_path_factory: pytest.TempPathFactory) -> Root:
         (core / name).write_text(f"#!/bin/sh\necho {says}\n")
         (core / name).chmod(0o755)
     (core / ".place.host.1").write_text(f"{HOME}/{core.name}\n")
-    (root.path / "lib64").mkdir()
+    (root.path / LOADER).parent.mkdir(exist_ok=True)
     return root
 
 

@@ -73,6 +73,37 @@ def test_code_is_coloured_and_copied(browser: Browser, server: Server) -> None:
         assert page.evaluate("navigator.clipboard.readText()") == 'print("<script>")  # x'
 
 
+BIT_BY_BIT = """() => {
+  const fetched = window.fetch;
+  window.fetch = (what, ...rest) => {
+    if (!String(what.url ?? what).includes("/chat/completions")) return fetched(what, ...rest);
+    const body = new ReadableStream({ start: (to) => { window.come = (content) => {
+      const piece = { choices: [{ index: 0, delta: { content }, finish_reason: null }] };
+      to.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(piece)}\\n\\n`));
+    }; } });
+    return Promise.resolve(new Response(body, { headers: { "content-type": "text/event-stream" } }));
+  };
+}"""
+"""Has an answer come as `come` says it."""
+
+
+def test_code_is_coloured_while_it_comes(page: Page) -> None:
+    """With each line, and where a line does not go on for a while."""
+    page.evaluate(BIT_BY_BIT)
+    say(page, "Code?")
+    code = page.locator(".answering code")
+    for come, shown, strings in (
+        ("```python\nprint(", "print(", []),
+        ("'some", "print('some", ["'some"]),
+        (" words')", "print('some words')", ["'some words'"]),
+        ("\n'more'\n'of", "print('some words')\n'more'\n'of", ["'some words'", "'more'", "'of"]),
+        (" it'\n```\n\nSo.", "print('some words')\n'more'\n'of it'", ["'some words'", "'more'", "'of it'"]),
+    ):
+        page.evaluate("come => window.come(come)", come)
+        expect(code).to_have_text(shown, use_inner_text=True)
+        expect(code.locator(".hljs-string")).to_have_text(strings)
+
+
 def test_long_lines_of_code_are_wrapped_where_one_likes(browser: Browser, server: Server) -> None:
     text = f"```python\nprint('{'long ' * 60}')\n```\n\n```python\nshort()\n```"
     with opened(browser, server.url, before=answering({"content": text})) as page:

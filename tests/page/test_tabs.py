@@ -51,8 +51,9 @@ def test_an_answer_that_comes_in_another_tab_is_told_as_that(page: Page) -> None
     other.goto(page.url)
     expect(other.get_by_text("Being answered in another tab")).to_be_visible()
     expect(other.get_by_role("button", name="Answer again")).to_be_disabled()
-    expect(other.get_by_text("Can be sent when the answer in the other tab is complete")).to_be_visible()
-    page.get_by_role("button", name="Stop").click()
+    expect(other.get_by_text("Can be sent when the answer is complete; Esc stops it")).to_be_visible()
+    other.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped.")).to_be_visible()
     expect(other.get_by_text("Stopped.")).to_be_visible()
     expect(other.locator(".turn.assistant .markdown")).to_have_text(
         page.locator(".turn.assistant .markdown").inner_text(), use_inner_text=True
@@ -70,6 +71,25 @@ def test_enter_sends_nothing_while_an_answer_comes_and_the_hint_says_so(page: Pa
     page.keyboard.press("Escape")
     expect(page.get_by_text("Stopped.")).to_be_visible()
     expect(page.get_by_text("Enter sends, Shift+Enter begins a line")).to_be_visible()
+
+
+@pytest.mark.parametrize("edits", [False, True], ids=["only looked at", "with an open edit"])
+def test_an_answer_is_seen_as_it_comes_in_another_tab(two: tuple[Page, Page], edits: bool) -> None:
+    page, other = two
+    page.unroute_all()
+    endless(page)
+    say(page, "Who was the first man on the moon?")
+    expect(other.locator(".bubble")).to_have_count(2)
+    if edits:
+        other.get_by_role("button", name="Edit and send again").last.click()
+    expect(other.locator(".turn.assistant .markdown").last).to_contain_text("Armstrong")
+    expect(other.get_by_text("Being answered in another tab")).to_be_visible()
+    expect(page.locator(".answering")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    whole = page.locator(".turn.assistant .markdown").last
+    expect(other.get_by_text("Stopped.")).to_be_visible()
+    expect(other.locator(".turn.assistant .markdown").last).to_have_text(whole.inner_text(), use_inner_text=True)
+    expect(other.get_by_role("textbox", name="Edit the message")).to_have_count(int(edits))
 
 
 def test_what_was_said_in_another_tab_is_shown_and_gone_on_with(two: tuple[Page, Page]) -> None:

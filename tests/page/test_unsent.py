@@ -60,6 +60,33 @@ def test_what_is_half_written_is_there_again(browser: Browser, server: Server, r
         expect(edited(page)).to_have_count(0)
 
 
+@pytest.mark.parametrize("reloads", [False, True], ids=["at once", "after a reload"])
+def test_an_edit_that_was_left_by_escape_can_be_gone_on_with(browser: Browser, server: Server, reloads: bool) -> None:
+    with opened(browser, server.url, before=answering({"content": "one"})) as page:
+        say(page, "first")
+        last_answer(page)
+        edit = page.get_by_role("button", name="Edit and send again")
+        edit.click()
+        edited(page).press("Escape")
+        expect(page.get_by_role("button", name="Go on editing")).to_have_count(0)
+        edit.click()
+        edited(page).fill("half an edit")
+        edited(page).press("Escape")
+        expect(page.locator(".bubble")).to_have_text("first")
+        if reloads:
+            page.reload()
+        page.get_by_role("button", name="Go on editing").click()
+        expect(edited(page)).to_have_value("half an edit")
+        edited(page).press("Escape")
+        edit.click()
+        expect(edited(page)).to_have_value("half an edit")
+        edited(page).press("Escape")
+        page.get_by_role("button", name="Discard").click()
+        expect(edit).to_be_focused()
+        edit.click()
+        expect(edited(page)).to_have_value("first")
+
+
 def test_a_new_conversation_keeps_its_draft_its_files_and_its_system_prompt(browser: Browser, server: Server) -> None:
     with opened(browser, server.url, before=answering({"content": "one"})) as page:
         say(page, "first")

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from runtime.console.chat import Chat
+from runtime.console.models import ChatModels
 from runtime.console.screen import Screen
 from runtime.engine.engine import Engine
 from runtime.engine.types import Sampling
@@ -36,7 +37,7 @@ def chat(projector: Path | None, *typed: str) -> list[str]:
         settings = Settings(max_tokens=4, sampling=Sampling(temperature=0.0))
         try:
             await asyncio.wrap_future(engine.ready)
-            await asyncio.wait_for(Chat([served], settings, Screen(screen), read).run(), 60)
+            await asyncio.wait_for(Chat(ChatModels([served], settings), settings, Screen(screen), read).run(), 60)
         finally:
             engine.stop()
             engine.join(10)

@@ -16,6 +16,7 @@ from prompt_toolkit.shortcuts.prompt import CompleteStyle, PromptSession
 from runtime.console.commands import COMMANDS
 from runtime.console.standard_input import repaired
 
+_WITH_FILES = frozenset(f"/{name}" for name, form in COMMANDS.items() if form.takes == "FILE")
 _MARK, _MARK_BELOW = "> ", "… "
 
 
@@ -73,5 +74,5 @@ class _Commands(Completer):
             return
         if not space:
             yield from (Completion(name, -len(command) + 1) for name in COMMANDS if name.startswith(command[1:]))
-        elif command in ("/image", "/save", "/load"):
+        elif command in _WITH_FILES:
             yield from self._paths.get_completions(Document(argument, len(argument)), complete_event)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
 import os
 import re
-import signal
 import stat
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,19 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.chat.messages import Message
-from runtime.console.chat import Chat
 from runtime.console.commands import COMMANDS, Command, Mistake, help_groups, parse
 from runtime.console.errors import ConversationUnreadable
 from runtime.console.saving import load, save
-from runtime.console.screen import Screen
 from runtime.console.transcript import Transcript
-from runtime.engine.engine import Engine
-from runtime.engine.weights import Weights
 from runtime.media.given import Gathering
-from runtime.models.served import ServedModel
 from runtime.settings import ChatSettings, Settings
-from support.fakes import FakeContext, FakeModel
 from support.places import ROOT
+from support.speakers import Speaker, chat
 
 LINES: list[tuple[str, Command | Mistake | None]] = [
     ("hello", None),
@@ -134,69 +125,6 @@ def test_no_conversation_is_told_as_such(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "talk.json").write_bytes(data)
     with pytest.raises(ConversationUnreadable, match="no conversation"):
         load(tmp_path / "talk.json", Gathering())
-
-
-class Speaker(FakeModel):
-    """Says `script`, a piece a token, over and over with `goes_on`; remembers what it was asked."""
-
-    def __init__(self, *script: str, goes_on: bool = False) -> None:
-        super().__init__(ends_at=0 if goes_on else len(script) + 2, wraps_at=len(script) + 1 if goes_on else None)
-        self.script = script
-        self.asked: list[str] = []
-        self.interrupts_at: int | None = None
-
-    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
-        if not parse_special or not add_special:
-            return ()
-        self.asked.append(text)
-        return (*[900] * len(text.split()), 1)
-
-    def piece(self, token: int, *, special: bool = False) -> bytes:  # noqa: ARG002
-        if token == self.interrupts_at:
-            self.interrupts_at = None
-            os.kill(os.getpid(), signal.SIGINT)
-        return b"" if token == 1 else self.script[token - 2].encode()
-
-
-def chat(
-    speaker: Speaker,
-    *typed: str | type[BaseException],
-    settings: Settings | None = None,
-    n_ctx: int = 500,
-    another: Speaker | None = None,
-) -> str:
-    """What the screen shows of a chat in which all that is `typed`, and then Ctrl-D."""
-    screen = io.StringIO()
-    waiting = [*typed, EOFError]
-
-    async def read() -> str:
-        text = waiting.pop(0)
-        if isinstance(text, str):
-            screen.write(f"> {text}\n")
-            return text
-        raise text
-
-    async def main() -> None:
-        speakers = {"fake": speaker} | ({"another": another} if another else {})
-        served = [served_model(name, FakeContext(n_ctx=n_ctx, model=each)) for name, each in speakers.items()]
-        try:
-            for one in served:
-                await asyncio.wrap_future(one.engine.ready)
-            talking = Chat(served, settings or Settings(), Screen(screen), read)
-            await asyncio.wait_for(talking.run(), 30)
-        finally:
-            for one in served:
-                one.engine.stop()
-                one.engine.join(10)
-
-    asyncio.run(main())
-    return screen.getvalue()
-
-
-def served_model(name: str, context: FakeContext) -> ServedModel:
-    engine = Engine(lambda: context)  # type: ignore[arg-type,return-value]
-    engine.start()
-    return ServedModel(name, Weights(Path(f"{name}.gguf")), 0, "", engine, threading.Event())
 
 
 @pytest.fixture(autouse=True)

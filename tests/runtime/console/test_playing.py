@@ -43,7 +43,7 @@ def test_sounds_go_with_what_is_asked_next_and_are_kept(projector: Path, tmp_pat
     ]
     assert asked == [[*sounds, {"type": "text", "text": WHAT}], "And now?"]
     told = chat(projector, f"/load {kept}", "/undo", "/undo", "Hm?", f"/save {tmp_path / 'rest.json'}")
-    assert told[2:4] == ["taken back: And now?", f"taken back: [audio][audio]{WHAT}"]
+    assert told[2:4] == ["taken back: And now?", f"taken back: [audio] [audio] {WHAT}"]
 
 
 def test_what_cannot_be_played_is_told_and_nothing_is_asked(projector: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,7 @@ def _dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pictures_go_with_what_is_asked_next_and_are_kept(projector: Path, tmp_path: Path) -> None:
     for name in ("a.png", "b c.png"):
         (tmp_path / name).write_bytes(png("red"))
+    quoted = shlex.quote(str(tmp_path / "my talk.json"))
     kept, dropped_ = tmp_path / "talk.json", f"'{tmp_path / 'b c.png'}'"
     told = chat(projector, f"/image {tmp_path / 'a.png'}", dropped_, WHAT, "And now?", f"{dropped_} And here?",
                 f"/save {kept}")  # fmt: skip
@@ -91,9 +93,12 @@ def test_pictures_go_with_what_is_asked_next_and_are_kept(projector: Path, tmp_p
     assert asked == [
         [url, url, {"type": "text", "text": WHAT}], "And now?", [url, {"type": "text", "text": "And here?"}]
     ]  # fmt: skip
+    told = chat(projector, f"/load {kept}", f"/save {quoted}", f"/load {quoted}", f"/image {dropped_}")
+    assert told[2:4] == [f"saved to {tmp_path / 'my talk.json'}", told[0]]
+    assert told[-1] == "b c.png goes with what is asked next"
     told = chat(projector, f"/load {kept}", "/undo", "/undo", "/undo", f"/save {tmp_path / 'rest.json'}")
     assert told[2:5] == [
-        "taken back: [image]And here?", "taken back: And now?", f"taken back: [image][image]{WHAT}"
+        "taken back: [image] And here?", "taken back: And now?", f"taken back: [image] [image] {WHAT}"
     ]  # fmt: skip
     assert json.loads((tmp_path / "rest.json").read_bytes()) == {"messages": []}
 

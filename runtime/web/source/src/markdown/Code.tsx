@@ -50,10 +50,31 @@ function useIsWide(place: { current: HTMLPreElement | null }): boolean {
   return isWide;
 }
 
+/** How long the end of a line may be without its colours. */
+const LINE_MS = 250;
+
+/** Code that grows is coloured anew with each line, not with each word: it takes as long as all of it is. */
 export function Coloured({ text, language }: { text: string; language: string | undefined }) {
   const highlight = useHighlighter(Boolean(language) && text.length <= TOO_LONG);
-  const pieces = highlight && language ? highlight(text, language) : null;
-  return <>{pieces ? pieces.map(drawn) : text}</>;
+  const last = useRef<{ text: string; by: unknown; language: unknown; shown: ComponentChildren } | undefined>(undefined);
+  const [, draw] = useState(0);
+  const before = last.current;
+  const goesOn = before && before.by === highlight && before.language === language && text.startsWith(before.text);
+  if (!goesOn || text.includes("\n", before.text.length)) {
+    const pieces = highlight && language ? highlight(text, language) : null;
+    last.current = { text, by: highlight, language, shown: pieces ? pieces.map(drawn) : text };
+  }
+  const { text: coloured, shown } = last.current!;
+  const isWhole = coloured.length === text.length;
+  useEffect(() => {
+    if (isWhole) return;
+    const timer = setTimeout(() => {
+      last.current = undefined;
+      draw((n) => n + 1);
+    }, LINE_MS);
+    return () => clearTimeout(timer);
+  }, [isWhole]);
+  return <>{shown}{text.slice(coloured.length)}</>;
 }
 
 function drawn(piece: Piece, i: number): ComponentChildren {

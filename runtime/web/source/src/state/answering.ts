@@ -10,6 +10,7 @@ import { add, chat, keepSoFar, path, takeBack, turns, update } from "./chats";
 import { effort, sampling } from "./preferences";
 import { look, model, props } from "./server";
 import { isEmpty, messagesOf } from "./messages";
+import { tell } from "./tabs";
 
 interface Running {
   turn: Signal<Turn>;
@@ -28,6 +29,7 @@ export const running = signal<ReadonlyMap<string, Running>>(new Map());
 export const announcement = signal("");
 
 const DRAW_MS = 33;
+const TELL_MS = 250;
 const KEEP_MS = 1000;
 
 export async function ask(text: string, attachments: readonly Attachment[]): Promise<void> {
@@ -136,6 +138,7 @@ async function receive(one: Running, pieces: AsyncGenerator<Piece>): Promise<voi
   const draw = paced(DRAW_MS, () => {
     one.turn.value = { ...turn };
   });
+  const tellOthers = paced(TELL_MS, () => tell({ kind: "coming", turn: { ...turn } }));
   const keep = paced(KEEP_MS, () => void keepSoFar({ ...turn }));
   try {
     for await (const piece of pieces) {
@@ -152,6 +155,7 @@ async function receive(one: Running, pieces: AsyncGenerator<Piece>): Promise<voi
         grow(turn, piece);
       }
       draw();
+      tellOthers();
       keep();
     }
     if (!turn.ending) throw new Unreachable("the server left in the middle of the answer");
@@ -162,6 +166,7 @@ async function receive(one: Running, pieces: AsyncGenerator<Piece>): Promise<voi
       turn.stats = { promptTokens: prompt?.total ?? 0, cachedTokens: prompt?.cache ?? 0, answerTokens: count, tokensPerSecond: one.speed.value, firstTokenMs: firstMs };
     }
     draw.cancel();
+    tellOthers.cancel();
     keep.cancel();
     one.turn.value = turn;
   }

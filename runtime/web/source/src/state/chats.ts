@@ -83,7 +83,8 @@ export function leave(): void {
   goTo({ view: "chat", chat: null });
 }
 
-/** Shows the open conversation as it is kept by now. `isBusy`: with the same turns as before, and what is new beside them. */
+/** Shows the open conversation as it is kept by now. `isBusy`: with the same turns as before, as far as these have ended, and
+ *  what is new beside them. */
 export async function readAnew(isBusy: boolean): Promise<void> {
   const { id } = chat.value;
   for (;;) {
@@ -92,7 +93,7 @@ export async function readAnew(isBusy: boolean): Promise<void> {
     const found = chats.value.find((one) => one.id === id);
     if (!kept || !found || chat.value.id !== id) return;
     if (turns.value !== before) continue; // what came meanwhile is on its way into the store
-    turns.value = new Map([...kept.map((turn): [string, Turn] => [turn.id, turn]), ...(isBusy ? before : [])]);
+    turns.value = new Map([...kept.map((turn): [string, Turn] => [turn.id, turn]), ...(isBusy ? [...before].filter(([, turn]) => hasEnded(turn)) : [])]);
     chat.value = isBusy ? { ...found, leaf: chat.value.leaf } : found;
     return;
   }
@@ -134,6 +135,11 @@ export async function update(turn: Turn): Promise<void> {
 export async function keepSoFar(turn: Turn): Promise<void> {
   if (!chats.value.some((one) => one.id === turn.chat)) return; // deleted meanwhile
   await keep(() => store.putTurn(turn));
+}
+
+/** Shows what has come so far of a turn that is kept elsewhere. */
+export function showSoFar(turn: Turn): void {
+  if (turns.value.has(turn.id)) put(turn);
 }
 
 /** Takes back the last turn of a branch. */
@@ -181,6 +187,10 @@ export async function remove(one: Chat): Promise<void> {
   chats.value = chats.value.filter((other) => other.id !== one.id);
   if (chat.value.id === one.id) leave();
   tell({ kind: "deleted", chat: one.id });
+}
+
+function hasEnded(turn: Turn): boolean {
+  return turn.role !== "assistant" || turn.ending !== undefined;
 }
 
 function put(turn: Turn): void {

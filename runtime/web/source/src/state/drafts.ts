@@ -10,6 +10,8 @@ export interface Draft {
   text: string;
   /** Absent after a reload. */
   attachments?: readonly Attachment[];
+  /** An edit that was left, and can be gone on with. */
+  isPutAway?: boolean;
 }
 
 /** By the id of the conversation, or of the turn that is edited. */
@@ -22,17 +24,35 @@ const NEW = "new"; // the conversation that nothing was asked in has another id 
 /** Takes up what was written before the page was loaded again, and remembers what is written from now on. */
 export function keepDrafts(): void {
   const kept = recalled("drafts");
-  const found = Array.isArray(kept) ? kept.filter(isPair) : [];
-  drafts.value = new Map(found.map(([id, text]) => [id === NEW ? unasked.value.id : id, { text }]));
-  effect(() => remember("drafts", [...drafts.value].map(([id, { text }]) => [id === unasked.value.id ? NEW : id, text])));
+  const found = Array.isArray(kept) ? kept.filter(isDraft) : [];
+  drafts.value = new Map(found.map(([id, text, isPutAway]) => [id === NEW ? unasked.value.id : id, { text, isPutAway }]));
+  effect(() => remember("drafts", [...drafts.value].map(([id, { text, isPutAway = false }]) => [id === unasked.value.id ? NEW : id, text, isPutAway])));
 }
 
-export function draftIn(id: string, files: readonly Attachment[] = NO_FILES): Required<Draft> {
+export function draftIn(id: string, files: readonly Attachment[] = NO_FILES): Draft & { attachments: readonly Attachment[] } {
   return { attachments: files, ...(drafts.value.get(id) ?? NONE) };
 }
 
 export function isEdited(turn: Turn): boolean {
-  return drafts.value.has(turn.id);
+  return drafts.value.get(turn.id)?.isPutAway === false;
+}
+
+export function isPutAway(turn: Turn): boolean {
+  return drafts.value.get(turn.id)?.isPutAway === true;
+}
+
+/** Edits `turn`, from where it was left. */
+export function edit(turn: Turn): void {
+  change(turn.id, { text: turn.text, attachments: turn.attachments ?? NO_FILES, ...drafts.peek().get(turn.id), isPutAway: false });
+}
+
+/** Leaves the edit of `turn`. What was changed in it can be gone on with. */
+export function putAway(turn: Turn): void {
+  const { text, attachments } = draftIn(turn.id, turn.attachments);
+  const before = turn.attachments ?? NO_FILES;
+  const isSame = text === turn.text && attachments.length === before.length && attachments.every((one, i) => one === before[i]);
+  if (isSame) drop(turn.id);
+  else change(turn.id, { isPutAway: true });
 }
 
 export function change(id: string, fields: Partial<Draft>): void {
@@ -60,9 +80,9 @@ export function isWriting(): boolean {
 
 /** Whether there are attached files, which a reload would take. */
 export function hasFiles(): boolean {
-  return [...drafts.value.values()].some((one) => one.attachments?.length);
+  return [...drafts.value.values()].some((one) => one.attachments?.length && !one.isPutAway);
 }
 
-function isPair(one: unknown): one is [string, string] {
-  return Array.isArray(one) && typeof one[0] === "string" && typeof one[1] === "string";
+function isDraft(one: unknown): one is [string, string, boolean] {
+  return Array.isArray(one) && typeof one[0] === "string" && typeof one[1] === "string" && typeof one[2] === "boolean";
 }

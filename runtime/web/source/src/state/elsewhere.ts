@@ -1,9 +1,9 @@
-// Other tabs in which this page is open: what is being answered there, and what becomes of the open conversation when one of
-// them changes or deletes it.
+// Other tabs in which this page is open: what is being answered there, as far as it has come, and what becomes of the open
+// conversation when one of them changes or deletes it.
 
 import { effect, signal } from "@preact/signals";
 import { running, stop } from "./answering";
-import { chat, isKept, leave, loadChats, path, readAnew } from "./chats";
+import { chat, isKept, leave, loadChats, path, readAnew, showSoFar } from "./chats";
 import { draftIn, drop, goOnWriting, isEdited } from "./drafts";
 import { hear, tab, tell, type Told } from "./tabs";
 
@@ -18,6 +18,8 @@ export function joinTabs(say: (what: string) => void): void {
   hear((told) => {
     if (told.kind === "joined") report();
     else if (told.kind === "answering") take(told.tab, told.chats);
+    else if (told.kind === "coming") showSoFar(told.turn);
+    else if (told.kind === "stop") stop(told.chat);
     else void loadChats().then(() => follow(told, say));
   });
   effect(() => {
@@ -28,12 +30,19 @@ export function joinTabs(say: (what: string) => void): void {
   tell({ kind: "joined" });
 }
 
+/** Stops the answer to the open conversation, in whatever tab it comes. */
+export function stopWherever(): void {
+  const { id } = chat.value;
+  stop(id);
+  if (answeredElsewhere.value.has(id)) tell({ kind: "stop", chat: id });
+}
+
 function take(from: string, chats: readonly string[]): void {
   answering.set(from, chats);
   answeredElsewhere.value = new Set([...answering.values()].flat());
 }
 
-async function follow(told: Told & { chat: string }, say: (what: string) => void): Promise<void> {
+async function follow(told: Told & { kind: "changed" | "deleted" }, say: (what: string) => void): Promise<void> {
   if (told.chat !== chat.value.id) return;
   if (told.kind === "changed") return readAnew(running.value.has(told.chat) || path.value.some(isEdited));
   if (isKept(chat.value) || chat.value.leaf === null) return;

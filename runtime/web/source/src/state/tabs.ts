@@ -1,11 +1,15 @@
 // What the tabs in which this page is open tell each other. Refuses to know what they make of it.
 
-import { newId } from "../chats/types";
+import { newId, type Turn } from "../chats/types";
 
 export type Told =
   | { kind: "changed" | "deleted"; chat: string }
   /** All that are being answered in a tab. */
   | { kind: "answering"; tab: string; chats: readonly string[] }
+  /** What has come of an answer so far. */
+  | { kind: "coming"; turn: Turn }
+  /** The tab in which it is being answered is to stop. */
+  | { kind: "stop"; chat: string }
   /** A tab is new, and is to be told what is being answered. */
   | { kind: "joined" };
 

@@ -1,8 +1,9 @@
 // The page: conversations beside what is open, and whatever stands in the way of both.
 
 import { useEffect } from "preact/hooks";
-import { announcement, stop } from "../state/answering";
+import { announcement } from "../state/answering";
 import { startChat } from "../state/chats";
+import { stopWherever } from "../state/elsewhere";
 import { isListOpen } from "../state/layout";
 import { route } from "../state/route";
 import { condition } from "../state/server";
@@ -47,7 +48,7 @@ function skipToMessage(event: Event): void {
 function onKey(event: KeyboardEvent): void {
   if (event.key === "Escape") {
     if (isListOpen.value) isListOpen.value = false;
-    else if (!document.querySelector("dialog[open]")) stop();
+    else if (!document.querySelector("dialog[open]")) stopWherever();
   } else if ((event.ctrlKey || event.metaKey) && event.key === "k") {
     event.preventDefault();
     focusSearch();

@@ -4,10 +4,10 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { attachmentOf } from "../attaching/attachment";
 import { canRecord } from "../attaching/recording";
-import { ask, running, stop } from "../state/answering";
+import { ask, running } from "../state/answering";
 import { chat, isComing, isLoaded } from "../state/chats";
 import { change, draftIn, drop } from "../state/drafts";
-import { answeredElsewhere } from "../state/elsewhere";
+import { answeredElsewhere, stopWherever } from "../state/elsewhere";
 import { condition, senses, writers } from "../state/server";
 import { Icon } from "../parts/Icon";
 import { focusMessage, sends } from "../parts/keyboard";
@@ -32,11 +32,9 @@ export function Composer() {
   /** Whether the message goes off as soon as the model is there. */
   const isWaiting = useSignal(false);
   const field = useRef<HTMLTextAreaElement>(null);
-  const isRunning = running.value.has(chat.value.id);
-  /** An answer comes, here or in another tab: nothing is sent meanwhile. */
-  const isAnswered = isRunning || answeredElsewhere.value.has(id);
+  const isRunning = running.value.has(id) || answeredElsewhere.value.has(id);
   const isReady = condition.value === "ready" && writers.value.length > 0 && isLoaded.value && !isComing.value;
-  const canSend = !isAnswered && !reading.value.length && Boolean(text.trim() || attachments.length);
+  const canSend = !isRunning && !reading.value.length && Boolean(text.trim() || attachments.length);
 
   useLayoutEffect(() => field.current!.focus({ preventScroll: true }), []);
   useLayoutEffect(() => grow(field.current!), [text]);
@@ -128,11 +126,11 @@ export function Composer() {
           {senses.value.hears && canRecord() && <VoiceNote onFile={(file) => void attach([file])} onProblem={(told) => (problem.value = told)} />}
           <span class="hint">
             <span role="status">{isWaiting.value && "Goes off as soon as the model is ready"}</span>
-            {!isWaiting.value && <span class="usual">{isAnswered ? waiting(isRunning) : "Enter sends, Shift+Enter begins a line"}</span>}
+            {!isWaiting.value && <span class="usual">{isRunning ? "Can be sent when the answer is complete; Esc stops it" : "Enter sends, Shift+Enter begins a line"}</span>}
           </span>
           {/* Keys: were it one button, the press that stops would also be one that sends. */}
           {isRunning ? (
-            <button key="stop" type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={stopHere}><Icon name="stop" /></button>
+            <button key="stop" type="button" class="primary icon round" title="Stop (Esc)" aria-label="Stop" onClick={stopIt}><Icon name="stop" /></button>
           ) : (
             <button key="send" type="submit" class="primary icon round" title="Send" aria-label="Send" disabled={!canSend}><Icon name="send" /></button>
           )}
@@ -142,13 +140,8 @@ export function Composer() {
   );
 }
 
-/** Why Enter does not send. */
-function waiting(isHere: boolean): string {
-  return isHere ? "Can be sent when the answer is complete; Esc stops it" : "Can be sent when the answer in the other tab is complete";
-}
-
-function stopHere(): void {
-  stop();
+function stopIt(): void {
+  stopWherever();
   focusMessage();
 }
 

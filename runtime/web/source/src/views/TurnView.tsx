@@ -6,7 +6,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Turn } from "../chats/types";
 import { answer, answerAgain, askInstead, resume, running } from "../state/answering";
 import { branch, isLast, schema, show, siblings } from "../state/chats";
-import { change, draftIn, drop, isEdited } from "../state/drafts";
+import { change, draftIn, drop, edit, isEdited, isPutAway, putAway } from "../state/drafts";
 import { answeredElsewhere } from "../state/elsewhere";
 import { isFull } from "../state/fitting";
 import { condition } from "../state/server";
@@ -42,6 +42,7 @@ function GivenOrComing({ turn }: { turn: Turn }) {
 
 function Question({ turn }: { turn: Turn }) {
   const isEditing = useComputed(() => isEdited(turn)).value;
+  const isLeft = useComputed(() => isPutAway(turn)).value;
   const isEnd = useComputed(() => isLast(turn)).value;
   return (
     <article class="turn user" aria-label="You">
@@ -59,12 +60,15 @@ function Question({ turn }: { turn: Turn }) {
         <Action name="edit" icon="edit" label="Edit and send again" onClick={() => edit(turn)} />
         {isEnd && <Action icon="retry" label="Answer" onClick={() => goOn(() => answer(turn.id))} />}
       </div>
+      {isLeft && (
+        <p class="put-away">
+          <span role="status">Your edit is kept.</span>
+          <button type="button" class="quiet" onClick={() => edit(turn)}>Go on editing</button>
+          <button type="button" class="quiet" onClick={(event) => endEdit(event.currentTarget, () => drop(turn.id))}>Discard</button>
+        </p>
+      )}
     </article>
   );
-}
-
-function edit(turn: Turn): void {
-  if (!isEdited(turn)) change(turn.id, { text: turn.text, attachments: turn.attachments ?? [] });
 }
 
 /** What is written here stays until it is sent or given up, whatever else is opened meanwhile. */
@@ -84,27 +88,29 @@ function Editing({ turn }: { turn: Turn }) {
     }
     isSending.current = false;
   };
-  const onEnd = (): void => {
-    const its = field.current!.closest(".turn")!;
-    drop(turn.id);
-    requestAnimationFrame(() => its.querySelector<HTMLElement>(".edit")?.focus()); // once the turn has been drawn again
-  };
   const onKey = (event: KeyboardEvent): void => {
     if (sends(event)) void send(event);
     if (event.key !== "Escape") return;
     event.stopPropagation();
-    onEnd();
+    endEdit(field.current!, () => putAway(turn));
   };
   return (
     <form class="editing" onSubmit={(event) => void send(event)}>
       <Chips attachments={attachments} onRemove={(one) => change(turn.id, { attachments: attachments.filter((other) => other !== one) })} />
       <textarea ref={field} aria-label="Edit the message" rows={Math.min(turn.text.split("\n").length + 1, 12)} value={text} onInput={(event) => change(turn.id, { text: event.currentTarget.value })} onKeyDown={onKey} />
       <div class="row end">
-        <button type="button" onClick={onEnd}>Cancel</button>
+        <button type="button" onClick={() => endEdit(field.current!, () => drop(turn.id))}>Cancel</button>
         <button type="submit" class="primary" disabled={!canSend}>Send</button>
       </div>
     </form>
   );
+}
+
+/** Has `end` take away where the focus was, `within` a turn: it goes on where the edit was begun. */
+function endEdit(within: HTMLElement, end: () => void): void {
+  const its = within.closest(".turn")!;
+  end();
+  requestAnimationFrame(() => its.querySelector<HTMLElement>(".edit")?.focus()); // once the turn has been drawn again
 }
 
 function Answer({ turn, isRunning }: { turn: Turn; isRunning: boolean }) {
