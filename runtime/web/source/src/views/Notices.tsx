@@ -54,7 +54,7 @@ function ofBase() {
     <div class="notice">
       <span>
         <strong><Name text={model.value.id} /></strong> is a base model: it goes on with text, and was not taught to answer.{" "}
-        <a href="#completion">Completion</a> shows it as it is.
+        <a href="#completion">Completion</a> suits it.
       </span>
     </div>
   );
