@@ -62,7 +62,7 @@ class NoSuchWriter(LoafError):
     """No model of this `name` writes text."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"there is no model {name} that writes text; /model lists those that do")
+        super().__init__(f"there is no model {name} that writes text", "/model lists those that do.")
         self.name = name
 
 

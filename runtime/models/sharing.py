@@ -68,7 +68,7 @@ def check_room(
     """
     needs = _kept_bytes(settings, model, draft, context.n_ctx)
     if settings.n_ctx is not None and needs > available:
-        raise ContextFailed(context.n_ctx, "", available, needs)
+        raise ContextFailed(context.n_ctx, "it was not tried", available, needs)
 
 
 def _context(settings: EngineSettings, model: Sized, draft: Sized | None, placement: Placement, free: int) -> int:

@@ -194,7 +194,7 @@ def test_another_model_goes_on() -> None:
     assert "> /model\nmodel: fake; others: another\n" in said
     assert "> hi\n\none\n" in said
     assert "> /model another\nmodel: another; others: fake\n> and you?\n\ntwo\n" in said
-    assert "there is no model third that writes text; /model lists those that do" in said
+    assert "there is no model third that writes text\n/model lists those that do." in said
     assert [("hi" in asked, "one" in asked) for asked in second.asked] == [(True, True)], "with all that was said"
     assert "model: fake\n" in chat(Speaker("one"), "/model"), "where there is one only"
 
