@@ -71,9 +71,10 @@ class ModelFacts(msgspec.Struct, frozen=True):
     `repacked` bytes of the weights are in memory of their own, laid out for this processor. `keeps_state` instead of,
     or besides, a cell for each token: recurrent and hybrid models, whose sequences cannot be cut. Some layers see the
     last `window` tokens only; 0: all see all. `quantization` as people name it ("Q4_K_M"), "unknown" where nobody can
-    tell; `license` "" where none is named. `infill` None for a model that has not learnt to fill gaps, `pooling` None
-    for one that does not say. `ends` are the tokens that end a generation. `skips_positions`: pictures may take fewer
-    positions than cells (M-RoPE). `knows_chatml`: its vocabulary has the marks of that around a turn, as tokens.
+    tell; `license` and `title` (what people call it) "" where none is named. `infill` None for a model that has not
+    learnt to fill gaps, `pooling` None for one that does not say. `ends` are the tokens that end a generation.
+    `skips_positions`: pictures may take fewer positions than cells (M-RoPE). `knows_chatml`: its vocabulary has the
+    marks of that around a turn, as tokens.
     """
 
     description: str
@@ -97,3 +98,4 @@ class ModelFacts(msgspec.Struct, frozen=True):
     ends: tuple[int, ...] = ()
     skips_positions: bool = False
     knows_chatml: bool = False
+    title: str = ""

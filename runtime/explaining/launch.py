@@ -103,6 +103,7 @@ def describe_model(name: str, weights: Weights, settings: Settings, backend: Bac
         name=name,
         description=_kind(facts),
         license=facts.license,
+        title=facts.title,
         has_chat_template=bool(settings.chat.template or facts.chat_template),
         lines=(
             *(placement.lines or ("Computing on the processor",)),

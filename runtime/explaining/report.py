@@ -53,7 +53,8 @@ class Model(msgspec.Struct, frozen=True):
     `repacked` are in memory a second time; the others are `mapped` from the file, or read. `context` is for `n_ctx`
     tokens; 0 for a model that keeps none. `scratch`, by the name of the memory, is what computing takes besides.
     `draft` None: nothing guesses for it.
-    `license` "" where none is named; `has_chat_template`: its own, or one that it was given.
+    `license` and `title` (what the weights call themselves, whatever they are served as) "" where none is named;
+    `has_chat_template`: its own, or one that it was given.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Model(msgspec.Struct, frozen=True):
     context_on_gpus: int
     scratch: tuple[tuple[str, int], ...]
     draft: DraftModel | None = None
+    title: str = ""
 
 
 class Report(msgspec.Struct, frozen=True):

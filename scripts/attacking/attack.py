@@ -70,23 +70,21 @@ def carry_out(attack: Attack, target: Target) -> Result:
     """Do it, and look at what it does to others where it is meant to do something."""
     if not attack.is_load:
         began = time.monotonic()
-        return Result(attack, _problem(attack, target), time.monotonic() - began)
+        return Result(attack, _problem(attack.run, target), time.monotonic() - began)
     attack.prepare()
     with _somebody_else(target) as others:
         quiet = others.ask(QUIET_REQUESTS)
         if attack.honestly is not None:
             others.begin()
-            attack.honestly(target)
+            _again_and_again(attack.honestly, target)
             quiet = others.end()
         before = target.memory()
         target.begin_peak()
         resident = target.peak()
         others.begin()
         began = time.monotonic()
-        problem, times_run = _problem(attack, target), 1
-        while not problem and time.monotonic() - began < WATCHED_SECONDS:
-            problem, times_run = _problem(attack, target), times_run + 1
-        seconds = (time.monotonic() - began) / times_run
+        problem, count = _again_and_again(attack.run, target)
+        seconds = (time.monotonic() - began) / count
         times = others.end()
     peak = target.peak() - resident
     attack.tidy()
@@ -103,9 +101,17 @@ def carry_out(attack: Attack, target: Target) -> Result:
     )
 
 
-def _problem(attack: Attack, target: Target) -> str:
+def _again_and_again(run: Callable[[Target], str], target: Target) -> tuple[str, int]:
+    """What is wrong, and how often it was done."""
+    began, count, problem = time.monotonic(), 0, ""
+    while not problem and (not count or time.monotonic() - began < WATCHED_SECONDS):
+        problem, count = _problem(run, target), count + 1
+    return problem, count
+
+
+def _problem(run: Callable[[Target], str], target: Target) -> str:
     try:
-        return attack.run(target)
+        return run(target)
     except Exception as error:  # whatever it is, it is no answer
         return repr(error)
 

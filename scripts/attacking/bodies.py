@@ -127,6 +127,11 @@ def _sent_ahead(target: Target) -> str:
     return "" if answer.count(b"200 OK") <= 2000 else "more answers than questions"
 
 
+def _answer_of(n_tokens: int) -> Callable[[Target], str]:
+    """What whoever asks for an answer has computed, and takes from others."""
+    return _refused("/completion", lambda: {"prompt": "x", "n_predict": n_tokens, "ignore_eos": True}, (200,))
+
+
 def _many_answers(target: Target) -> str:
     status, text = target.ask("/v1/completions", {"prompt": "Once", "n": 128, "max_tokens": 100, "ignore_eos": True})
     return "" if status == 200 else f"{status}: {text[:200]}"
@@ -163,7 +168,7 @@ ATTACKS = (
     _large("more than 64 MiB", "/completion", lambda: b"x" * (65 * 2**20), (413,)),
     _large("six large texts at once", "/tokenize", lambda: _LARGE_TEXTS, (200,), times=6),
     Attack("large texts that are left, 12 times", _left("/tokenize", _LARGE_TEXTS, 12), is_load=True),
-    Attack("one request for 128 answers", _many_answers, is_load=True),
+    Attack("one request for 128 answers", _many_answers, is_load=True, honestly=_answer_of(100)),
     Attack("64 requests that are left", _left(CHAT, _said("Tell me a story.", max_tokens=500), 64), is_load=True),
     Attack("300 silent connections", _held_open(300, b"", 5), is_load=True),
     Attack("50 heads that do not end", _held_open(50, b"POST /completion HTTP/1.1\r\nX-Slow: ", 5), is_load=True),
@@ -183,6 +188,7 @@ ATTACKS = (
         "a grammar whose ways double",
         _refused("/completion", lambda: {"prompt": "x", "grammar": _DOUBLING, "n_predict": 200}),
         is_load=True,
+        honestly=_answer_of(200),
     ),
     Attack(
         "a pattern that is long to follow",
@@ -196,11 +202,13 @@ ATTACKS = (
             (200, 400),
         ),
         is_load=True,
+        honestly=_answer_of(50),
     ),
     Attack(
         "a deep schema",
         _refused("/completion", lambda: {"prompt": "x", "n_predict": 20, "json_schema": _DEEP_SCHEMA}, (200, 400)),
         is_load=True,
+        honestly=_answer_of(20),
     ),
     Attack(
         "a template that repeats itself",
@@ -224,5 +232,6 @@ ATTACKS = (
         "ten thousand stop strings",
         _refused("/completion", lambda: {"prompt": "x", "stop": ["s"] * 10_000}),
         is_load=True,
+        honestly=_answer_of(1),
     ),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Browser, Page, expect
+import json
+
+from playwright.sync_api import Browser, Page, Route, expect
 
 from support.browsers import last_answer, opened, say
 from support.bundles import Server
@@ -84,3 +86,51 @@ def test_how_far_the_question_is_read(browser: Browser, server: Server) -> None:
         say(page, "Why is the sky blue?")
         last_answer(page)
     assert sent.value.post_data_json["return_progress"] is True
+
+
+# -- suggestions: the real model, which always says the same ------------------------------------------------------
+
+
+def greedy(page: Page) -> None:
+    def change(route: Route) -> None:
+        route.continue_(post_data=json.dumps({**route.request.post_data_json, "temperature": 0}))
+
+    page.route("**/v1/chat/completions", change)
+    page.route("**/completion", change)
+
+
+ANSWERS = {
+    "Who was the first man on the moon?": "Neil Armstrong",
+    "Why is the sky blue?": "scatters blue light",
+    "Tell me a story.": "Once upon a time there was a baker",
+}
+CONTINUATIONS = {
+    "The first man on the moon was": "Neil Armstrong",
+    "Once upon a time": "there was a baker",
+    "The capital of France is": "Paris",
+}
+
+
+def test_the_demo_answers_what_could_be_asked(browser: Browser, server: Server) -> None:
+    with opened(browser, server.url, before=greedy) as page:
+        expect(page.locator(".welcome .facts")).to_contain_text("parameters")
+        expect(page.locator(".welcome li")).to_have_text(list(ANSWERS))
+        for question, answer in ANSWERS.items():
+            page.get_by_role("button", name="New conversation").first.click()
+            page.locator(".welcome").get_by_role("button", name=question).click()
+            expect(last_answer(page)).to_contain_text(answer)
+
+
+def test_the_demo_goes_on_with_what_could_be_begun(browser: Browser, server: Server) -> None:
+    with opened(browser, server.url, before=greedy) as page:
+        expect(page.locator(".welcome .facts")).to_contain_text("parameters")
+        page.get_by_role("link", name="Completion").click()
+        openings = page.get_by_role("list", name="Texts to go on with").get_by_role("button")
+        expect(openings).to_have_text(list(CONTINUATIONS))
+        for text, continuation in CONTINUATIONS.items():
+            page.get_by_role("textbox", name="Prompt").fill("")
+            page.reload()
+            openings.filter(has_text=text).click()
+            page.get_by_role("button", name="Complete").click()
+            expect(page.locator(".continuation .stats")).to_be_visible()
+            assert continuation in "".join(page.locator(".token").all_text_contents())

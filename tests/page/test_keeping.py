@@ -167,8 +167,18 @@ def file_of(**chat: Any) -> str:
 
 FOREIGN: list[tuple[str, str, str]] = [
     ("no JSON", "hello", "this file is not JSON"),
-    ("another program's", '{"conversations": []}', "was not exported from here"),
-    ("a list", "[]", "was not exported from here"),
+    ("another program's", '{"conversations": []}', "was neither exported from here nor saved in the terminal"),
+    ("an empty list", "[]", "nothing is said in this file"),
+    ("a list of something", "[1]", "messages[0] is not"),
+    ("messages that are none", '{"messages": {}}', "messages is not"),
+    ("a message of nobody", '[{"role": "owner", "content": "x"}]', "messages[0].role is not"),
+    ("a text of numbers", '[{"role": "user", "content": 1}]', "messages[0].content is not"),
+    ("a part of nothing", '[{"role": "user", "content": [{}]}]', "messages[0].content.text is not"),
+    (
+        "a sound of any kind",
+        """[{"role": "user", "content": [{"input_audio": {"data": "", "format": "x,"}}]}]""",
+        "format",
+    ),
     ("of tomorrow", '{"format": "loaf-conversations", "version": 2}', "has version 2"),
     ("without conversations", '{"format": "loaf-conversations", "version": 1}', "conversations is not"),
     ("a title of numbers", file_of(title=1), "conversations[0].title is not"),

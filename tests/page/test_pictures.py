@@ -233,3 +233,28 @@ def test_the_vision_demo_says_what_is_shown(browser: Browser, seer: Server) -> N
             expect(page.locator(".composer .chips img")).to_be_visible()
             say(page, question)
             expect(last_answer(page)).to_contain_text(expected)
+
+
+SUGGESTED = {
+    "What can you do?": (None, "Show me a picture of shapes or a digit."),
+    "What is in this picture?": (shapes("circle", "red"), "red circle"),
+    "Which digit is this?": (digit(7, "blue"), "Seven."),
+}
+
+
+def test_the_vision_demo_answers_what_could_be_asked(browser: Browser, seer: Server) -> None:
+    with opened(browser, seer.url) as page:
+        suggested = page.locator(".welcome li")
+        expect(suggested.filter(has_text="What can you do?")).to_be_visible()
+        assert {text.strip() for text in suggested.all_inner_texts()} == set(SUGGESTED)
+        for question, (picture, answer) in SUGGESTED.items():
+            page.get_by_role("button", name="New conversation").first.click()
+            if picture:
+                content = {"name": "x.png", "mimeType": "image/png", "buffer": written(picture, "PNG")}
+                page.get_by_label(f"Picture for: {question}").set_input_files(content)
+            else:
+                suggested.filter(has_text=question).get_by_role("button").click()
+            expect(last_answer(page)).to_contain_text(answer)
+        page.get_by_role("link", name="Completion").click()
+        expect(page.get_by_role("textbox", name="Prompt")).to_be_visible()
+        expect(page.get_by_role("list", name="Texts to go on with").get_by_role("button")).to_have_count(0)

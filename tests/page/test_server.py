@@ -189,6 +189,39 @@ def test_another_model_is_chosen(browser: Browser, warm_cache: Path, tmp_path: P
             expect(page.get_by_role("combobox", name="Model")).to_have_value("other")
 
 
+def test_a_base_model_that_is_chosen_in_a_conversation_is_told_as_that(browser: Browser, server: Server) -> None:
+    """Two names for the one model that is there, and of the second the server says that it has no template."""
+
+    def two(page: Page) -> None:
+        def models(route: Route) -> None:
+            listed = route.fetch().json()
+            listed["data"].append({**listed["data"][0], "id": "raw"})
+            route.fulfill(json=listed)
+
+        def props(route: Route) -> None:
+            of_demo = server.get("/props")[1]
+            of_demo["loaf"]["models"][0]["has_chat_template"] = False
+            route.fulfill(json=of_demo)
+
+        page.route("**/v1/models", models)
+        page.route("**/props?model=raw", props)
+
+    with opened(browser, server.url, before=two) as page:
+        say(page, QUESTION)
+        last_answer(page)
+        expect(page.locator(".notice")).to_have_count(0)
+        choice = page.get_by_role("combobox", name="Model")
+        choice.select_option("raw")
+        expect(page.locator(".notice")).to_contain_text("raw is a base model: it goes on with text, and was not taught")
+        page.locator(".notice").get_by_role("link", name="Completion").click()
+        expect(page.get_by_text("is a base model")).to_have_count(1)
+        expect(page.locator(".notice")).to_have_count(0)
+        page.go_back()
+        expect(page.locator(".notice")).to_be_visible()
+        choice.select_option("demo")
+        expect(page.locator(".notice")).to_have_count(0)
+
+
 def test_a_file_without_a_writer_says_so(browser: Browser, server: Server) -> None:
     only = {"data": [{"id": "em", "capabilities": ["embedding"], "meta": {}}]}
 

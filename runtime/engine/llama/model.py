@@ -92,6 +92,7 @@ class LlamaModel:
             ends=tuple(sorted(vocabulary.ends)),
             skips_positions=lib.llama_model_rope_type(handle) in (getattr(lib, name) for name in _ROPE_OF_SECTIONS),
             knows_chatml=all(len(self._marked(text)) == 1 for text in _CHATML),
+            title=self._metadata("general.name"),
             pooling=_pooling(self._metadata(f"{architecture}.pooling_type")),
         )
 

@@ -28,6 +28,8 @@ export interface Verdict {
 /** As --explain has it. */
 export interface ModelReport {
   description: string;
+  /** What the weights call themselves, or nothing. */
+  title: string;
   license: string;
   has_chat_template: boolean;
   n_layers_on_gpus: number;

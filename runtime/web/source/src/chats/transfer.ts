@@ -1,29 +1,30 @@
-// Conversations as a JSON file, out and in again. What comes in is checked: anybody may have written it.
+// Conversations as a JSON file, out and in again.
 
-import { type Attachment, type Call, type Chat, newId, type Turn } from "./types";
+import { isObject, list, number, string, wrong } from "./checking";
+import { conversationOf, isConversation } from "./messages";
+import { type Attachment, type Call, type Chat, newId, type Turn, type Whole } from "./types";
 
 const FORMAT = "loaf-conversations";
 const VERSION = 1;
-
-export interface Whole {
-  chat: Chat;
-  turns: Turn[];
-}
 
 export function exported(wholes: Whole[]): string {
   const conversations = wholes.map(({ chat, turns }) => ({ ...chat, turns }));
   return `${JSON.stringify({ format: FORMAT, version: VERSION, conversations }, null, 1)}\n`;
 }
 
-/** The conversations in `text`, under ids of their own. Raises an Error that says what is wrong with it. */
-export function imported(text: string): Whole[] {
+/**
+ * The conversations in `text`, under ids of their own: what was exported, or one that a chat in the terminal has saved,
+ * which has no time of its own: `written` is the file's. Raises an Error that says what is wrong with it.
+ */
+export function imported(text: string, written: number): Whole[] {
   let file: unknown;
   try {
     file = JSON.parse(text);
   } catch {
     throw new Error("this file is not JSON");
   }
-  if (!isObject(file) || file["format"] !== FORMAT) throw new Error("this file was not exported from here");
+  if (isConversation(file)) return [conversationOf(file, written)];
+  if (!isObject(file) || file["format"] !== FORMAT) throw new Error("this file was neither exported from here nor saved in the terminal");
   if (file["version"] !== VERSION) throw new Error(`this file has version ${String(file["version"])}, and ${VERSION} is known here`);
   return list(file["conversations"], "conversations").map(whole);
 }
@@ -102,31 +103,4 @@ function call(given: unknown): Call {
     name: string(given, "name", "calls"),
     arguments: string(given, "arguments", "calls"),
   };
-}
-
-type Json = Record<string, unknown>;
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function list(value: unknown, where: string): unknown[] {
-  if (!Array.isArray(value)) throw wrong(where);
-  return value;
-}
-
-function string(from: Json, name: string, where: string): string {
-  const value = from[name];
-  if (typeof value !== "string") throw wrong(`${where}.${name}`);
-  return value;
-}
-
-function number(from: Json, name: string, where: string): number {
-  const value = from[name];
-  if (typeof value !== "number" || !Number.isFinite(value)) throw wrong(`${where}.${name}`);
-  return value;
-}
-
-function wrong(where: string): Error {
-  return new Error(`this file is damaged: ${where} is not what it should be`);
 }

@@ -61,6 +61,12 @@ export interface Chat {
   tools: string;
 }
 
+/** A conversation with all its turns. */
+export interface Whole {
+  chat: Chat;
+  turns: Turn[];
+}
+
 export type Turns = ReadonlyMap<string, Turn>;
 
 export function newId(): string {

@@ -39,7 +39,7 @@ export async function importFiles(files: File[]): Promise<void> {
   for (const file of files) {
     try {
       if (file.size > MAX_BYTES) throw new Error("this file is too large");
-      for (const { chat, turns } of imported(await file.text())) {
+      for (const { chat, turns } of imported(await file.text(), file.lastModified)) {
         if (chats.value.some((one) => isSame(one, chat))) known += 1;
         else {
           await take(chat, turns);

@@ -1,6 +1,9 @@
 // What the reader has to know of the server's state.
 
-import { condition, models, progress, props, reason, writers } from "../state/server";
+import { path } from "../state/chats";
+import { route } from "../state/route";
+import { condition, isBase, model, models, progress, props, reason, writers } from "../state/server";
+import { Name } from "../parts/Name";
 
 export function Notices() {
   return <div class="notices" role="status">{notice()}</div>;
@@ -31,7 +34,8 @@ function notice() {
         </div>
       );
     case "ready":
-      if (writers.value.length || !models.value.length) return null;
+      if (writers.value.length) return ofBase();
+      if (!models.value.length) return null;
       return (
         <div class="notice warning">
           <strong>No model in this file writes text.</strong>
@@ -41,6 +45,19 @@ function notice() {
     default:
       return null;
   }
+}
+
+/** In a conversation, which another model may have begun; elsewhere it is said in its place. */
+function ofBase() {
+  if (!isBase.value || !model.value || route.value.view !== "chat" || !path.value.length) return null;
+  return (
+    <div class="notice">
+      <span>
+        <strong><Name text={model.value.id} /></strong> is a base model: it goes on with text, and was not taught to answer.{" "}
+        <a href="#completion">Completion</a> suits it.
+      </span>
+    </div>
+  );
 }
 
 /** What is to be started, so that it is found where this page came from. */
