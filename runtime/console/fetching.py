@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from runtime.console.aside import Aside
-from runtime.console.meter import bar, clock, size
+from runtime.console.meter import bar_beside, clock, size
 
 _REDRAW_SECONDS = 0.1
 
@@ -29,6 +29,7 @@ def announce(what: str) -> Callable[[int, int], None]:
         elif now - drawn >= _REDRAW_SECONDS:
             drawn = now
             left = (total - have) * (now - began) / max(have - first, 1)
-            aside.status(f"{bar(have / max(total, 1))} {have / max(total, 1):.0%} of {size(total)}, {clock(left)} left")
+            share = have / max(total, 1)
+            aside.status(bar_beside(f"{share:.0%} of {size(total)}, {clock(left)} left", share, aside.width))
 
     return report

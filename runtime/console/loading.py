@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from runtime.console.aside import Aside
-from runtime.console.meter import bar, size
+from runtime.console.meter import LONGEST_BAR, SHORTEST_BAR, bar, bar_beside, size
 from runtime.console.widths import shortened, width_of
 from runtime.models.served import ServedModel, loaded_share
 
@@ -16,7 +16,7 @@ _SOON = 0.5
 
 _REDRAW_SECONDS = 0.1
 
-_BAR, _SHORTEST_BAR, _SHORTEST_NAME = 24, 8, 8
+_SHORTEST_NAME = 8
 """Columns."""
 
 
@@ -45,8 +45,7 @@ def _line(names: str, share: float, whole: str, width: int) -> str:
     """What is loaded and how far, in `width` columns: where they are few, a shorter bar and name, no name or no bar."""
     said = f"{share:.0%} of {whole}"
     room = width - len(f"Loading   [] {said}")
-    signs = min(_BAR, max(room - width_of(names), _SHORTEST_BAR))
+    signs = min(LONGEST_BAR, max(room - width_of(names), SHORTEST_BAR))
     if room - signs >= _SHORTEST_NAME:
         return f"Loading {shortened(names, room - signs)}  {bar(share, signs)} {said}"
-    signs = min(_BAR, width - len(f"[] {said}"))
-    return f"{bar(share, signs)} {said}" if signs >= _SHORTEST_BAR else said
+    return bar_beside(said, share, width)

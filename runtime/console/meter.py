@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+LONGEST_BAR, SHORTEST_BAR = 24, 8
+"""Columns between its brackets."""
 
-def bar(share: float, width: int = 24) -> str:
+
+def bar_beside(said: str, share: float, width: int) -> str:
+    """A bar for `share`, and what is `said` of it, in `width` columns; no bar where there is no room for one."""
+    signs = min(LONGEST_BAR, width - len(f"[] {said}"))
+    return f"{bar(share, signs)} {said}" if signs >= SHORTEST_BAR else said
+
+
+def bar(share: float, width: int = LONGEST_BAR) -> str:
     """`share` from 0 to 1, as in `[######..................]`."""
     full = round(min(max(share, 0.0), 1.0) * width)
     return f"[{'#' * full}{'.' * (width - full)}]"

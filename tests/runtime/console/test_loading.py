@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.console import aside as aside_module
-from runtime.console import loading
+from runtime.console import fetching, loading
 from runtime.console.aside import Aside
 from runtime.console.widths import shortened, width_of
 from runtime.engine.engine import Engine
@@ -91,3 +91,19 @@ def test_what_is_shortened_says_so(text: str, width: int) -> None:
     short = shortened(text, width)
     assert width_of(short) <= width
     assert short == text or short in ("", "…") or (short[-1] == "…" and text.startswith(short[:-1]))
+
+
+def test_what_is_fetched_keeps_to_the_window_too(width: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    window = Window()
+    monkeypatch.setattr("sys.stderr", window)
+    monkeypatch.setattr(fetching, "_REDRAW_SECONDS", 0)
+    monkeypatch.setattr(fetching, "clock", lambda _seconds: "0:05")
+    report = fetching.announce("m.gguf")
+    for columns in (80, 40, 20):
+        width[0] = columns
+        report(50_000_000, 100_000_000)
+    assert lines_of(window)[-3:] == [
+        "[############............] 50% of 100.0 MB, 0:05 left",
+        "[#####.....] 50% of 100.0 MB, 0:05 left",
+        "50% of 100.0 MB, 0…",
+    ]
