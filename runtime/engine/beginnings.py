@@ -46,12 +46,22 @@ def begins(longer: Computed, other: Computed) -> bool:
     return other.scales == longer.scales and common_prefix(longer.tokens, other.tokens) == len(other.tokens)
 
 
+_FIRST = 8
+"""Tokens: to slice so few takes longer than to look at them."""
+
+
 def common_prefix(a: Tokens[int], b: Tokens[int]) -> int:
     """How many tokens `a` and `b` begin with in common, of pictures whole ones only.
 
-    Compares longer and longer pieces, since most have little in common, then halves the one that differs.
+    Compares the first ones one by one, since most have little in common, then longer and longer pieces, and halves the
+    one that differs.
     """
-    low, size, end = 0, 8, min(len(a), len(b))
+    low, size, end = 0, _FIRST, min(len(a), len(b))
+    few = min(_FIRST, end)
+    while low < few and a[low] == b[low]:
+        low += 1
+    if low < few:
+        return whole(b, whole(a, low))
     while low < end and _agree(a, b, low, min(low + size, end)):
         low, size = min(low + size, end), 2 * size
     high = min(low + size, end)

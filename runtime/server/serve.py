@@ -44,10 +44,6 @@ OPENING_SECONDS = 3.0
 """That the browser's starter is waited for: some do not return while the browser runs."""
 
 
-TURN_SECONDS = 0.0002
-"""That a thread goes on in Python while another waits for it. A token's way from the engine to a client changes threads
-several times, and with Python's own 5 milliseconds it would wait each time, as long as a large body is looked at."""
-
 Beside = Callable[[Sequence[ServedModel]], Awaitable[None] | None]
 """What goes on in the same process while the models, which are loaded, are served; None: nothing, for these."""
 
@@ -60,7 +56,6 @@ def serve(
     What goes on beside may take Ctrl-C for itself. Returns whether the program is to begin anew: what it had lost is
     there again.
     """
-    sys.setswitchinterval(TURN_SECONDS)
     return asyncio.run(_serve(served, settings, stopped, beside))
 
 
