@@ -66,7 +66,6 @@ def test_answered_without_the_oldest_turns_and_from_there_on(page: Page) -> None
     assert messages[1]["role"] == "user"
     assert messages[1]["content"][:2] not in ("0:", "1:"), "the oldest are left out of later questions, too"
     assert [one["content"] for one in messages if one["role"] == "user"][-2:] == [QUESTION, "And the second?"]
-    last_answer(page)
 
 
 def test_what_was_refused_is_not_sent_again(page: Page) -> None:

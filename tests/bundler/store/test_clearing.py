@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in (("HOME", "home"), ("LOAF_CACHE_DIR", "cache"), ("LOAF_BUILD_CACHE", "builds"), ("TMPDIR", "")):
         monkeypatch.setenv(name, str(tmp_path / value))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", None)  # which remembers the first one
     for name in (*NOT_OURS, *(name for names in OURS.values() for name in names)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"12345")

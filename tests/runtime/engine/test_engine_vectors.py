@@ -115,14 +115,17 @@ def test_pictures_are_looked_at_once_and_their_texts_come_in_order() -> None:
 
 def test_streams_get_their_tokens_while_a_picture_is_looked_at() -> None:
     eyes = FakeProjector(steps=20)
-    context = FakeContext(n_ctx=500, projector=eyes)
+    context = FakeContext(n_ctx=500, projector=eyes, gate=threading.Semaphore(1))
 
     async def body(engine: Engine) -> None:
+        assert context.gate is not None
         stream = engine.submit(request(1, max_tokens=300))
         async for _first in stream:
             break
+        embedding = engine.embed(EmbeddingRequest((pictured(picture(b"r")),)))
         before = len(context.batches)
-        await engine.embed(EmbeddingRequest((pictured(picture(b"r")),)))
+        context.gate.release(1000)
+        await embedding
         assert len(context.batches) - before >= 20
         assert (await collect(stream))[0].endswith("301 ")
 

@@ -197,7 +197,8 @@ def test_templates_that_fail(demo: Path, warm_cache: Path, template: str) -> Non
         for label, fields in WITH_FIELDS.items():
             if "messages" in fields:
                 operation = OPERATIONS[label]
-                good = {name: value for name, value in GOOD.items() if name in fields}
+                needless = ("input", "content")  # which vectors are made of without a template
+                good = {name: value for name, value in GOOD.items() if name in fields and name not in needless}
                 answer = ask(server, "POST", operation.path, good)
                 assert answer.status == 400, answer
                 judge(answer, operation.definition.raw)
