@@ -121,6 +121,7 @@ def test_an_unpacking_that_was_killed(fresh: Emulated) -> None:
     assert [folder.name[:5] for folder in cache.iterdir()] == ["core-"]
 
 
+@pytest.mark.timeout(1800)  # with the command frozen under emulation
 def test_the_builder_as_one_file(arm: Emulated, builder: Path, demo_gguf: Path) -> None:
     """What it builds there, without a Python, a compiler and a network, answers there."""
     for name, file in (("loaf", builder), ("m.gguf", demo_gguf)):
