@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -60,17 +60,17 @@ async def beside_the_loop(request: web.Request, make: Callable[[], T], *, takes_
             return make()
 
     carried = Carried(while_wanted)
-    is_large = size > LARGE
+    pool = _for_large() if size > LARGE else None
     try:
-        with _SHORT_TURNS if is_large else nullcontext():
-            return await asyncio.get_running_loop().run_in_executor(_for_large() if is_large else None, carried)
+        with _SHORT_TURNS:
+            return await asyncio.get_running_loop().run_in_executor(pool, carried)
     finally:
         left.set()
         carried.leave()
 
 
 class _ShortTurns:
-    """While large bodies are looked at: how long a thread goes on in Python while another one waits for it.
+    """While something takes long beside the loop: how long a thread goes on in Python while another one waits for it.
 
     A token's way from the engine to a client changes threads several times, and with Python's own 5 milliseconds it
     would wait each time. Always so short, eight clients have their first token a fifth later, and fewer after it.
