@@ -120,9 +120,9 @@ class NoSuchFileType(QuantizeError):
     def __init__(self, name: str, near: str | None, known: Sequence[str]) -> None:
         meant = f"; {near} is the nearest" if near else ""
         likely = [] if near is None else difflib.get_close_matches(near, known, n=6, cutoff=0.5)
-        some = f"There are {', '.join(likely)} and others" if likely else f"There are {', '.join(known)}"
-        more = ": docs/build.md has them all" if likely else ": docs/build.md says what they are"
-        super().__init__(f"there is no quantization {name!r}{meant}", some + more)
+        some = f"{', '.join(likely)} and others" if likely else ", ".join(known)
+        page = "has them all" if likely else "says what they are"
+        super().__init__(f"there is no quantization {name!r}{meant}", f"There are {some}: docs/build.md {page}")
         self.name = name
         self.near = near
 

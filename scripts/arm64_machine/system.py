@@ -10,7 +10,8 @@ from pathlib import Path
 
 from bundler.freeze.packages import new_environment, pip
 from bundler.freeze.pins import pins
-from bundler.freeze.platforms.linux_aarch64.debian import unpack_packages
+from bundler.freeze.platforms.linux_aarch64.debian import link_merged, unpack_packages
+from bundler.freeze.platforms.linux_aarch64.packages import into
 from bundler.progress import Progress
 from bundler.store.cache import cached, key_of, log_file
 
@@ -24,7 +25,6 @@ STATIC_BUSYBOX = "usr/lib/busybox-static"
 """Where in the folder one lies that needs no C library: tests make systems of it."""
 
 _NEEDS_BYTES = 900_000_000
-_TAGS = ("manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, 40)))
 
 
 def system_folder(progress: Progress) -> Path:
@@ -39,9 +39,6 @@ def _make(folder: Path, wanted: tuple[str, ...], progress: Progress) -> None:
     log.unlink(missing_ok=True)
     with progress.step("Fetching a Debian for arm64", None, "steps") as advance:
         unpack_packages(folder, _PACKAGES, log, lambda _line: advance(1))
-    for name in ("bin", "lib", "sbin"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to(f"usr/{name}")
     _settle(folder)
     unpack_packages(folder / "static", ["busybox-static"], log)
     shutil.move(folder / "static/bin/busybox", folder / STATIC_BUSYBOX)
@@ -52,9 +49,7 @@ def _make(folder: Path, wanted: tuple[str, ...], progress: Progress) -> None:
 
 def _settle(folder: Path) -> None:
     """What the packages' scripts would do, which are not run."""
-    for name in ("bin", "lib", "sbin"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to(f"usr/{name}")
+    link_merged(folder)
     for name in ("dev", "proc", "sys", "tmp", "root", "run"):
         (folder / name).mkdir(exist_ok=True)
     for name, target in (("awk", "gawk"), ("which", "which.debianutils"), ("cc", "gcc")):
@@ -67,8 +62,6 @@ def _settle(folder: Path) -> None:
 
 def _install(folder: Path, wanted: tuple[str, ...], python: str, log: Path) -> None:
     tools = folder.with_name("tools")
-    arguments: list[str | Path] = ["install", "--only-binary=:all:", "--no-compile", "--target", folder]
-    arguments += ["--implementation", "cp", f"--python-version={python.removeprefix('python')}"]
-    arguments += [f"--platform={tag}" for tag in _TAGS]
-    pip(new_environment(tools, log), [*arguments, *wanted], step="installing", wanted="what tests need", log=log)
+    flags = into(folder, python.removeprefix("python"))
+    pip(new_environment(tools, log), ["install", *flags, *wanted], step="installing", wanted="what tests need", log=log)
     shutil.rmtree(tools)

@@ -132,15 +132,20 @@ def test_streams_get_their_tokens_while_a_picture_is_looked_at() -> None:
     with_engine(context, body)
 
 
+async def left_while_looking(engine: Engine, eyes: FakeProjector) -> None:
+    """Ask for the vector of a picture, and leave while it is looked at."""
+    embedded = engine.embed(EmbeddingRequest((pictured(picture(b"r")),)))
+    while not eyes.looks:
+        await asyncio.sleep(0)
+    embedded.abort()
+
+
 def test_looking_ends_when_nobody_waits_for_it() -> None:
     eyes = FakeProjector(steps=None)
     context = FakeContext(projector=eyes)
 
     async def body(engine: Engine) -> None:
-        embedded = engine.embed(EmbeddingRequest((pictured(picture(b"r")),)))
-        while not eyes.looks:
-            await asyncio.sleep(0)
-        embedded.abort()
+        await left_while_looking(engine, eyes)
         assert (await engine.embed(vectors_of((1,)))).vectors == ((array("f", [1, 1]),),)
         assert eyes.encoded == []
 
@@ -160,10 +165,7 @@ def test_the_model_is_not_unloaded_while_it_looks() -> None:
     context = FakeContext(projector=eyes)
 
     async def body(engine: Engine) -> None:
-        embedded = engine.embed(EmbeddingRequest((pictured(picture(b"r")),)))
-        while not eyes.looks:
-            await asyncio.sleep(0)
-        embedded.abort()
+        await left_while_looking(engine, eyes)
         assert engine.sleep()
         await asyncio.wrap_future(engine.in_worker(lambda: None))
         assert (was_closed, context.closed) == ([False], True)

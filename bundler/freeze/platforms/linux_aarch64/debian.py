@@ -86,10 +86,15 @@ def _make(folder: Path, progress: Progress) -> None:
     log.unlink(missing_ok=True)
     with progress.step(f"Fetching Debian's packages for {_ARCHITECTURE}", None, "steps") as advance:
         unpack_packages(folder, _PACKAGES, log, lambda _line: advance(1))
+    link_merged(folder)
+    (folder / "usr/bin/ldd").write_text(_LDD)
+
+
+def link_merged(folder: Path) -> None:
+    """Let programs in the root `folder` be found without /usr, too, where packages have them there alone."""
     for name in _MERGED:
         if not (folder / name).exists():
             (folder / name).symlink_to(f"usr/{name}")
-    (folder / "usr/bin/ldd").write_text(_LDD)
 
 
 def unpack_packages(

@@ -35,6 +35,13 @@ def packages_folder(frozen: Frozen, python_version: str, progress: Progress) -> 
     return entry / _FOLDER
 
 
+def into(folder: Path, python_version: str) -> list[str | Path]:
+    """pip's flags that unpack wheels for the other processor, and a Python of this version ("3.11"), into `folder`."""
+    flags: list[str | Path] = ["--only-binary=:all:", "--no-compile", "--target", folder]
+    flags += ["--implementation", "cp", f"--python-version={python_version}"]
+    return [*flags, *(f"--platform={tag}" for tag in _TAGS)]
+
+
 _FOLDER = "site-packages"
 
 
@@ -43,13 +50,10 @@ def _make(folder: Path, wanted: Sequence[str], python_version: str, progress: Pr
     log.unlink(missing_ok=True)
     tools = folder / "tools"
     python = new_environment(tools, log)
-    arguments: list[str | Path] = ["install", "--no-deps", "--only-binary=:all:", "--no-compile"]
-    arguments += ["--target", folder / _FOLDER, "--implementation", "cp", f"--python-version={python_version}"]
-    arguments += [f"--platform={tag}" for tag in _TAGS]
     with progress.step("Installing what is frozen", len(wanted), "steps") as advance:
         pip(
             python,
-            [*arguments, *wanted],
+            ["install", "--no-deps", *into(folder / _FOLDER, python_version), *wanted],
             step="installing what is frozen",
             wanted="what is frozen",
             log=log,
