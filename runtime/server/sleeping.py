@@ -32,12 +32,17 @@ class Sleeper:
         self.engine = engine
         self.used_at = 0.0
         """By the event loop's clock."""
+        self._usual_seconds = seconds
         self._seconds = seconds
         self._may_sleep = True
         self._timer: asyncio.TimerHandle | None = None
 
     def keep(self, seconds: float) -> None:
-        """So long from now on; it counts from the end of the request that says so."""
+        """So long from now on, until it is unloaded; it counts from the end of the request that says so.
+
+        As Ollama's scheduler does it (`sched.go`): else one client's 0 would have the model loaded for each request of
+        all others.
+        """
         self._seconds = seconds
 
     def stay_awake(self) -> None:
@@ -65,7 +70,10 @@ class Sleeper:
 
     def unload(self) -> bool:
         """Whether it is unloaded now: nobody uses it, and nobody has said that it is to stay."""
-        return self._may_sleep and self.engine.sleep()
+        if not (self._may_sleep and self.engine.sleep()):
+            return False
+        self._seconds = self._usual_seconds
+        return True
 
     def _fall_asleep(self) -> None:
         self._timer = None

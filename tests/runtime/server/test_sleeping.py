@@ -208,6 +208,8 @@ def test_ollama_s_keep_alive_is_kept_to(start: Start) -> None:
     assert server.post("/api/embed", {"model": "weights", "input": "x", "keep_alive": "0s"})[0] == 200
     wait_asleep(server)
     assert answer(server)["content"]
+    assert expires_in() > timedelta(days=365), "what is said holds until it is unloaded"
+    assert not is_asleep(server)
 
 
 def test_of_several_only_so_many_are_loaded(several: Path, warm_cache: Path) -> None:
