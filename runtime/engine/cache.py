@@ -105,14 +105,24 @@ class PrefixCache:
         return any(not slot.running for slot in self._slots)
 
     def acquire(
-        self, prompt: Tokens[int], scales: Scales = (), *, reuse: bool = True, wanted: int | None = None
+        self,
+        prompt: Tokens[int],
+        scales: Scales = (),
+        *,
+        reuse: bool = True,
+        wanted: int | None = None,
+        give_up: Callable[[int], object] = lambda _slot: None,
     ) -> Start:
         """Mark a slot as running for `prompt` and say what it starts from. There must be a free one: this, if `wanted`.
 
-        At least one token is left to compute, because the next is sampled from its logits.
+        At least one token is left to compute, because the next is sampled from its logits. Where most of what the slot
+        holds is lost by that, `give_up` is told before.
         """
         target, (source, length, checkpoint) = self._choose(prompt, scales, reuse, wanted)
         slot = self._slots[target]
+        left = length if source == target else 0
+        if len(slot.tokens) - left >= max(WORTH_WAITING, left):
+            give_up(target)
         slot.running = True
         slot.promised = list(prompt)
         slot.tokens = list(prompt[:length])
@@ -123,15 +133,6 @@ class PrefixCache:
             self._pool.cut(target, length)
         self._touch(target)
         return Start(target, length, source if source != target and length else None, checkpoint)
-
-    def loses(
-        self, prompt: Tokens[int], scales: Scales = (), *, reuse: bool = True, wanted: int | None = None
-    ) -> int | None:
-        """The slot most of whose tokens `acquire` would give up; None where there is none, or they are hardly any."""
-        target, (source, length, _checkpoint) = self._choose(prompt, scales, reuse, wanted)
-        held = len(self._slots[target].tokens)
-        left = length if source == target else 0
-        return target if held - left >= max(WORTH_WAITING, left) else None
 
     def present(self, prompt: Tokens[int], scales: Scales = ()) -> int:
         """How many tokens of `prompt` would be there already."""

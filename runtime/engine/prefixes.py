@@ -89,10 +89,9 @@ class Prefixes:
         request, tokens = sequence.request, sequence.tokens
         if request.reuse_prefix:
             self.storage.fetch(tokens, sequence.scales)
-        lost = self.cache.loses(tokens, sequence.scales, reuse=request.reuse_prefix, wanted=request.slot)
-        if lost is not None:
-            self.storage.keep(lost)
-        start = self.cache.acquire(tokens, sequence.scales, reuse=request.reuse_prefix, wanted=request.slot)
+        start = self.cache.acquire(
+            tokens, sequence.scales, reuse=request.reuse_prefix, wanted=request.slot, give_up=self.storage.keep
+        )
         sequence.slot, sequence.computed = start.slot, start.reuse
         if self._checkpoints is not None:
             sequence.stops = self._checkpoints.stops(len(request.prompt), request.turns)

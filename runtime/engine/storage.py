@@ -128,7 +128,8 @@ class Storage:
         if self._disk is not None:
             written, on_disk = self._disk.longest_prefix(prompt, scales, usable_on_disk)
         warm = self._warm_prefix(prompt, scales, usable_when_warm)
-        if max(length, warm, on_disk) < self._cache.present(prompt, scales) + WORTH_WAITING:
+        most = max(length, warm, on_disk)
+        if most < WORTH_WAITING or most < self._cache.present(prompt, scales) + WORTH_WAITING:
             return
         if written is not None and on_disk > max(length, warm):
             self._put(written.tokens, scales, partial(self._read, written))

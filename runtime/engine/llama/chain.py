@@ -28,7 +28,7 @@ def chain_links(lib: Any, vocabulary: Vocabulary, n_ctx: int, s: Sampling, seed:
         mirostat = lib.llama_sampler_init_mirostat_v2(seed, s.mirostat_tau, s.mirostat_eta)
         return [*bias, lib.llama_sampler_init_temp(s.temperature), mirostat]
     makers = _makers(lib, vocabulary, n_ctx, s, seed)
-    links = [makers[name]() for name in s.samplers if name != _ADAPTIVE]
+    links = [makers[name]() for name in s.samplers if name != _ADAPTIVE and not _CHANGES_NOTHING[name](s)]
     if _ADAPTIVE in s.samplers:
         last = lib.llama_sampler_init_adaptive_p(s.adaptive_target, s.adaptive_decay, seed)
     else:
@@ -38,12 +38,28 @@ def chain_links(lib: Any, vocabulary: Vocabulary, n_ctx: int, s: Sampling, seed:
 
 def penalized(prompt: Sequence[int], s: Sampling) -> Sequence[int]:
     """The end of the prompt, as far as the penalties in force look back."""
-    repeats = (s.repeat_penalty, s.presence_penalty, s.frequency_penalty) != (1.0, 0.0, 0.0)
-    windows = [s.repeat_last_n] * repeats + [s.dry_penalty_last_n] * (s.dry_multiplier != 0.0)
+    repeats, dry = not _CHANGES_NOTHING["penalties"](s), not _CHANGES_NOTHING["dry"](s)
+    windows = [s.repeat_last_n] * repeats + [s.dry_penalty_last_n] * dry
     if any(window < 0 for window in windows):
         return prompt
     window = max(windows, default=0)
     return prompt[-window:] if window else ()
+
+
+_CHANGES_NOTHING: dict[str, Callable[[Sampling], bool]] = {
+    "penalties": lambda s: (s.repeat_penalty, s.presence_penalty, s.frequency_penalty) == (1.0, 0.0, 0.0),
+    "dry": lambda s: s.dry_multiplier == 0.0,
+    "top_n_sigma": lambda s: s.top_n_sigma <= 0.0,
+    "top_k": lambda s: s.top_k <= 0,
+    "typ_p": lambda s: s.typical_p >= 1.0,
+    "top_p": lambda s: s.top_p >= 1.0,
+    "min_p": lambda s: s.min_p <= 0.0,
+    "xtc": lambda s: s.xtc_probability <= 0.0,
+    "temperature": lambda _s: False,
+}
+"""Where llama.cpp makes a sampler that does nothing (`llama_sampler_init_empty`, src/llama-sampler.cpp): each costs a
+request several calls, and a default one has five.
+"""
 
 
 def _makers(lib: Any, vocabulary: Vocabulary, n_ctx: int, s: Sampling, seed: int) -> dict[str, Callable[[], Any]]:

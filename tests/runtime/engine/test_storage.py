@@ -31,10 +31,7 @@ class Pool:
     def begin(self, prompt: list[int], scales: tuple[float, ...] = ()) -> tuple[int, int]:
         """Start `prompt` and compute it; returns its slot, and how much of it was there."""
         self.storage.fetch(prompt, scales)
-        lost = self.cache.loses(prompt, scales)
-        if lost is not None:
-            self.storage.keep(lost)
-        start = self.cache.acquire(prompt, scales)
+        start = self.cache.acquire(prompt, scales, give_up=self.storage.keep)
         if start.copy_from is not None:
             self.context.keep_prefix(start.slot, 0)
             self.context.copy_prefix(start.copy_from, start.slot, start.reuse)
