@@ -5,7 +5,7 @@ Knows `X-Request-Id` and W3C's Trace Context (https://www.w3.org/TR/trace-contex
 
 from __future__ import annotations
 
-import os
+import random
 import re
 
 import msgspec
@@ -14,6 +14,10 @@ from aiohttp import web
 REQUEST_ID = "X-Request-Id"
 _NAME = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 _PARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+
+
+_numbers = random.Random()
+"""No secrets, so not the system's: to ask that lets threads in, which may compute for milliseconds."""
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -39,7 +43,7 @@ def named(request: web.Request) -> Named:
     known: Named | None = request.get(_NAMED)
     if known is None:
         given = request.headers.get(REQUEST_ID, "")
-        known = Named(given if _NAME.fullmatch(given) else os.urandom(8).hex(), _trace(request))
+        known = Named(given if _NAME.fullmatch(given) else _drawn(), _trace(request))
         request[_NAMED] = known
     return known
 
@@ -54,4 +58,9 @@ async def name_in_answer(request: web.Request, response: web.StreamResponse) -> 
 
 def _trace(request: web.Request) -> Trace | None:
     match = _PARENT.fullmatch(request.headers.get("traceparent", ""))
-    return Trace(match[1], os.urandom(8).hex(), match[2]) if match else None
+    return Trace(match[1], _drawn(), match[2]) if match else None
+
+
+def _drawn() -> str:
+    """16 digits, not all of them 0, which no span may be."""
+    return f"{_numbers.randint(1, 0xFFFF_FFFF_FFFF_FFFF):016x}"
