@@ -128,7 +128,8 @@ def _count(scene: Scene, random: Random) -> Asked:
         one = random.choice(scene.groups).colour
         words, count = f"{one} shapes", sum(group.count for group in scene.groups if group.colour == one)
     answer = DIGITS[count].capitalize() + "." if count else "None."
-    return Asked("count", random.choice(COUNT).format(words), answer)
+    kind = "count" if words == "shapes" else "count of some"
+    return Asked(kind, random.choice(COUNT).format(words), answer)
 
 
 def _colour(scene: Scene, random: Random) -> Asked | None:
