@@ -45,6 +45,8 @@ class _BakingCommand(GroupedCommand):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            if self.name == "set" and error.option_name in ("-o", "--output"):
+                raise click.UsageError("`loaf set` changes FILE itself: copy it first to keep both.", ctx) from error
             if any(error.option_name in option.opts for option in _flags_of_a_file().params):
                 raise click.UsageError(
                     f"{error.option_name} is a flag of the file: give it when that is run, "

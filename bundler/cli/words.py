@@ -15,6 +15,8 @@ ANSWERS = {
     "ls": "`loaf models` lists what this machine has.",
     "show": "`loaf inspect FILE` says what is in it.",
     "sbom": "`loaf inspect --sbom FILE` lists the software and the models in a file.",
+    "quantize": "`loaf build MODEL --quantize Q4_K_M` quantizes what goes into the file.",
+    "convert": "A model in safetensors is made a GGUF by llama.cpp's convert_hf_to_gguf.py; `loaf build` takes that.",
     "rm": "A model is a file here: delete that.",
     "cp": "A model is a file here: copy that.",
     "ps": "A model that runs is a process of its own, by the file's name.",

@@ -53,6 +53,7 @@ def test_what_is_no_flag_is_told_before_anything_is_fetched(words: list[str], sa
     [
         (["build", "a.gguf", "b.gguf"], "there is one MODEL: another one goes along with --also b.gguf"),
         (["set", "a.loaf", "hello"], "there is one FILE"),
+        (["set", "a.loaf", "-o", "b.loaf"], "`loaf set` changes FILE itself: copy it first"),
         (["build", "a.gguf", "--ctx-size", "1024"], 'make it its default with --args "--ctx-size ..."'),
         (["build", "a.gguf", "--quantiz", "Q4_0"], "No such option '--quantiz'. Did you mean --quantize?"),
         (["build", "a.gguf", "--frobnicate"], "No such option '--frobnicate'.\n"),
