@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,14 +40,18 @@ def _read_recipe(context: click.Context, _option: click.Parameter, path: Path | 
 
 
 class _BakingCommand(GroupedCommand):
-    """Knows that a flag which it does not take may be one of the file's."""
+    """Knows that a flag which it does not take may be one of the file's; `refusals` say what else some are answered."""
+
+    def __init__(self, *arguments: Any, refusals: Mapping[str, str] = MappingProxyType({}), **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self._refusals = refusals
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            if self.name == "set" and error.option_name in ("-o", "--output"):
-                raise click.UsageError("`loaf set` changes FILE itself: copy it first to keep both.", ctx) from error
+            if error.option_name in self._refusals:
+                raise click.UsageError(self._refusals[error.option_name], ctx) from error
             if any(error.option_name in option.opts for option in _flags_of_a_file().params):
                 raise click.UsageError(
                     f"{error.option_name} is a flag of the file: give it when that is run, "
@@ -185,9 +190,12 @@ def run_(model: str, flags: tuple[str, ...], runtime_from: Path | None) -> None:
     become(prepare(model, programs_from(runtime_from, progress), progress, _ask_which), flags)
 
 
+_IN_PLACE = "`loaf set` changes FILE itself: copy it first to keep both."
+
+
 @click.command(
     "set", cls=_BakingCommand, params=[FILE], groups=SET_GROUPS, hidden=BAKED_FLAG_OPTIONS, last="Other",
-    stray=_no_second_file,
+    stray=_no_second_file, refusals={"-o": _IN_PLACE, "--output": _IN_PLACE},
 )  # fmt: skip
 @click.help_option("-h", "--help")
 def set_(file: Path, **given: Any) -> None:

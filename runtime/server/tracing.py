@@ -16,10 +16,6 @@ _NAME = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 _PARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 
 
-_numbers = random.Random()
-"""No secrets, so not the system's: to ask that lets threads in, which may compute for milliseconds."""
-
-
 class Trace(msgspec.Struct, frozen=True):
     """`id` is the whole trace's, `span` what is done here, `flags` are handed on."""
 
@@ -62,5 +58,8 @@ def _trace(request: web.Request) -> Trace | None:
 
 
 def _drawn() -> str:
-    """16 digits, not all of them 0, which no span may be."""
-    return f"{_numbers.randint(1, 0xFFFF_FFFF_FFFF_FFFF):016x}"
+    """16 digits, not all of them 0, which no span may be.
+
+    No secret, so not the system's: to ask that lets threads in, which may compute for milliseconds.
+    """
+    return f"{random.randint(1, 0xFFFF_FFFF_FFFF_FFFF):016x}"

@@ -49,8 +49,8 @@ class Tally:
 
     def print(self) -> None:
         for kind, count in sorted(self.asked.items()):
-            print(f"{kind:12}{self.right[kind]:5} of {count:5}  {self.right[kind] / count:.1%}")
-        print(f"{'all':12}{sum(self.right.values()):5} of {sum(self.asked.values()):5}  {self.share:.1%}", flush=True)
+            print(f"{kind:16}{self.right[kind]:5} of {count:5}  {self.right[kind] / count:.1%}")
+        print(f"{'all':16}{sum(self.right.values()):5} of {sum(self.asked.values()):5}  {self.share:.1%}", flush=True)
 
 
 def cases(count: int = COUNT) -> Iterator[Case]:

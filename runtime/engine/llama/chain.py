@@ -28,7 +28,8 @@ def chain_links(lib: Any, vocabulary: Vocabulary, n_ctx: int, s: Sampling, seed:
         mirostat = lib.llama_sampler_init_mirostat_v2(seed, s.mirostat_tau, s.mirostat_eta)
         return [*bias, lib.llama_sampler_init_temp(s.temperature), mirostat]
     makers = _makers(lib, vocabulary, n_ctx, s, seed)
-    links = [makers[name]() for name in s.samplers if name != _ADAPTIVE and not _CHANGES_NOTHING[name](s)]
+    named = [makers[name] for name in s.samplers if name != _ADAPTIVE]
+    links = [make() for changes_something, make in named if changes_something]
     if _ADAPTIVE in s.samplers:
         last = lib.llama_sampler_init_adaptive_p(s.adaptive_target, s.adaptive_decay, seed)
     else:
@@ -38,45 +39,51 @@ def chain_links(lib: Any, vocabulary: Vocabulary, n_ctx: int, s: Sampling, seed:
 
 def penalized(prompt: Sequence[int], s: Sampling) -> Sequence[int]:
     """The end of the prompt, as far as the penalties in force look back."""
-    repeats, dry = not _CHANGES_NOTHING["penalties"](s), not _CHANGES_NOTHING["dry"](s)
-    windows = [s.repeat_last_n] * repeats + [s.dry_penalty_last_n] * dry
+    windows = [s.repeat_last_n] * _penalizes(s) + [s.dry_penalty_last_n] * _is_dry(s)
     if any(window < 0 for window in windows):
         return prompt
     window = max(windows, default=0)
     return prompt[-window:] if window else ()
 
 
-_CHANGES_NOTHING: dict[str, Callable[[Sampling], bool]] = {
-    "penalties": lambda s: (s.repeat_penalty, s.presence_penalty, s.frequency_penalty) == (1.0, 0.0, 0.0),
-    "dry": lambda s: s.dry_multiplier == 0.0,
-    "top_n_sigma": lambda s: s.top_n_sigma <= 0.0,
-    "top_k": lambda s: s.top_k <= 0,
-    "typ_p": lambda s: s.typical_p >= 1.0,
-    "top_p": lambda s: s.top_p >= 1.0,
-    "min_p": lambda s: s.min_p <= 0.0,
-    "xtc": lambda s: s.xtc_probability <= 0.0,
-    "temperature": lambda _s: False,
-}
-"""Where llama.cpp makes a sampler that does nothing (`llama_sampler_init_empty`, src/llama-sampler.cpp): each costs a
-request several calls, and a default one has five.
-"""
+def _penalizes(s: Sampling) -> bool:
+    return (s.repeat_penalty, s.presence_penalty, s.frequency_penalty) != (1.0, 0.0, 0.0)
 
 
-def _makers(lib: Any, vocabulary: Vocabulary, n_ctx: int, s: Sampling, seed: int) -> dict[str, Callable[[], Any]]:
-    """How each sampler that may be named is made (`types.SAMPLERS`)."""
+def _is_dry(s: Sampling) -> bool:
+    return s.dry_multiplier != 0.0
+
+
+def _makers(
+    lib: Any, vocabulary: Vocabulary, n_ctx: int, s: Sampling, seed: int
+) -> dict[str, tuple[bool, Callable[[], Any]]]:
+    """Of each sampler that may be named (`types.SAMPLERS`) whether it changes anything, and how it is made.
+
+    Where it does not, llama.cpp makes an empty one (`llama_sampler_init_empty`, src/llama-sampler.cpp), which costs a
+    request several calls: a default one has five of them.
+    """
     window = _window(s.repeat_last_n, n_ctx)
     return {
-        "penalties": lambda: lib.llama_sampler_init_penalties(
-            vocabulary.size, window, s.repeat_penalty, s.frequency_penalty, s.presence_penalty
+        "penalties": (
+            _penalizes(s),
+            lambda: lib.llama_sampler_init_penalties(
+                vocabulary.size, window, s.repeat_penalty, s.frequency_penalty, s.presence_penalty
+            ),
         ),
-        "dry": lambda: _dry(lib, vocabulary.handle, n_ctx, s),
-        "top_n_sigma": lambda: lib.llama_sampler_init_top_n_sigma(s.top_n_sigma),
-        "top_k": lambda: lib.llama_sampler_init_top_k(s.top_k),
-        "typ_p": lambda: lib.llama_sampler_init_typical(s.typical_p, s.min_keep),
-        "top_p": lambda: lib.llama_sampler_init_top_p(s.top_p, s.min_keep),
-        "min_p": lambda: lib.llama_sampler_init_min_p(s.min_p, s.min_keep),
-        "xtc": lambda: lib.llama_sampler_init_xtc(s.xtc_probability, s.xtc_threshold, s.min_keep, seed),
-        "temperature": lambda: lib.llama_sampler_init_temp_ext(s.temperature, s.dynatemp_range, s.dynatemp_exponent),
+        "dry": (_is_dry(s), lambda: _dry(lib, vocabulary.handle, n_ctx, s)),
+        "top_n_sigma": (s.top_n_sigma > 0.0, lambda: lib.llama_sampler_init_top_n_sigma(s.top_n_sigma)),
+        "top_k": (s.top_k > 0, lambda: lib.llama_sampler_init_top_k(s.top_k)),
+        "typ_p": (s.typical_p < 1.0, lambda: lib.llama_sampler_init_typical(s.typical_p, s.min_keep)),
+        "top_p": (s.top_p < 1.0, lambda: lib.llama_sampler_init_top_p(s.top_p, s.min_keep)),
+        "min_p": (s.min_p > 0.0, lambda: lib.llama_sampler_init_min_p(s.min_p, s.min_keep)),
+        "xtc": (
+            s.xtc_probability > 0.0,
+            lambda: lib.llama_sampler_init_xtc(s.xtc_probability, s.xtc_threshold, s.min_keep, seed),
+        ),
+        "temperature": (
+            True,
+            lambda: lib.llama_sampler_init_temp_ext(s.temperature, s.dynatemp_range, s.dynatemp_exponent),
+        ),
     }
 
 

@@ -21,7 +21,6 @@ from runtime.engine.llama.vocabulary import Vocabulary
 from runtime.engine.thoughts import Thoughts
 from runtime.engine.types import Probabilities, Sampling, TokenProbability
 
-_seeds = random.Random()
 _TRIES = 16
 """How often a token may be refused before the grammar counts as stuck. One that holds refuses once at most."""
 
@@ -48,7 +47,7 @@ class ChainSampler:
         self._thoughts = None
         if sampling.thoughts is not None:
             self._thoughts = Thoughts(sampling.thoughts, partial(vocabulary.piece, special=True))
-        self.seed = _seeds.getrandbits(32) if sampling.seed is None else sampling.seed & 0xFFFFFFFF
+        self.seed = random.getrandbits(32) if sampling.seed is None else sampling.seed & 0xFFFFFFFF
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         for link in chain_links(lib, vocabulary, n_ctx, sampling, self.seed):
             lib.llama_sampler_chain_add(self._chain, link)
